@@ -1,0 +1,126 @@
+//! Where in an object a finding is.
+
+use std::{borrow::Cow, fmt};
+
+/// Path to one field of an object.
+///
+/// Rendered in two ways: dotted for causes and warnings, by [`Display`](fmt::Display), in the notation of apimachinery's
+/// `field.Path` (`status.conditions[0].type`, `metadata.labels[x-k8s.io/cluster-manager]`), and as a JSON Pointer
+/// (RFC 6901) for patches, by [`FieldPath::pointer`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldPath<'a>(Vec<Segment<'a>>);
+
+/// One step of a [`FieldPath`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment<'a> {
+    /// A field that the API names: `spec`.
+    Field(&'static str),
+    /// A key that the object's author chose: `metadata.labels[KEY]`.
+    Key(Cow<'a, str>),
+    /// An item of a list; `key` is what identifies it when the list is a map.
+    Item { index: usize, key: Option<&'a str> },
+}
+
+impl<'a> FieldPath<'a> {
+    /// The path of nested fields: `["spec", "displayName"]` is `spec.displayName`.
+    #[must_use]
+    pub fn of(fields: &[&'static str]) -> Self {
+        Self(fields.iter().copied().map(Segment::Field).collect())
+    }
+
+    /// This path, one field deeper.
+    #[must_use]
+    pub fn field(mut self, name: &'static str) -> Self {
+        self.0.push(Segment::Field(name));
+        self
+    }
+
+    /// This path, at a key that the object's author chose.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<Cow<'a, str>>) -> Self {
+        self.0.push(Segment::Key(key.into()));
+        self
+    }
+
+    /// This path, at an item of a list.
+    ///
+    /// `key` is the item's name or type in a list that is a map; inserting an item shifts the index of later ones, not
+    /// their key.
+    #[must_use]
+    pub fn item(mut self, index: usize, key: Option<&'a str>) -> Self {
+        self.0.push(Segment::Item { index, key });
+        self
+    }
+
+    /// The name of the field, or the key, that the path ends with; empty at the root and at an item of a list.
+    #[must_use]
+    pub fn last(&self) -> &str {
+        match self.0.last() {
+            Some(Segment::Field(name)) => name,
+            Some(Segment::Key(key)) => key,
+            Some(Segment::Item { .. }) | None => "",
+        }
+    }
+
+    /// The path as a JSON Pointer (RFC 6901).
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        for segment in &self.0 {
+            pointer.push('/');
+            match segment {
+                Segment::Field(name) => pointer.push_str(name),
+                Segment::Key(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+                Segment::Item { index, .. } => pointer.push_str(&index.to_string()),
+            }
+        }
+        pointer
+    }
+
+    /// The path with list items by their key where they have one, so that it names the same place in two versions of an
+    /// object.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let mut place = String::new();
+        for segment in &self.0 {
+            match segment {
+                Segment::Field(name) => place.extend([".", name]),
+                Segment::Key(key) => place.extend(["[=", key, "]"]),
+                Segment::Item { key: Some(key), .. } => place.extend(["[=", key, "]"]),
+                Segment::Item { index, key: None } => place.extend(["[", &index.to_string(), "]"]),
+            }
+        }
+        place
+    }
+}
+
+impl fmt::Display for FieldPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, segment) in self.0.iter().enumerate() {
+            match segment {
+                Segment::Field(name) if position == 0 => f.write_str(name)?,
+                Segment::Field(name) => write!(f, ".{name}")?,
+                Segment::Key(key) => write!(f, "[{key}]")?,
+                Segment::Item { index, .. } => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FieldPath;
+
+    #[test]
+    fn one_path_three_renderings() {
+        let path = FieldPath::of(&["metadata", "labels"]).key("x-k8s.io/cluster~manager");
+        assert_eq!(path.to_string(), "metadata.labels[x-k8s.io/cluster~manager]");
+        assert_eq!(path.pointer(), "/metadata/labels/x-k8s.io~1cluster~0manager");
+
+        let path = FieldPath::of(&["status", "conditions"]).item(3, Some("Joined")).field("status");
+        assert_eq!(path.to_string(), "status.conditions[3].status");
+        assert_eq!(path.pointer(), "/status/conditions/3/status");
+        assert_eq!(path.place(), ".status.conditions[=Joined].status");
+    }
+}

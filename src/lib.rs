@@ -1,0 +1,3 @@
+//! Admission webhook for the ClusterProfile API.
+pub mod field;
+pub mod profile;

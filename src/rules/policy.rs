@@ -1,0 +1,72 @@
+//! What findings do.
+
+use std::{fmt, str::FromStr};
+
+use super::Rule;
+
+/// What the findings of a rule do to a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Refuse it.
+    Deny,
+    /// Let it pass with a warning.
+    Warn,
+    /// Nothing: the rule does not run, nor does its fix.
+    Off,
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deny => "deny",
+            Self::Warn => "warn",
+            Self::Off => "off",
+        })
+    }
+}
+
+impl FromStr for Effect {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        [Self::Deny, Self::Warn, Self::Off].into_iter().find(|effect| effect.to_string() == name).ok_or(())
+    }
+}
+
+/// The effects that an administrator chose.
+///
+/// By default none: the catalogue's own hold.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    overrides: Vec<(&'static str, Effect)>,
+    audit: bool,
+}
+
+impl Policy {
+    /// Gives all findings of `rule` this effect; the last call for a rule holds.
+    pub fn set(&mut self, rule: &'static Rule, effect: Effect) {
+        self.overrides.retain(|(name, _)| *name != rule.name);
+        self.overrides.push((rule.name, effect));
+    }
+
+    /// Whether every refusal is to be a warning: the safe first rollout.
+    pub fn set_audit(&mut self, audit: bool) {
+        self.audit = audit;
+    }
+
+    /// Whether every refusal is a warning.
+    #[must_use]
+    pub fn audit(&self) -> bool {
+        self.audit
+    }
+
+    /// What the findings of `rule` do, before the ratchet.
+    #[must_use]
+    pub fn effect(&self, rule: &'static Rule) -> Effect {
+        self.overridden(rule).unwrap_or(rule.effect)
+    }
+
+    pub(super) fn overridden(&self, rule: &'static Rule) -> Option<Effect> {
+        self.overrides.iter().find(|(name, _)| *name == rule.name).map(|(_, effect)| *effect)
+    }
+}

@@ -1,0 +1,105 @@
+//! What is wrong with a field, in the words of apimachinery's `field.Error`.
+
+use std::{borrow::Cow, fmt};
+
+use super::secrets;
+use crate::profile::Json;
+
+/// What is wrong with a field.
+///
+/// Displayed as the API server would (`Invalid value: "x": must …`), so that kubectl's output reads as one voice.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Problem<'a> {
+    /// It is absent or empty; the text says what must be there.
+    Required(Cow<'a, str>),
+    /// Its value; the text says what it must be.
+    Invalid(Value<'a>, Cow<'a, str>),
+    /// Its value, and the only ones that it may have.
+    NotSupported(Value<'a>, &'static [&'static str]),
+    /// Its value, which an earlier item of the list has.
+    Duplicate(Value<'a>),
+    /// Its value, never shown; the text says what must not be there.
+    Forbidden(Value<'a>, Cow<'a, str>),
+    /// Its value, never shown, and the most code points that it may have.
+    TooLong(Cow<'a, str>, usize),
+    /// How many items it has, and the most that it may have.
+    TooMany(usize, usize),
+    /// Its value of a wrong JSON type; the text says which it must be.
+    TypeInvalid(Json, Cow<'a, str>),
+}
+
+/// The value of a field, as the ratchet compares it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Value<'a> {
+    /// Quoted in the message, shortened where it is long.
+    Shown(Cow<'a, str>),
+    /// Never shown: it may be a secret, or says nothing to a reader.
+    Hidden(Cow<'a, str>),
+}
+
+impl<'a> Value<'a> {
+    /// A value that the message quotes, unless it looks like a secret.
+    #[must_use]
+    pub fn of(text: &'a str) -> Self {
+        if secrets::of(text).is_some() { Self::hidden(text) } else { Self::Shown(Cow::Borrowed(text)) }
+    }
+
+    /// A value that the message leaves out.
+    #[must_use]
+    pub fn hidden(text: &'a str) -> Self {
+        Self::Hidden(Cow::Borrowed(text))
+    }
+}
+
+impl Problem<'_> {
+    /// The cause type of apimachinery (`metav1.CauseType`).
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Required(_) => "FieldValueRequired",
+            Self::Invalid(..) => "FieldValueInvalid",
+            Self::NotSupported(..) => "FieldValueNotSupported",
+            Self::Duplicate(_) => "FieldValueDuplicate",
+            Self::Forbidden(..) => "FieldValueForbidden",
+            Self::TooLong(..) => "FieldValueTooLong",
+            Self::TooMany(..) => "FieldValueTooMany",
+            Self::TypeInvalid(..) => "FieldValueTypeInvalid",
+        }
+    }
+}
+
+impl fmt::Display for Problem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Required(detail) => write!(f, "Required value: {detail}"),
+            Self::Invalid(value, detail) => write!(f, "Invalid value: {value}{detail}"),
+            Self::NotSupported(value, supported) => {
+                write!(f, "Unsupported value: {value}supported values: ")?;
+                for (position, value) in supported.iter().enumerate() {
+                    write!(f, "{}{value:?}", if position == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::Duplicate(value) => write!(f, "Duplicate value: {value}must be unique in the list"),
+            Self::Forbidden(_, detail) => write!(f, "Forbidden: {detail}"),
+            Self::TooLong(_, limit) => write!(f, "Too long: must have at most {limit} characters"),
+            Self::TooMany(count, limit) => write!(f, "Too many: {count}: must have at most {limit} items"),
+            Self::TypeInvalid(json, detail) => write!(f, "Invalid value: {json}: {detail}"),
+        }
+    }
+}
+
+/// Quoted and followed by what separates it from the rest, or nothing.
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Longer ones push what must be done off the line.
+        const SHOWN_CHARACTERS: usize = 63;
+        match self {
+            Self::Shown(text) => match text.char_indices().nth(SHOWN_CHARACTERS) {
+                Some((end, _)) => write!(f, "{:?}: ", format!("{}…", text.get(..end).unwrap_or_default())),
+                None => write!(f, "{text:?}: "),
+            },
+            Self::Hidden(_) => Ok(()),
+        }
+    }
+}
