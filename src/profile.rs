@@ -10,6 +10,7 @@ use std::{borrow::Cow, fmt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub(crate) use self::read::Fields;
 pub use self::read::{Field, Json, MAX_ITEMS};
 
 mod read;
@@ -251,6 +252,20 @@ impl<'a> Body<'a> {
     #[must_use]
     pub fn is_array(self) -> bool {
         self.text().starts_with('[')
+    }
+
+    /// Its JSON type.
+    #[must_use]
+    pub fn json(self) -> Json {
+        match self.text() {
+            "true" => Json::Boolean(true),
+            "false" => Json::Boolean(false),
+            "null" => Json::Null,
+            text if text.starts_with('{') => Json::Object,
+            text if text.starts_with('[') => Json::Array,
+            text if text.starts_with('"') => Json::String,
+            number => Json::Number(number.to_owned()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ pub use self::{
     change::{Change, Operation, Part},
     patch::patch,
     policy::{Effect, Policy},
-    problem::{Problem, Value},
+    problem::{Problem, Value, quote},
     report::{Finding, Fix, Level, Report},
 };
 
@@ -30,7 +30,9 @@ mod properties;
 mod ratchet;
 mod report;
 mod secrets;
+mod strings;
 mod syntax;
+mod transitions;
 mod version;
 
 /// One MUST, SHOULD or safety fact about a ClusterProfile.

@@ -108,7 +108,7 @@ impl fmt::Display for Json {
 }
 
 /// The JSON types that a field takes; every other is mistyped.
-trait Takes<'de>: Sized {
+pub trait Takes<'de>: Sized {
     fn string(_text: Cow<'de, str>) -> Field<Self> {
         Field::Mistyped(Json::String)
     }
@@ -165,7 +165,7 @@ impl<'de, T: Takes<'de>> Takes<'de> for Vec<Field<T>> {
 }
 
 /// A type that is read from a JSON object, and from nothing else: serde alone would take an array for one, too.
-trait Fields<'de>: Deserialize<'de> {}
+pub(crate) trait Fields<'de>: Deserialize<'de> {}
 
 impl<'de: 'a, 'a> Fields<'de> for ClusterProfile<'a> {}
 impl<'de: 'a, 'a> Fields<'de> for Metadata<'a> {}

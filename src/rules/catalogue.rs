@@ -2,7 +2,7 @@
 
 use super::{
     Rule, access_providers, cluster_data, cluster_manager, conditions, extensions, field_type, inventory, properties,
-    secrets, version,
+    secrets, transitions, version,
 };
 
 /// Every rule, in the order in which findings are told.
@@ -29,9 +29,9 @@ pub static RULES: &[&Rule] = &[
     &conditions::STATUS,
     &conditions::REASON,
     &conditions::MESSAGE,
-    &conditions::TRANSITION_TIME,
+    &transitions::TIME,
     &conditions::OBSERVED_GENERATION,
-    &conditions::TRANSITION,
+    &transitions::TRANSITION,
     &conditions::REQUIRED,
     &version::KUBERNETES_VERSION,
     &access_providers::NAME,
@@ -51,4 +51,28 @@ pub static RULES: &[&Rule] = &[
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.name == name)
+}
+
+/// The rule whose name is most like `name`, where one is like it at all.
+#[must_use]
+pub fn nearest(name: &str) -> Option<&'static Rule> {
+    let distance = |rule: &&Rule| distance(name, rule.name);
+    RULES.iter().copied().min_by_key(distance).filter(|rule| distance(rule) <= name.len() / 2)
+}
+
+/// How many letters must be inserted, removed or replaced to make one text the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.bytes().enumerate() {
+        let mut diagonal = line;
+        let mut left = line + 1;
+        for (cell, other) in row.iter_mut().skip(1).zip(other.bytes()) {
+            left = (diagonal + usize::from(letter != other)).min(left + 1).min(*cell + 1);
+            diagonal = std::mem::replace(cell, left);
+        }
+        if let Some(first) = row.first_mut() {
+            *first = line + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }

@@ -1,21 +1,22 @@
-//! One manager per profile, by spec and by label.
+//! One cluster manager per profile, the same by spec and by label.
 
-use std::borrow::Cow;
-
-use super::{Change, Effect, Phase, Problem, Report, Rule, Value, syntax};
-use crate::{field::FieldPath, profile::Field};
+use super::{Change, Effect, Phase, Problem, Report, Rule, Value, problem::quote, syntax};
+use crate::{
+    field::FieldPath,
+    profile::{ClusterProfile, Field},
+};
 
 /// `cluster-manager-name`
-pub static NAME: Rule = Rule {
+pub(super) static NAME: Rule = Rule {
     name: "cluster-manager-name",
     summary: "`spec.clusterManager.name` is set and is a label value: 1 to 63 of `[A-Za-z0-9._-]`, alphanumeric at both ends",
-    source: "KEP-4322 Cluster Manager: the label must equal it, so it must be able to; v1alpha2 schema",
+    source: "KEP-4322 Cluster Manager (the label must equal it, so it must be able to); v1alpha2 schema",
     effect: Effect::Deny,
     exceptions: "",
     fix: "",
     phase: Phase::Validate,
     since: "0.1.0",
-    docs: include_str!("cluster_manager/name.md"),
+    docs: include_str!("docs/cluster-manager-name.md"),
     check: name,
 };
 
@@ -23,19 +24,116 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let Some(profile) = change.identity() else { return };
     match profile.cluster_manager() {
         Some(name) if syntax::is_segment(name) => {}
-        Some(name) if name.is_empty() => report.deny(name_path(), required()),
-        Some(name) => report.deny(
-            name_path(),
-            Problem::Invalid(
-                Value::of(name),
-                "must be a label value: 1 to 63 letters, digits, '-', '_' or '.', alphanumeric at both ends".into(),
-            ),
-        ),
-        None if is_mistyped(change) => {}
-        None => report.deny(name_path(), required()),
+        Some(name) if !name.is_empty() => {
+            report.deny(name_path(), Problem::Invalid(Value::of(name), LABEL_VALUE.into()))
+        }
+        None if is_mistyped(profile) => {}
+        _ => report.deny(name_path(), Problem::Required("must name the cluster manager that owns this profile".into())),
     }
 }
 
-fn required() -> Problem<'static> {
-    Problem::Required("must name the cluster manager that keeps this profile up to date".into())
+/// What a label value is, for people.
+const LABEL_VALUE: &str =
+    "must be a label value: 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends";
+
+/// `cluster-manager-immutable`
+pub(super) static IMMUTABLE: Rule = Rule {
+    name: "cluster-manager-immutable",
+    summary: "`spec.clusterManager.name` equals the stored one",
+    source: "KEP-4322 Spec; CRD validation rule",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/cluster-manager-immutable.md"),
+    check: immutable,
+};
+
+fn immutable<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let Some(stored) = change.old.and_then(ClusterProfile::cluster_manager) else { return };
+    let Some(profile) = change.identity() else { return };
+    let detail = || {
+        format!("must stay {}: delete the profile and create it anew to change its cluster manager", quote(stored))
+            .into()
+    };
+    match profile.cluster_manager() {
+        Some(name) if name == stored => {}
+        Some(name) => report.deny(name_path(), Problem::Invalid(Value::of(name), detail())),
+        None if is_mistyped(profile) => {}
+        None => report.deny(name_path(), Problem::Required(detail())),
+    }
+}
+
+/// `cluster-manager-label`
+pub(super) static LABEL: Rule = Rule {
+    name: "cluster-manager-label",
+    summary: "label `x-k8s.io/cluster-manager` equals `spec.clusterManager.name`, so that neither can move; a repair is allowed",
+    source: "KEP-4322 Cluster Manager; conformance \"Required\"",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "absent: set, on CREATE and UPDATE, when the name is valid; never overwritten",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/cluster-manager-label.md"),
+    check: label,
+};
+
+fn label<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let Some(profile) = change.identity() else { return };
+    let Some(name) = profile.cluster_manager() else { return };
+    let path = || FieldPath::of(&["metadata", "labels"]).key("x-k8s.io/cluster-manager");
+    match profile.labels().map_or(&Field::Absent, |labels| &labels.cluster_manager) {
+        Field::Set(label) if label == name => {}
+        Field::Set(label) => report.deny(
+            path(),
+            Problem::Invalid(Value::of(label), format!("must equal spec.clusterManager.name {}", quote(name)).into()),
+        ),
+        Field::Absent if syntax::is_segment(name) && takes_labels(profile) => {
+            report
+                .deny(path(), Problem::Required(format!("must equal spec.clusterManager.name {}", quote(name)).into()));
+            report.fix(path(), name.as_ref(), None);
+        }
+        Field::Absent | Field::Mistyped(_) => {}
+    }
+}
+
+/// Whether a label can be added: not to labels that are no object.
+fn takes_labels(profile: &ClusterProfile<'_>) -> bool {
+    profile.metadata.set().is_some_and(|metadata| metadata.labels.mistyped().is_none())
+}
+
+/// `name-prefix`
+pub(super) static NAME_PREFIX: Rule = Rule {
+    name: "name-prefix",
+    summary: "`metadata.name` starts with the cluster manager's name and `-`",
+    source: "KEP-4322 Example 2 (a recommendation, which a cluster manager with upper case in its name cannot follow)",
+    effect: Effect::Off,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/name-prefix.md"),
+    check: name_prefix,
+};
+
+fn name_prefix<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let Some(profile) = change.identity() else { return };
+    let Some(manager) = profile.cluster_manager() else { return };
+    let Some(name) = profile.metadata.set().and_then(|metadata| metadata.name.set()) else { return };
+    if !name.strip_prefix(manager.as_ref()).is_some_and(|rest| rest.starts_with('-')) {
+        let detail = format!("must start with the cluster manager's name {} and '-'", quote(manager));
+        report.deny(FieldPath::of(&["metadata", "name"]), Problem::Invalid(Value::of(name), detail.into()));
+    }
+}
+
+fn name_path() -> FieldPath<'static> {
+    FieldPath::of(&["spec", "clusterManager", "name"])
+}
+
+/// Whether `field-type` tells already why there is no name.
+fn is_mistyped(profile: &ClusterProfile<'_>) -> bool {
+    let manager = profile.spec.set().map(|spec| &spec.cluster_manager);
+    let name = manager.and_then(Field::set).map(|manager| &manager.name);
+    profile.spec.mistyped().or(manager.and_then(Field::mistyped)).or(name.and_then(Field::mistyped)).is_some()
 }

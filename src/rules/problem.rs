@@ -38,10 +38,10 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// A value that the message quotes, unless it looks like a secret.
+    /// A value that the message quotes.
     #[must_use]
     pub fn of(text: &'a str) -> Self {
-        if secrets::of(text).is_some() { Self::hidden(text) } else { Self::Shown(Cow::Borrowed(text)) }
+        Self::Shown(Cow::Borrowed(text))
     }
 
     /// A value that the message leaves out.
@@ -92,14 +92,23 @@ impl fmt::Display for Problem<'_> {
 /// Quoted and followed by what separates it from the rest, or nothing.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Longer ones push what must be done off the line.
-        const SHOWN_CHARACTERS: usize = 63;
         match self {
-            Self::Shown(text) => match text.char_indices().nth(SHOWN_CHARACTERS) {
-                Some((end, _)) => write!(f, "{:?}: ", format!("{}…", text.get(..end).unwrap_or_default())),
-                None => write!(f, "{text:?}: "),
-            },
+            Self::Shown(text) => write!(f, "{}: ", quote(text)),
             Self::Hidden(_) => Ok(()),
         }
+    }
+}
+
+/// `text` in quotes, without control characters, shortened where it is long and left out where it looks like a secret.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    /// Longer ones push what must be done off the line.
+    const SHOWN_CHARACTERS: usize = 63;
+    if secrets::of(text).is_some() {
+        return "\"…\"".into();
+    }
+    match text.char_indices().nth(SHOWN_CHARACTERS) {
+        Some((end, _)) => format!("{:?}", format!("{}…", text.get(..end).unwrap_or_default())),
+        None => format!("{text:?}"),
     }
 }

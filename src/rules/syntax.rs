@@ -2,7 +2,8 @@
 
 use jiff::{Timestamp, ToSpan as _};
 
-use super::Change;
+use super::{Change, Problem, Report, Value};
+use crate::{field::FieldPath, profile::Text};
 
 /// Longest DNS-1123 subdomain (RFC 1123), and longest name in most Kubernetes APIs.
 pub(super) const SUBDOMAIN_LIMIT: usize = 253;
@@ -66,13 +67,31 @@ pub(super) fn rfc3339(text: &str) -> Option<Timestamp> {
     (shape("0000-00-00T00:00:00", seconds) && (offset || shape("Z", zone))).then(|| text.parse().ok())?
 }
 
-/// Whether a clock that is a little off does not explain that `time` is later than the request.
-pub(super) fn is_future(time: Timestamp, change: &Change<'_>) -> bool {
-    change.now.checked_add(CLOCK_TOLERANCE_MINUTES.minutes()).is_ok_and(|latest| time > latest)
+/// Denies a time, where it is set, that is not RFC 3339, and warns of one that no clock that is a little off explains.
+pub(super) fn check_time<'a>(
+    time: &'a Text<'a>,
+    path: impl FnOnce() -> FieldPath<'a>,
+    change: &Change<'a>,
+    report: &mut Report<'a>,
+) {
+    let Some(text) = time.set() else { return };
+    match rfc3339(text) {
+        None => {
+            let detail = "must be a time in RFC 3339, like 2026-01-31T12:00:00Z";
+            report.deny(path(), Problem::Invalid(Value::of(text), detail.into()));
+        }
+        Some(time) if time > latest(change) => {
+            let detail = "must not be more than 5 minutes in the future";
+            report.warn(path(), Problem::Invalid(Value::of(text), detail.into()));
+        }
+        Some(_) => {}
+    }
 }
 
 /// Clocks of member clusters and hub differ by seconds; what is minutes ahead was made up.
-const CLOCK_TOLERANCE_MINUTES: i32 = 5;
+fn latest(change: &Change<'_>) -> Timestamp {
+    change.now.saturating_add(5.minutes()).unwrap_or(Timestamp::MAX)
+}
 
 #[cfg(test)]
 mod tests {
@@ -96,19 +115,32 @@ mod tests {
         for bad in ["", "/a", "a/", "a/b/c", "A.com/x", "a b", "Ready-"] {
             assert!(!is_condition_type(bad), "{bad:?}");
         }
-        for (text, good) in [("A", true), ("A1,b:c_", true), ("", false), ("1A", false), ("A:", false), ("A b", false)] {
+        for (text, good) in [("A", true), ("A1,b:c_", true), ("", false), ("1A", false), ("A:", false), ("A b", false)]
+        {
             assert_eq!(is_reason(text), good, "{text:?}");
         }
     }
 
     #[test]
     fn times() {
-        for good in ["2023-05-08T07:56:55Z", "2023-05-08t07:56:55.123456z", "2023-05-08T07:56:55+02:00", "2016-12-31T23:59:60Z"] {
+        for good in
+            ["2023-05-08T07:56:55Z", "2023-05-08t07:56:55.123456z", "2023-05-08T07:56:55+02:00", "2016-12-31T23:59:60Z"]
+        {
             assert!(rfc3339(good).is_some(), "{good}");
         }
         for bad in [
-            "", "yesterday", "2023-05-08", "2023-05-08 07:56:55Z", "2023-05-08T07:56Z", "2023-05-08T07:56:55", "2023-13-08T07:56:55Z",
-            "2023-05-08T07:56:55.Z", "2023-05-08T07:56:55+0200", "2023-05-08T07:56:55Z[UTC]", "2023-05-08T07:56:55Z ", "２023-05-08T07:56:55Z",
+            "",
+            "yesterday",
+            "2023-05-08",
+            "2023-05-08 07:56:55Z",
+            "2023-05-08T07:56Z",
+            "2023-05-08T07:56:55",
+            "2023-13-08T07:56:55Z",
+            "2023-05-08T07:56:55.Z",
+            "2023-05-08T07:56:55+0200",
+            "2023-05-08T07:56:55Z[UTC]",
+            "2023-05-08T07:56:55Z ",
+            "２023-05-08T07:56:55Z",
         ] {
             assert!(rfc3339(bad).is_none(), "{bad}");
         }

@@ -1,0 +1,33 @@
+//! `admission.k8s.io/v1` on the wire: the bytes of an admission review to the bytes of its answer.
+//!
+//! The envelope is read with both objects in one pass, borrowed from the bytes; `managedFields` is never built.
+
+use jiff::Timestamp;
+
+use self::request::{Request, Subject};
+pub use self::{request::BadRequest, response::Response};
+use crate::rules::{self, Change, Phase, Policy};
+
+mod request;
+mod response;
+
+/// Answers one call of a webhook.
+///
+/// `body` is the JSON of an `AdmissionReview` of `admission.k8s.io/v1`, `now` the time of the request. What is no
+/// ClusterProfile, or of an API version without rules, is allowed untouched, and so is every deletion.
+///
+/// # Errors
+///
+/// [`BadRequest`] where there is no review to answer: the caller is no API server.
+pub fn respond(body: &[u8], phase: Phase, policy: &Policy, now: Timestamp) -> Result<Response, BadRequest> {
+    let request = Request::parse(body)?;
+    Ok(match &request.subject {
+        Subject::Reviewed { part, version, new, old } => {
+            let change = Change::new(*part, *version, new, old.as_ref(), now);
+            let report = rules::review(&change, phase, policy);
+            response::answer(&request, phase, &report, new)
+        }
+        Subject::Unreadable(cause) if phase == Phase::Validate => response::refuse(&request, cause),
+        Subject::Unreadable(_) | Subject::PassedOver => response::allow(&request),
+    })
+}

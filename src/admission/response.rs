@@ -1,0 +1,193 @@
+//! Writing the response of an admission review.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
+use serde::Serialize;
+
+use super::request::Request;
+use crate::{
+    profile::{ClusterProfile, GROUP, KIND},
+    rules::{Level, Phase, Report, patch},
+};
+
+/// The answer to an admission review, and what the log and the metrics say of it.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The request's.
+    pub uid: String,
+    /// `CREATE`, `UPDATE`, `DELETE` or `CONNECT`; empty where the request could not be read.
+    pub operation: &'static str,
+    /// The object's; empty where the request has none.
+    pub namespace: String,
+    /// The object's; empty before the API server has made one from `generateName`.
+    pub name: String,
+    /// `main` or `status`; empty where nothing was reviewed.
+    pub part: &'static str,
+    /// Whether the write may go on.
+    pub allowed: bool,
+    /// The rules that denied, warned or filled something in, in catalogue order.
+    pub rules: Vec<&'static str>,
+    /// JSON of an `AdmissionReview` of `admission.k8s.io/v1`.
+    pub body: Vec<u8>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Wire<'a>,
+}
+
+/// `AdmissionResponse`; kube's own writes the patch as an array of numbers, not in base64.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: BTreeMap<&'static str, String>,
+}
+
+/// Allows without a word.
+pub(super) fn allow(request: &Request<'_>) -> Response {
+    write(request, Vec::new(), Wire::new(request, true))
+}
+
+/// Refuses an object that cannot be read.
+pub(super) fn refuse(request: &Request<'_>, cause: &str) -> Response {
+    let status = Status {
+        status: Some("Failure".into()),
+        code: Some(400),
+        reason: Some("BadRequest".into()),
+        message: Some(cause.to_owned()),
+        ..Status::default()
+    };
+    write(request, Vec::new(), Wire { status: Some(status), ..Wire::new(request, false) })
+}
+
+/// Tells what a review found.
+pub(super) fn answer(request: &Request<'_>, phase: Phase, report: &Report<'_>, new: &ClusterProfile<'_>) -> Response {
+    let mut rules: Vec<_> = report.fixes.iter().map(|fix| fix.rule.name).collect();
+    rules.extend(report.findings.iter().map(|finding| finding.rule.name));
+    rules.dedup();
+    let denied = phase == Phase::Validate && report.denies();
+    let patch = patch(&report.fixes, new)
+        .map(|patch| STANDARD.encode(serde_json::to_vec(&patch).expect("a patch is always valid JSON")));
+    let fired = (!rules.is_empty()).then(|| ("rules", rules.join(",")));
+    let wire = Wire {
+        status: denied.then(|| invalid(request, report)),
+        patch_type: patch.is_some().then_some("JSONPatch"),
+        patch,
+        warnings: warnings(report, denied),
+        audit_annotations: fired.into_iter().collect(),
+        ..Wire::new(request, !denied)
+    };
+    write(request, rules, wire)
+}
+
+impl<'a> Wire<'a> {
+    fn new(request: &'a Request<'_>, allowed: bool) -> Self {
+        Self {
+            uid: &request.uid,
+            allowed,
+            status: None,
+            patch_type: None,
+            patch: None,
+            warnings: Vec::new(),
+            audit_annotations: BTreeMap::new(),
+        }
+    }
+}
+
+fn write(request: &Request<'_>, rules: Vec<&'static str>, response: Wire<'_>) -> Response {
+    let allowed = response.allowed;
+    let review = Envelope { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
+    Response {
+        uid: request.uid.to_string(),
+        operation: request.operation,
+        namespace: request.namespace.to_string(),
+        name: request.name.to_string(),
+        part: request.part(),
+        allowed,
+        rules,
+        body: serde_json::to_vec(&review).expect("a response is always valid JSON"),
+    }
+}
+
+/// What apimachinery's `NewInvalid` makes, so that kubectl shows every cause on a line of its own.
+fn invalid(request: &Request<'_>, report: &Report<'_>) -> Status {
+    let causes = causes(report);
+    let mut told: Vec<_> = causes
+        .iter()
+        .map(|StatusCause { field, message, .. }| {
+            format!("{}: {}", field.as_deref().unwrap_or_default(), message.as_deref().unwrap_or_default())
+        })
+        .collect();
+    let told = if let [only] = &mut told[..] { std::mem::take(only) } else { format!("[{}]", told.join(", ")) };
+    Status {
+        status: Some("Failure".into()),
+        code: Some(422),
+        reason: Some("Invalid".into()),
+        message: Some(format!("{KIND}.{GROUP} {:?} is invalid: {told}", request.name)),
+        details: Some(StatusDetails {
+            name: Some(request.name.to_string()),
+            group: Some(GROUP.into()),
+            kind: Some(KIND.into()),
+            causes: Some(causes),
+            ..StatusDetails::default()
+        }),
+        ..Status::default()
+    }
+}
+
+fn causes(report: &Report<'_>) -> Vec<StatusCause> {
+    let denied = report.findings.iter().filter(|finding| finding.level == Level::Deny);
+    let told = denied.map(|finding| StatusCause {
+        field: Some(finding.path.to_string()),
+        message: Some(finding.to_string()),
+        reason: Some(finding.problem.reason().into()),
+    });
+    let omitted = report.omitted.filter(|(_, level)| *level == Level::Deny).map(|(count, _)| StatusCause {
+        field: Some("status".into()),
+        message: Some(format!("Too many: {count} more findings")),
+        reason: Some("FieldValueTooMany".into()),
+    });
+    told.chain(omitted).collect()
+}
+
+/// One line for each warning, as many as the API server passes on.
+fn warnings(report: &Report<'_>, denied: bool) -> Vec<String> {
+    /// The API server passes on 4096 characters; past that it cuts every warning to 256. The rest is for the last line.
+    const CHARACTERS: usize = 4000;
+    let of_fixes =
+        report.fixes.iter().filter_map(|fix| Some(format!("{}: {} [{}]", fix.path, fix.warning?, fix.rule.name)));
+    let told = report.findings.iter().filter(|finding| !denied || finding.level < Level::Deny);
+    let of_findings = told.map(|finding| format!("{}: {finding}", finding.path));
+    let mut warnings = Vec::new();
+    let mut left = CHARACTERS;
+    let mut omitted = report.omitted.filter(|(_, level)| !denied || *level < Level::Deny).map_or(0, |(count, _)| count);
+    for warning in of_fixes.chain(of_findings) {
+        match left.checked_sub(warning.chars().count()) {
+            Some(rest) => {
+                left = rest;
+                warnings.push(warning);
+            }
+            None => omitted += 1,
+        }
+    }
+    if omitted > 0 {
+        warnings.push(format!("{omitted} more warnings are left out"));
+    }
+    warnings
+}

@@ -1,0 +1,155 @@
+//! `status.accessProviders` and the deprecated `status.credentialProviders`: which there are.
+
+use std::collections::HashSet;
+
+use super::{Change, Effect, Level, Phase, Problem, Report, Rule, Value, syntax};
+use crate::{
+    field::FieldPath,
+    profile::{AccessProvider, Cluster, Field, List, Status, Version},
+};
+
+/// An item of one of the two lists.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'a> {
+    list: &'static str,
+    index: usize,
+    pub(super) provider: &'a AccessProvider<'a>,
+}
+
+impl<'a> Item<'a> {
+    pub(super) fn path(self) -> FieldPath<'a> {
+        FieldPath::of(&["status", self.list]).item(self.index, self.provider.name.text())
+    }
+}
+
+/// Every provider of both lists.
+pub(super) fn providers<'a>(change: &Change<'a>) -> impl Iterator<Item = Item<'a>> {
+    lists(change)
+        .flat_map(|(list, providers)| providers.items().map(move |(index, provider)| Item { list, index, provider }))
+}
+
+/// Every provider that has a cluster, with the path of the cluster.
+pub(super) fn clusters<'a>(change: &Change<'a>) -> impl Iterator<Item = (Item<'a>, &'a Cluster<'a>)> {
+    providers(change).filter_map(|item| Some((item, item.provider.cluster.set()?)))
+}
+
+/// What upstream's v1alpha2 refuses and its v1alpha1 must go on accepting.
+pub(super) fn denied_by_v1alpha2(change: &Change<'_>) -> Level {
+    if change.version >= Version::V1alpha2 { Level::Deny } else { Level::Warn }
+}
+
+fn lists<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'static str, &'a List<AccessProvider<'a>>)> {
+    let lists = |status: &'a Status<'a>| {
+        [("accessProviders", &status.access_providers), ("credentialProviders", &status.credential_providers)]
+    };
+    change.status().map(lists).into_iter().flatten()
+}
+
+/// `access-provider-name`
+pub(super) static NAME: Rule = Rule {
+    name: "access-provider-name",
+    summary: "every provider has a name of 1 to 253 characters",
+    source: "CRD; v1alpha2 schema",
+    effect: Effect::Deny,
+    exceptions: "v1alpha1: Warn when empty or longer",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/access-provider-name.md"),
+    check: name,
+};
+
+fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for item in providers(change) {
+        let path = || item.path().field("name");
+        let required = || Problem::Required("must name the provider, for consumers to find theirs".into());
+        match &item.provider.name {
+            Field::Set(name) if name.is_empty() => report.add(denied_by_v1alpha2(change), path(), required()),
+            Field::Set(name)
+                if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT =>
+            {
+                let problem = Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT);
+                report.add(denied_by_v1alpha2(change), path(), problem);
+            }
+            Field::Absent => report.deny(path(), required()),
+            Field::Set(_) | Field::Mistyped(_) => {}
+        }
+    }
+}
+
+/// `access-provider-cluster`
+pub(super) static CLUSTER: Rule = Rule {
+    name: "access-provider-cluster",
+    summary: "every provider has a `cluster`, and there are at most 64 providers",
+    source: "v1alpha2 schema",
+    effect: Effect::Deny,
+    exceptions: "v1alpha1: silent",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/access-provider-cluster.md"),
+    check: cluster,
+};
+
+fn cluster<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    /// v1alpha2 schema: `maxItems` of `accessProviders`.
+    const LIMIT: usize = 64;
+    let level = if change.version >= Version::V1alpha2 { Level::Deny } else { Level::Silent };
+    for item in providers(change) {
+        if item.provider.cluster == Field::Absent {
+            let problem = Problem::Required("must say how to reach the member cluster".into());
+            report.add(level, item.path().field("cluster"), problem);
+        }
+    }
+    for (list, providers) in lists(change) {
+        let count = providers.set().map_or(0, Vec::len);
+        if count > LIMIT {
+            report.add(level, FieldPath::of(&["status", list]), Problem::TooMany(count, LIMIT));
+        }
+    }
+}
+
+/// `access-provider-unique`
+pub(super) static UNIQUE: Rule = Rule {
+    name: "access-provider-unique",
+    summary: "no name occurs twice within `accessProviders`, nor within `credentialProviders`",
+    source: "CRD list map keys (missing in the CRDs that OCM and KubeFleet bundle)",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/access-provider-unique.md"),
+    check: unique,
+};
+
+fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let mut names = HashSet::new();
+    for item in providers(change) {
+        if let Some(name) = item.provider.name.text().filter(|name| !names.insert((item.list, *name))) {
+            report.deny(item.path().field("name"), Problem::Duplicate(Value::of(name)));
+        }
+    }
+}
+
+/// `access-credential-providers`
+pub(super) static CREDENTIAL_PROVIDERS: Rule = Rule {
+    name: "access-credential-providers",
+    summary: "the deprecated `credentialProviders` is not used",
+    source: "upstream types: deprecated in v1alpha1, gone in v1alpha2",
+    effect: Effect::Warn,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/access-credential-providers.md"),
+    check: credential_providers,
+};
+
+fn credential_providers<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let Some(status) = change.status() else { return };
+    if status.credential_providers.set().is_some_and(|providers| !providers.is_empty()) {
+        let problem = Problem::Forbidden(Value::hidden(""), "is deprecated: must be accessProviders".into());
+        report.warn(FieldPath::of(&["status", "credentialProviders"]), problem);
+    }
+}

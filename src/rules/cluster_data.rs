@@ -1,0 +1,179 @@
+//! `status.accessProviders[*].cluster`: where a consumer sends its credentials, and whom it trusts there.
+
+use http::Uri;
+use x509_parser::{parse_x509_certificate, pem::Pem};
+
+use super::{
+    Change, Effect, Phase, Problem, Report, Rule, Value,
+    access_providers::{clusters, denied_by_v1alpha2},
+    secrets, syntax,
+};
+use crate::profile::Field;
+
+/// Longest URL that v1alpha2 takes.
+const URL_LIMIT: usize = 2048;
+
+/// `access-server`
+pub(super) static SERVER: Rule = Rule {
+    name: "access-server",
+    summary: "`cluster.server` is an absolute `https` URL with a host, of at most 2048 characters; path and query are fine",
+    source: "KEP-5339; v1alpha2 schema",
+    effect: Effect::Deny,
+    exceptions: "v1alpha1: Warn, but Deny when absent; `http` is a Warn in both",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/access-server.md"),
+    check: server,
+};
+
+fn server<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for (item, cluster) in clusters(change) {
+        let path = || item.path().field("cluster").field("server");
+        let level = denied_by_v1alpha2(change);
+        match &cluster.server {
+            Field::Absent => {
+                report.deny(path(), Problem::Required("must be the https URL of the member cluster".into()))
+            }
+            Field::Set(server) if server.is_empty() => {
+                report.add(level, path(), Problem::Required("must be the https URL of the member cluster".into()));
+            }
+            Field::Set(server) if is_too_long(server) => {
+                report.add(level, path(), Problem::TooLong(server.as_ref().into(), URL_LIMIT));
+            }
+            Field::Set(server) => match scheme(server) {
+                Some(scheme) if scheme == "https" => {}
+                Some(scheme) if scheme == "http" => {
+                    let detail = "must be https: credentials sent to an http server can be read on the way";
+                    report.warn(path(), Problem::Invalid(url_value(server), detail.into()));
+                }
+                _ => report.add(
+                    level,
+                    path(),
+                    Problem::Invalid(url_value(server), "must be an absolute https URL with a host".into()),
+                ),
+            },
+            Field::Mistyped(_) => {}
+        }
+    }
+}
+
+/// `access-tls`
+pub(super) static TLS: Rule = Rule {
+    name: "access-tls",
+    summary: "`insecure-skip-tls-verify` is not true, `certificate-authority` (a file path) is not used, `tls-server-name` \
+              is at most 253 characters",
+    source: "KEP-4322 Cluster Data; v1alpha2 schema",
+    effect: Effect::Warn,
+    exceptions: "v1alpha2: Deny for `tls-server-name`",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/access-tls.md"),
+    check: tls,
+};
+
+fn tls<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for (item, cluster) in clusters(change) {
+        let path = |field| item.path().field("cluster").field(field);
+        if cluster.insecure_skip_tls_verify == Field::Set(true) {
+            let detail = "must not be true: anybody on the way could pose as the member cluster; give its CA instead";
+            report.warn(path("insecure-skip-tls-verify"), Problem::Forbidden(Value::hidden("true"), detail.into()));
+        }
+        if let Some(file) = cluster.certificate_authority.text().filter(|file| !file.is_empty()) {
+            let detail = "is a path on the consumer's machine: must be certificate-authority-data";
+            report.warn(path("certificate-authority"), Problem::Forbidden(Value::hidden(file), detail.into()));
+        }
+        if let Some(name) = cluster.tls_server_name.text().filter(|name| name.chars().count() > syntax::SUBDOMAIN_LIMIT)
+        {
+            let problem = Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT);
+            report.add(denied_by_v1alpha2(change), path("tls-server-name"), problem);
+        }
+    }
+}
+
+/// `access-ca`
+pub(super) static CA: Rule = Rule {
+    name: "access-ca",
+    summary: "`certificate-authority-data` is base64 of PEM certificates, of which at least one has not expired",
+    source: "CRD format; client-go",
+    effect: Effect::Deny,
+    exceptions: "Warn when it is base64, but of no PEM certificates or of expired ones alone",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/access-ca.md"),
+    check: ca,
+};
+
+fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for (item, cluster) in clusters(change) {
+        let Some(data) = cluster.certificate_authority_data.text().filter(|data| !data.is_empty()) else { continue };
+        let path = || item.path().field("cluster").field("certificate-authority-data");
+        let invalid = |detail: &'static str| Problem::Invalid(Value::hidden(data), detail.into());
+        match secrets::decode(data) {
+            None => report.deny(path(), invalid("must be base64 of PEM certificates")),
+            Some(pem) => match expiries(&pem) {
+                None => report.warn(path(), invalid("must hold PEM certificates and nothing else")),
+                Some(expiries) if expiries.iter().all(|expiry| *expiry < change.now.as_second()) => {
+                    report.warn(path(), invalid("must hold a certificate that has not expired"));
+                }
+                Some(_) => {}
+            },
+        }
+    }
+}
+
+/// When each certificate of a bundle expires, in Unix seconds; none unless all that is there are certificates.
+fn expiries(pem: &[u8]) -> Option<Vec<i64>> {
+    let certificates = Pem::iter_from_buffer(pem).collect::<Result<Vec<_>, _>>().ok()?;
+    let expiries = certificates.iter().map(|certificate| {
+        let (_, certificate) = parse_x509_certificate(&certificate.contents).ok()?;
+        Some(certificate.validity().not_after.timestamp())
+    });
+    expiries.collect::<Option<Vec<_>>>().filter(|expiries| !expiries.is_empty())
+}
+
+/// `access-proxy`
+pub(super) static PROXY: Rule = Rule {
+    name: "access-proxy",
+    summary: "`proxy-url` is empty, or an `http`, `https` or `socks5` URL with a host, of at most 2048 characters",
+    source: "client-go; v1alpha2 schema",
+    effect: Effect::Deny,
+    exceptions: "v1alpha1: Warn",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/access-proxy.md"),
+    check: proxy,
+};
+
+fn proxy<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for (item, cluster) in clusters(change) {
+        let Some(url) = cluster.proxy_url.text().filter(|url| !url.is_empty()) else { continue };
+        let path = || item.path().field("cluster").field("proxy-url");
+        let level = denied_by_v1alpha2(change);
+        if is_too_long(url) {
+            report.add(level, path(), Problem::TooLong(url.into(), URL_LIMIT));
+        } else if !scheme(url).is_some_and(|scheme| ["http", "https", "socks5"].contains(&scheme.as_str())) {
+            let detail = "must be an http, https or socks5 URL with a host";
+            report.add(level, path(), Problem::Invalid(url_value(url), detail.into()));
+        }
+    }
+}
+
+fn is_too_long(url: &str) -> bool {
+    url.len() > URL_LIMIT && url.chars().count() > URL_LIMIT
+}
+
+/// The scheme, in lower case, of an absolute URL that names a host.
+fn scheme(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    uri.host().filter(|host| !host.is_empty())?;
+    Some(uri.scheme_str()?.to_ascii_lowercase())
+}
+
+/// A URL as a message may show it: whole, unless it holds userinfo.
+fn url_value(url: &str) -> Value<'_> {
+    if url.contains('@') { Value::hidden(url) } else { Value::of(url) }
+}

@@ -1,0 +1,328 @@
+//! `status.conditions`: what `metav1.Condition` requires, and what the cluster inventory means by two types.
+
+use std::{
+    cell::OnceCell,
+    collections::{HashMap, HashSet},
+};
+
+use super::{Change, Effect, Part, Phase, Problem, Report, Rule, Value, syntax};
+use crate::{
+    field::FieldPath,
+    profile::{Condition, Field, Json, Status},
+};
+
+/// The types that KEP-4322 predefines.
+const PREDEFINED: [&str; 2] = ["ControlPlaneHealthy", "Joined"];
+
+/// `condition-type`
+pub(super) static TYPE: Rule = Rule {
+    name: "condition-type",
+    summary: "set, at most 316 characters, `CamelCase` or `foo.example.com/CamelCase`",
+    source: "metav1.Condition",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-type.md"),
+    check: kind,
+};
+
+fn kind<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    /// `metav1.Condition`: `maxLength` of a type.
+    const LIMIT: usize = 316;
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("type");
+        match &condition.kind {
+            Field::Set(kind) if kind.len() <= LIMIT && syntax::is_condition_type(kind) => {}
+            Field::Set(kind) if kind.chars().count() > LIMIT => {
+                report.deny(path(), Problem::TooLong(kind.as_ref().into(), LIMIT));
+            }
+            Field::Set(kind) if !kind.is_empty() => {
+                let detail = "must be CamelCase, like Joined or foo.example.com/Joined";
+                report.deny(path(), Problem::Invalid(Value::of(kind), detail.into()));
+            }
+            Field::Set(_) | Field::Absent => report.deny(path(), Problem::Required("must name the condition".into())),
+            Field::Mistyped(_) => {}
+        }
+    }
+}
+
+/// `condition-type-spelling`
+pub(super) static TYPE_SPELLING: Rule = Rule {
+    name: "condition-type-spelling",
+    summary: "a type that equals `ControlPlaneHealthy` or `Joined` but for case, spaces, dashes or underscores is spelt so",
+    source: "KEP-4322 predefined condition types",
+    effect: Effect::Warn,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-type-spelling.md"),
+    check: type_spelling,
+};
+
+fn type_spelling<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let is_variant = |kind: &str, predefined: &str| {
+        let mut letters = kind.chars().filter(|letter| !matches!(letter, ' ' | '-' | '_'));
+        predefined.chars().all(|expected| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(&expected)))
+            && letters.next().is_none()
+    };
+    for (index, condition) in conditions(change) {
+        let Some(kind) = condition.kind.set() else { continue };
+        let meant = PREDEFINED.into_iter().find(|predefined| kind != predefined && is_variant(kind, predefined));
+        if let Some(meant) = meant {
+            let detail = format!("must be spelt {meant:?} to be known to consumers");
+            report.warn(item(index, condition).field("type"), Problem::Invalid(Value::of(kind), detail.into()));
+        }
+    }
+}
+
+/// `condition-unique`
+pub(super) static UNIQUE: Rule = Rule {
+    name: "condition-unique",
+    summary: "no type occurs twice",
+    source: "CRD list map keys (missing in the CRDs that OCM and KubeFleet bundle)",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-unique.md"),
+    check: unique,
+};
+
+fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let mut kinds = HashSet::new();
+    for (index, condition) in conditions(change) {
+        if let Some(kind) = condition.kind.text().filter(|kind| !kinds.insert(*kind)) {
+            report.deny(item(index, condition).field("type"), Problem::Duplicate(Value::of(kind)));
+        }
+    }
+}
+
+/// `condition-status`
+pub(super) static STATUS: Rule = Rule {
+    name: "condition-status",
+    summary: "`\"True\"`, `\"False\"` or `\"Unknown\"`",
+    source: "CRD; the example of KEP-4322 has booleans",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "a JSON boolean: the string of it, with a warning to quote it (an unquoted one also makes the API server drop all \
+          `managedFields`)",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-status.md"),
+    check: status,
+};
+
+fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    const SUPPORTED: &[&str] = &["True", "False", "Unknown"];
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("status");
+        match &condition.status {
+            Field::Set(status) if SUPPORTED.contains(&status.as_ref()) => {}
+            Field::Set(status) => report.deny(path(), Problem::NotSupported(Value::of(status), SUPPORTED)),
+            Field::Absent => {
+                report.deny(path(), Problem::Required("must be \"True\", \"False\" or \"Unknown\"".into()))
+            }
+            Field::Mistyped(json) => {
+                let quoted = status_of(condition).filter(|_| matches!(json, Json::Boolean(_)));
+                let detail = match quoted {
+                    Some(status) => format!("must be a string: write it in quotes, {status:?}").into(),
+                    None => "must be the string \"True\", \"False\" or \"Unknown\"".into(),
+                };
+                report.deny(path(), Problem::TypeInvalid(json.clone(), detail));
+                if let Some(status) = quoted {
+                    let warning = "was a boolean, now a string: write it in quotes, or the API server forgets who owns which field";
+                    report.fix(path(), status, unless_dropped(change, warning));
+                }
+            }
+        }
+    }
+}
+
+/// `condition-reason`
+pub(super) static REASON: Rule = Rule {
+    name: "condition-reason",
+    summary: "1 to 1024 characters, `[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?`",
+    source: "CRD; the example of KEP-4322 has none",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "absent: `Unspecified`, or the stored one while the status is unchanged; warns",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-reason.md"),
+    check: reason,
+};
+
+fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    /// `metav1.Condition`: `maxLength` of a reason.
+    const LIMIT: usize = 1024;
+    let stored = Stored::of(change);
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("reason");
+        match &condition.reason {
+            Field::Set(reason) if reason.len() <= LIMIT && syntax::is_reason(reason) => {}
+            Field::Set(reason) if reason.chars().count() > LIMIT => {
+                report.deny(path(), Problem::TooLong(reason.as_ref().into(), LIMIT));
+            }
+            Field::Set(reason) if !reason.is_empty() => {
+                let detail = "must be one word in CamelCase: a letter, then letters, digits, '_', ',' or ':'";
+                report.deny(path(), Problem::Invalid(Value::of(reason), detail.into()));
+            }
+            Field::Set(_) => report.deny(path(), Problem::Required("must be one word in CamelCase".into())),
+            Field::Absent => {
+                report.deny(path(), Problem::Required("must be one word in CamelCase".into()));
+                let stored = stored.unchanged(condition).and_then(|stored| stored.reason.text());
+                let stored = stored.filter(|reason| !reason.is_empty());
+                let warning = "was absent and is filled in: say in one CamelCase word why the condition has its status";
+                report.fix(path(), stored.unwrap_or("Unspecified"), unless_dropped(change, warning));
+            }
+            Field::Mistyped(_) => {}
+        }
+    }
+}
+
+/// `condition-message`
+pub(super) static MESSAGE: Rule = Rule {
+    name: "condition-message",
+    summary: "a string of at most 32768 code points",
+    source: "CRD",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "absent: `\"\"`",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-message.md"),
+    check: message,
+};
+
+fn message<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    /// `metav1.Condition`: `maxLength` of a message.
+    const LIMIT: usize = 32_768;
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("message");
+        match &condition.message {
+            Field::Set(message) if message.len() > LIMIT && message.chars().count() > LIMIT => {
+                report.deny(path(), Problem::TooLong(message.as_ref().into(), LIMIT));
+            }
+            Field::Set(_) => {}
+            Field::Absent => {
+                report.deny(path(), Problem::Required("must be set, and may be empty".into()));
+                report.fix(path(), "", None);
+            }
+            Field::Mistyped(json) => {
+                report.deny(path(), Problem::TypeInvalid(json.clone(), "must be a string: put it in quotes".into()));
+            }
+        }
+    }
+}
+
+/// `condition-observed-generation`
+pub(super) static OBSERVED_GENERATION: Rule = Rule {
+    name: "condition-observed-generation",
+    summary: "an integer of at least 0",
+    source: "CRD",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-observed-generation.md"),
+    check: observed_generation,
+};
+
+fn observed_generation<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("observedGeneration");
+        let detail = "must be an integer of at least 0";
+        match &condition.observed_generation {
+            Field::Set(generation @ ..0) => {
+                report.deny(path(), Problem::Invalid(Value::Shown(generation.to_string().into()), detail.into()));
+            }
+            Field::Mistyped(json) => report.deny(path(), Problem::TypeInvalid(json.clone(), detail.into())),
+            Field::Set(_) | Field::Absent => {}
+        }
+    }
+}
+
+/// `condition-required`
+pub(super) static REQUIRED: Rule = Rule {
+    name: "condition-required",
+    summary: "`ControlPlaneHealthy` and `Joined` are present wherever there is a status",
+    source: "KEP-4322; conformance \"Optional\"",
+    effect: Effect::Off,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-required.md"),
+    check: required,
+};
+
+fn required<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let Some(status) = change.status() else { return };
+    for kind in PREDEFINED.into_iter().filter(|kind| status.condition(kind).is_none()) {
+        report.deny(
+            FieldPath::of(&["status", "conditions"]),
+            Problem::Required(format!("must have a condition of type {kind:?}").into()),
+        );
+    }
+}
+
+/// The condition's status, with a boolean as the string that it becomes.
+pub(super) fn status_of<'a>(condition: &'a Condition<'a>) -> Option<&'a str> {
+    match &condition.status {
+        Field::Set(status) => Some(status),
+        Field::Mistyped(Json::Boolean(true)) => Some("True"),
+        Field::Mistyped(Json::Boolean(false)) => Some("False"),
+        Field::Absent | Field::Mistyped(_) => None,
+    }
+}
+
+/// The stored conditions by type, the first of each.
+///
+/// An index, made when a rule first asks: a search for each of thousands of conditions would take seconds.
+pub(super) struct Stored<'a> {
+    status: Option<&'a Status<'a>>,
+    by_type: OnceCell<HashMap<&'a str, &'a Condition<'a>>>,
+}
+
+impl<'a> Stored<'a> {
+    pub(super) fn of(change: &Change<'a>) -> Self {
+        Self { status: change.old_status(), by_type: OnceCell::new() }
+    }
+
+    /// The stored condition of the same type.
+    pub(super) fn condition(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
+        let by_type = self.by_type.get_or_init(|| {
+            let mut by_type = HashMap::new();
+            for (_, condition) in self.status.into_iter().flat_map(|status| status.conditions.items()) {
+                if let Some(kind) = condition.kind.text() {
+                    by_type.entry(kind).or_insert(condition);
+                }
+            }
+            by_type
+        });
+        by_type.get(new.kind.text()?).copied()
+    }
+
+    /// The stored condition of the same type, while the status is the stored one.
+    pub(super) fn unchanged(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
+        self.condition(new).filter(|stored| status_of(stored) == status_of(new))
+    }
+}
+
+/// The warning, but for the main resource: there the fix is dropped with the status, which `status-ignored` tells.
+fn unless_dropped(change: &Change<'_>, warning: &'static str) -> Option<&'static str> {
+    (change.part != Part::Main).then_some(warning)
+}
+
+pub(super) fn conditions<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, &'a Condition<'a>)> {
+    change.status().into_iter().flat_map(|status| status.conditions.items())
+}
+
+pub(super) fn item<'a>(index: usize, condition: &'a Condition<'a>) -> FieldPath<'a> {
+    FieldPath::of(&["status", "conditions"]).item(index, condition.kind.text())
+}

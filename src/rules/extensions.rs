@@ -1,0 +1,160 @@
+//! `cluster.extensions`: what a consumer's credential plugin is run with.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+};
+
+use super::{
+    Change, Effect, Phase, Problem, Report, Rule, Value,
+    access_providers::{clusters, denied_by_v1alpha2},
+    strings, syntax,
+};
+use crate::{
+    field::FieldPath,
+    profile::{Body, Extension, Field, Text},
+};
+
+/// Environment variables for the plugin (KEP-5339).
+const ADDITIONAL_ENVS: &str = "clusterprofiles.multicluster.x-k8s.io/exec/additional-envs";
+
+/// Arguments for the plugin (KEP-5339).
+const ADDITIONAL_ARGS: &str = "clusterprofiles.multicluster.x-k8s.io/exec/additional-args";
+
+/// `access-exec`
+pub(super) static EXEC: Rule = Rule {
+    name: "access-exec",
+    summary: "`…/exec/additional-envs` sets none of `LD_*`, `DYLD_*`, `PATH`, `KUBECONFIG`, `HTTP_PROXY`, `HTTPS_PROXY`, \
+              `NO_PROXY`, `HOME`, `SSL_CERT_*`, in any case",
+    source: "KEP-4322 Security Concerns",
+    effect: Effect::Warn,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/access-exec.md"),
+    check: exec,
+};
+
+fn exec<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for (path, extension) in extensions(change) {
+        if !extension.name.is(ADDITIONAL_ENVS) {
+            continue;
+        }
+        for name in extension
+            .extension
+            .and_then(envs)
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name)
+            .filter(|name| takes_over(name))
+        {
+            let detail = "must not be set: it decides what the consumer's credential plugin runs, trusts or talks to";
+            let value = Value::Hidden(name.clone());
+            report.warn(
+                path.clone().field("extension").key(strings::shown(&name)),
+                Problem::Forbidden(value, detail.into()),
+            );
+        }
+    }
+}
+
+/// Whether a variable of that name steers a program, whatever the program is.
+fn takes_over(name: &str) -> bool {
+    const NAMES: [&str; 6] = ["PATH", "KUBECONFIG", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "HOME"];
+    const PREFIXES: [&str; 3] = ["LD_", "DYLD_", "SSL_CERT_"];
+    let name = name.to_ascii_uppercase();
+    NAMES.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// `access-extension`
+pub(super) static EXTENSION: Rule = Rule {
+    name: "access-extension",
+    summary: "every extension has a name of 1 to 253 characters, which occurs once, and an object; \
+              `…/exec/additional-envs` is a map of strings; `…/exec/additional-args` is read by upstream's client as an \
+              array of strings, which today's CRD does not store",
+    source: "KEP-5339; CRD; v1alpha2 schema",
+    effect: Effect::Deny,
+    exceptions: "Warn for `…/exec/additional-args` and for a value in `…/exec/additional-envs` that is no string; v1alpha1: \
+                 Warn for a name twice or not of 1 to 253 characters",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/access-extension.md"),
+    check: extension,
+};
+
+fn extension<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for (item, cluster) in clusters(change) {
+        let mut names = HashSet::new();
+        for (index, extension) in cluster.extensions.items() {
+            let path = || path(item.path(), index, extension);
+            check_name(&extension.name, &mut names, || path().field("name"), change, report);
+            check_body(extension, || path().field("extension"), report);
+        }
+    }
+}
+
+fn check_name<'a>(
+    name: &'a Text<'a>,
+    seen: &mut HashSet<&'a str>,
+    path: impl Fn() -> FieldPath<'a>,
+    change: &Change<'a>,
+    report: &mut Report<'a>,
+) {
+    let level = denied_by_v1alpha2(change);
+    let required = || Problem::Required("must say who reads the extension".into());
+    let Field::Set(name) = name else {
+        if *name == Field::Absent {
+            report.deny(path(), required());
+        }
+        return;
+    };
+    if name.is_empty() {
+        report.add(level, path(), required());
+    } else if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
+        report.add(level, path(), Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
+    }
+    if !seen.insert(name) {
+        report.add(level, path(), Problem::Duplicate(Value::of(name)));
+    }
+}
+
+fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
+    let Some(body) = extension.extension else {
+        return report.deny(path(), Problem::Required("must be an object".into()));
+    };
+    let invalid = |detail: &'static str| Problem::Invalid(Value::hidden(body.text()), detail.into());
+    if extension.name.is(ADDITIONAL_ARGS) && (body.is_object() || body.is_array()) {
+        report.warn(path(), invalid(if body.is_array() { ARGS_ARRAY } else { ARGS_OBJECT }));
+    } else if !body.is_object() {
+        report.deny(path(), Problem::TypeInvalid(body.json(), "must be an object".into()));
+    } else if extension.name.is(ADDITIONAL_ENVS) {
+        for (name, value) in envs(body).into_iter().flatten() {
+            if let Some(json) = value.mistyped() {
+                let problem = Problem::TypeInvalid(json.clone(), "must be a string: put it in quotes".into());
+                report.warn(path().key(strings::shown(&name)), problem);
+            }
+        }
+    }
+}
+
+const ARGS_ARRAY: &str =
+    "is what clients read, but the CRD stores objects alone: must be left out until it stores arrays";
+const ARGS_OBJECT: &str = "is not read by clients, which expect an array of strings: must be left out";
+
+/// The variables of an extension that is a map, each with its value.
+fn envs(body: Body<'_>) -> Option<BTreeMap<Cow<'_, str>, Text<'_>>> {
+    serde_json::from_str(body.text()).ok()
+}
+
+fn extensions<'a>(change: &Change<'a>) -> impl Iterator<Item = (FieldPath<'a>, &'a Extension<'a>)> {
+    clusters(change).flat_map(|(item, cluster)| {
+        cluster.extensions.items().map(move |(index, extension)| (path(item.path(), index, extension), extension))
+    })
+}
+
+/// The path of an extension of the provider at `provider`.
+pub(super) fn path<'a>(provider: FieldPath<'a>, index: usize, extension: &'a Extension<'a>) -> FieldPath<'a> {
+    provider.field("cluster").field("extensions").item(index, extension.name.text())
+}

@@ -1,0 +1,247 @@
+//! `status.properties`: sound names, values that consumers can rely on.
+
+use std::collections::HashSet;
+
+use super::{Change, Effect, Phase, Problem, Report, Rule, Value, problem::quote, syntax};
+use crate::{
+    field::FieldPath,
+    profile::{Field, Property, Status},
+};
+
+/// `property-name`
+pub(super) static NAME: Rule = Rule {
+    name: "property-name",
+    summary: "1 to 253 characters: segments joined by `/`, each 1 to 63 of `[A-Za-z0-9._-]`, alphanumeric at both ends; \
+              the first may instead be a DNS-1123 subdomain",
+    source: "KEP-2149 (names of ClusterProperties); label keys and KubeFleet's property names; CRD 1..253",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/property-name.md"),
+    check: name,
+};
+
+fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for (index, property) in properties(change) {
+        let path = || item(index, property).field("name");
+        match &property.name {
+            Field::Set(name) if is_name(name) => {}
+            Field::Set(name) if name.chars().count() > syntax::SUBDOMAIN_LIMIT => {
+                report.deny(path(), Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
+            }
+            Field::Set(name) if !name.is_empty() => {
+                report.deny(path(), Problem::Invalid(Value::of(name), NAME_SYNTAX.into()))
+            }
+            Field::Set(_) | Field::Absent => report.deny(path(), Problem::Required("must name the property".into())),
+            Field::Mistyped(_) => {}
+        }
+    }
+}
+
+const NAME_SYNTAX: &str = "must be segments joined by '/', each of 1 to 63 letters, digits, '-', '_' or '.' with a letter \
+                           or digit at both ends; the first may be a longer DNS name";
+
+fn is_name(name: &str) -> bool {
+    let (first, rest) = name.split_once('/').map_or((name, None), |(first, rest)| (first, Some(rest)));
+    name.len() <= syntax::SUBDOMAIN_LIMIT
+        && (syntax::is_segment(first) || syntax::is_subdomain(first))
+        && rest.is_none_or(|rest| rest.split('/').all(syntax::is_segment))
+}
+
+/// `property-unique`
+pub(super) static UNIQUE: Rule = Rule {
+    name: "property-unique",
+    summary: "no name occurs twice",
+    source: "CRD list map keys (missing in the CRDs that OCM and KubeFleet bundle)",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/property-unique.md"),
+    check: unique,
+};
+
+fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let mut names = HashSet::new();
+    for (index, property) in properties(change) {
+        if let Some(name) = property.name.text().filter(|name| !names.insert(*name)) {
+            report.deny(item(index, property).field("name"), Problem::Duplicate(Value::of(name)));
+        }
+    }
+}
+
+/// `property-value`
+pub(super) static VALUE: Rule = Rule {
+    name: "property-value",
+    summary: "a string of 1 to 1024 code points",
+    source: "CRD",
+    effect: Effect::Deny,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/property-value.md"),
+    check: value,
+};
+
+fn value<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    /// CRD: `maxLength` of a property's value.
+    const LIMIT: usize = 1024;
+    for (index, property) in properties(change) {
+        let path = || item(index, property).field("value");
+        match &property.value {
+            Field::Set(value) if value.is_empty() => report.deny(path(), Problem::Required(VALUE_REQUIRED.into())),
+            Field::Set(value) if value.len() > LIMIT && value.chars().count() > LIMIT => {
+                report.deny(path(), Problem::TooLong(value.as_ref().into(), LIMIT));
+            }
+            Field::Set(_) => {}
+            Field::Absent => report.deny(path(), Problem::Required(VALUE_REQUIRED.into())),
+            Field::Mistyped(json) => {
+                report.deny(path(), Problem::TypeInvalid(json.clone(), "must be a string: put it in quotes".into()));
+            }
+        }
+    }
+}
+
+const VALUE_REQUIRED: &str = "must have 1 to 1024 characters: leave the property out where there is none";
+
+/// `property-observed-time`
+pub(super) static OBSERVED_TIME: Rule = Rule {
+    name: "property-observed-time",
+    summary: "`lastObservedTime`, when set, is RFC 3339",
+    source: "CRD; KEP-4322 Properties",
+    effect: Effect::Deny,
+    exceptions: "Warn when more than 5 minutes in the future",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/property-observed-time.md"),
+    check: observed_time,
+};
+
+fn observed_time<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for (index, property) in properties(change) {
+        syntax::check_time(
+            &property.last_observed_time,
+            || item(index, property).field("lastObservedTime"),
+            change,
+            report,
+        );
+    }
+}
+
+/// `property-reserved-suffix`
+pub(super) static RESERVED_SUFFIX: Rule = Rule {
+    name: "property-reserved-suffix",
+    summary: "a name that ends in `.k8s.io` or `.kubernetes.io`, or whose prefix does, is well known: `clusterset.k8s.io`, \
+              `cluster.clusterset.k8s.io`, `id.k8s.io`, `topology.kubernetes.io/region`, `topology.kubernetes.io/zone`, \
+              `clusterset.k8s.io/cluster-id`",
+    source: "KEP-2149 Additional Properties",
+    effect: Effect::Warn,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/property-reserved-suffix.md"),
+    check: reserved_suffix,
+};
+
+fn reserved_suffix<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    const WELL_KNOWN: [&str; 6] = [
+        CLUSTERSET,
+        "cluster.clusterset.k8s.io",
+        "id.k8s.io",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+        "clusterset.k8s.io/cluster-id",
+    ];
+    for (index, property) in properties(change) {
+        let Some(name) = property.name.text() else { continue };
+        let prefix = name.split_once('/').map_or(name, |(prefix, _)| prefix);
+        let reserved = [prefix, name].iter().any(|text| text.ends_with(".k8s.io") || text.ends_with(".kubernetes.io"));
+        if reserved && !WELL_KNOWN.contains(&name) {
+            let detail = "must not use a suffix that is reserved for Kubernetes: use a domain of your own";
+            report.warn(item(index, property).field("name"), Problem::Invalid(Value::of(name), detail.into()));
+        }
+    }
+}
+
+/// `property-cluster-id`
+pub(super) static CLUSTER_ID: Rule = Rule {
+    name: "property-cluster-id",
+    summary: "the value of `id.k8s.io` and `cluster.clusterset.k8s.io` is a DNS-1123 subdomain shorter than 128 characters",
+    source: "KEP-2149",
+    effect: Effect::Warn,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/property-cluster-id.md"),
+    check: cluster_id,
+};
+
+fn cluster_id<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    /// KEP-2149: an id is shorter.
+    const LIMIT: usize = 128;
+    for (index, property) in cluster_ids(change) {
+        let Some(id) = property.value.set().filter(|id| !id.is_empty()) else { continue };
+        if id.len() >= LIMIT || !syntax::is_subdomain(id) {
+            let detail = "must be a DNS-1123 subdomain of at most 127 characters: a cluster id is used as a DNS label";
+            report.warn(item(index, property).field("value"), Problem::Invalid(Value::of(id), detail.into()));
+        }
+    }
+}
+
+/// `property-cluster-id-changed`
+pub(super) static CLUSTER_ID_CHANGED: Rule = Rule {
+    name: "property-cluster-id-changed",
+    summary: "the value of `id.k8s.io` and `cluster.clusterset.k8s.io` equals the stored one while `clusterset.k8s.io` is \
+              set on both",
+    source: "KEP-2149 Lifespan",
+    effect: Effect::Warn,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/property-cluster-id-changed.md"),
+    check: cluster_id_changed,
+};
+
+fn cluster_id_changed<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let (Some(new), Some(old)) = (change.status(), change.old_status()) else { return };
+    let is_member = |status: &Status<'_>| status.property(CLUSTERSET).is_some_and(|clusterset| !clusterset.is_empty());
+    if !is_member(new) || !is_member(old) {
+        return;
+    }
+    let stored = CLUSTER_IDS.map(|name| old.property(name));
+    for (index, property) in cluster_ids(change) {
+        let stored = CLUSTER_IDS.iter().zip(stored).find(|(name, _)| property.name.is(name)).and_then(|(_, id)| id);
+        if let (Some(id), Some(stored)) = (property.value.set(), stored)
+            && id != stored
+        {
+            let detail = format!("must stay {} while the cluster is a member of its clusterset", quote(stored));
+            report.warn(item(index, property).field("value"), Problem::Invalid(Value::of(id), detail.into()));
+        }
+    }
+}
+
+/// The property that says of which clusterset the cluster is a member.
+const CLUSTERSET: &str = "clusterset.k8s.io";
+
+/// The properties whose value identifies the cluster: the KEP's name and the one it had before.
+const CLUSTER_IDS: [&str; 2] = ["id.k8s.io", "cluster.clusterset.k8s.io"];
+
+fn cluster_ids<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, &'a Property<'a>)> {
+    properties(change).filter(|(_, property)| CLUSTER_IDS.iter().any(|name| property.name.is(name)))
+}
+
+fn properties<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, &'a Property<'a>)> {
+    change.status().into_iter().flat_map(|status| status.properties.items())
+}
+
+fn item<'a>(index: usize, property: &'a Property<'a>) -> FieldPath<'a> {
+    FieldPath::of(&["status", "properties"]).item(index, property.name.text())
+}

@@ -1,0 +1,75 @@
+//! `status.conditions[*].lastTransitionTime`: when a condition's status changed last.
+
+use super::{
+    Change, Effect, Phase, Problem, Report, Rule, Value,
+    conditions::{Stored, conditions, item, status_of},
+    problem::quote,
+    syntax,
+};
+use crate::profile::Field;
+
+/// `condition-transition-time`
+pub(super) static TIME: Rule = Rule {
+    name: "condition-transition-time",
+    summary: "`lastTransitionTime` is RFC 3339",
+    source: "CRD; API conventions",
+    effect: Effect::Deny,
+    exceptions: "Warn when more than 5 minutes in the future",
+    fix: "absent: the stored one while the status is unchanged, else the time of the request",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-transition-time.md"),
+    check: time,
+};
+
+fn time<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let stored = Stored::of(change);
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("lastTransitionTime");
+        if condition.last_transition_time == Field::Absent {
+            report.deny(path(), Problem::Required("must say when the status changed last, in RFC 3339".into()));
+            match stored.unchanged(condition).and_then(|stored| stored.last_transition_time.set()) {
+                Some(stored) => report.fix(path(), stored.as_ref(), None),
+                None => report.fix(path(), change.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), None),
+            }
+        }
+        syntax::check_time(&condition.last_transition_time, path, change, report);
+    }
+}
+
+/// `condition-transition`
+pub(super) static TRANSITION: Rule = Rule {
+    name: "condition-transition",
+    summary: "`lastTransitionTime` moves exactly when `status` does",
+    source: "API conventions (two cluster managers in use do otherwise)",
+    effect: Effect::Off,
+    exceptions: "",
+    fix: "",
+    phase: Phase::Validate,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-transition.md"),
+    check: transition,
+};
+
+fn transition<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let stored = Stored::of(change);
+    for (index, condition) in conditions(change) {
+        let Some(stored) = stored.condition(condition) else { continue };
+        let (Some(time), Some(before)) = (condition.last_transition_time.set(), stored.last_transition_time.set())
+        else {
+            continue;
+        };
+        let time_moved = match (syntax::rfc3339(time), syntax::rfc3339(before)) {
+            (Some(time), Some(before)) => time != before,
+            _ => continue,
+        };
+        let status_moved = status_of(condition) != status_of(stored);
+        let detail = match (status_moved, time_moved) {
+            (true, false) => "must move: the status changed".to_owned(),
+            (false, true) => format!("must stay {}: the status did not change", quote(before)),
+            _ => continue,
+        };
+        report
+            .deny(item(index, condition).field("lastTransitionTime"), Problem::Invalid(Value::of(time), detail.into()));
+    }
+}
