@@ -1,4 +1,23 @@
-//! Admission webhook for the ClusterProfile API.
+//! Validating and defaulting admission webhook for the ClusterProfile API (`multicluster.x-k8s.io`, KEP-4322).
+//!
+//! ```text
+//! bytes of an AdmissionReview
+//!   └─ admission::respond
+//!        ├─ request   one pass over the envelope and both objects ── BadRequest: nobody to answer
+//!        ├─ rules::review(Change)        findings and fixes: overridden, ratcheted, audited
+//!        └─ response  /mutate: a patch   /validate: causes and warnings ── always with the request's uid
+//! ```
+//!
+//! The pure core ([`admission`], [`profile`], [`field`], [`rules`]) has no async, files, sockets, clock or environment: bytes
+//! in, verdict out. The shell serves it.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`admission`] | `admission.k8s.io/v1` on the wire |
+//! | [`profile`] | what rules read of a ClusterProfile, borrowed and tolerant |
+//! | [`field`] | the path to a field |
+//! | [`rules`] | the catalogue, and what it says of a change |
+
 pub mod admission;
 pub mod field;
 pub mod profile;

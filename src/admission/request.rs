@@ -40,6 +40,7 @@ pub(super) struct Request<'a> {
 }
 
 /// What a request asks about.
+#[expect(clippy::large_enum_variant, reason = "one exists per request, on the stack, and nearly always the large one")]
 pub(super) enum Subject<'a> {
     /// A write of a ClusterProfile.
     Reviewed { part: Part, version: Version, new: ClusterProfile<'a>, old: Option<ClusterProfile<'a>> },

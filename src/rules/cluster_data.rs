@@ -33,7 +33,7 @@ fn server<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let level = denied_by_v1alpha2(change);
         match &cluster.server {
             Field::Absent => {
-                report.deny(path(), Problem::Required("must be the https URL of the member cluster".into()))
+                report.deny(path(), Problem::Required("must be the https URL of the member cluster".into()));
             }
             Field::Set(server) if server.is_empty() => {
                 report.add(level, path(), Problem::Required("must be the https URL of the member cluster".into()));

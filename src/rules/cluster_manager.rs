@@ -25,7 +25,7 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     match profile.cluster_manager() {
         Some(name) if syntax::is_segment(name) => {}
         Some(name) if !name.is_empty() => {
-            report.deny(name_path(), Problem::Invalid(Value::of(name), LABEL_VALUE.into()))
+            report.deny(name_path(), Problem::Invalid(Value::of(name), LABEL_VALUE.into()));
         }
         None if is_mistyped(profile) => {}
         _ => report.deny(name_path(), Problem::Required("must name the cluster manager that owns this profile".into())),

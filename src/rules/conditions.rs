@@ -124,7 +124,7 @@ fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Field::Set(status) if SUPPORTED.contains(&status.as_ref()) => {}
             Field::Set(status) => report.deny(path(), Problem::NotSupported(Value::of(status), SUPPORTED)),
             Field::Absent => {
-                report.deny(path(), Problem::Required("must be \"True\", \"False\" or \"Unknown\"".into()))
+                report.deny(path(), Problem::Required("must be \"True\", \"False\" or \"Unknown\"".into()));
             }
             Field::Mistyped(json) => {
                 let quoted = status_of(condition).filter(|_| matches!(json, Json::Boolean(_)));

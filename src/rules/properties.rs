@@ -32,7 +32,7 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 report.deny(path(), Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
             }
             Field::Set(name) if !name.is_empty() => {
-                report.deny(path(), Problem::Invalid(Value::of(name), NAME_SYNTAX.into()))
+                report.deny(path(), Problem::Invalid(Value::of(name), NAME_SYNTAX.into()));
             }
             Field::Set(_) | Field::Absent => report.deny(path(), Problem::Required("must name the property".into())),
             Field::Mistyped(_) => {}

@@ -16,7 +16,7 @@ pub(super) enum Step<'a> {
 /// Calls `visit` with every string of a JSON text, names of members too, and the way to it.
 ///
 /// Goes from token to token without recursion: the API server accepts extensions that would end a recursive reader's stack.
-/// `json` must be valid JSON, as serde_json has found it to be.
+/// `json` must be valid JSON, as `serde_json` has found it to be.
 pub(super) fn each_string<'a>(json: &'a str, mut visit: impl FnMut(&[Step<'a>], Cow<'a, str>)) {
     let mut steps: Vec<Step<'a>> = Vec::new();
     let mut rest = json;
