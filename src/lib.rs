@@ -16,9 +16,11 @@
 //! | [`admission`] | `admission.k8s.io/v1` on the wire |
 //! | [`profile`] | what rules read of a ClusterProfile, borrowed and tolerant |
 //! | [`field`] | the path to a field |
+//! | [`crd`] | the CustomResourceDefinition, from Rust types |
 //! | [`rules`] | the catalogue, and what it says of a change |
 
 pub mod admission;
+pub mod crd;
 pub mod field;
 pub mod profile;
 pub mod rules;

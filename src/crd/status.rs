@@ -1,0 +1,75 @@
+//! What the status of both versions has in common.
+
+#![expect(unreachable_pub, reason = "the derive repeats every public struct inside a function")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::KubeSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// Versions of what runs in the member cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClusterVersion {
+    /// Version of Kubernetes, as the member cluster's API server reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<String>,
+}
+
+/// One named fact about the member cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Property {
+    /// When the value was last seen to be so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_observed_time: Option<Time>,
+    /// What the fact is called: a well-known name of KEP-2149, or one of the cluster manager's own.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// What holds for the cluster.
+    #[schemars(length(min = 1, max = 1024))]
+    pub value: String,
+}
+
+/// One aspect of the member cluster's state, in the form that all Kubernetes APIs share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// When the status last became another one.
+    pub last_transition_time: Time,
+    /// Details for people; may be empty.
+    #[schemars(length(max = 32768))]
+    pub message: String,
+    /// The `metadata.generation` that the condition speaks of.
+    #[schemars(range(min = 0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Why the status is what it is, in one word for programs.
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"))]
+    pub reason: String,
+    /// Whether the condition holds.
+    pub status: ConditionStatus,
+    /// Which aspect: `ControlPlaneHealthy`, `Joined`, or one of the cluster manager's own, best with its domain in front.
+    #[schemars(
+        length(max = 316),
+        regex(
+            pattern = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
+        )
+    )]
+    pub r#type: String,
+}
+
+/// Whether a condition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// The cluster manager cannot tell.
+    Unknown,
+}
+
+/// An object with whatever fields it has.
+pub(super) fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+}

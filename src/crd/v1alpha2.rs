@@ -1,0 +1,135 @@
+//! `multicluster.x-k8s.io/v1alpha2`: what `v1alpha1` left to convention is validated, and what was deprecated is gone.
+
+#![expect(unreachable_pub, reason = "the derive repeats every public struct inside a function")]
+
+use k8s_openapi::ByteString;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{ClusterVersion, Condition, Property};
+
+/// What the owner of the hub and the cluster manager say about a member cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
+#[kube(
+    group = "multicluster.x-k8s.io",
+    version = "v1alpha2",
+    kind = "ClusterProfile",
+    namespaced,
+    status = "ClusterProfileStatus",
+    derive = "PartialEq",
+    storage = false,
+    printcolumn(name = "Display Name", type_ = "string", json_path = ".spec.displayName"),
+    printcolumn(name = "Manager", type_ = "string", json_path = ".spec.clusterManager.name"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version.kubernetes"),
+    printcolumn(
+        name = "Healthy",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="ControlPlaneHealthy")].status"#
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    doc = "One member cluster of a cluster inventory, as its cluster manager sees it."
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterProfileSpec {
+    /// The cluster manager that made this profile and keeps it up to date. It never changes.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("ClusterManager is immutable"))]
+    pub cluster_manager: ClusterManager,
+    /// Name of the member cluster for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+}
+
+/// Who manages the member cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct ClusterManager {
+    /// The cluster manager's name; the label `x-k8s.io/cluster-manager` must be equal to it.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(
+        validation = Rule::new("!format.labelValue().validate(self).hasValue()")
+            .message("must be a valid Kubernetes label value")
+    )]
+    pub name: String,
+}
+
+/// What the cluster manager observed of the member cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterProfileStatus {
+    /// Ways to reach the member cluster, one per provider of credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 64))]
+    pub access_providers: Option<Vec<AccessProvider>>,
+    /// State of the member cluster. `ControlPlaneHealthy` and `Joined` are predefined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Option<Vec<Condition>>,
+    /// Facts about the member cluster, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub properties: Option<Vec<Property>>,
+    /// Versions of what runs in the member cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<ClusterVersion>,
+}
+
+/// How to reach the member cluster with one provider's credentials.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct AccessProvider {
+    /// The API server of the member cluster, with the fields of a kubeconfig's cluster entry. No secrets belong here.
+    pub cluster: Cluster,
+    /// The provider's name, by which consumers choose a credential plugin.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// The API server of a member cluster, with the fields of a kubeconfig's cluster entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Cluster {
+    /// PEM certificates of the authorities that vouch for the server, base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "byte"))]
+    pub certificate_authority_data: Option<ByteString>,
+    /// Whether clients must not ask for compressed answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disable_compression: Option<bool>,
+    /// What the credential plugin is told besides, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub extensions: Option<Vec<Extension>>,
+    /// Whether clients accept any certificate. Everybody on the way can then read the credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insecure_skip_tls_verify: Option<bool>,
+    /// Proxy on the way to the server: http, https or socks5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    #[x_kube(
+        validation = Rule::new("self == '' || (isURL(self) && url(self).getScheme() in ['http', 'https', 'socks5'] && url(self).getHost() != '')")
+            .message("proxy-url must be a valid URL with scheme http, https, or socks5 and a host")
+    )]
+    pub proxy_url: Option<String>,
+    /// URL of the API server: absolute, with a host.
+    #[schemars(length(max = 2048))]
+    #[x_kube(
+        validation = Rule::new("isURL(self) && url(self).getHost() != ''")
+            .message("server must be a valid absolute URL with a host")
+    )]
+    pub server: String,
+    /// Name that the server's certificate is checked for, in place of the host of `server`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub tls_server_name: Option<String>,
+}
+
+/// A named piece of configuration for a credential plugin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct Extension {
+    /// The configuration, in a form that the name decides.
+    #[schemars(schema_with = "super::status::any_object")]
+    pub extension: Map<String, Value>,
+    /// What the configuration is for.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
