@@ -1,6 +1,7 @@
 //! `multicluster.x-k8s.io/v1alpha2`: what `v1alpha1` left to convention is validated, and what was deprecated is gone.
 
 #![expect(unreachable_pub, reason = "the derive repeats every public struct inside a function")]
+#![expect(clippy::duplicated_attributes, reason = "printer columns of one type are no duplicates")]
 
 use k8s_openapi::ByteString;
 use kube::{CustomResource, KubeSchema};
