@@ -22,5 +22,8 @@
 pub mod admission;
 pub mod crd;
 pub mod field;
+pub mod metrics;
 pub mod profile;
 pub mod rules;
+pub mod server;
+pub mod tls;

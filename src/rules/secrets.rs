@@ -94,13 +94,16 @@ fn in_plain(text: &str) -> Option<Secret> {
         return Some(Secret::PrivateKey);
     }
     let mut runs = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "-_.".contains(letter)));
-    runs.any(is_token).then_some(Secret::Token)
+    (text.contains(OBJECT) && runs.any(is_token)).then_some(Secret::Token)
 }
+
+/// How a JSON object begins in base64.
+const OBJECT: &str = "eyJ";
 
 /// Whether it is three parts in base64url, of which the first two are JSON objects.
 fn is_token(run: &str) -> bool {
     let mut parts = run.split('.');
-    let is_object = |part: Option<&str>| part.is_some_and(|part| part.starts_with("eyJ"));
+    let is_object = |part: Option<&str>| part.is_some_and(|part| part.starts_with(OBJECT));
     is_object(parts.next())
         && is_object(parts.next())
         && parts.next().is_some_and(|signature| !signature.is_empty())

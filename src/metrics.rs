@@ -1,0 +1,208 @@
+//! What Prometheus is told. Labels come from closed sets alone: phase, rule, outcome.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use crate::{admission::Response, rules::Phase};
+
+/// Every metric of the process.
+pub struct Metrics {
+    registry: Registry,
+    reviews: Family<ReviewLabels, Counter>,
+    findings: Family<RuleLabels, Counter>,
+    review_duration: Family<PhaseLabels, Histogram>,
+    bad_requests: Family<PhaseLabels, Counter>,
+    panics: Counter,
+    shed: Family<ShedLabels, Counter>,
+    connections: Gauge,
+    closed_connections: Counter,
+    certificate_expiry: Gauge<f64, AtomicU64>,
+    reloads: Family<ReloadLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReviewLabels {
+    phase: &'static str,
+    allowed: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuleLabels {
+    phase: &'static str,
+    rule: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShedLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    result: &'static str,
+}
+
+/// Why a request was not reviewed.
+#[derive(Clone, Copy, Debug)]
+pub enum Shed {
+    /// Too many requests wait for room.
+    QueueFull,
+    /// Its deadline passed while its body came in or waited for room.
+    Deadline,
+}
+
+impl Default for Metrics {
+    /// Metrics that have counted nothing.
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("clusterprofile_webhook");
+        let reviews = Family::default();
+        registry.register(
+            "reviews",
+            "Admission reviews answered, by phase and whether the write was allowed",
+            reviews.clone(),
+        );
+        let findings = Family::default();
+        registry.register(
+            "findings",
+            "Reviews in which a rule denied, warned or filled in, by phase",
+            findings.clone(),
+        );
+        let review_duration = Family::new_with_constructor(review_duration as fn() -> Histogram);
+        registry.register_with_unit(
+            "review_duration",
+            "Time from a body's last byte to its answer, by phase",
+            Unit::Seconds,
+            review_duration.clone(),
+        );
+        let bad_requests = Family::default();
+        registry.register("bad_requests", "Bodies that were no admission review, by phase", bad_requests.clone());
+        let panics = Counter::default();
+        registry.register("panics", "Reviews that ended in a defect of the webhook", panics.clone());
+        let shed = Family::default();
+        registry.register("shed_requests", "Requests answered 503 without a review, by reason", shed.clone());
+        let connections = Gauge::default();
+        registry.register(
+            "open_connections",
+            "Connections to the webhook, those in a handshake too",
+            connections.clone(),
+        );
+        let closed_connections = Counter::default();
+        registry.register(
+            "evicted_connections",
+            "Connections closed to make room for a new one",
+            closed_connections.clone(),
+        );
+        let certificate_expiry = Gauge::default();
+        registry.register_with_unit(
+            "certificate_expiry",
+            "When the certificate that is served expires, in Unix time",
+            Unit::Seconds,
+            certificate_expiry.clone(),
+        );
+        let reloads = Family::default();
+        registry.register(
+            "certificate_reloads",
+            "Times that a changed certificate pair was read, by result",
+            reloads.clone(),
+        );
+        Self {
+            registry,
+            reviews,
+            findings,
+            review_duration,
+            bad_requests,
+            panics,
+            shed,
+            connections,
+            closed_connections,
+            certificate_expiry,
+            reloads,
+        }
+    }
+}
+
+fn review_duration() -> Histogram {
+    /// From what a small review costs to what the API server waits at the most.
+    const SECONDS: [f64; 14] =
+        [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+    Histogram::new(SECONDS)
+}
+
+impl Metrics {
+    /// Counts an answer, given the seconds that it took.
+    pub fn count_review(&self, phase: Phase, response: &Response, seconds: f64) {
+        let phase = name(phase);
+        let allowed = if response.allowed { "true" } else { "false" };
+        self.reviews.get_or_create(&ReviewLabels { phase, allowed }).inc();
+        self.review_duration.get_or_create(&PhaseLabels { phase }).observe(seconds);
+        for rule in &response.rules {
+            self.findings.get_or_create(&RuleLabels { phase, rule }).inc();
+        }
+    }
+
+    /// Counts a body that was no review.
+    pub fn count_bad_request(&self, phase: Phase) {
+        self.bad_requests.get_or_create(&PhaseLabels { phase: name(phase) }).inc();
+    }
+
+    /// Counts a review that ended in a defect.
+    pub fn count_panic(&self) {
+        self.panics.inc();
+    }
+
+    /// Counts a request that was not reviewed.
+    pub fn count_shed(&self, reason: Shed) {
+        let reason = match reason {
+            Shed::QueueFull => "queue_full",
+            Shed::Deadline => "deadline",
+        };
+        self.shed.get_or_create(&ShedLabels { reason }).inc();
+    }
+
+    /// Tells how many connections there are.
+    pub fn set_connections(&self, count: usize) {
+        self.connections.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a connection that was closed to make room.
+    pub fn count_eviction(&self) {
+        self.closed_connections.inc();
+    }
+
+    /// Tells when the certificate that is served expires.
+    pub fn set_certificate_expiry(&self, unix_seconds: i64) {
+        #[expect(clippy::cast_precision_loss, reason = "seconds are exact in f64 for millions of years")]
+        self.certificate_expiry.set(unix_seconds as f64);
+    }
+
+    /// Counts a changed certificate pair that is served from now on, or that could not be.
+    pub fn count_reload(&self, served: bool) {
+        let result = if served { "success" } else { "failure" };
+        self.reloads.get_or_create(&ReloadLabels { result }).inc();
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a string takes all that is written to it");
+        text
+    }
+}
+
+fn name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Mutate => "mutate",
+        Phase::Validate => "validate",
+    }
+}

@@ -1,0 +1,104 @@
+//! The webhook over HTTPS, and its probes and metrics over HTTP.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, sync::watch};
+use tokio_rustls::TlsAcceptor;
+use tracing::info;
+
+pub use self::limits::Limits;
+use self::{acceptor::Acceptor, connections::Connections, reviews::Reviews};
+use crate::{
+    metrics::Metrics,
+    rules::Policy,
+    tls::{self, Certificates, TlsError},
+};
+
+mod acceptor;
+mod admin;
+mod body;
+mod connection;
+mod connections;
+mod deadline;
+mod limits;
+mod reviews;
+mod stream;
+
+/// How the webhook is served.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The effects that an administrator chose.
+    pub policy: Policy,
+    /// The most of everything.
+    pub limits: Limits,
+    /// How long new connections are still served once the server is told to stop: as long as endpoints of a Service need to
+    /// forget it.
+    pub drain: Duration,
+}
+
+/// Where the server is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Requests are served, connections kept.
+    Serving,
+    /// Requests are served, on old and new connections, each of which ends with its answer.
+    Draining,
+    /// Nothing new is accepted, idle connections close.
+    Stopping,
+}
+
+/// Serves `POST /mutate` and `POST /validate` on `listener` over TLS, and `/livez`, `/readyz` and `/metrics` on `admin`
+/// without, until `stop`; then drains, and returns when the last request is answered.
+///
+/// # Errors
+///
+/// [`TlsError`] where TLS cannot be configured; nothing that a caller sends ends the server.
+pub async fn serve(
+    listener: TcpListener,
+    admin: TcpListener,
+    certificates: Arc<Certificates>,
+    metrics: Arc<Metrics>,
+    config: Config,
+    stop: impl Future<Output = ()>,
+) -> Result<(), TlsError> {
+    metrics.set_certificate_expiry(certificates.current().expiry());
+    let (stage, stages) = watch::channel(Stage::Serving);
+    let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates))?));
+    let limits = config.limits;
+    let reviews = Reviews::new(config.policy, limits, Arc::clone(&metrics));
+    let webhook = Acceptor {
+        tls: Some(tls),
+        router: reviews.router(),
+        connections: Connections::new(limits.connections, Some(Arc::clone(&metrics))),
+        limits,
+        stages: stages.clone(),
+    };
+    let probes = Acceptor {
+        tls: None,
+        router: admin::router(certificates, metrics, stages.clone()),
+        connections: Connections::new(limits.admin_connections, None),
+        limits,
+        stages: stages.clone(),
+    };
+    info!(address = %address(&listener), admin_address = %address(&admin), "listening");
+    let drain = async {
+        stop.await;
+        info!(seconds = config.drain.as_secs(), "draining");
+        stage.send_replace(Stage::Draining);
+        tokio::time::sleep(config.drain).await;
+        stage.send_replace(Stage::Stopping);
+    };
+    let ((), (), ()) = tokio::join!(webhook.run(listener), probes.run(admin), drain);
+    info!("stopped");
+    Ok(())
+}
+
+/// Waits until nothing new is accepted.
+async fn stopping(stages: &watch::Receiver<Stage>) {
+    // An error says that the server is gone, which is as good.
+    drop(stages.clone().wait_for(|stage| *stage == Stage::Stopping).await);
+}
+
+fn address(listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string())
+}

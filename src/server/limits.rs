@@ -1,0 +1,48 @@
+//! The most of everything that a caller can make the server hold or wait for.
+
+use std::time::Duration;
+
+/// Limits of the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one body.
+    pub body: usize,
+    /// Bytes of all bodies that are being received or reviewed.
+    pub in_flight: usize,
+    /// Requests that wait for room among the bytes in flight.
+    pub queue: usize,
+    /// Connections to the webhook.
+    pub connections: usize,
+    /// Connections to the probes and metrics.
+    pub admin_connections: usize,
+    /// From a connection's first byte to the end of its TLS handshake.
+    pub handshake: Duration,
+    /// From a request's first byte to the end of its headers.
+    pub headers: Duration,
+    /// Between an answer and the next request.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // An update carries two objects of at most 3 MiB each, the API server's own limit, and their metadata.
+            body: 8 << 20,
+            // Eight of the largest bodies, or thousands of usual ones.
+            in_flight: 64 << 20,
+            // The API server's own inflight limits are 400 reads and 200 writes; more waiting than that is an attack.
+            queue: 1024,
+            // 200 writes at once were measured to open 329 connections from one API server.
+            connections: 2048,
+            // A kubelet and a few scrapers.
+            admin_connections: 64,
+            // Ten round trips over the slowest link that a hub has.
+            handshake: Duration::from_secs(10),
+            // The API server sends its headers in one packet.
+            headers: Duration::from_secs(10),
+            // Longer than the 90 s for which the API server keeps an idle connection, so that it is never the one that finds
+            // it closed.
+            idle: Duration::from_mins(2),
+        }
+    }
+}

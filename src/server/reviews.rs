@@ -1,0 +1,141 @@
+//! `POST /mutate` and `POST /validate`.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Instant,
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER},
+    },
+    response::{IntoResponse as _, Response},
+    routing::post,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
+use tracing::{debug, error, info};
+
+use super::{
+    Limits,
+    body::{Received, Room, Unreceived},
+    deadline,
+};
+use crate::{
+    admission,
+    metrics::{Metrics, Shed},
+    rules::{Phase, Policy},
+};
+
+/// What answering reviews needs.
+#[derive(Clone)]
+pub(super) struct Reviews(Arc<Shared>);
+
+struct Shared {
+    policy: Policy,
+    limits: Limits,
+    room: Room,
+    metrics: Arc<Metrics>,
+}
+
+impl Reviews {
+    pub(super) fn new(policy: Policy, limits: Limits, metrics: Arc<Metrics>) -> Self {
+        Self(Arc::new(Shared { policy, limits, room: Room::new(limits), metrics }))
+    }
+
+    /// The two paths.
+    pub(super) fn router(self) -> Router {
+        let mutate = async |State(reviews): State<Self>, request| reviews.answer(Phase::Mutate, request).await;
+        let validate = async |State(reviews): State<Self>, request| reviews.answer(Phase::Validate, request).await;
+        Router::new()
+            .route("/mutate", post(mutate))
+            .route("/validate", post(validate))
+            .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "the method must be POST\n"))
+            .fallback(async || (StatusCode::NOT_FOUND, "the path must be /mutate or /validate\n"))
+            .with_state(self)
+    }
+
+    async fn answer(self, phase: Phase, request: Request) -> Response {
+        let Shared { room, metrics, limits, .. } = &*self.0;
+        let deadline = deadline::of(request.uri().query());
+        match room.receive(request.into_body(), deadline).await {
+            Ok(received) => self.review(phase, &received),
+            Err(Unreceived::TooLarge) => {
+                let text = format!("the body must have at most {} bytes\n", limits.body);
+                closing((StatusCode::PAYLOAD_TOO_LARGE, text).into_response())
+            }
+            Err(Unreceived::Broken) => {
+                closing((StatusCode::BAD_REQUEST, "the body ended before it was whole\n").into_response())
+            }
+            Err(Unreceived::QueueFull) => {
+                metrics.count_shed(Shed::QueueFull);
+                unavailable("clusterprofile-webhook has no room for this review: too many wait already")
+            }
+            Err(Unreceived::Deadline) => {
+                metrics.count_shed(Shed::Deadline);
+                unavailable("clusterprofile-webhook did not get to this review before its timeout")
+            }
+        }
+    }
+
+    fn review(&self, phase: Phase, received: &Received) -> Response {
+        let Shared { policy, metrics, .. } = &*self.0;
+        let started = Instant::now();
+        let answer =
+            catch_unwind(AssertUnwindSafe(|| admission::respond(&received.bytes, phase, policy, Timestamp::now())));
+        let took = started.elapsed();
+        match answer {
+            Ok(Ok(response)) => {
+                metrics.count_review(phase, &response, took.as_secs_f64());
+                info!(
+                    uid = response.uid,
+                    operation = response.operation,
+                    namespace = response.namespace,
+                    name = response.name,
+                    phase = %phase,
+                    part = response.part,
+                    allowed = response.allowed,
+                    rules = response.rules.join(","),
+                    micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                    "review"
+                );
+                ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], response.body).into_response()
+            }
+            Ok(Err(bad_request)) => {
+                metrics.count_bad_request(phase);
+                debug!(phase = %phase, cause = %bad_request, "bad request");
+                (StatusCode::BAD_REQUEST, format!("{bad_request}\n")).into_response()
+            }
+            Err(_) => {
+                metrics.count_panic();
+                error!(phase = %phase, bytes = received.bytes.len(), "a review ended in a defect, which must be reported");
+                unavailable("clusterprofile-webhook failed to review this: its log and its authors must know")
+            }
+        }
+    }
+}
+
+/// An answer that the API server tries again after, while it has time, and whose text it shows.
+fn unavailable(message: &str) -> Response {
+    let status = Status {
+        status: Some("Failure".into()),
+        code: Some(503),
+        reason: Some("ServiceUnavailable".into()),
+        message: Some(message.into()),
+        ..Status::default()
+    };
+    let body = serde_json::to_vec(&status).expect("a Status is always valid JSON");
+    let headers =
+        [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (RETRY_AFTER, HeaderValue::from_static("1"))];
+    closing((StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response())
+}
+
+/// Ends the connection with the answer: what is left of the body is not read.
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}

@@ -1,0 +1,48 @@
+//! A certificate pair made in memory, so that nothing is needed to try the webhook.
+
+use std::path::Path;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+
+use super::{Files, Pair, TlsError};
+
+/// Names that the development certificate is valid for: loopback, and the Service of the manifests.
+const NAMES: [&str; 7] = [
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    "clusterprofile-webhook",
+    "clusterprofile-webhook.clusterprofile-webhook",
+    "clusterprofile-webhook.clusterprofile-webhook.svc",
+    "clusterprofile-webhook.clusterprofile-webhook.svc.cluster.local",
+];
+
+/// Makes a CA and a pair in memory and writes the CA's certificate, PEM, to `ca`.
+///
+/// The CA's key is dropped: nothing else can ever be signed with it. Not good for more than development.
+///
+/// # Errors
+///
+/// [`TlsError::Dev`] where the crypto library fails, [`TlsError::Write`] where `ca` cannot be written.
+pub fn dev_pair(ca: &Path) -> Result<Pair, TlsError> {
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.distinguished_name.push(DnType::CommonName, "clusterprofile-webhook development CA");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let authority_key = KeyPair::generate()?;
+    let authority_certificate = authority.self_signed(&authority_key)?;
+    let issuer = Issuer::new(authority, authority_key);
+
+    let mut leaf = CertificateParams::new(NAMES.map(String::from))?;
+    leaf.distinguished_name.push(DnType::CommonName, "clusterprofile-webhook");
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate()?;
+    let certificate = leaf.signed_by(&key, &issuer)?;
+
+    std::fs::write(ca, authority_certificate.pem())
+        .map_err(|source| TlsError::Write { path: ca.to_owned(), source })?;
+    let names = Files { certificate: "development certificate".into(), key: "development key".into() };
+    Pair::from_pem(certificate.pem().as_bytes(), key.serialize_pem().as_bytes(), &names)
+}
