@@ -59,6 +59,6 @@ check: lint test ## what CI runs
 .PHONY: fuzz
 fuzz: ## fuzzes the reading of admission reviews for FUZZ_SECONDS (60); wants nightly Rust and cargo-fuzz
 	@cargo +nightly fuzz --version >/dev/null 2>&1 || \
-	    { echo 'fuzz: rustup toolchain install nightly && cargo install cargo-fuzz --locked --version 0.13.1' >&2; exit 1; }
+	    { echo 'fuzz: rustup toolchain install nightly && cargo install cargo-fuzz --locked --version 0.13.2' >&2; exit 1; }
 	mkdir -p fuzz/corpus/admission
 	cargo +nightly fuzz run admission fuzz/corpus/admission tests/data/admission-reviews -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536
