@@ -25,7 +25,8 @@ pub(crate) fn admission(body: &[u8]) {
     // What follows looks into the review, which serde_json only reads down to a depth of 128.
     let Ok(review) = serde_json::from_slice::<Value>(body) else { return };
     assert_eq!(review["request"]["uid"], mutated.uid.as_str(), "the answer has another request's uid");
-    if review["request"]["object"].is_object() {
+    // An object with a key twice is unreadable; written again from `review` it has it once, and is another request.
+    if review["request"]["object"].is_object() && !unreadable {
         a_patch_applies_and_is_enough(&review, &mutated);
         what_is_stored_can_be_written_again(&review);
         what_is_being_deleted_is_left_alone(&review);
