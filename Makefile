@@ -1,0 +1,64 @@
+# Everything that is done by hand or by CI. `make` alone tells what there is.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CERTS := certs-dev
+SCRIPTS := .ci/run certs-dev/make.sh
+FUZZ_SECONDS ?= 60
+
+.PHONY: help
+help: ## tells what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## builds the release binary
+	cargo build --locked --release
+
+.PHONY: test
+test: ## runs every test
+	cargo test --locked
+
+.PHONY: lint
+lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
+	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo clippy --locked --all-targets -- -D warnings
+	@cargo deny --version >/dev/null 2>&1 || \
+	    { echo 'lint: cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2' >&2; exit 1; }
+	cargo deny --locked check bans licenses sources
+	for script in $(SCRIPTS); do bash -n "$$script"; done
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
+	else echo 'lint: shellcheck is not installed: scripts are only parsed'; fi
+
+.PHONY: fmt
+fmt: ## formats the code
+	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
+
+.PHONY: demo
+demo: ## starts the webhook, sends it admission reviews over HTTPS, shows what comes back
+	cargo run --locked --quiet --release --example demo
+
+.PHONY: run
+run: certs ## serves with the development certificate pair
+	cargo run --locked --release -- serve --tls-cert $(CERTS)/tls.crt --tls-key $(CERTS)/tls.key
+
+.PHONY: certs
+certs: ## makes a development certificate authority and pair in certs-dev, unless they are there
+	$(CERTS)/make.sh
+
+.PHONY: generate
+generate: ## renews the CRD in manifests and the generated blocks of the README
+	UPDATE=1 cargo test --locked --quiet --test crd --test catalogue
+
+.PHONY: check
+check: lint test ## what CI runs
+
+.PHONY: fuzz
+fuzz: ## fuzzes the reading of admission reviews for FUZZ_SECONDS (60); wants nightly Rust and cargo-fuzz
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || \
+	    { echo 'fuzz: rustup toolchain install nightly && cargo install cargo-fuzz --locked --version 0.13.2' >&2; exit 1; }
+	mkdir -p fuzz/corpus/admission
+	cargo +nightly fuzz run admission fuzz/corpus/admission tests/data/admission-reviews -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536

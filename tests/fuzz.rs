@@ -1,0 +1,157 @@
+//! A bounded run of the fuzz target's harness: the recorded admission reviews, and what is left of them when they are
+//! broken in bytes and in values. Every run does the same.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a panic is how a test fails, and what it prints tells why"
+)]
+
+#[path = "support/harness.rs"]
+mod harness;
+
+use std::{fs, iter, panic, path::Path};
+
+use serde_json::{Value, json};
+
+/// Enough to reach every kind of damage in every seed more than once, and done within seconds unoptimised.
+const ROUNDS_PER_SEED: usize = 40;
+
+#[test]
+fn recorded_reviews_keep_every_promise() {
+    for (name, seed) in seeds() {
+        run(&name, &seed);
+    }
+}
+
+#[test]
+fn broken_bytes_keep_every_promise() {
+    let (seeds, mut random) = (seeds(), Random(0x5EED));
+    for (name, seed) in &seeds {
+        for round in 0..ROUNDS_PER_SEED {
+            let (_, other) = random.one_of(&seeds);
+            run(&format!("{name}, bytes, round {round}"), &with_broken_bytes(seed, other, &mut random));
+        }
+    }
+}
+
+#[test]
+fn broken_values_keep_every_promise() {
+    let (seeds, mut random) = (seeds(), Random(0xBEEF));
+    for (name, seed) in &seeds {
+        let review: Value = serde_json::from_slice(seed).unwrap();
+        for round in 0..ROUNDS_PER_SEED {
+            let mut broken = review.clone();
+            for _ in 0..=random.below(3) {
+                break_a_value(&mut broken["request"], &mut random);
+            }
+            run(&format!("{name}, values, round {round}"), &serde_json::to_vec(&broken).unwrap());
+        }
+    }
+}
+
+/// Runs the harness; where it panics, the bytes that did it are told too.
+fn run(name: &str, body: &[u8]) {
+    if let Err(panic) = panic::catch_unwind(|| harness::admission(body)) {
+        println!("{name}:\n{}", String::from_utf8_lossy(body));
+        panic::resume_unwind(panic);
+    }
+}
+
+fn seeds() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/admission-reviews");
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .expect("the recorded reviews are there")
+        .map(|entry| entry.expect("a folder can be listed").path())
+        .collect();
+    paths.sort();
+    assert!(paths.len() > 40, "only {} recorded reviews", paths.len());
+    paths
+        .into_iter()
+        .map(|path| {
+            let body = fs::read(&path).expect("a recorded review can be read");
+            (path.display().to_string(), body)
+        })
+        .collect()
+}
+
+fn with_broken_bytes(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut body = seed.to_vec();
+    let at = random.below(body.len());
+    match random.below(5) {
+        0 => body[at] ^= 1 << random.below(8),
+        1 => body.truncate(at),
+        2 => body.splice(at.., other[random.below(other.len())..].iter().copied()).for_each(drop),
+        3 => body.splice(at..at, *random.one_of(&[*b"\0\0", *b"\xFF\xFE", *b"\"\"", *b"{}", *b"[,"])).for_each(drop),
+        _ => {
+            let to = (at + random.below(200)).min(body.len());
+            let piece = body[at..to].to_vec();
+            body.splice(at..at, piece).for_each(drop);
+        }
+    }
+    body
+}
+
+/// Replaces, removes or doubles one value somewhere below `value`.
+fn break_a_value(value: &mut Value, random: &mut Random) {
+    let stop = random.below(4) == 0;
+    match value {
+        Value::Object(fields) if !stop && !fields.is_empty() => {
+            let key = fields.keys().nth(random.below(fields.len())).expect("it is within the length").clone();
+            if random.below(12) == 0 {
+                fields.remove(&key);
+            } else {
+                break_a_value(&mut fields[&key], random);
+            }
+        }
+        Value::Array(items) if !stop && !items.is_empty() => {
+            let index = random.below(items.len());
+            if random.below(6) == 0 {
+                items.push(items[index].clone());
+            } else {
+                break_a_value(&mut items[index], random);
+            }
+        }
+        other => *other = odd_value(random),
+    }
+}
+
+fn odd_value(random: &mut Random) -> Value {
+    match random.below(16) {
+        0 => Value::Null,
+        1 => json!(true),
+        2 => json!(false),
+        3 => json!(0),
+        4 => json!(-1),
+        5 => json!(1e300),
+        6 => json!(""),
+        7 => json!("UPDATE"),
+        8 => json!("a\nb\u{7}"),
+        9 => json!("é".repeat(2000)),
+        10 => json!("2026-05-28T20:26:40Z"),
+        11 => json!([]),
+        12 => json!({}),
+        13 => json!([null, true, {}, []]),
+        14 => json!([{ "name": "x", "type": "x" }, { "name": "x", "type": "x", "status": true }]),
+        _ => iter::repeat_n((), 100).fold(json!({}), |inner, ()| json!({ "name": inner })),
+    }
+}
+
+/// The `SplitMix64` generator: small, good enough, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let limit = u64::try_from(limit.max(1)).expect("a length fits");
+        usize::try_from((mixed ^ (mixed >> 31)) % limit).expect("it is below a length")
+    }
+
+    fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[self.below(choices.len())]
+    }
+}
