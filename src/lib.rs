@@ -22,6 +22,7 @@
 pub mod admission;
 pub mod crd;
 pub mod field;
+pub mod manifest;
 pub mod metrics;
 pub mod profile;
 pub mod rules;

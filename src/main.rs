@@ -1,2 +1,17 @@
-//! The command line.
-fn main() {}
+//! The command line: parses arguments, runs a command, maps the result to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod cli;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            cli::print_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The command line's shape; each command is a few lines over the library.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+mod check;
+mod effects;
+mod explain;
+mod serve;
+mod units;
+
+/// Validating and defaulting admission webhook for the ClusterProfile API.
+#[derive(Parser)]
+#[command(name = "clusterprofile-webhook", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  clusterprofile-webhook check profile.yaml
+  clusterprofile-webhook explain cluster-manager-label
+  clusterprofile-webhook serve --dev --dev-ca ca.crt
+  clusterprofile-webhook crd | kubectl apply -f -
+
+Exit codes: 0 clean, 1 denied or failed, 2 unusable input.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the two webhooks over HTTPS
+    Serve(serve::Args),
+    /// Do to manifests what the two webhooks would, without a cluster
+    Check(check::Args),
+    /// Tell what a rule asks for and why, or list all rules
+    Explain(explain::Args),
+    /// Print the CustomResourceDefinition of ClusterProfile, v1alpha1 (stored) and v1alpha2
+    Crd,
+    /// Print a completion script
+    Completions {
+        /// The shell to complete for
+        shell: Shell,
+    },
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    ///
+    /// What ended it early, for a person to read.
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Serve(args) => serve::run(args),
+            Command::Check(args) => check::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Crd => print(&clusterprofile_webhook::crd::yaml()),
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "clusterprofile-webhook", &mut script);
+                print(&String::from_utf8_lossy(&script))
+            }
+        }
+    }
+}
+
+/// Writes to standard output; whoever stops reading early has what they wanted.
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    use std::io::{ErrorKind, Write as _};
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// One line on standard error.
+#[expect(clippy::print_stderr, reason = "it is what a command line tells people with")]
+pub(crate) fn print_error(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}

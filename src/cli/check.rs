@@ -1,0 +1,219 @@
+//! `check`: what the two webhooks would do to manifests.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{IsTerminal as _, Read as _, stdin, stdout},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use clusterprofile_webhook::{
+    manifest::{self, Checked, Document},
+    rules::Policy,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::effects::Effects;
+
+mod text;
+
+/// Arguments of `check`.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  clusterprofile-webhook check profile.yaml
+  clusterprofile-webhook check -R manifests/ --warnings-as-errors
+  kubectl get clusterprofiles -A -o yaml | clusterprofile-webhook check -
+  clusterprofile-webhook check new.yaml --old stored.yaml -o json
+
+Exit codes: 0 clean or warnings only, 1 denied, 2 unusable input, which wins.")]
+pub(super) struct Args {
+    /// Manifests, YAML or JSON; directories of them; - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Read directories within directories, too
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// The stored objects, by namespace and name, of which the manifests are updates
+    #[arg(long, value_name = "FILE")]
+    old: Vec<PathBuf>,
+    /// How to print what is found
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    /// Exit with 1 on warnings, too
+    #[arg(long)]
+    warnings_as_errors: bool,
+    /// When to use colours; by default on a terminal, unless `NO_COLOR` is set
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    color: Color,
+    #[command(flatten)]
+    effects: Effects,
+}
+
+/// How output is printed.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// All that is told of a run; also the shape of `-o json`.
+#[derive(Default, Serialize)]
+struct Outcome {
+    objects: Vec<Object>,
+    errors: Vec<String>,
+    /// Objects that are no ClusterProfile of a known version.
+    skipped: usize,
+}
+
+#[derive(Serialize)]
+struct Object {
+    file: String,
+    document: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    #[serde(flatten)]
+    checked: Checked,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut outcome = Outcome::default();
+    let stored = stored(args, &mut outcome.errors);
+    let (policy, now) = (args.effects.policy(), Timestamp::now());
+    for (file, bytes) in inputs(&args.files, args.recursive, &mut outcome.errors) {
+        let (documents, errors) = manifest::read(&bytes);
+        outcome.errors.extend(errors.iter().map(|error| format!("{file}: {error}")));
+        for document in documents {
+            outcome.check(&file, document, &stored, &policy, now);
+        }
+    }
+    if outcome.objects.is_empty() && outcome.errors.is_empty() {
+        outcome.errors.push("there is no ClusterProfile to check".into());
+    }
+    let text = match args.output {
+        Format::Json => serde_json::to_string_pretty(&outcome)? + "\n",
+        Format::Text => text::render(&outcome, args.color.is_on()),
+    };
+    super::print(&text)?;
+    if args.output == Format::Text {
+        for error in &outcome.errors {
+            super::print_error(&anyhow::anyhow!("{error}"));
+        }
+    }
+    Ok(ExitCode::from(outcome.code(args.warnings_as_errors)))
+}
+
+impl Outcome {
+    fn check(&mut self, file: &str, document: Document, stored: &Stored, policy: &Policy, now: Timestamp) {
+        let Document { number, item, line, object } = document;
+        let Some(version) = manifest::version(&object) else {
+            self.skipped += 1;
+            return;
+        };
+        let checked = manifest::check(&object, version, stored.get(&key(&object)), policy, now);
+        self.objects.push(Object { file: file.to_owned(), document: number, item, line, checked });
+    }
+
+    fn denied(&self) -> usize {
+        self.objects.iter().filter(|object| object.checked.is_denied()).count()
+    }
+
+    fn warned(&self) -> usize {
+        self.objects.iter().filter(|object| object.checked.is_warned()).count()
+    }
+
+    fn code(&self, warnings_as_errors: bool) -> u8 {
+        if !self.errors.is_empty() {
+            2
+        } else {
+            u8::from(self.denied() > 0 || (warnings_as_errors && self.warned() > 0))
+        }
+    }
+}
+
+impl Color {
+    fn is_on(self) -> bool {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        self == Self::Always || (self == Self::Auto && wanted && stdout().is_terminal())
+    }
+}
+
+/// Objects by namespace and name.
+type Stored = HashMap<(String, String), Value>;
+
+fn stored(args: &Args, errors: &mut Vec<String>) -> Stored {
+    let mut stored = Stored::new();
+    for (file, bytes) in inputs(&args.old, args.recursive, errors) {
+        let (documents, unusable) = manifest::read(&bytes);
+        errors.extend(unusable.iter().map(|error| format!("{file}: {error}")));
+        let profiles = documents.into_iter().filter(|document| manifest::version(&document.object).is_some());
+        stored.extend(profiles.map(|document| (key(&document.object), document.object)));
+    }
+    stored
+}
+
+fn key(object: &Value) -> (String, String) {
+    ["namespace", "name"].map(|field| manifest::metadata(object, field).into_owned()).into()
+}
+
+/// The content of each file, in the order given, those of a directory by name.
+fn inputs(paths: &[PathBuf], recursive: bool, errors: &mut Vec<String>) -> Vec<(String, Vec<u8>)> {
+    let mut inputs = Vec::new();
+    for path in paths {
+        let read = if path.as_os_str() == "-" {
+            read_all(stdin().lock(), "standard input").map(|bytes| inputs.push(("standard input".into(), bytes)))
+        } else {
+            read_path(path, recursive, &mut inputs)
+        };
+        if let Err(error) = read {
+            errors.push(format!("{error:#}"));
+        }
+    }
+    inputs
+}
+
+fn read_path(path: &Path, recursive: bool, inputs: &mut Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {
+    let name = path.display().to_string();
+    if path.is_dir() {
+        let entries =
+            fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).with_context(|| name.clone())?;
+        let mut entries: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
+        entries.sort();
+        for entry in entries {
+            let is_manifest =
+                entry.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known));
+            if if entry.is_dir() { recursive } else { is_manifest } {
+                read_path(&entry, recursive, inputs)?;
+            }
+        }
+        return Ok(());
+    }
+    let file = fs::File::open(path).with_context(|| name.clone())?;
+    let bytes = read_all(file, &name)?;
+    inputs.push((name, bytes));
+    Ok(())
+}
+
+fn read_all(source: impl std::io::Read, name: &str) -> anyhow::Result<Vec<u8>> {
+    /// Every cluster of the largest hubs in one list; a file past it is none of ours.
+    const LIMIT: u64 = 256 << 20;
+    let mut bytes = Vec::new();
+    let read = source.take(LIMIT + 1).read_to_end(&mut bytes).with_context(|| name.to_owned())?;
+    anyhow::ensure!(u64::try_from(read)? <= LIMIT, "{name}: must have at most 256 MiB");
+    Ok(bytes)
+}

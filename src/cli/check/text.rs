@@ -1,0 +1,53 @@
+//! What `check` tells people.
+
+use std::fmt::Write as _;
+
+use super::{Object, Outcome};
+
+/// One paragraph for each object that something is to be said of, and a line that counts.
+pub(super) fn render(outcome: &Outcome, colours: bool) -> String {
+    let mut text = String::new();
+    for object in &outcome.objects {
+        paragraph(object, colours, &mut text).expect("a string takes all that is written to it");
+    }
+    let profiles = count(outcome.objects.len(), "cluster profile");
+    let others = count(outcome.skipped, "other object");
+    let (denied, warned) = (outcome.denied(), outcome.warned());
+    text + &format!("{profiles}: {denied} denied, {warned} with warnings; {others} skipped\n")
+}
+
+fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Result {
+    let Object { file, document, item, line, checked } = object;
+    let paint = |colour: u8, word: &str| if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() };
+    write!(text, "{file}: document {document}")?;
+    if let Some(line) = line {
+        write!(text, ", line {line}")?;
+    }
+    if let Some(item) = item {
+        write!(text, ", item {item}")?;
+    }
+    let verdict = match (checked.is_denied(), checked.is_warned()) {
+        (true, _) => paint(31, "denied"),
+        (false, true) => paint(33, "allowed with warnings"),
+        (false, false) => paint(32, "allowed"),
+    };
+    let namespace = if checked.namespace.is_empty() { "" } else { &format!("{}/", checked.namespace) };
+    writeln!(text, ": ClusterProfile {namespace}{}: {verdict}", checked.name)?;
+    for fix in &checked.fixes {
+        writeln!(text, "  {} {} = {:?} [{}]", paint(36, "set"), fix.field, fix.value, fix.rule)?;
+    }
+    for fix in &checked.fixes {
+        if let Some(warning) = fix.warning {
+            writeln!(text, "  {} {}: {warning} [{}]", paint(33, "warning"), fix.field, fix.rule)?;
+        }
+    }
+    for finding in &checked.findings {
+        let effect = if finding.effect == "deny" { paint(31, "denied") } else { paint(33, "warning") };
+        writeln!(text, "  {effect} {}: {}", finding.field, finding.message)?;
+    }
+    Ok(())
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,74 @@
+//! `explain`: what a rule asks for, and why.
+
+use std::{fmt::Write as _, process::ExitCode};
+
+use clap::builder::PossibleValuesParser;
+use clusterprofile_webhook::rules::{self, RULES, Rule};
+use serde_json::json;
+
+use super::check::Format;
+
+/// Arguments of `explain`.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  clusterprofile-webhook explain
+  clusterprofile-webhook explain cluster-manager-label")]
+pub(super) struct Args {
+    /// The rule, as it stands in brackets behind a cause; all of them where it is left out
+    #[arg(value_parser = PossibleValuesParser::new(RULES.iter().map(|rule| rule.name)), hide_possible_values = true)]
+    rule: Option<String>,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let rules: Vec<_> = match args.rule.as_deref().map(|name| rules::find(name).into_iter().collect()) {
+        Some(one) => one,
+        None => RULES.to_vec(),
+    };
+    let text = match (args.output, &rules[..]) {
+        (Format::Json, rules) => {
+            let rules: Vec<_> = rules.iter().map(|rule| record(rule)).collect();
+            serde_json::to_string_pretty(&rules)? + "\n"
+        }
+        (Format::Text, [rule]) => page(rule),
+        (Format::Text, rules) => list(rules),
+    };
+    super::print(&text)
+}
+
+fn record(rule: &Rule) -> serde_json::Value {
+    json!({
+        "name": rule.name,
+        "summary": rule.summary,
+        "effect": rule.effect.to_string(),
+        "exceptions": rule.exceptions,
+        "fix": rule.fix,
+        "phase": rule.phase.to_string(),
+        "source": rule.source,
+        "since": rule.since,
+        "docs": rule.docs,
+    })
+}
+
+fn page(rule: &Rule) -> String {
+    let mut page = format!("{} ({})\n\nMust hold: {}\n", rule.name, rule.effect, rule.summary);
+    for (title, text) in
+        [("Exceptions", rule.exceptions), ("Filled in", rule.fix), ("Source", rule.source), ("Since", rule.since)]
+    {
+        if !text.is_empty() {
+            let _ = writeln!(page, "{title}: {text}");
+        }
+    }
+    let _ = write!(page, "\n{}", rule.docs);
+    page
+}
+
+fn list(rules: &[&Rule]) -> String {
+    let width = rules.iter().map(|rule| rule.name.len()).max().unwrap_or_default();
+    rules.iter().fold(String::new(), |mut list, rule| {
+        let _ = writeln!(list, "{:width$}  {:4}  {}", rule.name, rule.effect.to_string(), rule.summary);
+        list
+    })
+}

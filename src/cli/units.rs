@@ -1,0 +1,51 @@
+//! Sizes and durations as people write them.
+
+use std::time::Duration;
+
+/// A number of bytes: `1000`, `64KiB`, `8MiB`, `1GiB`.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit: usize = match text.get(digits.len()..).unwrap_or_default() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("must be a number of bytes, KiB, MiB or GiB, like 8MiB".into()),
+    };
+    let size = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
+    size.filter(|size| *size > 0).ok_or_else(|| "must be a number of bytes, KiB, MiB or GiB, like 8MiB".into())
+}
+
+/// A time: `15s`, `500ms`, `2m`, `0s`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let number = digits.parse::<u32>().ok();
+    let duration = match (number, text.get(digits.len()..).unwrap_or_default()) {
+        (Some(number), "ms") => Some(Duration::from_millis(number.into())),
+        (Some(number), "s") => Some(Duration::from_secs(number.into())),
+        (Some(number), "m") => Some(Duration::from_secs(u64::from(number) * 60)),
+        _ => None,
+    };
+    duration.ok_or_else(|| "must be a whole number of ms, s or m, like 15s".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{duration, size};
+
+    #[test]
+    fn sizes_and_durations() {
+        assert_eq!(size("8MiB"), Ok(8 << 20));
+        assert_eq!(size("1000"), Ok(1000));
+        for bad in ["", "0", "-1", "8MB", "1.5MiB", "MiB", "99999999999GiB"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+        assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
+        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
+        for bad in ["", "15", "1h", "-1s", "1.5s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

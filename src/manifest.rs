@@ -1,0 +1,139 @@
+//! Manifests, and what the two webhooks would do to them: fill in, then judge.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+pub use self::read::{Document, ReadError, read};
+use crate::{
+    profile::{ClusterProfile, Field, GROUP, KIND, Version},
+    rules::{Change, Level, Part, Phase, Policy, Report, patch, review},
+};
+
+mod read;
+
+/// What is told of one object of a manifest.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checked {
+    /// `metadata.namespace`, empty where there is none.
+    pub namespace: String,
+    /// `metadata.name`, empty where there is none.
+    pub name: String,
+    /// What would be filled in.
+    pub fixes: Vec<Fixed>,
+    /// What would be denied or warned about once that is filled in, in catalogue order.
+    pub findings: Vec<Found>,
+}
+
+/// A value that /mutate would fill in.
+#[derive(Debug, Serialize)]
+pub struct Fixed {
+    /// The rule that asks for it.
+    pub rule: &'static str,
+    /// Field path.
+    pub field: String,
+    /// The value.
+    pub value: String,
+    /// What the author must learn, where the fix repairs a mistake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<&'static str>,
+}
+
+/// A finding of /validate.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    /// The rule that is broken.
+    pub rule: &'static str,
+    /// `deny` or `warn`.
+    pub effect: &'static str,
+    /// Field path.
+    pub field: String,
+    /// Cause type of apimachinery.
+    pub reason: &'static str,
+    /// The text of the cause.
+    pub message: String,
+}
+
+impl Checked {
+    /// Whether the write would be refused.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.findings.iter().any(|finding| finding.effect == "deny")
+    }
+
+    /// Whether the write would be let through with warnings.
+    #[must_use]
+    pub fn is_warned(&self) -> bool {
+        self.findings.iter().any(|finding| finding.effect == "warn")
+            || self.fixes.iter().any(|fix| fix.warning.is_some())
+    }
+}
+
+/// The API version of a ClusterProfile whose rules are known; none for every other object.
+#[must_use]
+pub fn version(object: &Value) -> Option<Version> {
+    let (group, version) = object.get("apiVersion")?.as_str()?.split_once('/')?;
+    let is_profile = group == GROUP && object.get("kind")?.as_str()? == KIND;
+    if is_profile { Version::parse(version) } else { None }
+}
+
+/// Does to `object` what the two webhooks would, as if all of it, the status too, were written at `now` over `old`.
+#[must_use]
+pub fn check(object: &Value, version: Version, old: Option<&Value>, policy: &Policy, now: Timestamp) -> Checked {
+    let old = old.map(Value::to_string);
+    let old = old.as_deref().and_then(profile);
+    let judge = |text: &str, phase: Phase, tell: &mut dyn FnMut(&Report<'_>, &ClusterProfile<'_>)| {
+        if let Some(new) = profile(text) {
+            let change = Change::new(Part::Manifest, version, &new, old.as_ref(), now);
+            tell(&review(&change, phase, policy), &new);
+        }
+    };
+    let mut checked = Checked {
+        namespace: metadata(object, "namespace").into_owned(),
+        name: metadata(object, "name").into_owned(),
+        fixes: Vec::new(),
+        findings: Vec::new(),
+    };
+    let mut fixed = object.clone();
+    judge(&object.to_string(), Phase::Mutate, &mut |report, new| {
+        checked.fixes = report.fixes.iter().map(fix).collect();
+        if let Some(patch) = patch(&report.fixes, new) {
+            json_patch::patch(&mut fixed, &patch).expect("a fix is of a field that can be filled in");
+        }
+    });
+    judge(&fixed.to_string(), Phase::Validate, &mut |report, _| {
+        checked.findings = findings(report);
+    });
+    checked
+}
+
+/// The namespace or name of an object, empty where it has none.
+#[must_use]
+pub fn metadata<'o>(object: &'o Value, field: &str) -> Cow<'o, str> {
+    object.get("metadata").and_then(|metadata| metadata.get(field)?.as_str()).unwrap_or_default().into()
+}
+
+fn profile(text: &str) -> Option<ClusterProfile<'_>> {
+    match serde_json::from_str(text).expect("a JSON value is written as valid JSON") {
+        Field::Set(profile) => Some(profile),
+        Field::Absent | Field::Mistyped(_) => None,
+    }
+}
+
+fn fix(fix: &crate::rules::Fix<'_>) -> Fixed {
+    Fixed { rule: fix.rule.name, field: fix.path.to_string(), value: fix.value.to_string(), warning: fix.warning }
+}
+
+fn findings(report: &Report<'_>) -> Vec<Found> {
+    let told = report.findings.iter().map(|finding| Found {
+        rule: finding.rule.name,
+        effect: if finding.level == Level::Deny { "deny" } else { "warn" },
+        field: finding.path.to_string(),
+        reason: finding.problem.reason(),
+        message: finding.to_string(),
+    });
+    told.collect()
+}
