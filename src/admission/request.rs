@@ -51,19 +51,19 @@ pub(super) enum Subject<'a> {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Envelope<'a> {
+#[serde(default, rename_all = "camelCase", bound = "O: Default + Deserialize<'de>")]
+struct Envelope<'a, O> {
     #[serde(borrow)]
     api_version: Text<'a>,
     #[serde(borrow)]
     kind: Text<'a>,
     #[serde(borrow)]
-    request: Field<Wire<'a>>,
+    request: Field<Wire<'a, O>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Wire<'a> {
+#[serde(default, rename_all = "camelCase", bound = "O: Default + Deserialize<'de>")]
+struct Wire<'a, O> {
     #[serde(borrow)]
     uid: Text<'a>,
     #[serde(borrow)]
@@ -76,11 +76,15 @@ struct Wire<'a> {
     namespace: Text<'a>,
     #[serde(borrow)]
     operation: Text<'a>,
-    #[serde(borrow)]
-    object: Field<ClusterProfile<'a>>,
-    #[serde(borrow)]
-    old_object: Field<ClusterProfile<'a>>,
+    object: O,
+    old_object: O,
 }
+
+/// Objects that are read with the envelope, in one pass.
+type Profile<'a> = Field<ClusterProfile<'a>>;
+
+/// Objects that are left unread.
+type Unread<'a> = Option<&'a RawValue>;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -93,8 +97,8 @@ struct GroupVersionKind<'a> {
     kind: Text<'a>,
 }
 
-impl<'de: 'a, 'a> Fields<'de> for Envelope<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Wire<'a> {}
+impl<'de: 'a, 'a, O: Default + Deserialize<'de>> Fields<'de> for Envelope<'a, O> {}
+impl<'de: 'a, 'a, O: Default + Deserialize<'de>> Fields<'de> for Wire<'a, O> {}
 impl<'de: 'a, 'a> Fields<'de> for GroupVersionKind<'a> {}
 
 impl<'a> Request<'a> {
@@ -105,60 +109,49 @@ impl<'a> Request<'a> {
     /// [`BadRequest`] where there is no request, or none that an API server sends.
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, BadRequest> {
         match serde_json::from_slice(body) {
-            Ok(envelope) => Self::of(envelope),
-            Err(error) => Self::unreadable(body).ok_or(BadRequest::Json(error)),
+            Ok(envelope) => Self::of(envelope, Written::read),
+            Err(error) => Self::unreadable(body, error),
         }
     }
 
-    fn of(envelope: Field<Envelope<'a>>) -> Result<Self, BadRequest> {
+    /// The request of a body that holds an object which cannot be read.
+    ///
+    /// A second pass, over what no API server sends: it keeps the uid, so that the answer can say what is wrong.
+    fn unreadable(body: &'a [u8], error: serde_json::Error) -> Result<Self, BadRequest> {
+        let Ok(envelope) = serde_json::from_slice::<Field<Envelope<'a, Unread<'a>>>>(body) else {
+            return Err(BadRequest::Json(error));
+        };
+        Self::of(envelope, |_, object, old_object| {
+            let fields = [("request.object", object), ("request.oldObject", old_object)];
+            let cause = fields.into_iter().find_map(|(field, object)| {
+                let error = serde_json::from_str::<Profile<'_>>(object?.get()).err()?;
+                Some(format!("{field} cannot be read: {error}"))
+            });
+            cause.map(Subject::Unreadable).ok_or(BadRequest::Json(error))
+        })
+    }
+
+    fn of<O>(
+        envelope: Field<Envelope<'a, O>>,
+        subject: impl FnOnce(Written, O, O) -> Result<Subject<'a>, BadRequest>,
+    ) -> Result<Self, BadRequest> {
         let Field::Set(envelope) = envelope else { return Err(BadRequest::NotAReview) };
         if !envelope.api_version.is("admission.k8s.io/v1") || !envelope.kind.is("AdmissionReview") {
             return Err(BadRequest::NotAReview);
         }
         let Field::Set(wire) = envelope.request else { return Err(envelope_error("request", "an object")) };
-        let Wire { uid: Field::Set(uid), .. } = wire else { return Err(envelope_error("request.uid", "a string")) };
+        let Field::Set(kind) = &wire.kind else { return Err(envelope_error("request.kind", "an object")) };
+        let operation = operation(&wire.operation)?;
+        let subject = match Written::of(operation, kind, &wire.sub_resource) {
+            Some(written) => subject(written, wire.object, wire.old_object)?,
+            None => Subject::PassedOver,
+        };
+        let text = |text| if let Field::Set(text) = text { text } else { Cow::Borrowed("") };
+        let uid = text(wire.uid);
         if uid.is_empty() {
             return Err(envelope_error("request.uid", "a string that is not empty"));
         }
-        let operation = operation(&wire.operation)?;
-        let text = |text| if let Field::Set(text) = text { text } else { Cow::Borrowed("") };
-        let subject = Subject::of(operation, &wire.kind, &wire.sub_resource, wire.object, wire.old_object)?;
         Ok(Self { uid, operation, namespace: text(wire.namespace), name: text(wire.name), subject })
-    }
-
-    /// The request of a body that is JSON, but holds an object that cannot be read.
-    ///
-    /// A second pass, over bodies that no API server sends: it keeps the uid, so that the answer can say what is wrong.
-    fn unreadable(body: &'a [u8]) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Lenient<'a> {
-            #[serde(borrow)]
-            request: LenientRequest<'a>,
-        }
-
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct LenientRequest<'a> {
-            uid: String,
-            #[serde(default, borrow)]
-            object: Option<&'a RawValue>,
-            #[serde(default, borrow)]
-            old_object: Option<&'a RawValue>,
-        }
-
-        let Lenient { request } = serde_json::from_slice(body).ok()?;
-        let fields = [("request.object", request.object), ("request.oldObject", request.old_object)];
-        let cause = fields.into_iter().find_map(|(field, object)| {
-            let error = serde_json::from_str::<Field<ClusterProfile<'_>>>(object?.get()).err()?;
-            Some(format!("{field} cannot be read: {error}"))
-        })?;
-        Some(Self {
-            uid: Cow::Owned(request.uid),
-            operation: "",
-            namespace: Cow::Borrowed(""),
-            name: Cow::Borrowed(""),
-            subject: Subject::Unreadable(cause),
-        })
     }
 
     /// The part of the object that is written, for the log; empty where nothing is reviewed.
@@ -171,30 +164,39 @@ impl<'a> Request<'a> {
     }
 }
 
-impl<'a> Subject<'a> {
-    fn of(
-        operation: &'static str,
-        kind: &Field<GroupVersionKind<'a>>,
-        subresource: &Text<'a>,
-        object: Field<ClusterProfile<'a>>,
-        old_object: Field<ClusterProfile<'a>>,
-    ) -> Result<Self, BadRequest> {
-        let Field::Set(kind) = kind else { return Err(envelope_error("request.kind", "an object")) };
+/// A write that rules read.
+struct Written {
+    is_update: bool,
+    part: Part,
+    version: Version,
+}
+
+impl Written {
+    fn of(operation: &str, kind: &GroupVersionKind<'_>, subresource: &Text<'_>) -> Option<Self> {
+        let is_update = match operation {
+            "CREATE" => false,
+            "UPDATE" => true,
+            _ => return None,
+        };
         let part = match subresource.text() {
             None | Some("") => Part::Main,
             Some("status") => Part::Status,
-            Some(_) => return Ok(Self::PassedOver),
+            Some(_) => return None,
         };
-        let version = kind.version.text().and_then(Version::parse);
-        let (Some(version), true, true) = (version, kind.group.is(GROUP), kind.kind.is(KIND)) else {
-            return Ok(Self::PassedOver);
+        let is_profile = kind.group.is(GROUP) && kind.kind.is(KIND);
+        let version = Version::parse(kind.version.text()?).filter(|_| is_profile)?;
+        Some(Self { is_update, part, version })
+    }
+
+    fn read<'a>(self, object: Profile<'a>, old_object: Profile<'a>) -> Result<Subject<'a>, BadRequest> {
+        let Self { is_update, part, version } = self;
+        let Field::Set(new) = object else { return Err(envelope_error("request.object", "an object")) };
+        let old = match old_object {
+            Field::Set(old) if is_update => Some(old),
+            _ if is_update => return Err(envelope_error("request.oldObject", "an object")),
+            _ => None,
         };
-        let old = match operation {
-            "CREATE" => None,
-            "UPDATE" => Some(object_of(old_object, "request.oldObject")?),
-            _ => return Ok(Self::PassedOver),
-        };
-        Ok(Self::Reviewed { part, version, new: object_of(object, "request.object")?, old })
+        Ok(Subject::Reviewed { part, version, new, old })
     }
 }
 
@@ -202,10 +204,6 @@ fn operation(operation: &Text<'_>) -> Result<&'static str, BadRequest> {
     const OPERATIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "CONNECT"];
     let known = OPERATIONS.into_iter().find(|name| operation.is(name));
     known.ok_or(envelope_error("request.operation", "CREATE, UPDATE, DELETE or CONNECT"))
-}
-
-fn object_of<'a>(object: Field<ClusterProfile<'a>>, field: &'static str) -> Result<ClusterProfile<'a>, BadRequest> {
-    if let Field::Set(object) = object { Ok(object) } else { Err(envelope_error(field, "an object")) }
 }
 
 fn envelope_error(field: &'static str, expected: &'static str) -> BadRequest {

@@ -1,6 +1,6 @@
 //! Writing the response of an admission review.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::request::Request;
 use crate::{
     profile::{ClusterProfile, GROUP, KIND},
-    rules::{Level, Phase, Report, patch},
+    rules::{Level, Phase, RULES, Report, patch},
 };
 
 /// The answer to an admission review, and what the log and the metrics say of it.
@@ -78,19 +78,23 @@ pub(super) fn refuse(request: &Request<'_>, cause: &str) -> Response {
 
 /// Tells what a review found.
 pub(super) fn answer(request: &Request<'_>, phase: Phase, report: &Report<'_>, new: &ClusterProfile<'_>) -> Response {
-    let mut rules: Vec<_> = report.fixes.iter().map(|fix| fix.rule.name).collect();
-    rules.extend(report.findings.iter().map(|finding| finding.rule.name));
-    rules.dedup();
+    let fired: HashSet<_> = report
+        .fixes
+        .iter()
+        .map(|fix| fix.rule.name)
+        .chain(report.findings.iter().map(|finding| finding.rule.name))
+        .collect();
+    let rules: Vec<_> = RULES.iter().map(|rule| rule.name).filter(|name| fired.contains(name)).collect();
     let denied = phase == Phase::Validate && report.denies();
     let patch = patch(&report.fixes, new)
         .map(|patch| STANDARD.encode(serde_json::to_vec(&patch).expect("a patch is always valid JSON")));
-    let fired = (!rules.is_empty()).then(|| ("rules", rules.join(",")));
+    let annotation = (!rules.is_empty()).then(|| ("rules", rules.join(",")));
     let wire = Wire {
         status: denied.then(|| invalid(request, report)),
         patch_type: patch.is_some().then_some("JSONPatch"),
         patch,
         warnings: warnings(report, denied),
-        audit_annotations: fired.into_iter().collect(),
+        audit_annotations: annotation.into_iter().collect(),
         ..Wire::new(request, !denied)
     };
     write(request, rules, wire)

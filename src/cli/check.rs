@@ -138,11 +138,8 @@ impl Outcome {
     }
 
     fn code(&self, warnings_as_errors: bool) -> u8 {
-        if !self.errors.is_empty() {
-            2
-        } else {
-            u8::from(self.denied() > 0 || (warnings_as_errors && self.warned() > 0))
-        }
+        let is_broken = self.denied() > 0 || (warnings_as_errors && self.warned() > 0);
+        if self.errors.is_empty() { u8::from(is_broken) } else { 2 }
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
+use serde_json::Number;
 
 use super::{
     AccessProvider, Cluster, ClusterManager, ClusterProfile, ClusterVersion, Condition, Extension, Labels, Metadata,
@@ -219,8 +220,9 @@ impl<'de, T: Takes<'de>> Visitor<'de> for FieldVisitor<T> {
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
         // JSON Schema, and so the API server, takes 1.0 for an integer.
-        let text = value.to_string();
-        Ok(text.parse().map_or(Field::Mistyped(Json::Number(text)), T::integer))
+        let integer = format!("{value}").parse();
+        let text = || Number::from_f64(value).map_or_else(|| value.to_string(), |number| number.to_string());
+        Ok(integer.map_or_else(|_| Field::Mistyped(Json::Number(text())), T::integer))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {

@@ -29,6 +29,7 @@ const NAMES: [&str; 7] = [
 pub fn dev_pair(ca: &Path) -> Result<Pair, TlsError> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.distinguished_name.push(DnType::CommonName, "clusterprofile-webhook development CA");
+    authority.not_after = in_a_year();
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let authority_key = KeyPair::generate()?;
@@ -37,6 +38,7 @@ pub fn dev_pair(ca: &Path) -> Result<Pair, TlsError> {
 
     let mut leaf = CertificateParams::new(NAMES.map(String::from))?;
     leaf.distinguished_name.push(DnType::CommonName, "clusterprofile-webhook");
+    leaf.not_after = in_a_year();
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate()?;
     let certificate = leaf.signed_by(&key, &issuer)?;
@@ -45,4 +47,9 @@ pub fn dev_pair(ca: &Path) -> Result<Pair, TlsError> {
         .map_err(|source| TlsError::Write { path: ca.to_owned(), source })?;
     let names = Files { certificate: "development certificate".into(), key: "development key".into() };
     Pair::from_pem(certificate.pem().as_bytes(), key.serialize_pem().as_bytes(), &names)
+}
+
+/// Long enough to try anything, and no client refuses a certificate for so long a life.
+fn in_a_year() -> time::OffsetDateTime {
+    time::OffsetDateTime::now_utc() + time::Duration::days(365)
 }
