@@ -100,9 +100,10 @@ impl<'a> Change<'a> {
         self.new.is_being_deleted() || self.old.is_some_and(ClusterProfile::is_being_deleted)
     }
 
-    /// The stored object, as if it were written now where nothing is.
+    /// The stored object, as if it were written now where nothing is; rules that compare with it find nothing there.
     #[must_use]
     pub fn stored(&self) -> Option<Self> {
-        Some(Self { new: self.old?, old: None, ..*self })
+        let part = if self.part == Part::Main { Part::Manifest } else { self.part };
+        Some(Self { part, new: self.old?, old: None, ..*self })
     }
 }

@@ -1,0 +1,243 @@
+//! Every case file on every surface.
+
+#[path = "support/case.rs"]
+mod case;
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/server.rs"]
+mod server;
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clusterprofile_webhook::{admission, rules::Phase};
+use jiff::Timestamp;
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::{Value, json};
+
+use self::{
+    case::{Case, Cause, Difference, PolicyOf, Surface, Told, UID, Verdict},
+    client::Client,
+    server::Server,
+};
+
+fn main() -> ExitCode {
+    let mut trials = Vec::new();
+    for file in files(Path::new("tests/cases")) {
+        if file.starts_with("tests/cases/bad-input") {
+            continue;
+        }
+        let case = Case::read(&file);
+        let name = file.strip_prefix("tests/cases").expect("it is there").with_extension("").display().to_string();
+        for surface in [Surface::Core, Surface::Https, Surface::Check] {
+            let case = case.clone();
+            if case.surfaces.get(&surface).is_some_and(|difference| difference.skip) {
+                continue;
+            }
+            trials.push(Trial::test(format!("{surface:?}::{name}").to_lowercase(), move || run(&case, surface)));
+        }
+    }
+    assert!(trials.len() > 100, "the case files are there");
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("the case files are there") {
+        let path = entry.expect("a directory is readable").path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+fn run(case: &Case, surface: Surface) -> Result<(), Failed> {
+    match surface {
+        Surface::Core => webhooks(case, case.now, &|phase, body| {
+            let answer = admission::respond(body, phase, &case.policy(), case.now).expect("the case is a review");
+            serde_json::from_slice(&answer.body).expect("an answer is JSON")
+        }),
+        Surface::Https => webhooks(case, Timestamp::now(), &|phase, body| {
+            let server = server_with(case);
+            let mut client = Client::connect(server.address, &server.ca).expect("the server takes connections");
+            let answer = client.post(&format!("/{phase}?timeout=30s"), body).expect("the server answers");
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            serde_json::from_slice(&answer.body).expect("an answer is JSON")
+        }),
+        Surface::Check => check(case),
+    }
+    Ok(())
+}
+
+/// One server for each policy that cases ask for.
+fn server_with(case: &Case) -> Arc<Server> {
+    static SERVERS: OnceLock<Mutex<HashMap<PolicyOf, Arc<Server>>>> = OnceLock::new();
+    let mut servers = SERVERS.get_or_init(Mutex::default).lock().expect("no test panics while it holds the servers");
+    let config = || clusterprofile_webhook::server::Config { policy: case.policy(), ..Default::default() };
+    Arc::clone(servers.entry(case.policy.clone()).or_insert_with(|| Arc::new(Server::start(config()))))
+}
+
+/// Both webhooks, one after the other, and /validate alone.
+fn webhooks(case: &Case, now: Timestamp, call: &dyn Fn(Phase, &[u8]) -> Value) {
+    let mutated = response(&call(Phase::Mutate, &case.review(&case.object)));
+    assert_eq!(mutated["allowed"], json!(true), "/mutate never denies");
+    let patch = patch_of(&mutated);
+    assert_patch(&patch, &case.expect.patch, now);
+    assert_eq!(told(&mutated), case.expect.notes, "warnings of /mutate: {}", mutated["warnings"]);
+    let mut object = case.object.clone();
+    json_patch::patch(&mut object, &serde_json::from_value::<json_patch::Patch>(json!(patch)).expect("it is a patch"))
+        .expect("the patch applies");
+    if !patch.is_empty() {
+        let again = response(&call(Phase::Mutate, &case.review(&object)));
+        assert_eq!(patch_of(&again), Vec::<Value>::new(), "mutating twice is mutating once");
+    }
+    let validated = response(&call(Phase::Validate, &case.review(&object)));
+    assert_verdict(&validated, &case.expect.verdict());
+    if let Some(text) = &case.expect.text {
+        let texts = texts(&mutated).into_iter().chain(texts(&validated)).collect::<Vec<_>>();
+        assert!(texts.contains(text), "expected {text:?} among {texts:#?}");
+    }
+    if let Some(unpatched) = &case.expect.unpatched {
+        assert_verdict(&response(&call(Phase::Validate, &case.review(&case.object))), unpatched);
+    }
+}
+
+/// The response, which bears the uid whatever it says, and whose warnings the API server does not drop.
+fn response(review: &Value) -> Value {
+    assert_eq!(review["apiVersion"], "admission.k8s.io/v1");
+    assert_eq!(review["kind"], "AdmissionReview");
+    let response = &review["response"];
+    assert_eq!(response["uid"], UID);
+    let warnings = texts_of(&response["warnings"]);
+    assert!(warnings.iter().all(|warning| !warning.contains(char::is_control)), "{warnings:?}");
+    assert!(warnings.iter().map(|warning| warning.chars().count()).sum::<usize>() <= 4096, "too long in all");
+    response.clone()
+}
+
+fn patch_of(response: &Value) -> Vec<Value> {
+    let Some(patch) = response["patch"].as_str() else { return Vec::new() };
+    assert_eq!(response["patchType"], "JSONPatch");
+    serde_json::from_slice(&STANDARD.decode(patch).expect("a patch is base64")).expect("a patch is JSON")
+}
+
+fn assert_patch(patch: &[Value], expected: &[Value], now: Timestamp) {
+    let mut patch = patch.to_vec();
+    for (operation, expected) in patch.iter_mut().zip(expected) {
+        if expected["value"] == "$now" {
+            let time: Timestamp = operation["value"].as_str().and_then(|time| time.parse().ok()).expect("a time");
+            assert!(time.duration_until(now).abs().as_secs() < 60, "{time} is not now");
+            operation["value"] = json!("$now");
+        }
+    }
+    assert_eq!(json!(patch), json!(expected));
+}
+
+fn assert_verdict(response: &Value, expected: &Verdict) {
+    let causes = response["status"]["details"]["causes"].as_array().into_iter().flatten();
+    let causes = causes.map(|cause| Cause {
+        rule: rule_in(cause["message"].as_str().unwrap_or_default()),
+        reason: cause["reason"].as_str().unwrap_or_default().into(),
+        field: cause["field"].as_str().unwrap_or_default().into(),
+    });
+    let allowed = response["allowed"] == json!(true);
+    assert_eq!(response["status"]["code"], if allowed { Value::Null } else { json!(422) }, "{response}");
+    let verdict = Verdict { allowed, causes: causes.collect(), warnings: told(response) };
+    assert_eq!(verdict, *expected, "{response:#}");
+}
+
+/// What the warnings are about: `field: text [rule]`.
+fn told(response: &Value) -> Vec<Told> {
+    let warnings = texts_of(&response["warnings"]);
+    let told = warnings
+        .iter()
+        .map(|warning| Told { rule: rule_in(warning), field: warning.split(": ").next().unwrap_or_default().into() });
+    told.collect()
+}
+
+fn texts(response: &Value) -> Vec<String> {
+    let causes = response["status"]["details"]["causes"].as_array().into_iter().flatten();
+    let causes = causes.map(|cause| {
+        format!("{}: {}", cause["field"].as_str().unwrap_or_default(), cause["message"].as_str().unwrap_or_default())
+    });
+    causes.chain(texts_of(&response["warnings"])).collect()
+}
+
+fn texts_of(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(String::from)).collect()
+}
+
+fn rule_in(text: &str) -> String {
+    let name = text.rsplit_once('[').and_then(|(_, name)| name.strip_suffix(']'));
+    name.unwrap_or_else(|| panic!("no rule in {text:?}")).into()
+}
+
+/// The binary, on the manifest, with the stored object beside it.
+fn check(case: &Case) {
+    let stored = case.old_object.as_ref().map(|object| {
+        let mut file = tempfile::NamedTempFile::new().expect("a file can be made");
+        file.write_all(object.to_string().as_bytes()).expect("it can be written");
+        file
+    });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
+    command.args(["check", "-", "-o", "json"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.args(case.policy.effects.iter().map(|(rule, effect)| format!("--effect={rule}={effect}")));
+    command.args(case.policy.audit.then_some("--audit"));
+    if let Some(stored) = &stored {
+        command.arg("--old").arg(stored.path());
+    }
+    let mut process = command.spawn().expect("the binary runs");
+    let mut input = process.stdin.take().expect("it is piped");
+    input.write_all(case.object.to_string().as_bytes()).expect("the binary reads");
+    drop(input);
+    let output = process.wait_with_output().expect("the binary ends");
+    let outcome: Value = serde_json::from_slice(&output.stdout).expect("check prints JSON");
+    let object = &outcome["objects"][0];
+    let expected = expected_of_check(case);
+    assert_eq!(output.status.code(), Some(i32::from(!expected.allowed)), "{outcome:#}");
+
+    let findings = object["findings"].as_array().expect("there are findings, or none");
+    let text = |value: &Value| value.as_str().expect("it is text").to_owned();
+    let denied = findings.iter().filter(|finding| finding["effect"] == "deny");
+    let causes = denied.map(|finding| Cause {
+        rule: text(&finding["rule"]),
+        reason: text(&finding["reason"]),
+        field: text(&finding["field"]),
+    });
+    let fixes = object["fixes"].as_array().expect("there are fixes, or none");
+    let warned = fixes.iter().filter(|fix| !fix["warning"].is_null());
+    let warned = warned.chain(findings.iter().filter(|finding| finding["effect"] == "warn"));
+    let warnings = warned.map(|told| Told { rule: text(&told["rule"]), field: text(&told["field"]) });
+    let verdict = Verdict { allowed: output.status.success(), causes: causes.collect(), warnings: warnings.collect() };
+    assert_eq!(verdict, expected, "{outcome:#}");
+    let values = |operation: &Value| match &operation["value"] {
+        Value::Object(label) => label.values().cloned().collect(),
+        value => vec![value.clone()],
+    };
+    let filled: Vec<_> = case.expect.patch.iter().flat_map(values).collect();
+    let fixed: Vec<_> = fixes.iter().map(|fix| fix["value"].clone()).collect();
+    assert_eq!(fixed.len(), filled.len(), "{outcome:#}");
+    assert!(fixed.iter().zip(&filled).all(|(fixed, filled)| fixed == filled || filled == "$now"), "{outcome:#}");
+}
+
+/// What the webhooks say of the whole manifest, unless the case says how `check` differs.
+fn expected_of_check(case: &Case) -> Verdict {
+    let Verdict { allowed, causes, warnings } = case.expect.verdict();
+    let all = case.expect.notes.iter().filter(|note| note.rule != "status-ignored").cloned().chain(warnings).collect();
+    let difference = case.surfaces.get(&Surface::Check).cloned();
+    let Some(Difference { why, allowed: differs, causes: other, warnings: told, .. }) = difference else {
+        return Verdict { allowed, causes, warnings: all };
+    };
+    assert!(!why.is_empty(), "a difference must say why");
+    Verdict { allowed: differs.unwrap_or(allowed), causes: other.unwrap_or(causes), warnings: told.unwrap_or(all) }
+}

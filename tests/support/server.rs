@@ -1,0 +1,73 @@
+//! The real server, in this process, on free ports of loopback.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use clusterprofile_webhook::{
+    metrics::Metrics,
+    server::{self, Config},
+    tls::{self, Certificates, Files},
+};
+use tokio::{net::TcpListener, sync::oneshot};
+
+/// A server that is stopped when it is dropped.
+pub struct Server {
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    /// PEM of the CA to trust.
+    pub ca: Vec<u8>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves with a development pair.
+    pub fn start(config: Config) -> Self {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let ca = directory.path().join("ca.crt");
+        let pair = tls::dev_pair(&ca).expect("a pair can be made");
+        Self::start_with(config, Certificates::new(pair), None, std::fs::read(ca).expect("the CA was written"))
+    }
+
+    /// Serves with the pair of `files`, read again as it changes.
+    pub fn start_with(config: Config, certificates: Certificates, files: Option<Files>, ca: Vec<u8>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (bound, addresses) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                bound.send((listener.local_addr().unwrap(), admin.local_addr().unwrap())).unwrap();
+                let (certificates, metrics) = (Arc::new(certificates), Arc::new(Metrics::default()));
+                if let Some(files) = files {
+                    tokio::spawn(tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics)));
+                }
+                let stop = async { drop(stopped.await) };
+                server::serve(listener, admin, certificates, metrics, config, stop).await.unwrap();
+            });
+        });
+        let (address, admin) = addresses.recv().expect("the server binds its ports");
+        Self { address, admin, ca, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Tells the server to stop, as SIGTERM does; it is still there.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            if !thread::panicking() {
+                ended.expect("the server ends without a panic");
+            }
+        }
+    }
+}
