@@ -112,6 +112,11 @@ impl Pair {
         self.not_after
     }
 
+    /// Whether both have the same certificates.
+    fn is_same(&self, other: &Self) -> bool {
+        self.certified.cert == other.certified.cert
+    }
+
     /// Whether it is valid at that time.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {

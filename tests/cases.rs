@@ -1,10 +1,14 @@
 //! Every case file on every surface.
 
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
+
 #[path = "support/case.rs"]
 mod case;
 #[path = "support/client.rs"]
+#[expect(dead_code, reason = "the server's own tests need more of it")]
 mod client;
 #[path = "support/server.rs"]
+#[expect(dead_code, reason = "the server's own tests need more of it")]
 mod server;
 
 use std::{
@@ -19,7 +23,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{admission, rules::Phase};
 use jiff::Timestamp;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 
 use self::{
@@ -41,7 +45,10 @@ fn main() -> ExitCode {
             if case.surfaces.get(&surface).is_some_and(|difference| difference.skip) {
                 continue;
             }
-            trials.push(Trial::test(format!("{surface:?}::{name}").to_lowercase(), move || run(&case, surface)));
+            trials.push(Trial::test(format!("{surface:?}::{name}").to_lowercase(), move || {
+                run(&case, surface);
+                Ok(())
+            }));
         }
     }
     assert!(trials.len() > 100, "the case files are there");
@@ -62,7 +69,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn run(case: &Case, surface: Surface) -> Result<(), Failed> {
+fn run(case: &Case, surface: Surface) {
     match surface {
         Surface::Core => webhooks(case, case.now, &|phase, body| {
             let answer = admission::respond(body, phase, &case.policy(), case.now).expect("the case is a review");
@@ -77,7 +84,6 @@ fn run(case: &Case, surface: Surface) -> Result<(), Failed> {
         }),
         Surface::Check => check(case),
     }
-    Ok(())
 }
 
 /// One server for each policy that cases ask for.
@@ -225,9 +231,9 @@ fn check(case: &Case) {
         value => vec![value.clone()],
     };
     let filled: Vec<_> = case.expect.patch.iter().flat_map(values).collect();
-    let fixed: Vec<_> = fixes.iter().map(|fix| fix["value"].clone()).collect();
-    assert_eq!(fixed.len(), filled.len(), "{outcome:#}");
-    assert!(fixed.iter().zip(&filled).all(|(fixed, filled)| fixed == filled || filled == "$now"), "{outcome:#}");
+    let set: Vec<_> = fixes.iter().map(|fix| fix["value"].clone()).collect();
+    assert_eq!(set.len(), filled.len(), "{outcome:#}");
+    assert!(set.iter().zip(&filled).all(|(set, filled)| set == filled || filled == "$now"), "{outcome:#}");
 }
 
 /// What the webhooks say of the whole manifest, unless the case says how `check` differs.

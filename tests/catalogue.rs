@@ -1,5 +1,7 @@
 //! What holds of every rule: its record is complete, its page's examples do what they say, its behaviour has cases.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must end")]
+
 use std::{fs, path::Path};
 
 use clusterprofile_webhook::{

@@ -30,14 +30,13 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
         if seen.as_ref() == Some(&now) {
             continue;
         }
-        let first = seen.is_none();
         let pair = now.as_ref().map_err(Clone::clone).and_then(|(certificate, key)| {
             Pair::from_pem(certificate, key, &files).map_err(|error: TlsError| error.to_string())
         });
         match pair {
             Ok(pair) => {
                 metrics.set_certificate_expiry(pair.expiry());
-                if !first {
+                if !pair.is_same(&certificates.current()) {
                     metrics.count_reload(true);
                     info!(expiry = pair.expiry(), "certificate pair replaced");
                 }

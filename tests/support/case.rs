@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// One behaviour.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Case {
+pub(crate) struct Case {
     /// `DELETE`; else CREATE, or UPDATE where there is an old object.
     #[serde(default)]
     pub operation: Option<String>,
@@ -35,7 +35,7 @@ pub struct Case {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Part {
+pub(crate) enum Part {
     #[default]
     Main,
     Status,
@@ -44,7 +44,7 @@ pub enum Part {
 /// Where a case runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Surface {
+pub(crate) enum Surface {
     /// In process.
     Core,
     /// A real HTTPS server.
@@ -55,7 +55,7 @@ pub enum Surface {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct PolicyOf {
+pub(crate) struct PolicyOf {
     pub audit: bool,
     pub effects: BTreeMap<String, String>,
 }
@@ -63,7 +63,7 @@ pub struct PolicyOf {
 /// The outcome of the two webhooks, one after the other.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Expect {
+pub(crate) struct Expect {
     /// Of /mutate. `$now` stands for the time of the request.
     #[serde(default)]
     pub patch: Vec<Value>,
@@ -87,14 +87,14 @@ pub struct Expect {
 
 impl Expect {
     /// Of /validate, shown the object after the patch.
-    pub fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         Verdict { allowed: self.allowed, causes: self.causes.clone(), warnings: self.warnings.clone() }
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     #[serde(default = "yes")]
     pub allowed: bool,
     #[serde(default)]
@@ -105,7 +105,7 @@ pub struct Verdict {
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Cause {
+pub(crate) struct Cause {
     pub rule: String,
     pub reason: String,
     pub field: String,
@@ -113,7 +113,7 @@ pub struct Cause {
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Told {
+pub(crate) struct Told {
     pub rule: String,
     pub field: String,
 }
@@ -121,7 +121,7 @@ pub struct Told {
 /// How a surface differs, and why.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Difference {
+pub(crate) struct Difference {
     pub why: String,
     #[serde(default)]
     pub skip: bool,
@@ -147,7 +147,7 @@ fn yes() -> bool {
 
 impl Case {
     /// Reads a case file; metadata and spec that it leaves out are those of a sound profile.
-    pub fn read(path: &Path) -> Self {
+    pub(crate) fn read(path: &Path) -> Self {
         let text = fs::read_to_string(path).expect("case files are readable");
         assert!(text.starts_with("# "), "{}: the first line must say why the case matters", path.display());
         let mut case: Self =
@@ -167,7 +167,7 @@ impl Case {
         case
     }
 
-    pub fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> Policy {
         let mut policy = Policy::default();
         policy.set_audit(self.policy.audit);
         for (rule, effect) in &self.policy.effects {
@@ -178,7 +178,7 @@ impl Case {
     }
 
     /// The bytes that an API server would send, with `object` as the object.
-    pub fn review(&self, object: &Value) -> Vec<u8> {
+    pub(crate) fn review(&self, object: &Value) -> Vec<u8> {
         let operation =
             self.operation.as_deref().unwrap_or(if self.old_object.is_some() { "UPDATE" } else { "CREATE" });
         let metadata = |field: &str| object.pointer(&format!("/metadata/{field}")).cloned();
@@ -215,4 +215,4 @@ impl Case {
 }
 
 /// The request's, which every answer must bear.
-pub const UID: &str = "0c8a3b6e-0000-4000-8000-000000000000";
+pub(crate) const UID: &str = "0c8a3b6e-0000-4000-8000-000000000000";

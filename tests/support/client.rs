@@ -15,11 +15,11 @@ use rustls::{
 };
 
 /// A connection to the webhook.
-pub struct Client(pub BufReader<StreamOwned<ClientConnection, TcpStream>>);
+pub(crate) struct Client(pub(crate) BufReader<StreamOwned<ClientConnection, TcpStream>>);
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     /// Lines of the head, in lower case.
     pub head: Vec<String>,
@@ -27,17 +27,17 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn closes(&self) -> bool {
+    pub(crate) fn closes(&self) -> bool {
         self.head.iter().any(|line| line == "connection: close")
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).expect("answers are text")
     }
 }
 
 /// Trusts `ca`, PEM; offers the given TLS versions.
-pub fn tls(ca: &[u8], versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<ClientConfig> {
+pub(crate) fn tls(ca: &[u8], versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca) {
         roots.add(certificate.expect("the CA is PEM")).expect("the CA is a certificate");
@@ -49,15 +49,15 @@ pub fn tls(ca: &[u8], versions: &[&'static rustls::SupportedProtocolVersion]) ->
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr, ca: &[u8]) -> io::Result<Self> {
+    pub(crate) fn connect(address: SocketAddr, ca: &[u8]) -> io::Result<Self> {
         Self::connect_with(address, tls(ca, &[&TLS13, &TLS12]))
     }
 
-    pub fn connect_with(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<Self> {
+    pub(crate) fn connect_with(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         // A server that never answers must fail the test, not hang it.
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         let name = ServerName::try_from("localhost").expect("localhost is a name");
         let mut connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
         let mut stream = stream;
@@ -65,7 +65,7 @@ impl Client {
         Ok(Self(BufReader::new(StreamOwned::new(connection, stream))))
     }
 
-    pub fn post(&mut self, path: &str, body: &[u8]) -> io::Result<Answer> {
+    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> io::Result<Answer> {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
@@ -76,12 +76,12 @@ impl Client {
         self.answer()
     }
 
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.get_mut().write_all(bytes)?;
         self.0.get_mut().flush()
     }
 
-    pub fn answer(&mut self) -> io::Result<Answer> {
+    pub(crate) fn answer(&mut self) -> io::Result<Answer> {
         let mut head = Vec::new();
         loop {
             let mut line = String::new();
@@ -103,7 +103,7 @@ impl Client {
     }
 
     /// Whether the server ends the connection without another byte; blocks until it says something.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         let mut byte = [0];
         !matches!(self.0.read(&mut byte), Ok(1..))
     }

@@ -14,7 +14,7 @@ use clusterprofile_webhook::{
 use tokio::{net::TcpListener, sync::oneshot};
 
 /// A server that is stopped when it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     pub address: SocketAddr,
     pub admin: SocketAddr,
     /// PEM of the CA to trust.
@@ -25,7 +25,7 @@ pub struct Server {
 
 impl Server {
     /// Serves with a development pair.
-    pub fn start(config: Config) -> Self {
+    pub(crate) fn start(config: Config) -> Self {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let ca = directory.path().join("ca.crt");
         let pair = tls::dev_pair(&ca).expect("a pair can be made");
@@ -33,7 +33,7 @@ impl Server {
     }
 
     /// Serves with the pair of `files`, read again as it changes.
-    pub fn start_with(config: Config, certificates: Certificates, files: Option<Files>, ca: Vec<u8>) -> Self {
+    pub(crate) fn start_with(config: Config, certificates: Certificates, files: Option<Files>, ca: Vec<u8>) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (bound, addresses) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
@@ -55,7 +55,7 @@ impl Server {
     }
 
     /// Tells the server to stop, as SIGTERM does; it is still there.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         drop(self.stop.take());
     }
 }
