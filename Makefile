@@ -51,7 +51,7 @@ certs: ## makes a development certificate authority and pair in certs-dev, unles
 
 .PHONY: generate
 generate: ## renews the CRD in manifests and the generated blocks of the README
-	UPDATE=1 cargo test --locked --quiet --test crd --test catalogue
+	UPDATE=1 cargo test --locked --quiet --test crd --test readme
 
 .PHONY: check
 check: lint test ## what CI runs

@@ -1,41 +1,85 @@
 //! What holds of every rule: its record is complete, its page's examples do what they say, its behaviour has cases.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must end")]
-
-use std::{fs, path::Path};
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clusterprofile_webhook::{
     manifest,
-    profile::{ClusterProfile, Field},
-    rules::{self, Change, Effect, Part, Phase, Policy, RULES, Rule, review},
+    profile::ClusterProfile,
+    rules::{self, Change, Effect, Finding, Level, Part, Phase, Policy, RULES, Rule, review},
 };
 use jiff::Timestamp;
 use serde_json::Value;
 
 #[test]
 fn every_record_is_complete() {
-    for (position, rule) in RULES.iter().enumerate() {
-        let Rule { name, summary, source, since, docs, .. } = rule;
+    let names: HashSet<_> = RULES.iter().map(|rule| rule.name).collect();
+    assert_eq!(names.len(), RULES.len(), "a name occurs twice");
+    for rule in RULES {
+        let Rule { name, summary, source, exceptions, fix, since, .. } = rule;
         let words_are_kebab_case =
             name.split('-').all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()));
         assert!(words_are_kebab_case, "{name}");
-        assert_eq!(RULES.iter().position(|other| other.name == *name), Some(position), "{name} occurs twice");
-        assert!(!summary.is_empty() && !summary.ends_with('.') && !summary.contains('\n'), "{name}: {summary}");
-        assert!(!source.is_empty(), "{name}");
+        assert!(!summary.is_empty() && !source.is_empty(), "{name}");
+        for clause in [summary, source, exceptions, fix] {
+            assert!(!clause.ends_with('.') && !clause.contains('\n') && !clause.contains("  "), "{name}: {clause}");
+            assert!(!clause.contains("should"), "{name}: a requirement is a must: {clause}");
+        }
         assert!(include_str!("../CHANGELOG.md").contains(&format!("[{since}]")), "{name}: no release {since}");
-        assert!(Path::new(&format!("src/rules/docs/{name}.md")).is_file(), "{name}");
-        assert!(
-            docs.lines().all(|line| line.len() <= 100 || !line.contains(' ') || is_example(line)),
-            "{name}: long lines"
-        );
-        assert!(!docs.contains("should"), "{name}: a requirement is a must");
         assert_eq!(rules::find(name).map(|rule| rule.name), Some(*name));
     }
 }
 
-/// Causes and base64 are as long as they are.
-fn is_example(line: &str) -> bool {
-    line.contains('[') || line.contains("certificate-authority-data")
+/// Findings are told in this order: those of one subject stand together.
+#[test]
+fn names_begin_with_their_subject_and_subjects_stand_together() {
+    const SUBJECTS: [&str; 10] = [
+        "field-type",
+        "cluster-manager-",
+        "inventory-member-id",
+        "display-name",
+        "status-ignored",
+        "name-prefix",
+        "property-",
+        "condition-",
+        "kubernetes-version",
+        "access-",
+    ];
+    let subject = |rule: &&Rule| SUBJECTS.iter().position(|subject| rule.name.starts_with(subject));
+    let subjects: Vec<_> = RULES.iter().map(|rule| subject(rule).expect(rule.name)).collect();
+    assert!(subjects.is_sorted(), "{subjects:?}");
+}
+
+#[test]
+fn every_page_belongs_to_a_rule_and_has_its_shape() {
+    let names = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let pages: HashSet<_> = files("src/rules/docs").iter().filter_map(|page| names(page)).collect();
+    assert_eq!(pages, RULES.iter().map(|rule| rule.name.to_owned()).collect());
+
+    for Rule { name, docs, .. } in RULES {
+        let file = fs::read_to_string(format!("src/rules/docs/{name}.md")).unwrap();
+        assert_eq!(*docs, file, "{name}: the page is another rule's");
+        let (prose, examples) = docs.split_at(docs.find("*Stored*").or(docs.find("*Rejected*")).expect(name));
+        for line in prose.lines() {
+            assert!(line.chars().count() <= 100 && line.matches('`').count() % 2 == 0, "{name}: {line}");
+        }
+        assert!(prose.matches("\n\n").count() >= 2, "{name}: why, then what to do");
+        assert!(!prose.to_lowercase().contains("should"), "{name}: a requirement is a must");
+        let marks = ["*Stored*", "*Rejected*", "```text", "*Accepted*"].map(|mark| examples.find(mark));
+        assert!(marks.iter().skip(1).all(Option::is_some) && marks.is_sorted(), "{name}: {marks:?}");
+    }
+}
+
+/// The page of a rule that fills something in says so, and the record of one that does not is silent.
+#[test]
+fn fixes_are_told_on_the_page() {
+    for rule in RULES {
+        let told = ["is set to", "is turned into"].iter().any(|words| rule.docs.replace('\n', " ").contains(words));
+        assert_eq!(told, !rule.fix.is_empty(), "{}", rule.name);
+    }
 }
 
 #[test]
@@ -47,16 +91,18 @@ fn nearest_finds_what_was_meant_and_nothing_else() {
 }
 
 #[test]
-fn rejected_examples_are_found_by_their_rule_in_the_words_of_the_page() {
+fn rejected_examples_break_their_rule_alone_in_the_words_of_the_page() {
     for rule in RULES {
         let stored = section(rule, "*Stored*").map(|text| example(rule, &text));
         let rejected = example(rule, &section(rule, "*Rejected*").expect(rule.name));
-        let told: Vec<_> = findings(rule, &rejected, stored.as_ref())
-            .into_iter()
-            .filter(|text| text.ends_with(&format!("[{}]", rule.name)))
-            .collect();
+        let effect = switched_on(rule).to_string();
+        let told = findings(rule, &rejected, stored.as_ref());
         assert!(!told.is_empty(), "{}: the rejected example passes", rule.name);
-        assert_eq!(fence(rule.docs, "text").expect(rule.name), told.join("\n") + "\n", "{}", rule.name);
+        for (name, found, text) in &told {
+            assert_eq!((*name, found), (rule.name, &effect), "{text}");
+        }
+        let texts: Vec<_> = told.into_iter().map(|(_, _, text)| text).collect();
+        assert_eq!(fence(rule.docs, "text").expect(rule.name), texts.join("\n") + "\n", "{}", rule.name);
     }
 }
 
@@ -65,38 +111,100 @@ fn accepted_examples_pass_every_rule() {
     for rule in RULES {
         let stored = section(rule, "*Stored*").map(|text| example(rule, &text));
         let accepted = example(rule, &section(rule, "*Accepted*").expect(rule.name));
-        assert_eq!(findings(rule, &accepted, stored.as_ref()), Vec::<String>::new(), "{}", rule.name);
+        assert!(findings(rule, &accepted, stored.as_ref()).is_empty(), "{}", rule.name);
     }
 }
 
+/// What passes, what fails, what weighs less because it is stored, and an edge, whatever that is for the rule.
 #[test]
 fn every_rule_has_cases_for_pass_fail_ratchet_and_edge() {
-    for rule in RULES {
-        let directory = format!("tests/cases/{}", rule.name);
-        let cases = fs::read_dir(&directory).map_or(0, Iterator::count);
-        assert!(cases >= 4, "{directory}: {cases} cases");
+    let missing: Vec<_> = RULES.iter().flat_map(|rule| missing_cases(rule)).collect();
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+fn missing_cases(rule: &Rule) -> Vec<String> {
+    let directory = format!("tests/cases/{}", rule.name);
+    let read = |file: &PathBuf| fs::read_to_string(file).expect("cases are readable");
+    let cases: Vec<Value> =
+        files(&directory).iter().map(|file| serde_saphyr::from_str(&read(file)).expect("cases are YAML")).collect();
+
+    let tells = |case: &Value, member: &str| tells(case.pointer(&format!("/expect/{member}")), rule.name);
+    let fails = |case: &Value| ["causes", "warnings", "notes", "unpatched"].iter().any(|told| tells(case, told));
+    let is_update = |case: &Value| case.get("oldObject").is_some();
+    let is_lowered = |case: &Value| match switched_on(rule) {
+        Effect::Deny => tells(case, "warnings"),
+        Effect::Warn | Effect::Off => !fails(case),
+    };
+    let is_ratcheted = NOT_RATCHETED.iter().all(|(name, _)| *name != rule.name);
+    let kinds = [
+        (cases.iter().any(|case| !fails(case)), "passes"),
+        (cases.iter().any(fails), "fails"),
+        (!is_ratcheted || cases.iter().any(|case| is_update(case) && is_lowered(case)), "is ratcheted"),
+        (cases.len() >= 4, "is an edge"),
+    ];
+    let missing = kinds.into_iter().filter(|(there, _)| !there);
+    missing.map(|(_, kind)| format!("{directory}: no case that {kind}")).collect()
+}
+
+/// Rules without a ratchet, and why.
+const NOT_RATCHETED: [(&str, &str); 5] = [
+    ("cluster-manager-immutable", "compares with the stored object"),
+    ("inventory-member-id-changed", "compares with the stored object"),
+    ("property-cluster-id-changed", "compares with the stored object"),
+    ("condition-transition", "compares with the stored object"),
+    ("status-ignored", "tells what happens to this write, whatever is stored"),
+];
+
+#[test]
+fn rules_without_a_ratchet_are_rules() {
+    for (name, why) in NOT_RATCHETED {
+        assert!(rules::find(name).is_some() && !why.is_empty(), "{name}");
     }
 }
 
-/// What the webhooks say of the example: /mutate where the rule speaks there, else both on the whole manifest.
-fn findings(rule: &'static Rule, object: &Value, stored: Option<&Value>) -> Vec<String> {
+/// Whether a rule's name is the `rule` of anything in there.
+fn tells(value: Option<&Value>, rule: &str) -> bool {
+    match value {
+        Some(Value::Array(items)) => items.iter().any(|item| tells(Some(item), rule)),
+        Some(Value::Object(fields)) => {
+            fields.get("rule").is_some_and(|name| name == rule) || fields.values().any(|field| tells(Some(field), rule))
+        }
+        _ => false,
+    }
+}
+
+/// The files of a directory; none where there is no directory.
+fn files(directory: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    entries.map(|entry| entry.expect("a directory is readable").path()).collect()
+}
+
+/// The rule's own effect; the strictest where that is none.
+fn switched_on(rule: &Rule) -> Effect {
+    if rule.effect == Effect::Off { Effect::Deny } else { rule.effect }
+}
+
+/// Rule, effect and text of what is found: on /mutate where the rule speaks there, else on the whole manifest.
+fn findings(rule: &'static Rule, object: &Value, stored: Option<&Value>) -> Vec<(&'static str, String, String)> {
     let mut policy = Policy::default();
     if rule.effect == Effect::Off {
-        policy.set(rule, Effect::Deny);
+        policy.set(rule, switched_on(rule));
     }
-    let now: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+    let now: Timestamp = "2026-06-01T00:00:00Z".parse().expect("it is a time");
     let version = manifest::version(object).expect("examples are ClusterProfiles");
     if rule.phase == Phase::Validate {
         let checked = manifest::check(object, version, stored, &policy, now);
         assert!(checked.fixes.is_empty(), "{}: examples must need no fix", rule.name);
-        return checked.findings.into_iter().map(|found| format!("{}: {}", found.field, found.message)).collect();
+        let text = |field: &str, message: &str| format!("{field}: {message}");
+        let found = checked.findings.iter();
+        return found.map(|it| (it.rule, it.effect.to_owned(), text(&it.field, &it.message))).collect();
     }
     let text = object.to_string();
-    let Field::Set(new) = serde_json::from_str::<Field<ClusterProfile<'_>>>(&text).unwrap() else {
-        panic!("no object")
-    };
+    let new = serde_json::from_str::<ClusterProfile<'_>>(&text).expect("an example is an object");
     let report = review(&Change::new(Part::Main, version, &new, None, now), rule.phase, &policy);
-    report.findings.iter().map(|finding| format!("{}: {finding}", finding.path)).collect()
+    let effect = |finding: &Finding<'_>| if finding.level == Level::Deny { Effect::Deny } else { Effect::Warn };
+    let found = report.findings.iter();
+    found.map(|it| (it.rule.name, effect(it).to_string(), format!("{}: {it}", it.path))).collect()
 }
 
 fn example(rule: &Rule, yaml: &str) -> Value {

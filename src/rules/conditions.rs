@@ -134,7 +134,7 @@ fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 };
                 report.deny(path(), Problem::TypeInvalid(json.clone(), detail));
                 if let Some(status) = quoted {
-                    let warning = "was a boolean, now a string: write it in quotes, or the API server forgets who owns which field";
+                    let warning = "was a boolean: put it in quotes, or the API server drops managedFields";
                     report.fix(path(), status, unless_dropped(change, warning));
                 }
             }
@@ -176,7 +176,7 @@ fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 report.deny(path(), Problem::Required("must be one word in CamelCase".into()));
                 let stored = stored.unchanged(condition).and_then(|stored| stored.reason.text());
                 let stored = stored.filter(|reason| !reason.is_empty());
-                let warning = "was absent and is filled in: say in one CamelCase word why the condition has its status";
+                let warning = "was absent: say in one CamelCase word why the condition has its status";
                 report.fix(path(), stored.unwrap_or("Unspecified"), unless_dropped(change, warning));
             }
             Field::Mistyped(_) => {}

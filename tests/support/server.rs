@@ -37,17 +37,24 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let (bound, addresses) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .expect("a runtime can be made");
             runtime.block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                bound.send((listener.local_addr().unwrap(), admin.local_addr().unwrap())).unwrap();
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+                let admin = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+                let address = |listener: &TcpListener| listener.local_addr().expect("it is bound");
+                bound.send((address(&listener), address(&admin))).expect("somebody waits for it");
                 let (certificates, metrics) = (Arc::new(certificates), Arc::new(Metrics::default()));
                 if let Some(files) = files {
                     tokio::spawn(tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics)));
                 }
                 let stop = async { drop(stopped.await) };
-                server::serve(listener, admin, certificates, metrics, config, stop).await.unwrap();
+                server::serve(listener, admin, certificates, metrics, config, stop)
+                    .await
+                    .expect("the server can be configured");
             });
         });
         let (address, admin) = addresses.recv().expect("the server binds its ports");

@@ -1,0 +1,164 @@
+//! What the README says of rules, flags and metrics is what there is.
+//!
+//! A block between `<!-- generated: NAME -->` and `<!-- end -->` is made by the function of that name in [`BLOCKS`];
+//! `UPDATE=1` writes the blocks instead of comparing them, which is what `make generate` does.
+
+use std::{collections::BTreeMap, env, fs, path::Path, process::Command};
+
+use clusterprofile_webhook::{
+    admission::Response,
+    metrics::{Metrics, Shed},
+    rules::{Phase, RULES, Rule},
+};
+
+/// The name of a block, and what makes it.
+type Block = (&'static str, fn() -> String);
+
+const BLOCKS: &[Block] =
+    &[("demo", demo), ("check", || help("check")), ("rules", rules), ("serve", || help("serve")), ("metrics", metrics)];
+
+#[test]
+fn every_block_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let stored = fs::read_to_string(&path).expect("the README is readable");
+    let mut fresh = stored.clone();
+    for (name, generate) in BLOCKS {
+        fresh = with_block(&fresh, name, generate().trim_end());
+    }
+    if env::var_os("UPDATE").is_some() {
+        let new = path.with_extension("md.new");
+        fs::write(&new, &fresh).expect("the README's directory can be written");
+        fs::rename(new, &path).expect("the README can be replaced");
+        return;
+    }
+    for (line, (stored, fresh)) in stored.lines().zip(fresh.lines()).enumerate() {
+        assert_eq!(stored, fresh, "README.md:{}: run `make generate`", line + 1);
+    }
+    assert!(stored == fresh, "README.md ends elsewhere than what is generated: run `make generate`");
+}
+
+#[test]
+fn every_block_has_a_generator() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let marked: Vec<_> = readme.lines().filter_map(|line| line.strip_prefix(OPEN)?.strip_suffix(" -->")).collect();
+    assert_eq!(marked.len(), readme.matches(END).count(), "blocks begin and end on lines of their own");
+    for name in &marked {
+        assert!(BLOCKS.iter().any(|(block, _)| block == name), "README.md: who generates {name}?");
+    }
+    for (name, _) in BLOCKS {
+        assert_eq!(marked.iter().filter(|marked| *marked == name).count(), 1, "README.md: block {name}");
+    }
+}
+
+#[test]
+fn a_block_is_replaced_and_nothing_else() {
+    let page = "a\n<!-- generated: x -->\nold\n<!-- end -->\nb\n<!-- generated: y -->\n<!-- end -->\n";
+    let page = with_block(page, "x", "new");
+    let page = with_block(&page, "y", "more");
+    let expected = "a\n<!-- generated: x -->\nnew\n<!-- end -->\nb\n<!-- generated: y -->\nmore\n<!-- end -->\n";
+    assert_eq!(page, expected);
+    assert_eq!(with_block(&page, "x", "new"), expected);
+}
+
+const OPEN: &str = "<!-- generated: ";
+const END: &str = "<!-- end -->";
+
+/// The page with `text` in the block `name`.
+fn with_block(page: &str, name: &str, text: &str) -> String {
+    let open = format!("{OPEN}{name} -->\n");
+    let (before, rest) = page.split_once(&open).expect(name);
+    let (_, after) = rest.split_once(END).expect(name);
+    format!("{before}{open}{text}\n{END}{after}")
+}
+
+fn rules() -> String {
+    let rows = RULES.iter().map(|rule| {
+        let Rule { name, summary, fix, source, .. } = rule;
+        let link = format!("[`{name}`](src/rules/docs/{name}.md)");
+        [link, effect(rule), (*summary).to_owned(), dash(fix), (*source).to_owned()]
+    });
+    table(["rule", "effect", "must hold", "filled in", "source"], rows)
+}
+
+fn effect(rule: &Rule) -> String {
+    let effect = rule.effect.to_string();
+    if rule.exceptions.is_empty() { effect } else { format!("{effect}; {}", rule.exceptions) }
+}
+
+fn dash(text: &str) -> String {
+    if text.is_empty() { "–".to_owned() } else { text.to_owned() }
+}
+
+/// What `make demo` prints.
+fn demo() -> String {
+    let tests = env::current_exe().expect("a test is a file");
+    let demo = tests.parent().and_then(Path::parent).expect("tests are in target/PROFILE/deps").join("examples/demo");
+    let output = Command::new(demo).env("NO_COLOR", "1").output().expect("cargo test builds examples");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    format!("```text\n{}```", String::from_utf8(output.stdout).expect("the demo prints text"))
+}
+
+/// What `--help` prints where there is no terminal and no variable that it would show.
+fn help(command: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"))
+        .args([command, "--help"])
+        .env_clear()
+        .output()
+        .expect("the binary was built");
+    assert!(output.status.success(), "{command} --help: {}", output.status);
+    let text = String::from_utf8(output.stdout).expect("help is text");
+    let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+    format!("```text\n{}\n```", lines.join("\n"))
+}
+
+/// From what a server renders that has counted one of everything.
+fn metrics() -> String {
+    let metrics = Metrics::default();
+    let response = Response {
+        uid: String::new(),
+        operation: "CREATE",
+        namespace: String::new(),
+        name: String::new(),
+        part: "main",
+        allowed: true,
+        rules: vec!["field-type"],
+        body: Vec::new(),
+    };
+    metrics.count_review(Phase::Validate, &response, 0.0);
+    metrics.count_bad_request(Phase::Validate);
+    metrics.count_shed(Shed::Deadline);
+    metrics.count_reload(true);
+
+    let text = metrics.render();
+    let mut families: Vec<(&str, &str, &str)> = Vec::new();
+    let mut labels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for line in text.lines() {
+        match line.strip_prefix("# ").map(|line| line.splitn(3, ' ').collect::<Vec<_>>()).as_deref() {
+            Some(["HELP", name, help]) => families.push((name, "", help)),
+            Some(["TYPE", name, kind]) => {
+                let family = families.iter_mut().find(|(known, ..)| known == name).expect("HELP comes first");
+                family.1 = kind;
+            }
+            Some(_) => {}
+            None => {
+                let (sample, pairs) = line.split_once('{').unwrap_or((line, ""));
+                let family = families.iter().rfind(|(name, ..)| sample.starts_with(name)).expect("HELP comes first");
+                let names = pairs.split(',').filter_map(|pair| pair.split_once("=\"")).map(|(name, _)| name);
+                labels.insert(family.0, names.filter(|name| *name != "le").collect());
+            }
+        }
+    }
+    let rows = families.into_iter().map(|(name, kind, help)| {
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        let labels: Vec<_> = labels.get(name).into_iter().flatten().map(|label| format!("`{label}`")).collect();
+        let help = help.trim_end_matches('.');
+        [format!("`{name}{suffix}`"), kind.to_owned(), dash(&labels.join(", ")), help.to_owned()]
+    });
+    table(["metric", "type", "labels", "tells"], rows)
+}
+
+fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: impl Iterator<Item = [String; COLUMNS]>) -> String {
+    let rule = [const { "---" }; COLUMNS].map(str::to_owned);
+    let lines = [head.map(str::to_owned), rule].into_iter().chain(rows);
+    lines.map(|cells| format!("| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")) + "\n").collect()
+}
