@@ -8,7 +8,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{admission::Response, rules::Phase};
+use crate::{
+    admission::Response,
+    rules::{Phase, RULES},
+};
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -52,13 +55,30 @@ struct ReloadLabels {
     result: &'static str,
 }
 
+const SUCCESS: &str = "success";
+const FAILURE: &str = "failure";
+
 /// Why a request was not reviewed.
 #[derive(Clone, Copy, Debug)]
 pub enum Shed {
     /// Too many requests wait for room.
     QueueFull,
+    /// Its body came slowly, and others needed its room.
+    Slow,
     /// Its deadline passed while its body came in or waited for room.
     Deadline,
+}
+
+impl Shed {
+    const ALL: [Self; 3] = [Self::QueueFull, Self::Slow, Self::Deadline];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Slow => "slow_body",
+            Self::Deadline => "deadline",
+        }
+    }
 }
 
 impl Default for Metrics {
@@ -115,7 +135,7 @@ impl Default for Metrics {
             "Times that a changed certificate pair was read, by result",
             reloads.clone(),
         );
-        Self {
+        let metrics = Self {
             registry,
             reviews,
             findings,
@@ -127,7 +147,9 @@ impl Default for Metrics {
             closed_connections,
             certificate_expiry,
             reloads,
-        }
+        };
+        metrics.show_all();
+        metrics
     }
 }
 
@@ -162,11 +184,7 @@ impl Metrics {
 
     /// Counts a request that was not reviewed.
     pub fn count_shed(&self, reason: Shed) {
-        let reason = match reason {
-            Shed::QueueFull => "queue_full",
-            Shed::Deadline => "deadline",
-        };
-        self.shed.get_or_create(&ShedLabels { reason }).inc();
+        self.shed.get_or_create(&ShedLabels { reason: reason.name() }).inc();
     }
 
     /// Tells how many connections there are.
@@ -185,9 +203,29 @@ impl Metrics {
         self.certificate_expiry.set(unix_seconds as f64);
     }
 
+    /// Makes every series there from the start, at zero: a family without any is not rendered, and a rate needs a first value.
+    fn show_all(&self) {
+        for phase in [Phase::Mutate, Phase::Validate].map(name) {
+            for allowed in ["true", "false"] {
+                drop(self.reviews.get_or_create(&ReviewLabels { phase, allowed }));
+            }
+            drop(self.review_duration.get_or_create(&PhaseLabels { phase }));
+            drop(self.bad_requests.get_or_create(&PhaseLabels { phase }));
+        }
+        for rule in RULES {
+            drop(self.findings.get_or_create(&RuleLabels { phase: name(rule.phase), rule: rule.name }));
+        }
+        for reason in Shed::ALL.map(Shed::name) {
+            drop(self.shed.get_or_create(&ShedLabels { reason }));
+        }
+        for result in [SUCCESS, FAILURE] {
+            drop(self.reloads.get_or_create(&ReloadLabels { result }));
+        }
+    }
+
     /// Counts a changed certificate pair that is served from now on, or that could not be.
     pub fn count_reload(&self, served: bool) {
-        let result = if served { "success" } else { "failure" };
+        let result = if served { SUCCESS } else { FAILURE };
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
     }
 

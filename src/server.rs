@@ -22,6 +22,7 @@ mod connections;
 mod deadline;
 mod limits;
 mod reviews;
+mod senders;
 mod stream;
 
 /// How the webhook is served.

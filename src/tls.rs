@@ -8,7 +8,7 @@ use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::{ClientHello, ResolvesServerCert},
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
@@ -186,8 +186,8 @@ impl fmt::Debug for Certificates {
 
 /// TLS 1.2 and 1.3 as the webhook speaks them.
 ///
-/// ALPN offers `http/1.1` alone: it is what the API server speaks to a Service. No session tickets: the API server resumes
-/// no session, and making them costs each handshake.
+/// ALPN offers `http/1.1` alone: it is what the API server speaks to a Service. No session tickets and none remembered: the API
+/// server resumes no session, and making them costs each handshake.
 ///
 /// # Errors
 ///
@@ -200,6 +200,7 @@ pub fn server_config(certificates: Arc<Certificates>) -> Result<ServerConfig, Tl
         .with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(config)
 }
 

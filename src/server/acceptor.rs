@@ -30,29 +30,55 @@ pub(super) struct Acceptor {
 /// How long requests that are being answered may take once nothing new is accepted: the most that the API server waits.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
 
+/// After an error that more accepting would only repeat: long enough not to spin, short enough for the API server not to
+/// notice.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The most connections that the kernel holds for a listener of tokio's.
+const BACKLOG: usize = 1024;
+
 impl Acceptor {
     /// Accepts until the server stops, then waits for the last answers.
     pub(super) async fn run(self, listener: TcpListener) {
         let acceptor = Arc::new(self);
         let mut tasks = JoinSet::new();
+        let mut failing = false;
         loop {
             tokio::select! {
                 () = stopping(&acceptor.stages) => break,
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        let place = acceptor.connections.enter();
-                        tasks.spawn(Arc::clone(&acceptor).connect(stream, place));
+                        failing = false;
+                        acceptor.take(stream, &mut tasks);
                     }
-                    Err(error) => pause(&error).await,
+                    Err(error) if is_of_one_connection(&error) => debug!(%error, "connection not accepted"),
+                    Err(error) => {
+                        if !failing {
+                            warn!(%error, "connections cannot be accepted");
+                        }
+                        failing = true;
+                        acceptor.connections.make_room();
+                        sleep(PAUSE).await;
+                    }
                 },
                 Some(_) = tasks.join_next() => {}
             }
+        }
+        // Whom the kernel has let in already is served: closing the listener would reset them.
+        for _ in 0..BACKLOG {
+            let Ok(Ok((stream, _))) = timeout(Duration::ZERO, listener.accept()).await else { break };
+            acceptor.take(stream, &mut tasks);
         }
         drop(listener);
         let last = async { while tasks.join_next().await.is_some() {} };
         if timeout(LAST_ANSWERS, last).await.is_err() {
             warn!(connections = tasks.len(), "connections cut off while stopping");
         }
+    }
+
+    fn take(self: &Arc<Self>, stream: TcpStream, tasks: &mut JoinSet<()>) {
+        let place = self.connections.enter();
+        tasks.spawn(Arc::clone(self).connect(stream, place));
     }
 
     async fn connect(self: Arc<Self>, stream: TcpStream, place: Place) {
@@ -68,22 +94,17 @@ impl Acceptor {
             }
         };
         tokio::select! {
+            biased;
             () = serve => {}
             () = place.evicted() => debug!("connection closed to make room"),
         }
     }
 }
 
-/// Waits after an error that more accepting would only repeat, such as too many open files.
-async fn pause(error: &io::Error) {
-    /// Long enough not to spin, short enough for the API server not to notice.
-    const PAUSE: Duration = Duration::from_millis(50);
-    let of_one_connection = matches!(
+/// Whether only the connection that was to be accepted is concerned, unlike where there are too many open files.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
-    );
-    if !of_one_connection {
-        warn!(%error, "connections cannot be accepted");
-        sleep(PAUSE).await;
-    }
+    )
 }

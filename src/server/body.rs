@@ -1,30 +1,40 @@
 //! Receiving a body within the limits of one and of all.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    future::pending,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
-use hyper::body::Body as _;
+use hyper::body::{Body as _, Frame};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
-use super::Limits;
+use super::{
+    Limits,
+    senders::{Sender, Senders},
+};
 
 /// The room for bodies that are being received or reviewed.
 ///
 /// Bytes count as they come in, so a caller that announces much and sends nothing holds nothing. When there is no more
 /// room, requests wait for it with what they hold; so that they do not wait for one another, one of them at a time goes on
-/// without, which makes `in_flight` plus one body the true limit.
+/// without, which makes `in_flight` plus one body the true limit. And so that nobody keeps the room by sending a part and
+/// then nothing, whoever waits has the slowest of the bodies given up that have been on their way for too long.
 pub(super) struct Room {
     limits: Limits,
     bytes: Arc<Semaphore>,
     beyond: Arc<Semaphore>,
     waiting: AtomicUsize,
+    senders: Senders,
 }
 
 /// A body in memory, and the room that it takes for as long as it is there.
@@ -49,6 +59,8 @@ pub(super) enum Unreceived {
     QueueFull,
     /// The deadline passed.
     Deadline,
+    /// It came slowly, and others needed its room.
+    Slow,
     /// The caller ended it early.
     Broken,
 }
@@ -57,9 +69,10 @@ impl Room {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            bytes: Arc::new(Semaphore::new(limits.in_flight)),
+            bytes: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
             beyond: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
+            senders: Senders::default(),
         }
     }
 
@@ -78,13 +91,14 @@ impl Room {
         let mut held = Held::default();
         let mut first = Bytes::new();
         let mut all = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(bytes) = frame.map_err(|_| Unreceived::Broken)?.into_data() else { continue };
+        let mut sender = None;
+        while let Some(frame) = next(&mut body, sender.as_ref()).await? {
+            let Ok(bytes) = frame.into_data() else { continue };
             let received = first.len().max(all.len()) + bytes.len();
             if received > self.limits.body {
                 return Err(Unreceived::TooLarge);
             }
-            self.hold(&mut held, bytes.len()).await?;
+            self.hold(&mut held, bytes.len(), sender.as_ref()).await?;
             if first.is_empty() {
                 first = bytes;
             } else {
@@ -94,28 +108,41 @@ impl Room {
                 }
                 all.extend_from_slice(&bytes);
             }
+            if body.is_end_stream() {
+                break;
+            }
+            sender.get_or_insert_with(|| self.senders.enter());
         }
         let bytes = if all.is_empty() { first } else { all.into() };
         Ok(Received { bytes, _held: held })
     }
 
     /// Takes room for so many more bytes, waiting for it where there is none.
-    async fn hold(&self, held: &mut Held, count: usize) -> Result<(), Unreceived> {
+    async fn hold(&self, held: &mut Held, count: usize, sender: Option<&Sender<'_>>) -> Result<(), Unreceived> {
         const OPEN: &str = "the semaphores of a server are never closed";
+        /// How often a wait looks for a body that has become slow.
+        const LOOK: Duration = Duration::from_millis(100);
         if held.beyond.is_some() {
             return Ok(());
         }
-        let count = u32::try_from(count).expect("a frame is smaller than the largest body");
+        let count = u32::try_from(count).expect("a frame is smaller than hyper's buffer");
         let bytes = if let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(count) {
             bytes
         } else {
             let _waiting = Waiting::enter(self)?;
-            tokio::select! {
-                biased;
-                bytes = Arc::clone(&self.bytes).acquire_many_owned(count) => bytes.expect(OPEN),
-                beyond = Arc::clone(&self.beyond).acquire_owned() => {
-                    held.beyond = Some(beyond.expect(OPEN));
-                    return Ok(());
+            let _wait = sender.map(Sender::wait);
+            let mut room = pin!(Arc::clone(&self.bytes).acquire_many_owned(count));
+            let mut beyond = pin!(Arc::clone(&self.beyond).acquire_owned());
+            loop {
+                self.senders.shed_slowest(self.limits.sending);
+                tokio::select! {
+                    biased;
+                    bytes = &mut room => break bytes.expect(OPEN),
+                    beyond = &mut beyond => {
+                        held.beyond = Some(beyond.expect(OPEN));
+                        return Ok(());
+                    }
+                    () = sleep(LOOK) => {}
                 }
             }
         };
@@ -124,6 +151,21 @@ impl Room {
             none => *none = Some(bytes),
         }
         Ok(())
+    }
+}
+
+/// The next part of a body; none at its end.
+async fn next(body: &mut Body, sender: Option<&Sender<'_>>) -> Result<Option<Frame<Bytes>>, Unreceived> {
+    let shed = async {
+        match sender {
+            Some(sender) => sender.shed().await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        frame = body.frame() => frame.transpose().map_err(|_| Unreceived::Broken),
+        () = shed => Err(Unreceived::Slow),
     }
 }
 

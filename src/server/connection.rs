@@ -1,9 +1,14 @@
 //! One connection, from its first request to its end.
 
+use std::{convert::Infallible, time::Duration};
+
 use axum::http::{HeaderValue, header::CONNECTION};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
 use tower_service::Service as _;
 use tracing::debug;
 
@@ -15,12 +20,20 @@ use super::{
     stream::{Progress, Timed},
 };
 
+/// Bytes of headers, and of what is read ahead of a body: an API server sends 300, and hyper's own 400 KiB on every
+/// connection would be 800 MiB.
+const BUFFER: usize = 64 << 10;
+
+/// How long a connection that has not been answered yet is waited for when the server stops: its caller could not know.
+const FIRST_REQUEST: Duration = Duration::from_secs(2);
+
 /// Answers the requests of a connection, one after the other, until either side ends it or the server stops.
 pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor: &Acceptor, place: &Place) {
     let Acceptor { router, limits, stages, .. } = acceptor;
     let progress = Progress::default();
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         progress.answering();
+        request.extensions_mut().insert(place.reviewing());
         let answer = router.clone().call(request);
         async {
             let Ok(mut response) = answer.await;
@@ -29,23 +42,28 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor:
             }
             progress.answered();
             place.complete();
-            Ok::<_, std::convert::Infallible>(response)
+            Ok::<_, Infallible>(response)
         }
     });
-    let stream = Timed::new(stream, progress.clone(), limits.headers);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
-        .serve_connection(TokioIo::new(stream), service);
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(Timed::new(stream, progress.clone(), limits)), service);
     let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping(stages) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let mut ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => Some(ended),
+        () = stopping(stages) => None,
     };
-    if let Err(error) = ended {
+    if ended.is_none() && !progress.is_idle() {
+        ended = timeout(FIRST_REQUEST, connection.as_mut()).await.ok();
+    }
+    if ended.is_none() {
+        connection.as_mut().graceful_shutdown();
+        ended = Some(connection.await);
+    }
+    if let Some(Err(error)) = ended {
         debug!(%error, "connection ended");
     }
 }

@@ -3,8 +3,8 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -15,7 +15,8 @@ use crate::metrics::Metrics;
 /// The open connections of one listener, at most so many.
 ///
 /// When they are full, the one longest without a completed request is closed for the new one: an API server completes
-/// requests, so whoever holds connections without any cannot keep it out.
+/// requests, so whoever holds connections without any cannot keep it out. Where a request is being reviewed its connection
+/// goes last; where a body is still coming in it has no such privilege, which a caller who sends slowly would use.
 #[derive(Clone)]
 pub(super) struct Connections(Arc<Shared>);
 
@@ -28,11 +29,17 @@ struct Shared {
 }
 
 /// What eviction knows of a connection.
-pub(super) struct Entry {
+struct Entry {
+    /// Whether the whole body of a request has come and its answer is being made.
+    reviewing: AtomicBool,
     /// Microseconds from the server's start to the last completed request, or to the connection.
     completed: AtomicU64,
     evicted: Notify,
 }
+
+/// Tells that a request of a connection has come whole, and is not the caller's to delay any more.
+#[derive(Clone)]
+pub(super) struct Reviewing(Arc<Entry>);
 
 /// A place among the open connections, given back when dropped.
 pub(super) struct Place {
@@ -54,23 +61,42 @@ impl Connections {
 
     /// A place for a new connection, made by closing another where there is none.
     pub(super) fn enter(&self) -> Place {
-        let Shared { most, metrics, next, .. } = &*self.0;
+        let Shared { most, next, .. } = &*self.0;
         let id = next.fetch_add(1, Ordering::Relaxed);
-        let entry = Arc::new(Entry { completed: AtomicU64::new(self.now()), evicted: Notify::new() });
-        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= *most
-            && let Some(idlest) =
-                open.iter().min_by_key(|(id, entry)| (entry.completed.load(Ordering::Relaxed), **id)).map(|(id, _)| *id)
-            && let Some(entry) = open.remove(&idlest)
-        {
-            entry.evicted.notify_one();
-            if let Some(metrics) = metrics {
-                metrics.count_eviction();
-            }
+        let entry = Arc::new(Entry {
+            reviewing: AtomicBool::new(false),
+            completed: AtomicU64::new(self.now()),
+            evicted: Notify::new(),
+        });
+        let mut open = self.open();
+        if open.len() >= *most {
+            self.evict(&mut open);
         }
         open.insert(id, Arc::clone(&entry));
         self.tell(open.len());
         Place { connections: self.clone(), id, entry }
+    }
+
+    /// Closes a connection, where the process has none left to accept another with.
+    pub(super) fn make_room(&self) {
+        self.evict(&mut self.open());
+    }
+
+    fn evict(&self, open: &mut HashMap<u64, Arc<Entry>>) {
+        let rank = |id: &u64, entry: &Entry| {
+            (entry.reviewing.load(Ordering::Relaxed), entry.completed.load(Ordering::Relaxed), *id)
+        };
+        let idlest = open.iter().min_by_key(|(id, entry)| rank(id, entry)).map(|(id, _)| *id);
+        if let Some(entry) = idlest.and_then(|id| open.remove(&id)) {
+            entry.evicted.notify_one();
+            if let Some(metrics) = &self.0.metrics {
+                metrics.count_eviction();
+            }
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Entry>>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> u64 {
@@ -88,6 +114,12 @@ impl Place {
     /// Notes that the connection has completed a request.
     pub(super) fn complete(&self) {
         self.entry.completed.store(self.connections.now(), Ordering::Relaxed);
+        self.entry.reviewing.store(false, Ordering::Relaxed);
+    }
+
+    /// By which the one who reviews tells that the body has come.
+    pub(super) fn reviewing(&self) -> Reviewing {
+        Reviewing(Arc::clone(&self.entry))
     }
 
     /// Waits until another connection needs the place.
@@ -96,9 +128,16 @@ impl Place {
     }
 }
 
+impl Reviewing {
+    /// The body has come.
+    pub(super) fn begin(&self) {
+        self.0.reviewing.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.connections.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.connections.open();
         open.remove(&self.id);
         self.connections.tell(open.len());
     }

@@ -19,8 +19,12 @@ pub struct Limits {
     pub handshake: Duration,
     /// From a request's first byte to the end of its headers.
     pub headers: Duration,
+    /// From the first byte of an answer that the caller does not take to the answer's end.
+    pub taking: Duration,
     /// Between an answer and the next request.
     pub idle: Duration,
+    /// How long a body may be on its way when others wait for its room.
+    pub sending: Duration,
 }
 
 impl Default for Limits {
@@ -40,9 +44,13 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             // The API server sends its headers in one packet.
             headers: Duration::from_secs(10),
+            // An answer fits into a socket's buffer: a caller that leaves it there has gone.
+            taking: Duration::from_secs(10),
             // Longer than the 90 s for which the API server keeps an idle connection, so that it is never the one that finds
             // it closed.
             idle: Duration::from_mins(2),
+            // An API server sends a body at once; 8 MiB take a tenth of it on a network of a gigabit.
+            sending: Duration::from_secs(1),
         }
     }
 }

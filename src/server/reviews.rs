@@ -18,11 +18,13 @@ use axum::{
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
+use tokio::task::spawn_blocking;
 use tracing::{debug, error, info};
 
 use super::{
     Limits,
     body::{Received, Room, Unreceived},
+    connections::Reviewing,
     deadline,
 };
 use crate::{
@@ -41,6 +43,10 @@ struct Shared {
     room: Room,
     metrics: Arc<Metrics>,
 }
+
+/// Bytes of a body that are reviewed without leaving the thread that serves connections: half a millisecond's work, which
+/// going to another thread and back is not worth.
+const INLINE: usize = 256 << 10;
 
 impl Reviews {
     pub(super) fn new(policy: Policy, limits: Limits, metrics: Arc<Metrics>) -> Self {
@@ -62,8 +68,18 @@ impl Reviews {
     async fn answer(self, phase: Phase, request: Request) -> Response {
         let Shared { room, metrics, limits, .. } = &*self.0;
         let deadline = deadline::of(request.uri().query());
-        match room.receive(request.into_body(), deadline).await {
-            Ok(received) => self.review(phase, &received),
+        let (head, body) = request.into_parts();
+        match room.receive(body, deadline).await {
+            Ok(received) => {
+                if let Some(reviewing) = head.extensions.get::<Reviewing>() {
+                    reviewing.begin();
+                }
+                if received.bytes.len() <= INLINE {
+                    return self.review(phase, &received);
+                }
+                let reviewed = spawn_blocking(move || self.review(phase, &received)).await;
+                reviewed.unwrap_or_else(|_| unavailable("clusterprofile-webhook has stopped"))
+            }
             Err(Unreceived::TooLarge) => {
                 let text = format!("the body must have at most {} bytes\n", limits.body);
                 closing((StatusCode::PAYLOAD_TOO_LARGE, text).into_response())
@@ -74,6 +90,10 @@ impl Reviews {
             Err(Unreceived::QueueFull) => {
                 metrics.count_shed(Shed::QueueFull);
                 unavailable("clusterprofile-webhook has no room for this review: too many wait already")
+            }
+            Err(Unreceived::Slow) => {
+                metrics.count_shed(Shed::Slow);
+                unavailable("clusterprofile-webhook has no room for a body that comes in so slowly")
             }
             Err(Unreceived::Deadline) => {
                 metrics.count_shed(Shed::Deadline);
@@ -92,10 +112,10 @@ impl Reviews {
             Ok(Ok(response)) => {
                 metrics.count_review(phase, &response, took.as_secs_f64());
                 info!(
-                    uid = response.uid,
+                    uid = clipped(&response.uid),
                     operation = response.operation,
-                    namespace = response.namespace,
-                    name = response.name,
+                    namespace = clipped(&response.namespace),
+                    name = clipped(&response.name),
                     phase = %phase,
                     part = response.part,
                     allowed = response.allowed,
@@ -117,6 +137,12 @@ impl Reviews {
             }
         }
     }
+}
+
+/// A name as long as Kubernetes lets names be: who is no API server can send longer ones, and must not fill the log.
+fn clipped(name: &str) -> &str {
+    const LONGEST: usize = 253;
+    name.get(..name.floor_char_boundary(LONGEST)).unwrap_or_default()
 }
 
 /// An answer that the API server tries again after, while it has time, and whose text it shows.

@@ -16,8 +16,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Serves what the files hold whenever it changes, for as long as it is polled.
 ///
-/// Certificate and key are read one after the other, so a swap in between gives two that are no pair: the last good one
-/// stays, and the next look finds them whole.
+/// What cannot be served is told once, and the last good pair stays until the files change again.
 pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<Metrics>) {
     let mut seen = None;
     let mut ticks = interval(INTERVAL);
@@ -25,7 +24,8 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
     loop {
         ticks.tick().await;
         let reader = files.clone();
-        let read = tokio::task::spawn_blocking(move || reader.read()).await.expect("reading two files does not panic");
+        // An error says that the runtime is going down.
+        let Ok(read) = tokio::task::spawn_blocking(move || settled(&reader)).await else { return };
         let now = read.map_err(|error| error.to_string());
         if seen.as_ref() == Some(&now) {
             continue;
@@ -49,4 +49,19 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
         }
         seen = Some(now);
     }
+}
+
+/// What the files hold, read again where they were swapped between one and the other.
+fn settled(files: &Files) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
+    /// More swaps within microseconds are no rotation; what is no pair then is found out, and the next look comes.
+    const TRIES: usize = 3;
+    let mut read = files.read();
+    for _ in 1..TRIES {
+        let again = files.read();
+        if matches!((&read, &again), (Ok(before), Ok(after)) if before == after) {
+            break;
+        }
+        read = again;
+    }
+    read
 }
