@@ -1,6 +1,6 @@
 //! Every case file on every surface.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
+#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
 #[path = "support/case.rs"]
 mod case;
