@@ -10,6 +10,8 @@ mod client;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "the server's own tests need more of it")]
 mod server;
+#[path = "support/told.rs"]
+mod told;
 
 use std::{
     collections::HashMap,
@@ -34,12 +36,7 @@ use self::{
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for file in files(Path::new("tests/cases")) {
-        if file.starts_with("tests/cases/bad-input") {
-            continue;
-        }
-        let case = Case::read(&file);
-        let name = file.strip_prefix("tests/cases").expect("it is there").with_extension("").display().to_string();
+    for (name, case) in case::all(Path::new("tests/cases")) {
         for surface in [Surface::Core, Surface::Https, Surface::Check] {
             let case = case.clone();
             if case.surfaces.get(&surface).is_some_and(|difference| difference.skip) {
@@ -53,20 +50,6 @@ fn main() -> ExitCode {
     }
     assert!(trials.len() > 100, "the case files are there");
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).expect("the case files are there") {
-        let path = entry.expect("a directory is readable").path();
-        if path.is_dir() {
-            files.extend(self::files(&path));
-        } else {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
 }
 
 fn run(case: &Case, surface: Surface) {
@@ -83,6 +66,7 @@ fn run(case: &Case, surface: Surface) {
             serde_json::from_slice(&answer.body).expect("an answer is JSON")
         }),
         Surface::Check => check(case),
+        Surface::ApiServer | Surface::Crd => unreachable!("tests/e2e.rs runs them"),
     }
 }
 
@@ -150,25 +134,16 @@ fn assert_patch(patch: &[Value], expected: &[Value], now: Timestamp) {
 }
 
 fn assert_verdict(response: &Value, expected: &Verdict) {
-    let causes = response["status"]["details"]["causes"].as_array().into_iter().flatten();
-    let causes = causes.map(|cause| Cause {
-        rule: rule_in(cause["message"].as_str().unwrap_or_default()),
-        reason: cause["reason"].as_str().unwrap_or_default().into(),
-        field: cause["field"].as_str().unwrap_or_default().into(),
-    });
     let allowed = response["allowed"] == json!(true);
     assert_eq!(response["status"]["code"], if allowed { Value::Null } else { json!(422) }, "{response}");
-    let verdict = Verdict { allowed, causes: causes.collect(), warnings: told(response) };
+    let verdict = Verdict { allowed, causes: told::causes(&response["status"]), warnings: told(response) };
     assert_eq!(verdict, *expected, "{response:#}");
 }
 
-/// What the warnings are about: `field: text [rule]`.
+/// What the warnings are about.
 fn told(response: &Value) -> Vec<Told> {
     let warnings = texts_of(&response["warnings"]);
-    let told = warnings
-        .iter()
-        .map(|warning| Told { rule: rule_in(warning), field: warning.split(": ").next().unwrap_or_default().into() });
-    told.collect()
+    warnings.iter().map(|text| told::warning(text).unwrap_or_else(|| panic!("no rule in {text:?}"))).collect()
 }
 
 fn texts(response: &Value) -> Vec<String> {
@@ -181,11 +156,6 @@ fn texts(response: &Value) -> Vec<String> {
 
 fn texts_of(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(String::from)).collect()
-}
-
-fn rule_in(text: &str) -> String {
-    let name = text.rsplit_once('[').and_then(|(_, name)| name.strip_suffix(']'));
-    name.unwrap_or_else(|| panic!("no rule in {text:?}")).into()
 }
 
 /// The binary, on the manifest, with the stored object beside it.

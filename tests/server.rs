@@ -6,6 +6,8 @@
 mod client;
 #[path = "support/server.rs"]
 mod server;
+#[path = "support/wait.rs"]
+mod wait;
 
 use std::{
     io::{Read as _, Write as _},
@@ -30,7 +32,11 @@ use rustls::{
 };
 use serde_json::{Value, json};
 
-use self::{client::Client, server::Server};
+use self::{
+    client::Client,
+    server::{Server, get},
+    wait::wait_until,
+};
 
 const REVIEW: &[u8] = include_bytes!("data/admission-reviews/generatename-create-validate.json");
 
@@ -45,24 +51,6 @@ fn connect(server: &Server) -> Client {
 /// A request head that announces `length` bytes.
 fn head(path: &str, length: usize) -> String {
     format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n")
-}
-
-/// What a probe or the metrics say.
-fn get(address: SocketAddr, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("the admin listener is there");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("the answer is text");
-    text
-}
-
-/// Waits until `condition` holds, at most so long as a slow machine may need.
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < Duration::from_secs(30), "waited in vain: {what}");
-        thread::yield_now();
-    }
 }
 
 fn metric(server: &Server, line: &str) -> bool {

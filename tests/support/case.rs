@@ -1,6 +1,10 @@
 //! Case files: what is written, and what is expected of it on every surface.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clusterprofile_webhook::rules::{self, Effect, Policy};
 use jiff::Timestamp;
@@ -29,6 +33,9 @@ pub(crate) struct Case {
     pub old_object: Option<Value>,
     pub object: Value,
     pub expect: Expect,
+    /// What the CRD says to the write; none where it accepts it.
+    #[serde(default)]
+    pub crd: Option<Crd>,
     #[serde(default)]
     pub surfaces: BTreeMap<Surface, Difference>,
 }
@@ -51,6 +58,30 @@ pub(crate) enum Surface {
     Https,
     /// The binary's `check`, which judges whole manifests.
     Check,
+    /// A real API server that calls the webhooks. It drops the status of the main resource before /validate.
+    ApiServer,
+    /// A real API server without webhooks.
+    Crd,
+}
+
+/// A write that the API server refuses by itself, before it calls /validate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Crd {
+    /// A part of what it says.
+    pub rejects: String,
+    /// What makes it accept the write.
+    #[serde(default)]
+    pub unless: Option<Unless>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Unless {
+    /// What /mutate fills in.
+    Filled,
+    /// Lists without keys, as the CRDs that OCM and KubeFleet bundle have them.
+    Unkeyed,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
@@ -143,6 +174,29 @@ fn new_year() -> Timestamp {
 
 fn yes() -> bool {
     true
+}
+
+/// Every case below `directory`, with its name.
+pub(crate) fn all(directory: &Path) -> Vec<(String, Case)> {
+    let named = |file: PathBuf| {
+        let name = file.strip_prefix(directory).expect("it is below").with_extension("").display().to_string();
+        (name, Case::read(&file))
+    };
+    files(directory).into_iter().map(named).collect()
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("the case files are there") {
+        let path = entry.expect("a directory is readable").path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
 }
 
 impl Case {

@@ -1,7 +1,8 @@
 //! The real server, in this process, on free ports of loopback.
 
 use std::{
-    net::SocketAddr,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -34,6 +35,17 @@ impl Server {
 
     /// Serves with the pair of `files`, read again as it changes.
     pub(crate) fn start_with(config: Config, certificates: Certificates, files: Option<Files>, ca: Vec<u8>) -> Self {
+        Self::start_at(([127, 0, 0, 1], 0).into(), config, certificates, files, ca)
+    }
+
+    /// Serves at an address of the caller's.
+    pub(crate) fn start_at(
+        address: SocketAddr,
+        config: Config,
+        certificates: Certificates,
+        files: Option<Files>,
+        ca: Vec<u8>,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (bound, addresses) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
@@ -43,7 +55,7 @@ impl Server {
                 .build()
                 .expect("a runtime can be made");
             runtime.block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+                let listener = TcpListener::bind(address).await.expect("the address is free");
                 let admin = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
                 let address = |listener: &TcpListener| listener.local_addr().expect("it is bound");
                 bound.send((address(&listener), address(&admin))).expect("somebody waits for it");
@@ -77,4 +89,13 @@ impl Drop for Server {
             }
         }
     }
+}
+
+/// What a probe or the metrics say.
+pub(crate) fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("the admin listener is there");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("the answer is text");
+    text
 }

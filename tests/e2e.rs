@@ -1,0 +1,54 @@
+//! The webhook, called by a real API server.
+
+#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
+
+#[path = "support/api.rs"]
+mod api;
+#[path = "support/assets.rs"]
+mod assets;
+#[path = "support/authority.rs"]
+mod authority;
+#[path = "support/case.rs"]
+mod case;
+#[path = "e2e/cases.rs"]
+mod cases;
+#[path = "support/control_plane.rs"]
+mod control_plane;
+#[path = "support/loopback.rs"]
+mod loopback;
+#[path = "e2e/planes.rs"]
+mod planes;
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/server.rs"]
+#[expect(dead_code, reason = "the server's own tests need more of it")]
+mod server;
+#[path = "support/told.rs"]
+mod told;
+#[path = "support/wait.rs"]
+mod wait;
+#[path = "support/webhook.rs"]
+mod webhook;
+
+use std::{process::ExitCode, sync::Arc};
+
+use libtest_mimic::Arguments;
+
+use self::{assets::Assets, planes::Planes};
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let Some(assets) = Assets::find() else {
+        println!("e2e: left out: `make control-plane` builds the API server that these tests want");
+        return ExitCode::SUCCESS;
+    };
+    /// Nearly all of a test is waiting for the API server.
+    const THREADS: usize = 8;
+    arguments.test_threads.get_or_insert(THREADS);
+    let planes = Arc::new(Planes::new(assets));
+    let trials = cases::trials(&planes);
+    assert!(trials.len() > 400, "the case files are there");
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    Arc::into_inner(planes).expect("no test runs any more").stop(conclusion.has_failed());
+    conclusion.exit_code()
+}

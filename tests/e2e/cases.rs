@@ -1,0 +1,164 @@
+//! Every case file on a real API server: with the webhooks, and with the CRD alone.
+
+use std::{path::Path, sync::Arc};
+
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use super::{
+    api::Answer,
+    case::{self, Case, Part, Surface, Told, Unless},
+    control_plane::ControlPlane,
+    planes::{Crd, Planes},
+    told,
+};
+
+pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for (name, case) in case::all(Path::new("tests/cases")) {
+        for crd in Crd::ALL.into_iter().filter(|crd| crd.serves(&case.version)) {
+            for (surface, run) in [(Surface::ApiServer, with_webhooks as Run), (Surface::Crd, with_crd_alone)] {
+                if case.surfaces.get(&surface).is_some_and(|difference| difference.skip) {
+                    continue;
+                }
+                let (case, planes) = (case.clone(), Arc::clone(planes));
+                trials.push(Trial::test(format!("{surface:?}::{crd:?}::{name}").to_lowercase(), move || {
+                    run(&case, crd, &planes);
+                    Ok(())
+                }));
+            }
+        }
+    }
+    trials
+}
+
+type Run = fn(&Case, Crd, &Planes);
+
+fn with_webhooks(case: &Case, crd: Crd, planes: &Planes) {
+    let plane = planes.get(crd);
+    let webhook = plane.webhook(case);
+    let write = Write::new(case, &plane.control, &webhook.labels());
+    let answer = write.send();
+    let warnings: Vec<_> = answer.warnings.iter().filter_map(|text| told::warning(text)).collect();
+    if let Some(text) = refused_by(case, crd, true) {
+        assert_refused(&answer, text);
+        let expected = if answer.status == 422 { &case.expect.notes[..] } else { &[] };
+        assert_eq!(warnings, expected, "{:?}", answer.warnings);
+        return;
+    }
+    let expected = case.expect.verdict();
+    let reaches_validate = |field: &str| case.part == Part::Status || !field.starts_with("status");
+    let causes: Vec<_> = expected.causes.into_iter().filter(|cause| reaches_validate(&cause.field)).collect();
+    let validated = expected.warnings.into_iter().filter(|told| reaches_validate(&told.field));
+    let told: Vec<Told> = case.expect.notes.iter().cloned().chain(validated).collect();
+    assert_eq!(told::causes(&answer.body), causes, "{answer:#?}");
+    assert_eq!(warnings, told, "{answer:#?}");
+    assert_eq!(answer.status, if causes.is_empty() { write.success() } else { 422 }, "{answer:#?}");
+    if causes.is_empty() {
+        write.assert_filled_in();
+    }
+}
+
+fn with_crd_alone(case: &Case, crd: Crd, planes: &Planes) {
+    let write = Write::new(case, &planes.get(crd).control, &json!({}));
+    let answer = write.send();
+    assert_eq!(answer.warnings, Vec::<String>::new());
+    match refused_by(case, crd, false) {
+        Some(text) => assert_refused(&answer, text),
+        None => assert_eq!(answer.status, write.success(), "{answer:#?}"),
+    }
+}
+
+/// What the API server itself says against the write, if it does.
+fn refused_by(case: &Case, crd: Crd, filled: bool) -> Option<&str> {
+    let case::Crd { rejects, unless } = case.crd.as_ref()?;
+    let accepted = match unless {
+        None => false,
+        Some(Unless::Filled) => filled,
+        Some(Unless::Unkeyed) => crd == Crd::Unkeyed,
+    };
+    (!accepted).then_some(rejects)
+}
+
+fn assert_refused(answer: &Answer, text: &str) {
+    assert!(matches!(answer.status, 400 | 422), "{answer:#?}");
+    let message = answer.body["message"].as_str().unwrap_or_default();
+    assert!(message.contains(text) && !message.contains("admission webhook"), "{answer:#?}");
+}
+
+/// The write of a case, to a namespace of its own.
+struct Write<'c> {
+    case: &'c Case,
+    control: &'c ControlPlane,
+    collection: String,
+    item: String,
+    object: Value,
+}
+
+impl<'c> Write<'c> {
+    /// Stores what the case says is stored.
+    fn new(case: &'c Case, control: &'c ControlPlane, labels: &Value) -> Self {
+        let namespace = control.namespace(labels);
+        let collection =
+            format!("/apis/multicluster.x-k8s.io/{}/namespaces/{namespace}/clusterprofiles", case.version);
+        let mut object = case.object.clone();
+        if object["metadata"].is_object() {
+            object["metadata"]["namespace"] = json!(namespace);
+        }
+        let stored = case.old_object.clone().or_else(|| {
+            (case.part == Part::Status || case.operation.as_deref() == Some("DELETE")).then(|| {
+                let mut stored = object.clone();
+                stored.as_object_mut().expect("the object of a status write is one").remove("status");
+                stored
+            })
+        });
+        let mut item = String::new();
+        if let Some(mut stored) = stored {
+            let name = stored["metadata"]["name"].as_str().expect("what is stored has a name").to_owned();
+            let metadata = &mut stored["metadata"];
+            metadata["namespace"] = json!(namespace);
+            metadata["uid"] = json!("5f3a1c52-8d7e-4d57-9a53-000000000000");
+            metadata["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+            metadata["generation"] = json!(1);
+            control.store(&format!("/registry/multicluster.x-k8s.io/clusterprofiles/{namespace}/{name}"), &stored);
+            item = format!("{collection}/{name}");
+            let current = control.api.get(&item);
+            assert_eq!(current.status, 200, "{current:#?}");
+            if object["metadata"].is_object() {
+                object["metadata"]["resourceVersion"] = current.body["metadata"]["resourceVersion"].clone();
+            }
+        }
+        Self { case, control, collection, item, object }
+    }
+
+    fn send(&self) -> Answer {
+        let Self { case, control, collection, item, object } = self;
+        match case.part {
+            _ if case.operation.as_deref() == Some("DELETE") => control.api.delete(item),
+            Part::Status => control.api.put(&format!("{item}/status"), object),
+            Part::Main if item.is_empty() => control.api.post(collection, object),
+            Part::Main => control.api.put(item, object),
+        }
+    }
+
+    /// What the API server answers where nobody refuses.
+    fn success(&self) -> u16 {
+        if self.item.is_empty() { 201 } else { 200 }
+    }
+
+    /// What is read back has what the case says is filled in.
+    fn assert_filled_in(&self) {
+        let filled = self.case.expect.patch.iter();
+        for operation in filled.filter(|operation| self.case.part == Part::Status || !in_status(operation)) {
+            let name = self.case.object["metadata"]["name"].as_str().expect("what is filled in can be found by name");
+            let stored = self.control.api.get(&format!("{}/{name}", self.collection)).body;
+            let found = stored.pointer(operation["path"].as_str().expect("an operation has a path"));
+            let is_time = operation["value"] == "$now" && found.is_some_and(Value::is_string);
+            assert!(is_time || found == Some(&operation["value"]), "{operation} is not in {stored:#}");
+        }
+    }
+}
+
+fn in_status(operation: &Value) -> bool {
+    operation["path"].as_str().is_some_and(|path| path.starts_with("/status"))
+}

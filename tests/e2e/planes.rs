@@ -1,0 +1,97 @@
+//! Control planes that tests share, one for each CRD, started when the first test wants it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use clusterprofile_webhook::{crd, manifest, server::Config};
+use serde_json::Value;
+
+use super::{assets::Assets, case::Case, case::PolicyOf, control_plane::ControlPlane, webhook::Webhook};
+
+/// Which CRD is installed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Crd {
+    /// This project's, of both versions.
+    Own,
+    /// As OCM and KubeFleet bundle it: v1alpha1 alone, whose lists of the status have no keys.
+    Unkeyed,
+}
+
+/// The control planes, by CRD.
+pub(crate) struct Planes {
+    assets: Assets,
+    own: OnceLock<Plane>,
+    unkeyed: OnceLock<Plane>,
+}
+
+/// A control plane, and a webhook on it for each policy that cases ask for.
+pub(crate) struct Plane {
+    webhooks: Mutex<HashMap<PolicyOf, Arc<Webhook>>>,
+    pub control: ControlPlane,
+}
+
+impl Planes {
+    pub(crate) fn new(assets: Assets) -> Self {
+        Self { assets, own: OnceLock::new(), unkeyed: OnceLock::new() }
+    }
+
+    pub(crate) fn get(&self, crd: Crd) -> &Plane {
+        let (cell, name) = match crd {
+            Crd::Own => (&self.own, "own"),
+            Crd::Unkeyed => (&self.unkeyed, "unkeyed"),
+        };
+        cell.get_or_init(|| Plane {
+            webhooks: Mutex::default(),
+            control: ControlPlane::start(&self.assets, name, &[crd.object()]),
+        })
+    }
+
+    /// Ends them all; what they wrote stays where a test failed.
+    pub(crate) fn stop(self, failed: bool) {
+        for plane in [self.own, self.unkeyed].into_iter().filter_map(OnceLock::into_inner) {
+            drop(plane.webhooks);
+            if failed {
+                println!("e2e: logs and data are in {}", plane.control.directory().display());
+            } else {
+                plane.control.forget();
+            }
+        }
+    }
+}
+
+impl Plane {
+    /// The webhook with the policy of `case`.
+    pub(crate) fn webhook(&self, case: &Case) -> Arc<Webhook> {
+        let mut webhooks = self.webhooks.lock().expect("no test panics while it holds the webhooks");
+        let name = format!("cases-{}", webhooks.len());
+        let config = || Config { policy: case.policy(), ..Config::default() };
+        let start = || Arc::new(Webhook::start(&self.control, &name, config()));
+        Arc::clone(webhooks.entry(case.policy.clone()).or_insert_with(start))
+    }
+}
+
+impl Crd {
+    pub(crate) const ALL: [Self; 2] = [Self::Own, Self::Unkeyed];
+
+    pub(crate) fn serves(self, version: &str) -> bool {
+        self == Self::Own || version == "v1alpha1"
+    }
+
+    fn object(self) -> Value {
+        const LISTS: [&str; 4] = ["accessProviders", "conditions", "credentialProviders", "properties"];
+        let mut crd = manifest::read(crd::yaml().as_bytes()).0.remove(0).object;
+        if self == Self::Unkeyed {
+            let versions = crd["spec"]["versions"].as_array_mut().expect("a CRD has versions");
+            versions.retain(|version| version["name"] == "v1alpha1");
+            let status = &mut versions[0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"];
+            for list in LISTS {
+                let list = status[list].as_object_mut().expect("the status has the list");
+                let keys = ["x-kubernetes-list-type", "x-kubernetes-list-map-keys"].map(|key| list.remove(key));
+                assert!(keys.iter().all(Option::is_some), "each list has keys to remove");
+            }
+        }
+        crd
+    }
+}

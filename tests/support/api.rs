@@ -1,0 +1,111 @@
+//! Calls of the API server, as its clients make them.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddrV4, TcpStream},
+    path::Path,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{Request, Response, header::CONTENT_TYPE};
+use http_body_util::BodyExt as _;
+use kube::{
+    Client, Config,
+    client::Body,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// A client of one user.
+pub(crate) struct Api {
+    client: Client,
+    runtime: Runtime,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub status: u16,
+    /// Texts of the `Warning` headers.
+    pub warnings: Vec<String>,
+    pub body: Value,
+}
+
+impl Api {
+    pub(crate) fn new(kubeconfig: &Path) -> Self {
+        let runtime = Runtime::new().expect("a runtime can be made");
+        let client = runtime.block_on(async {
+            let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("it was just written");
+            let options = KubeConfigOptions::default();
+            let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("it is whole");
+            Client::try_from(config).expect("TLS can be configured")
+        });
+        Self { client, runtime }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, None)
+    }
+
+    pub(crate) fn post(&self, path: &str, object: &Value) -> Answer {
+        self.call("POST", path, Some(("application/json", object)))
+    }
+
+    pub(crate) fn put(&self, path: &str, object: &Value) -> Answer {
+        self.call("PUT", path, Some(("application/json", object)))
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Answer {
+        self.call("DELETE", path, None)
+    }
+
+    /// A patch of the media type `application/KIND-patch+json`, or of server-side apply.
+    pub(crate) fn patch(&self, path: &str, kind: &str, patch: &Value) -> Answer {
+        let kind = if kind == "apply" { "apply-patch+yaml" } else { &format!("{kind}-patch+json") };
+        self.call("PATCH", path, Some((&format!("application/{kind}"), patch)))
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.try_call("GET", "/readyz", None).is_ok_and(|response| response.status() == 200)
+    }
+
+    pub(crate) fn call(&self, method: &str, path: &str, body: Option<(&str, &Value)>) -> Answer {
+        let response = self.try_call(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let status = response.status().as_u16();
+        let warnings = response.headers().get_all("warning").iter();
+        let warnings = warnings.map(|value| warning_text(&String::from_utf8_lossy(value.as_bytes()))).collect();
+        let body = self.runtime.block_on(response.into_body().collect()).expect("the API server sends whole bodies");
+        let body = body.to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&body)));
+        Answer { status, warnings, body }
+    }
+
+    fn try_call(&self, method: &str, path: &str, body: Option<(&str, &Value)>) -> kube::Result<Response<Body>> {
+        let (kind, body) = body.map_or(("application/json", Vec::new()), |(kind, body)| (kind, body.to_string().into()));
+        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind).body(Body::from(body));
+        self.runtime.block_on(self.client.send(request.expect("the path is a URI")))
+    }
+
+    /// Through etcd's own HTTP API.
+    pub(crate) fn put_in_etcd(&self, address: SocketAddrV4, key: &str, object: &Value) {
+        let body = json!({"key": STANDARD.encode(key), "value": STANDARD.encode(object.to_string())}).to_string();
+        let mut stream = TcpStream::connect(address).expect("etcd takes connections");
+        let length = body.len();
+        write!(stream, "POST /v3/kv/put HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}").expect("etcd reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("etcd answers");
+        assert!(answer.contains(" 200 OK"), "{answer}");
+    }
+}
+
+/// The text within `299 - "text"` (RFC 9111, 5.5 of RFC 7234).
+fn warning_text(header: &str) -> String {
+    let quoted = header.strip_prefix("299 - \"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(header);
+    let mut text = String::new();
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        text.extend(if character == '\\' { characters.next() } else { Some(character) });
+    }
+    text
+}

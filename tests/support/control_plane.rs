@@ -1,0 +1,178 @@
+//! A real etcd and a real API server, on loopback.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU8, AtomicUsize, Ordering},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    api::Api,
+    assets::Assets,
+    authority::Authority,
+    loopback::{Network, PORTS},
+    process::Process,
+    wait::wait_until,
+};
+
+/// A control plane without controllers, nodes or proxies: what writes ClusterProfiles meets, and nothing else.
+///
+/// Fields are dropped in this order: an API server that has lost its etcd lingers.
+pub(crate) struct ControlPlane {
+    pub api: Api,
+    _server: Process,
+    _etcd: Process,
+    assets: Assets,
+    directory: PathBuf,
+    network: Network,
+    hosts: AtomicU8,
+    namespaces: AtomicUsize,
+}
+
+impl ControlPlane {
+    /// Starts both, and waits until `crds` are served.
+    ///
+    /// `name` is that of the directory for certificates, data and logs, which stays until [`ControlPlane::forget`].
+    pub(crate) fn start(assets: &Assets, name: &str, crds: &[Value]) -> Self {
+        let network = Network::claim();
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory can be made");
+        let etcd = start_etcd(assets, &network, &directory);
+        let (server, api) = start_api_server(assets, &network, &directory);
+        let plane = Self {
+            api,
+            _server: server,
+            _etcd: etcd,
+            assets: assets.clone(),
+            directory,
+            network,
+            hosts: AtomicU8::new(FIRST_HOST),
+            namespaces: AtomicUsize::new(0),
+        };
+        for crd in crds {
+            plane.install(crd);
+        }
+        plane
+    }
+
+    fn install(&self, crd: &Value) {
+        let created = self.api.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd);
+        assert_eq!(created.status, 201, "{}", created.body);
+        let text = |pointer: &str| crd.pointer(pointer).and_then(Value::as_str).expect("a CRD has names").to_owned();
+        let (group, plural) = (text("/spec/group"), text("/spec/names/plural"));
+        for version in crd["spec"]["versions"].as_array().expect("a CRD has versions") {
+            let path = format!("/apis/{group}/{}/{plural}", version["name"].as_str().expect("a version has a name"));
+            wait_until("the CRD is served", || self.api.get(&path).status == 200);
+        }
+    }
+
+    /// A namespace that no other test uses.
+    pub(crate) fn namespace(&self, labels: &Value) -> String {
+        let name = format!("test-{}", self.namespaces.fetch_add(1, Ordering::Relaxed));
+        let namespace = json!({"metadata": {"name": name, "labels": labels}});
+        let created = self.api.post("/api/v1/namespaces", &namespace);
+        assert_eq!(created.status, 201, "{}", created.body);
+        name
+    }
+
+    /// An address for a Service that no other has, and whose ports are this test's.
+    pub(crate) fn host(&self) -> u8 {
+        self.hosts.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// kubectl as an administrator, without colours or a home.
+    pub(crate) fn kubectl(&self) -> Command {
+        let mut kubectl = Command::new(self.assets.program("kubectl"));
+        kubectl.env_clear().env("HOME", &self.directory).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        kubectl.env("KUBECONFIG", self.directory.join(KUBECONFIG));
+        kubectl
+    }
+
+    /// Puts an object where the API server keeps it, past every check, as if it had been stored long ago.
+    pub(crate) fn store(&self, key: &str, object: &Value) {
+        self.api.put_in_etcd(self.network.at(1, PORTS[0]), key, object);
+    }
+
+    /// Removes what is left of it; else it stays, for whoever looks for the cause of a failure.
+    pub(crate) fn forget(self) {
+        let directory = self.directory.clone();
+        drop(self);
+        fs::remove_dir_all(directory).expect("it was made by this test");
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+/// The API server gives the first address to its own Service, and takes those below 16 for Services that name none.
+const FIRST_HOST: u8 = 17;
+
+const KUBECONFIG: &str = "kubeconfig";
+
+fn start_etcd(assets: &Assets, network: &Network, directory: &Path) -> Process {
+    let [clients, peers, _] = PORTS.map(|port| format!("http://{}", network.at(1, port)));
+    let mut command = Command::new(assets.program("etcd"));
+    command.arg("--data-dir").arg(directory.join("etcd"));
+    command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
+    command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
+    command.args(["--initial-cluster", &format!("default={peers}"), "--unsafe-no-fsync", "--log-level=warn"]);
+    let mut etcd = Process::start(&mut command, &directory.join("etcd.log"));
+    etcd.wait_until("etcd takes connections", || std::net::TcpStream::connect(network.at(1, PORTS[0])).is_ok());
+    etcd
+}
+
+fn start_api_server(assets: &Assets, network: &Network, directory: &Path) -> (Process, Api) {
+    let file = |name: &str, content: &str| {
+        let path = directory.join(name);
+        fs::write(&path, content).expect("a file can be written");
+        path.display().to_string()
+    };
+    let authority = Authority::new("control-plane");
+    let address = network.at(1, PORTS[2]);
+    let serving = authority.server(&[&address.ip().to_string()]);
+    let tokens = authority.server(&["tokens"]);
+    let ca = file("ca.crt", &authority.certificate);
+    let flags = [
+        ("etcd-servers", format!("http://{}", network.at(1, PORTS[0]))),
+        ("bind-address", address.ip().to_string()),
+        ("advertise-address", address.ip().to_string()),
+        ("secure-port", address.port().to_string()),
+        ("tls-cert-file", file("api.crt", &serving.certificate)),
+        ("tls-private-key-file", file("api.key", &serving.key)),
+        ("client-ca-file", ca.clone()),
+        ("service-account-key-file", file("tokens.crt", &tokens.certificate)),
+        ("service-account-signing-key-file", file("tokens.key", &tokens.key)),
+        ("service-account-issuer", "https://kubernetes.default.svc".into()),
+        ("service-cluster-ip-range", network.range()),
+        ("authorization-mode", "RBAC".into()),
+        ("endpoint-reconciler-type", "none".into()),
+    ];
+    let mut command = Command::new(assets.program("kube-apiserver"));
+    command.args(flags.map(|(name, value)| format!("--{name}={value}")));
+    let mut server = Process::start(&mut command, &directory.join("kube-apiserver.log"));
+
+    let admin = authority.client("admin", "system:masters");
+    let kubeconfig = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+        "clusters": [{"name": "test", "cluster": {"server": format!("https://{address}"), "certificate-authority": ca}}],
+        "users": [{"name": "admin", "user": {
+            "client-certificate": file("admin.crt", &admin.certificate),
+            "client-key": file("admin.key", &admin.key),
+        }}],
+    });
+    file(KUBECONFIG, &kubeconfig.to_string());
+    let api = Api::new(&directory.join(KUBECONFIG));
+    server.wait_until("the API server is ready", || api.is_ready());
+    (server, api)
+}

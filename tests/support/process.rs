@@ -1,0 +1,52 @@
+//! Programs that a test starts, and that end with it.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use super::wait::wait_until;
+
+/// A program that is killed when it is dropped, also by a panic.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts it, its output in `log`.
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Self {
+        let output = File::create(log).expect("a log can be written");
+        command.stdin(Stdio::null());
+        command.stdout(output.try_clone().expect("a file can be shared")).stderr(output);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()));
+        Self { child, log: log.to_owned() }
+    }
+
+    /// Waits until `condition` holds, at most a minute.
+    ///
+    /// # Panics
+    ///
+    /// Where the minute ends before, or the program: then with the end of its log.
+    pub(crate) fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
+        wait_until(what, || {
+            let ended = self.child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "{what} ({ended:?}):\n{}", self.last_words());
+            condition()
+        });
+    }
+
+    fn last_words(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = log.lines().rev().take(20).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
