@@ -29,7 +29,7 @@ use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 
 use self::{
-    case::{Case, Cause, Difference, PolicyOf, Surface, Told, UID, Verdict},
+    case::{Case, Cause, PolicyOf, Surface, Told, UID, Verdict},
     client::Client,
     server::Server,
 };
@@ -210,10 +210,5 @@ fn check(case: &Case) {
 fn expected_of_check(case: &Case) -> Verdict {
     let Verdict { allowed, causes, warnings } = case.expect.verdict();
     let all = case.expect.notes.iter().filter(|note| note.rule != "status-ignored").cloned().chain(warnings).collect();
-    let difference = case.surfaces.get(&Surface::Check).cloned();
-    let Some(Difference { why, allowed: differs, causes: other, warnings: told, .. }) = difference else {
-        return Verdict { allowed, causes, warnings: all };
-    };
-    assert!(!why.is_empty(), "a difference must say why");
-    Verdict { allowed: differs.unwrap_or(allowed), causes: other.unwrap_or(causes), warnings: told.unwrap_or(all) }
+    case.on(Surface::Check, Verdict { allowed, causes, warnings: all })
 }

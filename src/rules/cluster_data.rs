@@ -108,11 +108,11 @@ pub(super) static CA: Rule = Rule {
 
 fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (item, cluster) in clusters(change) {
-        let Some(data) = cluster.certificate_authority_data.text().filter(|data| !data.is_empty()) else { continue };
+        let Some(data) = cluster.certificate_authority_data.text() else { continue };
         let path = || item.path().field("cluster").field("certificate-authority-data");
         let invalid = |detail: &'static str| Problem::Invalid(Value::hidden(data), detail.into());
-        match secrets::decode(data) {
-            None => report.deny(path(), invalid("must be base64 of PEM certificates")),
+        match secrets::decode(data).filter(|pem| !pem.is_empty()) {
+            None => report.deny(path(), invalid("must be base64 of PEM certificates: leave it out where there are none")),
             Some(pem) => match expiries(&pem) {
                 None => report.warn(path(), invalid("must hold PEM certificates and nothing else")),
                 Some(expiries) if expiries.iter().all(|expiry| *expiry < change.now.as_second()) => {

@@ -80,6 +80,8 @@ pub(crate) struct Crd {
 pub(crate) enum Unless {
     /// What /mutate fills in.
     Filled,
+    /// Lists with keys: by them the API server knows which items were stored before, and lets those pass.
+    Keyed,
     /// Lists without keys, as the CRDs that OCM and KubeFleet bundle have them.
     Unkeyed,
 }
@@ -219,6 +221,19 @@ impl Case {
                 .or_insert_with(|| json!({"displayName": "Spoke 1", "clusterManager": {"name": "ocm"}}));
         }
         case
+    }
+
+    /// What is expected on a surface, `verdict` unless the case says how the surface differs.
+    pub(crate) fn on(&self, surface: Surface, verdict: Verdict) -> Verdict {
+        let Some(Difference { why, allowed, causes, warnings, .. }) = self.surfaces.get(&surface).cloned() else {
+            return verdict;
+        };
+        assert!(!why.is_empty(), "a difference must say why");
+        Verdict {
+            allowed: allowed.unwrap_or(verdict.allowed),
+            causes: causes.unwrap_or(verdict.causes),
+            warnings: warnings.unwrap_or(verdict.warnings),
+        }
     }
 
     pub(crate) fn policy(&self) -> Policy {
