@@ -45,6 +45,12 @@ demo: ## starts the webhook, sends it admission reviews over HTTPS, shows what c
 run: certs ## serves with the development certificate pair
 	cargo run --locked --release -- serve --tls-cert $(CERTS)/tls.crt --tls-key $(CERTS)/tls.key
 
+.PHONY: register
+register: certs ## makes kubectl's API server, which must run on this machine, call what `make run` serves
+	kubectl apply -k manifests/overlays/dev
+	kubectl patch -k manifests/overlays/dev --type=json \
+	    --patch="[{op: add, path: /webhooks/0/clientConfig/caBundle, value: $$(openssl base64 -A -in $(CERTS)/ca.crt)}]"
+
 .PHONY: certs
 certs: ## makes a development certificate authority and pair in certs-dev, unless they are there
 	$(CERTS)/make.sh
