@@ -50,18 +50,18 @@ struct Held {
     beyond: Option<OwnedSemaphorePermit>,
 }
 
-/// Why a body was not received.
+/// Why a request was not reviewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unreceived {
-    /// It is larger than one may be.
+pub(super) enum Unreviewed {
+    /// Its body is larger than one may be.
     TooLarge,
     /// Too many requests wait for room.
     QueueFull,
-    /// The deadline passed.
+    /// Its deadline passed.
     Deadline,
-    /// It came slowly, and others needed its room.
+    /// Its body came slowly, and others needed the room.
     Slow,
-    /// The caller ended it early.
+    /// The caller ended the body early.
     Broken,
 }
 
@@ -77,16 +77,16 @@ impl Room {
     }
 
     /// The whole body, by the deadline.
-    pub(super) async fn receive(&self, body: Body, deadline: Instant) -> Result<Received, Unreceived> {
-        timeout_at(deadline, self.collect(body)).await.unwrap_or(Err(Unreceived::Deadline))
+    pub(super) async fn receive(&self, body: Body, deadline: Instant) -> Result<Received, Unreviewed> {
+        timeout_at(deadline, self.collect(body)).await.unwrap_or(Err(Unreviewed::Deadline))
     }
 
-    async fn collect(&self, mut body: Body) -> Result<Received, Unreceived> {
+    async fn collect(&self, mut body: Body) -> Result<Received, Unreviewed> {
         /// What is set aside before it has come: enough for nearly every body, too little to hurt.
         const AHEAD: usize = 64 << 10;
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > self.limits.body {
-            return Err(Unreceived::TooLarge);
+            return Err(Unreviewed::TooLarge);
         }
         let mut held = Held::default();
         let mut first = Bytes::new();
@@ -96,7 +96,7 @@ impl Room {
             let Ok(bytes) = frame.into_data() else { continue };
             let received = first.len().max(all.len()) + bytes.len();
             if received > self.limits.body {
-                return Err(Unreceived::TooLarge);
+                return Err(Unreviewed::TooLarge);
             }
             self.hold(&mut held, bytes.len(), sender.as_ref()).await?;
             if first.is_empty() {
@@ -118,7 +118,7 @@ impl Room {
     }
 
     /// Takes room for so many more bytes, waiting for it where there is none.
-    async fn hold(&self, held: &mut Held, count: usize, sender: Option<&Sender<'_>>) -> Result<(), Unreceived> {
+    async fn hold(&self, held: &mut Held, count: usize, sender: Option<&Sender<'_>>) -> Result<(), Unreviewed> {
         const OPEN: &str = "the semaphores of a server are never closed";
         /// How often a wait looks for a body that has become slow.
         const LOOK: Duration = Duration::from_millis(100);
@@ -155,7 +155,7 @@ impl Room {
 }
 
 /// The next part of a body; none at its end.
-async fn next(body: &mut Body, sender: Option<&Sender<'_>>) -> Result<Option<Frame<Bytes>>, Unreceived> {
+async fn next(body: &mut Body, sender: Option<&Sender<'_>>) -> Result<Option<Frame<Bytes>>, Unreviewed> {
     let shed = async {
         match sender {
             Some(sender) => sender.shed().await,
@@ -164,8 +164,8 @@ async fn next(body: &mut Body, sender: Option<&Sender<'_>>) -> Result<Option<Fra
     };
     tokio::select! {
         biased;
-        frame = body.frame() => frame.transpose().map_err(|_| Unreceived::Broken),
-        () = shed => Err(Unreceived::Slow),
+        frame = body.frame() => frame.transpose().map_err(|_| Unreviewed::Broken),
+        () = shed => Err(Unreviewed::Slow),
     }
 }
 
@@ -173,13 +173,13 @@ async fn next(body: &mut Body, sender: Option<&Sender<'_>>) -> Result<Option<Fra
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn enter(room: &'a Room) -> Result<Self, Unreceived> {
+    fn enter(room: &'a Room) -> Result<Self, Unreviewed> {
         let place = Self(&room.waiting);
         // Whoever comes too many leaves again, by the drop.
         if room.waiting.fetch_add(1, Ordering::Relaxed) < room.limits.queue {
             Ok(place)
         } else {
-            Err(Unreceived::QueueFull)
+            Err(Unreviewed::QueueFull)
         }
     }
 }

@@ -1,8 +1,10 @@
 //! `POST /mutate` and `POST /validate`.
 
 use std::{
+    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    thread::available_parallelism,
     time::Instant,
 };
 
@@ -18,12 +20,16 @@ use axum::{
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
-use tokio::task::spawn_blocking;
+use tokio::{
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{self, timeout_at},
+};
 use tracing::{debug, error, info};
 
 use super::{
     Limits,
-    body::{Received, Room, Unreceived},
+    body::{Received, Room, Unreviewed},
     connections::Reviewing,
     deadline,
 };
@@ -41,6 +47,7 @@ struct Shared {
     policy: Policy,
     limits: Limits,
     room: Room,
+    large: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
@@ -48,9 +55,15 @@ struct Shared {
 /// going to another thread and back is not worth.
 const INLINE: usize = 256 << 10;
 
+/// Most larger bodies that are reviewed at a time, if there are so many cores: one with nothing but mistakes takes thirty times
+/// its size while it is reviewed, and more at a time would be no faster.
+const LARGE: usize = 4;
+
 impl Reviews {
     pub(super) fn new(policy: Policy, limits: Limits, metrics: Arc<Metrics>) -> Self {
-        Self(Arc::new(Shared { policy, limits, room: Room::new(limits), metrics }))
+        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+        let large = Arc::new(Semaphore::new(cores.min(LARGE)));
+        Self(Arc::new(Shared { policy, limits, room: Room::new(limits), large, metrics }))
     }
 
     /// The two paths.
@@ -69,37 +82,51 @@ impl Reviews {
         let Shared { room, metrics, limits, .. } = &*self.0;
         let deadline = deadline::of(request.uri().query());
         let (head, body) = request.into_parts();
-        match room.receive(body, deadline).await {
+        let reviewed = match room.receive(body, deadline).await {
             Ok(received) => {
                 if let Some(reviewing) = head.extensions.get::<Reviewing>() {
                     reviewing.begin();
                 }
-                if received.bytes.len() <= INLINE {
-                    return self.review(phase, &received);
-                }
-                let reviewed = spawn_blocking(move || self.review(phase, &received)).await;
-                reviewed.unwrap_or_else(|_| unavailable("clusterprofile-webhook has stopped"))
+                self.clone().take_turn(phase, received, deadline).await
             }
-            Err(Unreceived::TooLarge) => {
+            Err(unreceived) => Err(unreceived),
+        };
+        match reviewed {
+            Ok(response) => response,
+            Err(Unreviewed::TooLarge) => {
                 let text = format!("the body must have at most {} bytes\n", limits.body);
                 closing((StatusCode::PAYLOAD_TOO_LARGE, text).into_response())
             }
-            Err(Unreceived::Broken) => {
+            Err(Unreviewed::Broken) => {
                 closing((StatusCode::BAD_REQUEST, "the body ended before it was whole\n").into_response())
             }
-            Err(Unreceived::QueueFull) => {
+            Err(Unreviewed::QueueFull) => {
                 metrics.count_shed(Shed::QueueFull);
                 unavailable("clusterprofile-webhook has no room for this review: too many wait already")
             }
-            Err(Unreceived::Slow) => {
+            Err(Unreviewed::Slow) => {
                 metrics.count_shed(Shed::Slow);
                 unavailable("clusterprofile-webhook has no room for a body that comes in so slowly")
             }
-            Err(Unreceived::Deadline) => {
+            Err(Unreviewed::Deadline) => {
                 metrics.count_shed(Shed::Deadline);
                 unavailable("clusterprofile-webhook did not get to this review before its timeout")
             }
         }
+    }
+
+    /// Reviews at once what is small, and what is large when it is its turn.
+    async fn take_turn(self, phase: Phase, received: Received, deadline: time::Instant) -> Result<Response, Unreviewed> {
+        if received.bytes.len() <= INLINE {
+            return Ok(self.review(phase, &received));
+        }
+        let turn = timeout_at(deadline, Arc::clone(&self.0.large).acquire_owned()).await;
+        let turn = turn.map_err(|_| Unreviewed::Deadline)?.expect("the semaphores of a server are never closed");
+        let reviewed = spawn_blocking(move || {
+            let _turn = turn;
+            self.review(phase, &received)
+        });
+        Ok(reviewed.await.unwrap_or_else(|_| unavailable("clusterprofile-webhook has stopped")))
     }
 
     fn review(&self, phase: Phase, received: &Received) -> Response {
