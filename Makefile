@@ -5,20 +5,26 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 CERTS := certs-dev
-SCRIPTS := .ci/run certs-dev/make.sh
+CONTROL_PLANE := tests/control-plane
+SCRIPTS := .ci/run certs-dev/make.sh $(CONTROL_PLANE)/build.sh
 FUZZ_SECONDS ?= 60
 
 .PHONY: help
 help: ## tells what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## builds the release binary
 	cargo build --locked --release
 
 .PHONY: test
-test: ## runs every test
+test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-end tests
+	@$(CONTROL_PLANE)/build.sh $(if $(CI)$(filter require,$(E2E)),,--optional)
 	cargo test --locked
+
+.PHONY: control-plane
+control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tests, unless they are there; wants Go
+	@$(CONTROL_PLANE)/build.sh
 
 .PHONY: lint
 lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
@@ -28,6 +34,10 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 	@cargo deny --version >/dev/null 2>&1 || \
 	    { echo 'lint: cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2' >&2; exit 1; }
 	cargo deny --locked check bans licenses sources
+	@if command -v gofmt >/dev/null; then \
+	    unformatted=$$(gofmt -l $(CONTROL_PLANE)); \
+	    [ -z "$$unformatted" ] || { echo "lint: gofmt -w $$unformatted" >&2; exit 1; }; \
+	else echo 'lint: gofmt is not installed: Go code is not checked'; fi
 	for script in $(SCRIPTS); do bash -n "$$script"; done
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else echo 'lint: shellcheck is not installed: scripts are only parsed'; fi
@@ -36,6 +46,7 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 fmt: ## formats the code
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
+	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE)
 
 .PHONY: demo
 demo: ## starts the webhook, sends it admission reviews over HTTPS, shows what comes back
