@@ -112,7 +112,9 @@ fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let path = || item.path().field("cluster").field("certificate-authority-data");
         let invalid = |detail: &'static str| Problem::Invalid(Value::hidden(data), detail.into());
         match secrets::decode(data).filter(|pem| !pem.is_empty()) {
-            None => report.deny(path(), invalid("must be base64 of PEM certificates: leave it out where there are none")),
+            None => {
+                report.deny(path(), invalid("must be base64 of PEM certificates: leave it out where there are none"))
+            }
             Some(pem) => match expiries(&pem) {
                 None => report.warn(path(), invalid("must hold PEM certificates and nothing else")),
                 Some(expiries) if expiries.iter().all(|expiry| *expiry < change.now.as_second()) => {

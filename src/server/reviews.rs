@@ -116,7 +116,12 @@ impl Reviews {
     }
 
     /// Reviews at once what is small, and what is large when it is its turn.
-    async fn take_turn(self, phase: Phase, received: Received, deadline: time::Instant) -> Result<Response, Unreviewed> {
+    async fn take_turn(
+        self,
+        phase: Phase,
+        received: Received,
+        deadline: time::Instant,
+    ) -> Result<Response, Unreviewed> {
         if received.bytes.len() <= INLINE {
             return Ok(self.review(phase, &received));
         }

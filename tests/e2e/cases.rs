@@ -109,8 +109,7 @@ impl<'c> Write<'c> {
     /// Stores what the case says is stored.
     fn new(case: &'c Case, control: &'c ControlPlane, labels: &Value) -> Self {
         let namespace = control.namespace(labels);
-        let collection =
-            format!("/apis/multicluster.x-k8s.io/{}/namespaces/{namespace}/clusterprofiles", case.version);
+        let collection = format!("/apis/multicluster.x-k8s.io/{}/namespaces/{namespace}/clusterprofiles", case.version);
         let mut object = case.object.clone();
         if object["metadata"].is_object() {
             object["metadata"]["namespace"] = json!(namespace);

@@ -82,7 +82,8 @@ impl Api {
     }
 
     fn try_call(&self, method: &str, path: &str, body: Option<(&str, &Value)>) -> kube::Result<Response<Body>> {
-        let (kind, body) = body.map_or(("application/json", Vec::new()), |(kind, body)| (kind, body.to_string().into()));
+        let (kind, body) =
+            body.map_or(("application/json", Vec::new()), |(kind, body)| (kind, body.to_string().into()));
         let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind).body(Body::from(body));
         self.runtime.block_on(self.client.send(request.expect("the path is a URI")))
     }

@@ -124,6 +124,8 @@ fn start_etcd(assets: &Assets, network: &Network, directory: &Path) -> Process {
     command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
     command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
     command.args(["--initial-cluster", &format!("default={peers}"), "--unsafe-no-fsync", "--log-level=warn"]);
+    // With one member there is nobody to wait for.
+    command.args(["--heartbeat-interval=10", "--election-timeout=100"]);
     let mut etcd = Process::start(&mut command, &directory.join("etcd.log"));
     etcd.wait_until("etcd takes connections", || std::net::TcpStream::connect(network.at(1, PORTS[0])).is_ok());
     etcd

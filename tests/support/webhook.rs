@@ -125,8 +125,9 @@ pub(crate) fn configurations() -> Vec<Value> {
     let files = fs::read_dir("manifests/base/webhooks").expect("the manifests are there");
     let texts = files.map(|file| fs::read(file.expect("it is readable").path()).expect("it is readable"));
     let objects = texts.flat_map(|text| manifest::read(&text).0).map(|document| document.object);
-    let configurations: Vec<_> =
-        objects.filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("WebhookConfiguration"))).collect();
+    let configurations: Vec<_> = objects
+        .filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("WebhookConfiguration")))
+        .collect();
     assert_eq!(configurations.len(), 2, "one for each phase");
     configurations
 }
