@@ -3,6 +3,7 @@
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
 #[path = "support/case.rs"]
+#[expect(dead_code, reason = "other surfaces need more of it")]
 mod case;
 #[path = "support/client.rs"]
 #[expect(dead_code, reason = "the server's own tests need more of it")]
@@ -15,9 +16,8 @@ mod told;
 
 use std::{
     collections::HashMap,
-    fs,
     io::Write as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, ExitCode, Stdio},
     sync::{Arc, Mutex, OnceLock},
 };

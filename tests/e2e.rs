@@ -1,6 +1,7 @@
 //! The webhook, called by a real API server.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
+#![expect(clippy::print_stdout, reason = "it says what is left out, and where logs are")]
 
 #[path = "support/api.rs"]
 mod api;
@@ -9,6 +10,7 @@ mod assets;
 #[path = "support/authority.rs"]
 mod authority;
 #[path = "support/case.rs"]
+#[expect(dead_code, reason = "other surfaces need more of it")]
 mod case;
 #[path = "e2e/cases.rs"]
 mod cases;
@@ -37,13 +39,13 @@ use libtest_mimic::Arguments;
 use self::{assets::Assets, planes::Planes};
 
 fn main() -> ExitCode {
+    /// Nearly all of a test is waiting for the API server.
+    const THREADS: usize = 8;
     let mut arguments = Arguments::from_args();
     let Some(assets) = Assets::find() else {
         println!("e2e: left out: `make control-plane` builds the API server that these tests want");
         return ExitCode::SUCCESS;
     };
-    /// Nearly all of a test is waiting for the API server.
-    const THREADS: usize = 8;
     arguments.test_threads.get_or_insert(THREADS);
     let planes = Arc::new(Planes::new(assets));
     let trials = cases::trials(&planes);

@@ -1,6 +1,6 @@
 //! What real API servers sent and real managers write is let through.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must end")]
 
 use std::{fs, path::PathBuf};
 

@@ -11,7 +11,7 @@ mod wait;
 
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     path::Path,
     sync::{
         Arc,

@@ -113,7 +113,7 @@ fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let invalid = |detail: &'static str| Problem::Invalid(Value::hidden(data), detail.into());
         match secrets::decode(data).filter(|pem| !pem.is_empty()) {
             None => {
-                report.deny(path(), invalid("must be base64 of PEM certificates: leave it out where there are none"))
+                report.deny(path(), invalid("must be base64 of PEM certificates: leave it out where there are none"));
             }
             Some(pem) => match expiries(&pem) {
                 None => report.warn(path(), invalid("must hold PEM certificates and nothing else")),

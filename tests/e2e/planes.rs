@@ -37,14 +37,14 @@ impl Planes {
         Self { assets, own: OnceLock::new(), unkeyed: OnceLock::new() }
     }
 
-    pub(crate) fn get(&self, crd: Crd) -> &Plane {
-        let (cell, name) = match crd {
+    pub(crate) fn get(&self, variant: Crd) -> &Plane {
+        let (cell, name) = match variant {
             Crd::Own => (&self.own, "own"),
             Crd::Unkeyed => (&self.unkeyed, "unkeyed"),
         };
         cell.get_or_init(|| Plane {
             webhooks: Mutex::default(),
-            control: ControlPlane::start(&self.assets, name, &[crd.object()]),
+            control: ControlPlane::start(&self.assets, name, &[variant.object()]),
         })
     }
 

@@ -61,9 +61,9 @@ impl Api {
     }
 
     /// A patch of the media type `application/KIND-patch+json`, or of server-side apply.
-    pub(crate) fn patch(&self, path: &str, kind: &str, patch: &Value) -> Answer {
-        let kind = if kind == "apply" { "apply-patch+yaml" } else { &format!("{kind}-patch+json") };
-        self.call("PATCH", path, Some((&format!("application/{kind}"), patch)))
+    pub(crate) fn patch(&self, resource: &str, kind: &str, patch: &Value) -> Answer {
+        let format = if kind == "apply" { "yaml" } else { "json" };
+        self.call("PATCH", resource, Some((&format!("application/{kind}-patch+{format}"), patch)))
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -87,17 +87,17 @@ impl Api {
         let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind).body(Body::from(body));
         self.runtime.block_on(self.client.send(request.expect("the path is a URI")))
     }
+}
 
-    /// Through etcd's own HTTP API.
-    pub(crate) fn put_in_etcd(&self, address: SocketAddrV4, key: &str, object: &Value) {
-        let body = json!({"key": STANDARD.encode(key), "value": STANDARD.encode(object.to_string())}).to_string();
-        let mut stream = TcpStream::connect(address).expect("etcd takes connections");
-        let length = body.len();
-        write!(stream, "POST /v3/kv/put HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}").expect("etcd reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("etcd answers");
-        assert!(answer.contains(" 200 OK"), "{answer}");
-    }
+/// Puts a value into etcd, through its own HTTP API.
+pub(crate) fn put_in_etcd(address: SocketAddrV4, key: &str, object: &Value) {
+    let body = json!({"key": STANDARD.encode(key), "value": STANDARD.encode(object.to_string())}).to_string();
+    let mut stream = TcpStream::connect(address).expect("etcd takes connections");
+    let length = body.len();
+    write!(stream, "POST /v3/kv/put HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}").expect("etcd reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("etcd answers");
+    assert!(answer.contains(" 200 OK"), "{answer}");
 }
 
 /// The text within `299 - "text"` (RFC 9111, 5.5 of RFC 7234).
