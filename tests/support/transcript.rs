@@ -6,7 +6,7 @@
 use std::{
     env, fmt,
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
+    path::{self, Path},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -62,9 +62,10 @@ impl Session {
     /// Starts bash in `directory`, with the environment of `program`, which it finds first.
     pub(crate) fn start(program: &Command, directory: &Path) -> Self {
         let variable = |wanted: &str| program.get_envs().find_map(|(name, value)| value.filter(|_| name == wanted));
-        let programs = Path::new(program.get_program()).parent().expect("a program is in a directory").to_owned();
+        let file = path::absolute(program.get_program()).expect("a program has a name");
+        let first = file.parent().expect("a program is in a directory").to_owned();
         let others = env::split_paths(variable("PATH").unwrap_or_default());
-        let path = env::join_paths([programs].into_iter().chain(others)).expect("no directory has a colon in its name");
+        let path = env::join_paths([first].into_iter().chain(others)).expect("no directory has a colon in its name");
 
         let mut shell = Command::new("timeout");
         shell.args([LONGEST, "bash", "-c", RUN, "bash"]).current_dir(directory);
