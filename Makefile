@@ -67,7 +67,8 @@ certs: ## makes a development certificate authority and pair in certs-dev, unles
 	$(CERTS)/make.sh
 
 .PHONY: generate
-generate: ## renews the CRD in manifests and the generated blocks of the README
+generate: ## renews the CRD in manifests, the transcripts where there is an API server, and the README's blocks
+	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
 	UPDATE=1 cargo test --locked --quiet --test crd --test readme
 
 .PHONY: check

@@ -16,6 +16,8 @@ mod case;
 mod cases;
 #[path = "support/control_plane.rs"]
 mod control_plane;
+#[path = "e2e/kubectl.rs"]
+mod kubectl;
 #[path = "support/loopback.rs"]
 mod loopback;
 #[path = "e2e/planes.rs"]
@@ -27,6 +29,8 @@ mod process;
 mod server;
 #[path = "support/told.rs"]
 mod told;
+#[path = "support/transcript.rs"]
+mod transcript;
 #[path = "support/wait.rs"]
 mod wait;
 #[path = "support/webhook.rs"]
@@ -48,8 +52,9 @@ fn main() -> ExitCode {
     };
     arguments.test_threads.get_or_insert(THREADS);
     let planes = Arc::new(Planes::new(assets));
-    let trials = cases::trials(&planes);
+    let mut trials = cases::trials(&planes);
     assert!(trials.len() > 400, "the case files are there");
+    trials.extend(kubectl::trials(&planes));
     let conclusion = libtest_mimic::run(&arguments, trials);
     Arc::into_inner(planes).expect("no test runs any more").stop(conclusion.has_failed());
     conclusion.exit_code()
