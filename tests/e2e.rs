@@ -27,6 +27,8 @@ mod process;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "the server's own tests need more of it")]
 mod server;
+#[path = "support/stage.rs"]
+mod stage;
 #[path = "support/told.rs"]
 mod told;
 #[path = "support/transcript.rs"]

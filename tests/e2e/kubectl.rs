@@ -9,15 +9,15 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use clusterprofile_webhook::{manifest, server::Config};
+use clusterprofile_webhook::manifest;
 use libtest_mimic::Trial;
 use serde_json::json;
 
 use super::{
     control_plane::ControlPlane,
     planes::{Crd, Planes},
+    stage::{self, NAMESPACE},
     transcript::{Session, commands},
-    webhook::Webhook,
 };
 
 pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
@@ -27,36 +27,17 @@ pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
         let name = transcript.file_stem().expect("a file has a name").display().to_string();
         Trial::test(format!("kubectl::{name}"), move || {
             let control = &planes.get(Crd::Own).control;
-            webhook.get_or_init(|| start(control));
+            webhook.get_or_init(|| stage::set(control));
             compare(&transcript, &name, control);
             Ok(())
         })
     };
-    files("console").into_iter().map(trial).collect()
-}
-
-/// The namespace of the API overview's example, and of all transcripts.
-const NAMESPACE: &str = "fleet-system";
-
-fn files(extension: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir("tests/transcripts").expect("the transcripts are there");
-    let files = entries.map(|entry| entry.expect("it is readable").path());
-    let mut files: Vec<_> = files.filter(|file| file.extension().is_some_and(|found| found == extension)).collect();
-    files.sort();
-    files
-}
-
-fn start(control: &ControlPlane) -> Webhook {
-    let webhook = Webhook::start(control, "transcripts", Config::default());
-    let namespace = json!({"metadata": {"name": NAMESPACE, "labels": webhook.labels()}});
-    let created = control.api.post("/api/v1/namespaces", &namespace);
-    assert_eq!(created.status, 201, "{}", created.body);
-    webhook
+    stage::files("console").into_iter().map(trial).collect()
 }
 
 fn compare(transcript: &Path, name: &str, control: &ControlPlane) {
     let stored = fs::read_to_string(transcript).expect("a transcript is readable");
-    let directory = directory(name, control);
+    let directory = stage::directory(name, control);
     store(&directory.join(format!("{name}.stored.yaml")), control);
     let mut session = Session::start(&control.kubectl(), &directory);
     let fresh: String = commands(&stored).iter().map(|command| session.run(command).to_string()).collect();
@@ -68,16 +49,6 @@ fn compare(transcript: &Path, name: &str, control: &ControlPlane) {
         assert_eq!(line, fresh_line, "{}:{number}: in\n{fresh}", transcript.display());
     }
     assert!(stored == fresh, "{} ends elsewhere than\n{fresh}", transcript.display());
-}
-
-/// A directory with the manifests of the transcripts.
-fn directory(name: &str, control: &ControlPlane) -> PathBuf {
-    let directory = control.directory().join("transcripts").join(name);
-    fs::create_dir_all(&directory).expect("a directory can be made");
-    for file in files("yaml") {
-        fs::copy(&file, directory.join(file.file_name().expect("it has a name"))).expect("a manifest can be copied");
-    }
-    directory
 }
 
 /// Puts what is in `manifests`, if there is such a file, where the webhook does not see it come.
