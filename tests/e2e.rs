@@ -16,14 +16,27 @@ mod case;
 mod cases;
 #[path = "support/control_plane.rs"]
 mod control_plane;
+#[path = "e2e/install.rs"]
+mod install;
+#[path = "e2e/installed.rs"]
+mod installed;
 #[path = "e2e/kubectl.rs"]
 mod kubectl;
 #[path = "support/loopback.rs"]
 mod loopback;
+#[path = "e2e/manifests.rs"]
+mod manifests;
 #[path = "e2e/planes.rs"]
 mod planes;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/readme.rs"]
+mod readme;
+#[path = "support/rendered.rs"]
+mod rendered;
+#[path = "support/replica.rs"]
+#[expect(dead_code, reason = "only the manifests' own tests ask its probes")]
+mod replica;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "the server's own tests need more of it")]
 mod server;
@@ -53,10 +66,11 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     arguments.test_threads.get_or_insert(THREADS);
-    let planes = Arc::new(Planes::new(assets));
+    let planes = Arc::new(Planes::new(assets.clone()));
     let mut trials = cases::trials(&planes);
     assert!(trials.len() > 400, "the case files are there");
     trials.extend(kubectl::trials(&planes));
+    trials.extend(manifests::trials(&assets));
     let conclusion = libtest_mimic::run(&arguments, trials);
     Arc::into_inner(planes).expect("no test runs any more").stop(conclusion.has_failed());
     conclusion.exit_code()

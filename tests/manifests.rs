@@ -15,6 +15,9 @@ mod cert_manager;
 mod pods;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/readme.rs"]
+#[expect(dead_code, reason = "its commands want an API server")]
+mod readme;
 #[path = "support/rendered.rs"]
 mod rendered;
 #[path = "support/replica.rs"]
@@ -28,16 +31,20 @@ mod wait;
 mod webhooks;
 
 use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::absolute,
     process::{Command, ExitCode},
     sync::Arc,
 };
 
 use clusterprofile_webhook::{crd, manifest};
 use libtest_mimic::{Arguments, Trial};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::{
     assets::Assets,
+    readme::Section,
     rendered::{at, only, rendered, text},
 };
 
@@ -48,11 +55,13 @@ struct Manifests {
     webhooks: Vec<Value>,
     dev: Vec<Value>,
     cert_manager: Vec<Value>,
+    /// The kustomization that the README tells people to write.
+    readers: Vec<Value>,
 }
 
 type Test = fn(&Manifests);
 
-const TESTS: [(&str, Test); 15] = [
+const TESTS: [(&str, Test); 16] = [
     ("each_rendering_has_its_objects", each_rendering_has_its_objects),
     ("the_definition_is_the_one_that_is_printed", the_definition_is_the_one_that_is_printed),
     ("all_objects_are_in_the_namespace_and_labelled", all_objects_are_in_the_namespace_and_labelled),
@@ -61,6 +70,7 @@ const TESTS: [(&str, Test); 15] = [
     ("webhooks::differ_in_whom_they_call_alone", webhooks::differ_in_whom_they_call_alone),
     ("webhooks::call_where_the_server_listens", webhooks::call_where_the_server_listens),
     ("webhooks::call_where_a_development_server_listens", webhooks::call_where_a_development_server_listens),
+    ("the_readme_changes_the_registry_alone", the_readme_changes_the_registry_alone),
     ("pods::run_what_the_binary_accepts", pods::run_what_the_binary_accepts),
     ("pods::are_reached_at_their_ports_alone", pods::are_reached_at_their_ports_alone),
     ("pods::see_renewed_certificates", pods::see_renewed_certificates),
@@ -77,13 +87,14 @@ fn main() -> ExitCode {
         println!("manifests: left out: `make control-plane` builds the kubectl that these tests want");
         return ExitCode::SUCCESS;
     };
-    let render = |name| rendered(Command::new(assets.program("kubectl")), name);
+    let render = |directory: &str| rendered(Command::new(assets.program("kubectl")), directory);
     let manifests = Arc::new(Manifests {
-        crd: render("crd"),
-        base: render("base"),
-        webhooks: render("base/webhooks"),
-        dev: render("overlays/dev"),
-        cert_manager: render("overlays/cert-manager"),
+        crd: render("manifests/crd"),
+        base: render("manifests/base"),
+        webhooks: render("manifests/base/webhooks"),
+        dev: render("manifests/overlays/dev"),
+        cert_manager: render("manifests/overlays/cert-manager"),
+        readers: readers(render),
     });
     let trial = |(name, test): (&str, Test)| {
         let manifests = Arc::clone(&manifests);
@@ -93,6 +104,15 @@ fn main() -> ExitCode {
         })
     };
     libtest_mimic::run(&arguments, TESTS.map(trial).into()).exit_code()
+}
+
+fn readers(render: impl Fn(&str) -> Vec<Value>) -> Vec<Value> {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let kustomization = Section::read("Install").between("```yaml\n", "```").to_owned();
+    fs::write(directory.path().join("kustomization.yaml"), kustomization).expect("a file can be written");
+    let here = absolute(".").expect("there is a directory");
+    symlink(here, directory.path().join("clusterprofile-webhook")).expect("a link can be made");
+    render(directory.path().to_str().expect("it is made of ASCII"))
 }
 
 /// Above all: none but `crd` has the definition, whose deletion deletes every ClusterProfile.
@@ -125,6 +145,14 @@ fn each_rendering_has_its_objects(manifests: &Manifests) {
 fn the_definition_is_the_one_that_is_printed(manifests: &Manifests) {
     let printed = manifest::read(crd::yaml().as_bytes()).0.remove(0).object;
     assert_eq!(only(&manifests.crd, "CustomResourceDefinition"), &printed);
+}
+
+fn the_readme_changes_the_registry_alone(manifests: &Manifests) {
+    let mut readers = manifests.readers.clone();
+    let deployment = readers.iter_mut().find(|object| object["kind"] == "Deployment").expect("there is one");
+    let image = &mut deployment["spec"]["template"]["spec"]["containers"][0]["image"];
+    *image = json!(image.as_str().and_then(|image| image.strip_prefix("your-registry/")));
+    assert_eq!(readers, manifests.cert_manager);
 }
 
 fn all_objects_are_in_the_namespace_and_labelled(manifests: &Manifests) {

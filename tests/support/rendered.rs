@@ -5,13 +5,13 @@ use std::process::Command;
 use clusterprofile_webhook::manifest;
 use serde_json::Value;
 
-/// The objects of `manifests/NAME`.
-pub(crate) fn rendered(mut kubectl: Command, name: &str) -> Vec<Value> {
-    let output = kubectl.args(["kustomize", &format!("manifests/{name}")]).output().expect("kubectl can be run");
+/// The objects of the kustomization in a directory.
+pub(crate) fn rendered(mut kubectl: Command, directory: &str) -> Vec<Value> {
+    let output = kubectl.args(["kustomize", directory]).output().expect("kubectl can be run");
     let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && complaints.is_empty(), "{name}: {}: {complaints}", output.status);
+    assert!(output.status.success() && complaints.is_empty(), "{directory}: {}: {complaints}", output.status);
     let (documents, errors) = manifest::read(&output.stdout);
-    assert!(errors.is_empty(), "{name}: {errors:?}");
+    assert!(errors.is_empty(), "{directory}: {errors:?}");
     documents.into_iter().map(|document| document.object).collect()
 }
 

@@ -26,8 +26,8 @@ impl Replica {
         let mut listening = Value::Null;
         process.wait_until("the server listens", || {
             let log = fs::read_to_string(&log).expect("it was just made");
-            let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            listening = lines.into_iter().find(|line| line["message"] == "listening").unwrap_or_default();
+            let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            listening = lines.find(|line| line["message"] == "listening").unwrap_or_default();
             listening.is_object()
         });
         let address = |pointer| text(&listening, pointer).parse().expect("it tells an address");
