@@ -112,8 +112,8 @@ impl ControlPlane {
     }
 }
 
-/// The API server gives the first address to its own Service, and takes those below 16 for Services that name none.
-const FIRST_HOST: u8 = 17;
+/// The API server gives the first address to its own Service. For those that name none it takes one from the upper end.
+const FIRST_HOST: u8 = 2;
 
 const KUBECONFIG: &str = "kubeconfig";
 
