@@ -16,10 +16,14 @@ mod case;
 mod cases;
 #[path = "support/control_plane.rs"]
 mod control_plane;
+#[path = "e2e/controllers.rs"]
+mod controllers;
 #[path = "e2e/kubectl.rs"]
 mod kubectl;
 #[path = "support/loopback.rs"]
 mod loopback;
+#[path = "e2e/managers.rs"]
+mod managers;
 #[path = "e2e/planes.rs"]
 mod planes;
 #[path = "support/process.rs"]
@@ -37,6 +41,8 @@ mod transcript;
 mod wait;
 #[path = "support/webhook.rs"]
 mod webhook;
+#[path = "e2e/writer.rs"]
+mod writer;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
     let mut trials = cases::trials(&planes);
     assert!(trials.len() > 400, "the case files are there");
     trials.extend(kubectl::trials(&planes));
+    trials.extend(controllers::trials(&planes));
     let conclusion = libtest_mimic::run(&arguments, trials);
     Arc::into_inner(planes).expect("no test runs any more").stop(conclusion.has_failed());
     conclusion.exit_code()
