@@ -18,6 +18,8 @@ mod cases;
 mod control_plane;
 #[path = "e2e/controllers.rs"]
 mod controllers;
+#[path = "e2e/faults.rs"]
+mod faults;
 #[path = "e2e/kubectl.rs"]
 mod kubectl;
 #[path = "support/loopback.rs"]
@@ -28,8 +30,11 @@ mod managers;
 mod planes;
 #[path = "support/process.rs"]
 mod process;
+#[path = "e2e/profiles.rs"]
+mod profiles;
+#[path = "e2e/rotation.rs"]
+mod rotation;
 #[path = "support/server.rs"]
-#[expect(dead_code, reason = "the server's own tests need more of it")]
 mod server;
 #[path = "support/stage.rs"]
 mod stage;
@@ -37,6 +42,8 @@ mod stage;
 mod told;
 #[path = "support/transcript.rs"]
 mod transcript;
+#[path = "e2e/url.rs"]
+mod url;
 #[path = "support/wait.rs"]
 mod wait;
 #[path = "support/webhook.rs"]
@@ -64,6 +71,8 @@ fn main() -> ExitCode {
     assert!(trials.len() > 400, "the case files are there");
     trials.extend(kubectl::trials(&planes));
     trials.extend(controllers::trials(&planes));
+    trials.extend(faults::trials(&planes));
+    trials.push(url::trial(&planes));
     let conclusion = libtest_mimic::run(&arguments, trials);
     Arc::into_inner(planes).expect("no test runs any more").stop(conclusion.has_failed());
     conclusion.exit_code()
