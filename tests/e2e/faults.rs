@@ -212,10 +212,15 @@ fn restarted(control: &ControlPlane) {
     let profiles = Profiles::new(control, &webhook.labels());
     for restart in 0..=RESTARTS {
         let write = |writer: usize| {
-            let created = profiles.create(&good(&format!("good-{restart}-{writer}")));
+            let name = format!("good-{restart}-{writer}");
+            let created = profiles.create(&good(&name));
             assert!(created.status == 201 && is_filled_in(&created), "{created:#?}");
             let denied = profiles.create(&bad(&format!("bad-{restart}-{writer}"), writer));
             assert_eq!(denied.status, 422, "{denied:#?}");
+            let path = profiles.path(&name);
+            let denied = control.api.patch(&format!("{path}/status"), "merge", &with_password());
+            assert_eq!(denied.status, 422, "{denied:#?}");
+            assert_eq!(control.api.get(&path).body["status"], Value::Null);
         };
         thread::scope(|scope| {
             for writer in 0..WRITERS {
@@ -228,4 +233,9 @@ fn restarted(control: &ControlPlane) {
     let names = profiles.names();
     assert_eq!(names.len(), (RESTARTS + 1) * WRITERS, "{names:?}");
     assert!(names.iter().all(|name| name.starts_with("good-")), "{names:?}");
+}
+
+/// A status that a rule denies, and the CRD does not.
+fn with_password() -> Value {
+    json!({"status": {"accessProviders": [{"name": "a", "cluster": {"server": "https://user:password@spoke-1"}}]}})
 }
