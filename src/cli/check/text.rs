@@ -26,8 +26,9 @@ fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Res
     if let Some(item) = item {
         write!(text, ", item {item}")?;
     }
+    let (denied, warning) = (paint(31, "denied"), paint(33, "warning"));
     let verdict = match (checked.is_denied(), checked.is_warned()) {
-        (true, _) => paint(31, "denied"),
+        (true, _) => denied.clone(),
         (false, true) => paint(33, "allowed with warnings"),
         (false, false) => paint(32, "allowed"),
     };
@@ -37,13 +38,18 @@ fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Res
         writeln!(text, "  {} {} = {:?} [{}]", paint(36, "set"), fix.field, fix.value, fix.rule)?;
     }
     for fix in &checked.fixes {
-        if let Some(warning) = fix.warning {
-            writeln!(text, "  {} {}: {warning} [{}]", paint(33, "warning"), fix.field, fix.rule)?;
+        if let Some(told) = fix.warning {
+            writeln!(text, "  {warning} {}: {told} [{}]", fix.field, fix.rule)?;
         }
     }
     for finding in &checked.findings {
-        let effect = if finding.effect == "deny" { paint(31, "denied") } else { paint(33, "warning") };
+        let effect = if finding.effect == "deny" { &denied } else { &warning };
         writeln!(text, "  {effect} {}: {}", finding.field, finding.message)?;
+    }
+    for (effect, omitted) in [(denied, checked.omitted.denials), (warning, checked.omitted.warnings)] {
+        if omitted > 0 {
+            writeln!(text, "  {effect} … and {omitted} more")?;
+        }
     }
     Ok(())
 }

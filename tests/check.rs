@@ -1,0 +1,66 @@
+//! `check` on the command line: its exit code, what it tells people, what it tells programs.
+
+#![expect(clippy::indexing_slicing, reason = "a test that cannot go on must end")]
+
+use std::{
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+#[test]
+fn what_validate_refuses_is_denied_behind_any_flood() {
+    let property =
+        |number| json!({"name": format!("a{number}.k8s.io"), "value": "b", "lastObservedTime": "2999-01-01T00:00:00Z"});
+    let properties: Vec<_> = (0..5100).map(property).collect();
+    let provider = json!({"name": "a", "cluster": {"server": "https://user:password@a"}});
+    let output =
+        check(&["-"], &profile("a", &json!({"properties": properties, "accessProviders": [provider]})).to_string());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("[access-secret]"));
+}
+
+#[test]
+fn what_is_left_out_is_counted() {
+    let property = |value: &str| json!({"name": "a.k8s.io", "value": value});
+    let flood = |value| profile("a", &json!({"properties": vec![property(value); 5100]}));
+    // All but the first have a name that occurs before.
+    let output = check(&["-"], &flood("b").to_string());
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stdout);
+    assert!(told.contains("  denied … and 4999 more\n  warning … and 5000 more\n"), "{told}");
+
+    let outcome = json_of(&check(&["-", "-o", "json"], &flood("").to_string()));
+    assert_eq!(outcome["objects"][0]["omitted"], json!({"denials": 5000 + 4999, "warnings": 5000}));
+    let outcome = json_of(&check(&["-", "-o", "json"], &profile("a", &json!({})).to_string()));
+    assert_eq!(outcome["objects"][0]["omitted"], json!({"denials": 0, "warnings": 0}));
+}
+
+/// A sound profile of that name.
+fn profile(name: &str, status: &Value) -> Value {
+    json!({
+        "apiVersion": "multicluster.x-k8s.io/v1alpha1",
+        "kind": "ClusterProfile",
+        "metadata": {"name": name, "namespace": "fleet", "labels": {"x-k8s.io/cluster-manager": "ocm"}},
+        "spec": {"displayName": "A", "clusterManager": {"name": "ocm"}},
+        "status": status,
+    })
+}
+
+/// Runs `check` with `input` as standard input.
+fn check(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
+    command.arg("check").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().expect("the binary runs");
+    process.stdin.take().expect("it is piped").write_all(input.as_bytes()).expect("the binary reads");
+    process.wait_with_output().expect("the binary ends")
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("it prints JSON")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("it prints UTF-8")
+}
