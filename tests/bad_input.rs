@@ -185,7 +185,8 @@ fn floods_of_items_are_told_within_limits() {
     let ways = Ways::new();
     let many = |item: &str, count: usize| vec![item; count].join(",");
     let flood = profile(LABELS, &format!(r#"{{"conditions":[{}]}}"#, many("{}", 1_000_000)));
-    ways.is_reviewed(flood.as_bytes(), Some("array of more than 16384 items"));
+    let long = "status.conditions: Too many: 1000000: must have at most 16384 items [field-type]";
+    ways.is_reviewed(flood.as_bytes(), Some(long));
     let most = profile(LABELS, &format!(r#"{{"conditions":[{}]}}"#, many("{}", 16_000)));
     let response = ways.answer(Phase::Validate, most.as_bytes()).expect("it is a review");
     let causes = response["status"]["details"]["causes"].as_array().expect("there are causes");
@@ -228,4 +229,34 @@ fn a_private_key_is_told_behind_any_flood() {
         let causes = response["status"]["details"]["causes"].as_array().expect("there are causes");
         assert!(causes.len() == 1 && causes[0].to_string().contains("[access-secret]"), "{causes:?}");
     }
+}
+
+#[test]
+fn what_is_read_of_a_list_that_is_too_long_is_judged() {
+    let ways = Ways::new();
+    let answer = |new: &str, old: &str| {
+        let response = ways.answer(Phase::Validate, update(new, old).as_bytes()).expect("it is a review");
+        let texts = [&response["status"]["details"]["causes"], &response["warnings"]].map(Value::to_string);
+        (response["allowed"] == json!(true), texts[0].clone(), texts[1].clone())
+    };
+    let properties = |first: &str, count: usize| {
+        let items = (1..count).map(|number| format!(r#"{{"name":"a{number}","value":"b"}}"#));
+        let items: Vec<_> = [format!(r#"{{"name":"a","value":"{first}"}}"#)].into_iter().chain(items).collect();
+        format!(r#"{{"properties":[{}]}}"#, items.join(","))
+    };
+    let too_many = |count: usize| format!("Too many: {count}: must have at most 16384 items [field-type]");
+
+    assert_eq!(answer(&properties("b", 16_384), "{}"), (true, "null".into(), "null".into()));
+    let (allowed, causes, _) = answer(&properties("", 16_385), "{}");
+    assert!(!allowed && causes.contains(&too_many(16_385)) && causes.contains("[property-value]"), "{causes}");
+
+    let stored = properties("", 20_000);
+    for count in [20_000, 17_000] {
+        let (allowed, causes, warnings) = answer(&properties("", count), &stored);
+        assert!(allowed && warnings.contains(&too_many(count)), "{causes} {warnings}");
+    }
+    let (allowed, causes, _) = answer(&properties("", 20_001), &stored);
+    assert!(!allowed && causes.contains(&too_many(20_001)) && !causes.contains("[property-value]"), "{causes}");
+    let (allowed, causes, warnings) = answer(&properties("", 20_000), &properties("b", 20_000));
+    assert!(!allowed && causes.contains("[property-value]") && warnings.contains(&too_many(20_000)), "{causes}");
 }
