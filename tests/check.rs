@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
 use std::{
+    fs,
     io::Write as _,
     process::{Command, Output, Stdio},
 };
@@ -35,6 +36,30 @@ fn what_is_left_out_is_counted() {
     assert_eq!(outcome["objects"][0]["omitted"], json!({"denials": 5000 + 4999, "warnings": 5000}));
     let outcome = json_of(&check(&["-", "-o", "json"], &profile("a", &json!({})).to_string()));
     assert_eq!(outcome["objects"][0]["omitted"], json!({"denials": 0, "warnings": 0}));
+}
+
+#[test]
+fn names_cannot_steer_the_terminal() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let file = directory.path().join("f\u{1b}[31m\nfake: ok.yaml");
+    let path = file.to_str().expect("it is UTF-8");
+    let name = "a\u{1b}[31mX\nfake: ok\u{202e}";
+    fs::write(&file, profile(name, &json!({})).to_string()).expect("it can be written");
+    let steers = |text: &str| text.chars().any(|letter| letter.is_control() && letter != '\n' || letter == '\u{202e}');
+
+    let output = check(&[path], "");
+    let told = text(&output.stdout);
+    assert!(!steers(&told) && told.lines().count() == 2, "{told}");
+    assert!(told.contains(r"f\u{1b}[31m\nfake: ok.yaml: document 1"), "{told}");
+    assert!(told.contains(r": ClusterProfile fleet/a\u{1b}[31mX\nfake: ok\u{202e}: allowed"), "{told}");
+
+    fs::write(&file, "apiVersion: v1\nkind: \"a\\e[31m\" x").expect("it can be written");
+    for arguments in [&[path][..], &["/nowhere/\u{1b}[31m\n"]] {
+        let output = check(arguments, "");
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(!steers(&told) && told.lines().count() == 1, "{told}");
+    }
 }
 
 /// A sound profile of that name.

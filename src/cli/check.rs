@@ -112,7 +112,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::print(&text)?;
     if args.output == Format::Text {
         for error in &outcome.errors {
-            super::print_error(&anyhow::anyhow!("{error}"));
+            super::print_error(error);
         }
     }
     Ok(ExitCode::from(outcome.code(args.warnings_as_errors)))

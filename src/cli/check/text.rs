@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Object, Outcome};
+use super::{super::printable, Object, Outcome};
 
 /// One paragraph for each object that something is to be said of, and a line that counts.
 pub(super) fn render(outcome: &Outcome, colours: bool) -> String {
@@ -19,7 +19,7 @@ pub(super) fn render(outcome: &Outcome, colours: bool) -> String {
 fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Result {
     let Object { file, document, item, line, checked } = object;
     let paint = |colour: u8, word: &str| if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() };
-    write!(text, "{file}: document {document}")?;
+    write!(text, "{}: document {document}", printable(file))?;
     if let Some(line) = line {
         write!(text, ", line {line}")?;
     }
@@ -33,7 +33,7 @@ fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Res
         (false, false) => paint(32, "allowed"),
     };
     let namespace = if checked.namespace.is_empty() { "" } else { &format!("{}/", checked.namespace) };
-    writeln!(text, ": ClusterProfile {namespace}{}: {verdict}", checked.name)?;
+    writeln!(text, ": ClusterProfile {}: {verdict}", printable(&format!("{namespace}{}", checked.name)))?;
     for fix in &checked.fixes {
         writeln!(text, "  {} {} = {:?} [{}]", paint(36, "set"), fix.field, fix.value, fix.rule)?;
     }
@@ -44,7 +44,7 @@ fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Res
     }
     for finding in &checked.findings {
         let effect = if finding.effect == "deny" { &denied } else { &warning };
-        writeln!(text, "  {effect} {}: {}", finding.field, finding.message)?;
+        writeln!(text, "  {effect} {}: {}", printable(&finding.field), finding.message)?;
     }
     for (effect, omitted) in [(denied, checked.omitted.denials), (warning, checked.omitted.warnings)] {
         if omitted > 0 {
