@@ -38,6 +38,44 @@ fn what_is_left_out_is_counted() {
     assert_eq!(outcome["objects"][0]["omitted"], json!({"denials": 0, "warnings": 0}));
 }
 
+/// `spec.clusterManager.name` is another than the stored one: denied as an update, sound as a new object.
+#[test]
+fn a_manifest_without_a_namespace_is_an_update_of_the_only_object_of_its_name() {
+    let in_namespace = |object: &Value, namespace: Option<&str>| {
+        let mut object = object.clone();
+        object["metadata"]["namespace"] = json!(namespace);
+        object
+    };
+    let new = profile("a", &json!({}));
+    let mut stored = new.clone();
+    stored["spec"]["clusterManager"]["name"] = json!("kueue");
+    stored["metadata"]["labels"]["x-k8s.io/cluster-manager"] = json!("kueue");
+
+    for (namespace, old, is_stored) in [
+        (None, vec![Some("one")], true),
+        (None, vec![Some("one"), None], true),
+        (None, vec![Some("one"), Some("two")], false),
+        (Some("one"), vec![Some("two"), Some("one")], true),
+        (Some("one"), vec![Some("two")], false),
+        (Some("one"), vec![], false),
+    ] {
+        let old: Vec<_> = old.into_iter().map(|namespace| in_namespace(&stored, namespace)).collect();
+        let mut file = tempfile::NamedTempFile::new().expect("a file can be made");
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": old});
+        file.write_all(list.to_string().as_bytes()).expect("it can be written");
+        let old = file.path().to_str().expect("it is UTF-8");
+
+        let input = in_namespace(&new, namespace).to_string();
+        let outcome = json_of(&check(&["-", "-o", "json", "--old", old], &input));
+        assert_eq!(outcome["objects"][0]["stored"], json!(is_stored), "{namespace:?} {list}");
+        let output = check(&["-", "--old", old], &input);
+        assert_eq!(output.status.code(), Some(i32::from(is_stored)));
+        let says_new = text(&output.stdout).contains("\n  judged as new: --old holds no object");
+        assert_eq!(says_new, !is_stored, "{}", text(&output.stdout));
+    }
+    assert_eq!(json_of(&check(&["-", "-o", "json"], &new.to_string()))["objects"][0].get("stored"), None);
+}
+
 #[test]
 fn names_cannot_steer_the_terminal() {
     let directory = tempfile::tempdir().expect("a directory can be made");

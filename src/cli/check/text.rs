@@ -17,7 +17,7 @@ pub(super) fn render(outcome: &Outcome, colours: bool) -> String {
 }
 
 fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Result {
-    let Object { file, document, item, line, checked } = object;
+    let Object { file, document, item, line, stored, checked } = object;
     let paint = |colour: u8, word: &str| if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() };
     write!(text, "{}: document {document}", printable(file))?;
     if let Some(line) = line {
@@ -34,6 +34,9 @@ fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Res
     };
     let namespace = if checked.namespace.is_empty() { "" } else { &format!("{}/", checked.namespace) };
     writeln!(text, ": ClusterProfile {}: {verdict}", printable(&format!("{namespace}{}", checked.name)))?;
+    if *stored == Some(false) {
+        writeln!(text, "  {}: --old holds no object of its namespace and name", paint(36, "judged as new"))?;
+    }
     for fix in &checked.fixes {
         writeln!(text, "  {} {} = {:?} [{}]", paint(36, "set"), fix.field, fix.value, fix.rule)?;
     }
