@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Change, Effect, Level, Phase, Problem, Report, Rule, Value, syntax};
 use crate::{
     field::FieldPath,
-    profile::{AccessProvider, Cluster, Field, List, Status, Version},
+    profile::{AccessProvider, Cluster, Field, Items, List, Status, Version},
 };
 
 /// An item of one of the two lists.
@@ -102,7 +102,7 @@ fn cluster<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         }
     }
     for (list, providers) in lists(change) {
-        let count = providers.set().map_or(0, Vec::len);
+        let count = providers.set().map_or(0, Items::len);
         if count > LIMIT {
             report.add(level, FieldPath::of(&["status", list]), Problem::TooMany(count, LIMIT));
         }
