@@ -33,6 +33,7 @@ mod secrets;
 mod strings;
 mod syntax;
 mod transitions;
+mod url;
 mod version;
 
 /// One MUST, SHOULD or safety fact about a ClusterProfile.

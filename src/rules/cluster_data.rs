@@ -1,12 +1,11 @@
 //! `status.accessProviders[*].cluster`: where a consumer sends its credentials, and whom it trusts there.
 
-use http::Uri;
 use x509_parser::{parse_x509_certificate, pem::Pem};
 
 use super::{
     Change, Effect, Phase, Problem, Report, Rule, Value,
     access_providers::{clusters, denied_by_v1alpha2},
-    secrets, syntax,
+    secrets, syntax, url,
 };
 use crate::profile::Field;
 
@@ -41,9 +40,9 @@ fn server<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Field::Set(server) if is_too_long(server) => {
                 report.add(level, path(), Problem::TooLong(server.as_ref().into(), URL_LIMIT));
             }
-            Field::Set(server) => match scheme(server) {
-                Some(scheme) if scheme == "https" => {}
-                Some(scheme) if scheme == "http" => {
+            Field::Set(server) => match url::parse(server) {
+                Some(url) if url.is(&["https"]) => {}
+                Some(url) if url.is(&["http"]) => {
                     let detail = "must be https: credentials sent to an http server can be read on the way";
                     report.warn(path(), Problem::Invalid(url_value(server), detail.into()));
                 }
@@ -157,7 +156,7 @@ fn proxy<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let level = denied_by_v1alpha2(change);
         if is_too_long(url) {
             report.add(level, path(), Problem::TooLong(url.into(), URL_LIMIT));
-        } else if !scheme(url).is_some_and(|scheme| ["http", "https", "socks5"].contains(&scheme.as_str())) {
+        } else if !url::parse(url).is_some_and(|url| url.is(&["http", "https", "socks5"])) {
             let detail = "must be an http, https or socks5 URL with a host";
             report.add(level, path(), Problem::Invalid(url_value(url), detail.into()));
         }
@@ -166,13 +165,6 @@ fn proxy<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 
 fn is_too_long(url: &str) -> bool {
     url.len() > URL_LIMIT && url.chars().count() > URL_LIMIT
-}
-
-/// The scheme, in lower case, of an absolute URL that names a host.
-fn scheme(url: &str) -> Option<String> {
-    let uri: Uri = url.parse().ok()?;
-    uri.host().filter(|host| !host.is_empty())?;
-    Some(uri.scheme_str()?.to_ascii_lowercase())
 }
 
 /// A URL as a message may show it: whole, unless it holds userinfo.

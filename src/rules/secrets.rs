@@ -9,7 +9,7 @@ use base64::{
 };
 
 use super::{
-    Change, Effect, Level, Phase, Problem, Report, Rule, Value, access_providers::clusters, extensions, strings,
+    Change, Effect, Level, Phase, Problem, Report, Rule, Value, access_providers::clusters, extensions, strings, url,
 };
 use crate::field::FieldPath;
 
@@ -110,11 +110,9 @@ fn is_token(run: &str) -> bool {
         && parts.next().is_none()
 }
 
-/// Whether the URL's userinfo holds a password, by its text: what is no URL may hold one, too.
+/// Whether the userinfo of a URL, or of what was meant for one, holds a password.
 fn has_password(url: &str) -> bool {
-    let authority = url.split_once("//").map_or(url, |(_, rest)| rest);
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-    let password = authority.rsplit_once('@').and_then(|(userinfo, _)| userinfo.split_once(':'));
+    let password = url::userinfo(url).and_then(|userinfo| userinfo.split_once(':'));
     password.is_some_and(|(_, password)| !password.is_empty())
 }
 
