@@ -254,6 +254,12 @@ impl<'a> Body<'a> {
         self.text().starts_with('[')
     }
 
+    /// Whether it is a JSON string.
+    #[must_use]
+    pub fn is_string(self) -> bool {
+        self.text().starts_with('"')
+    }
+
     /// Its JSON type.
     #[must_use]
     pub fn json(self) -> Json {

@@ -41,20 +41,16 @@ fn exec<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         if !extension.name.is(ADDITIONAL_ENVS) {
             continue;
         }
-        for name in extension
-            .extension
-            .and_then(envs)
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name)
-            .filter(|name| takes_over(name))
-        {
-            let detail = "must not be set: it decides what the consumer's credential plugin runs, trusts or talks to";
-            let value = Value::Hidden(name.clone());
-            report.warn(
-                path.clone().field("extension").key(strings::shown(&name)),
-                Problem::Forbidden(value, detail.into()),
-            );
+        for (name, value) in extension.extension.and_then(envs).into_iter().flatten() {
+            if let Some(value) = value.filter(|_| takes_over(&name)) {
+                let detail =
+                    "must not be set: it decides what the consumer's credential plugin runs, trusts or talks to";
+                let variable = Value::Hidden(format!("{name}={}", value.text()).into());
+                report.warn(
+                    path.clone().field("extension").key(strings::shown(&name)),
+                    Problem::Forbidden(variable, detail.into()),
+                );
+            }
         }
     }
 }
@@ -131,8 +127,8 @@ fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>
         report.deny(path(), Problem::TypeInvalid(body.json(), "must be an object".into()));
     } else if extension.name.is(ADDITIONAL_ENVS) {
         for (name, value) in envs(body).into_iter().flatten() {
-            if let Some(json) = value.mistyped() {
-                let problem = Problem::TypeInvalid(json.clone(), "must be a string: put it in quotes".into());
+            if let Some(value) = value.filter(|value| !value.is_string()) {
+                let problem = Problem::TypeInvalid(value.json(), "must be a string: put it in quotes".into());
                 report.warn(path().key(strings::shown(&name)), problem);
             }
         }
@@ -143,8 +139,8 @@ const ARGS_ARRAY: &str =
     "is what clients read, but the CRD stores objects alone: must be left out until it stores arrays";
 const ARGS_OBJECT: &str = "is not read by clients, which expect an array of strings: must be left out";
 
-/// The variables of an extension that is a map, each with its value.
-fn envs(body: Body<'_>) -> Option<BTreeMap<Cow<'_, str>, Text<'_>>> {
+/// The variables of an extension that is a map, each with its value; null is none.
+fn envs(body: Body<'_>) -> Option<BTreeMap<Cow<'_, str>, Option<Body<'_>>>> {
     serde_json::from_str(body.text()).ok()
 }
 
