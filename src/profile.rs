@@ -260,17 +260,15 @@ impl<'a> Body<'a> {
         self.text().starts_with('"')
     }
 
-    /// Its JSON type.
+    /// The name of its JSON type.
     #[must_use]
-    pub fn json(self) -> Json {
-        match self.text() {
-            "true" => Json::Boolean(true),
-            "false" => Json::Boolean(false),
-            "null" => Json::Null,
-            text if text.starts_with('{') => Json::Object,
-            text if text.starts_with('[') => Json::Array,
-            text if text.starts_with('"') => Json::String,
-            number => Json::Number(number.to_owned()),
+    pub fn kind(self) -> &'static str {
+        match self.text().as_bytes().first() {
+            Some(b'{') => "object",
+            Some(b'[') => "array",
+            Some(b'"') => "string",
+            Some(b't' | b'f') => "boolean",
+            _ => "number",
         }
     }
 }

@@ -132,7 +132,7 @@ fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                     Some(status) => format!("must be a string: write it in quotes, {status:?}").into(),
                     None => "must be the string \"True\", \"False\" or \"Unknown\"".into(),
                 };
-                report.deny(path(), Problem::TypeInvalid(json.clone(), detail));
+                report.deny(path(), Problem::TypeInvalid(json.into(), detail));
                 if let Some(status) = quoted {
                     let warning = "was a boolean: put it in quotes, or the API server drops managedFields";
                     report.fix(path(), status, unless_dropped(change, warning));
@@ -213,7 +213,7 @@ fn message<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 report.fix(path(), "", None);
             }
             Field::Mistyped(json) => {
-                report.deny(path(), Problem::TypeInvalid(json.clone(), "must be a string: put it in quotes".into()));
+                report.deny(path(), Problem::no_string(json));
             }
         }
     }
@@ -239,9 +239,9 @@ fn observed_generation<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let detail = "must be an integer of at least 0";
         match &condition.observed_generation {
             Field::Set(generation @ ..0) => {
-                report.deny(path(), Problem::Invalid(Value::Shown(generation.to_string().into()), detail.into()));
+                report.deny(path(), Problem::Invalid(Value::Bare(generation.to_string().into()), detail.into()));
             }
-            Field::Mistyped(json) => report.deny(path(), Problem::TypeInvalid(json.clone(), detail.into())),
+            Field::Mistyped(json) => report.deny(path(), Problem::TypeInvalid(json.into(), detail.into())),
             Field::Set(_) | Field::Absent => {}
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Change, Effect, Phase, Problem, Report, Rule, Value,
     access_providers::{clusters, denied_by_v1alpha2},
-    strings, syntax,
+    problem, strings, syntax,
 };
 use crate::{
     field::FieldPath,
@@ -124,15 +124,22 @@ fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>
     if extension.name.is(ADDITIONAL_ARGS) && (body.is_object() || body.is_array()) {
         report.warn(path(), invalid(if body.is_array() { ARGS_ARRAY } else { ARGS_OBJECT }));
     } else if !body.is_object() {
-        report.deny(path(), Problem::TypeInvalid(body.json(), "must be an object".into()));
+        report.deny(path(), Problem::TypeInvalid(unread(body), "must be an object".into()));
     } else if extension.name.is(ADDITIONAL_ENVS) {
         for (name, value) in envs(body).into_iter().flatten() {
             if let Some(value) = value.filter(|value| !value.is_string()) {
-                let problem = Problem::TypeInvalid(value.json(), "must be a string: put it in quotes".into());
+                let detail =
+                    if matches!(value.kind(), "number" | "boolean") { problem::IN_QUOTES } else { "must be a string" };
+                let problem = Problem::TypeInvalid(unread(value), detail.into());
                 report.warn(path().key(strings::shown(&name)), problem);
             }
         }
     }
+}
+
+/// What an extension holds may be a secret, a number too.
+fn unread(body: Body<'_>) -> Value<'_> {
+    Value::Typed(body.kind(), body.text().into())
 }
 
 const ARGS_ARRAY: &str =

@@ -25,7 +25,7 @@ pub enum Problem<'a> {
     /// How many items it has, and the most that it may have.
     TooMany(usize, usize),
     /// Its value of a wrong JSON type; the text says which it must be.
-    TypeInvalid(Json, Cow<'a, str>),
+    TypeInvalid(Value<'a>, Cow<'a, str>),
 }
 
 /// The value of a field, as the ratchet compares it.
@@ -33,6 +33,10 @@ pub enum Problem<'a> {
 pub enum Value<'a> {
     /// Quoted in the message, shortened where it is long.
     Shown(Cow<'a, str>),
+    /// A number or a boolean, shown as it is.
+    Bare(Cow<'a, str>),
+    /// The name of its JSON type, and what it is, of which only the type is shown.
+    Typed(&'static str, Cow<'a, str>),
     /// Never shown: it may be a secret, or says nothing to a reader.
     Hidden(Cow<'a, str>),
 }
@@ -51,7 +55,26 @@ impl<'a> Value<'a> {
     }
 }
 
+impl From<&Json> for Value<'_> {
+    fn from(json: &Json) -> Self {
+        match json {
+            Json::Null | Json::Boolean(_) | Json::Number(_) => Self::Bare(json.to_string().into()),
+            Json::String => Self::Typed("string", "".into()),
+            Json::Array => Self::Typed("array", "".into()),
+            Json::Object => Self::Typed("object", "".into()),
+            Json::LongArray => Self::Bare(json.to_string().into()),
+        }
+    }
+}
+
 impl Problem<'_> {
+    /// A value that must be a string and is of another type.
+    #[must_use]
+    pub fn no_string(json: &Json) -> Self {
+        let is_scalar = matches!(json, Json::Boolean(_) | Json::Number(_));
+        Self::TypeInvalid(json.into(), if is_scalar { IN_QUOTES } else { "must be a string" }.into())
+    }
+
     /// The cause type of apimachinery (`metav1.CauseType`).
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -72,7 +95,9 @@ impl fmt::Display for Problem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Required(detail) => write!(f, "Required value: {detail}"),
-            Self::Invalid(value, detail) => write!(f, "Invalid value: {value}{detail}"),
+            Self::Invalid(value, detail) | Self::TypeInvalid(value, detail) => {
+                write!(f, "Invalid value: {value}{detail}")
+            }
             Self::NotSupported(value, supported) => {
                 write!(f, "Unsupported value: {value}supported values: ")?;
                 for (position, value) in supported.iter().enumerate() {
@@ -84,16 +109,20 @@ impl fmt::Display for Problem<'_> {
             Self::Forbidden(_, detail) => write!(f, "Forbidden: {detail}"),
             Self::TooLong(_, limit) => write!(f, "Too long: must have at most {limit} characters"),
             Self::TooMany(count, limit) => write!(f, "Too many: {count}: must have at most {limit} items"),
-            Self::TypeInvalid(json, detail) => write!(f, "Invalid value: {json}: {detail}"),
         }
     }
 }
 
-/// Quoted and followed by what separates it from the rest, or nothing.
+/// What must be done with a scalar for it to be a string.
+pub(super) const IN_QUOTES: &str = "must be a string: put it in quotes";
+
+/// What is shown, followed by what separates it from the rest, or nothing.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shown(text) => write!(f, "{}: ", quote(text)),
+            Self::Bare(text) => write!(f, "{text}: "),
+            Self::Typed(kind, _) => write!(f, "{kind}: "),
             Self::Hidden(_) => Ok(()),
         }
     }

@@ -100,7 +100,7 @@ fn value<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Field::Set(_) => {}
             Field::Absent => report.deny(path(), Problem::Required(VALUE_REQUIRED.into())),
             Field::Mistyped(json) => {
-                report.deny(path(), Problem::TypeInvalid(json.clone(), "must be a string: put it in quotes".into()));
+                report.deny(path(), Problem::no_string(json));
             }
         }
     }
