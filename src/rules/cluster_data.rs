@@ -110,7 +110,7 @@ fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let Some(data) = cluster.certificate_authority_data.text() else { continue };
         let path = || item.path().field("cluster").field("certificate-authority-data");
         let invalid = |detail: &'static str| Problem::Invalid(Value::hidden(data), detail.into());
-        match secrets::decode(data).filter(|pem| !pem.is_empty()) {
+        match secrets::decode_canonical(data).filter(|pem| !pem.is_empty()) {
             None => {
                 report.deny(path(), invalid("must be base64 of PEM certificates: leave it out where there are none"));
             }

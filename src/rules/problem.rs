@@ -128,16 +128,21 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// `text` in quotes, without control characters, shortened where it is long and left out where it looks like a secret.
+/// `text` in quotes, without control characters, shortened where it is long and left out where it may be a secret.
 #[must_use]
 pub fn quote(text: &str) -> String {
     /// Longer ones push what must be done off the line.
     const SHOWN_CHARACTERS: usize = 63;
-    if secrets::of(text).is_some() {
-        return "\"…\"".into();
+    /// Longer ones are not searched for secrets, so they are left out: one text may be quoted in every finding.
+    const SEARCHED_BYTES: usize = 4096;
+    if text.len() > SEARCHED_BYTES || secrets::is_secret(text) {
+        return format!("{HIDDEN:?}");
     }
     match text.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{:?}", format!("{}…", text.get(..end).unwrap_or_default())),
         None => format!("{text:?}"),
     }
 }
+
+/// What stands where something is not shown.
+pub(super) const HIDDEN: &str = "…";
