@@ -58,11 +58,10 @@ impl<'a> Value<'a> {
 impl From<&Json> for Value<'_> {
     fn from(json: &Json) -> Self {
         match json {
-            Json::Null | Json::Boolean(_) | Json::Number(_) => Self::Bare(json.to_string().into()),
+            Json::Null | Json::Boolean(_) | Json::Number(_) | Json::LongArray => Self::Bare(json.to_string().into()),
             Json::String => Self::Typed("string", "".into()),
             Json::Array => Self::Typed("array", "".into()),
             Json::Object => Self::Typed("object", "".into()),
-            Json::LongArray => Self::Bare(json.to_string().into()),
         }
     }
 }

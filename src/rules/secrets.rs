@@ -135,11 +135,11 @@ const SHORTEST: usize = 32;
 fn unbroken(text: &str) -> Option<String> {
     let text = text.trim();
     let (first, _) = text.split_once('\n')?;
-    let width = Some(first.trim().len()).filter(|width| *width > 0)?;
+    let width = first.trim().len();
     let mut joined = String::new();
     for line in text.lines() {
         let line = line.trim().trim_end_matches('=');
-        if joined.len() % width != 0 || !line.chars().all(is_base64) {
+        if !joined.len().is_multiple_of(width) || !line.chars().all(is_base64) {
             return None;
         }
         joined.push_str(line);
