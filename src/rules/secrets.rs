@@ -3,7 +3,7 @@
 use base64::{
     Engine as _,
     alphabet::{STANDARD, URL_SAFE},
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
 use super::{
@@ -180,11 +180,6 @@ fn decode(run: &str) -> Vec<u8> {
 fn has_password(url: &str) -> bool {
     let password = url::userinfo(url).and_then(|userinfo| userinfo.split_once(':'));
     password.is_some_and(|(_, password)| !password.is_empty())
-}
-
-/// The bytes behind standard base64 as Go reads it: padded, line breaks left out.
-pub(super) fn decode_canonical(text: &str) -> Option<Vec<u8>> {
-    general_purpose::STANDARD.decode(text.replace(['\r', '\n'], "").as_bytes()).ok()
 }
 
 #[cfg(test)]
