@@ -222,8 +222,16 @@ fn cluster_id_changed<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         if let (Some(id), Some(stored)) = (property.value.set(), stored)
             && id != stored
         {
-            let detail = format!("must stay {} while the cluster is a member of its clusterset", quote(stored));
+            let detail = format!("must stay {} while in its clusterset", quote(stored));
             report.warn(item(index, property).field("value"), Problem::Invalid(Value::of(id), detail.into()));
+        }
+    }
+    for (name, stored) in CLUSTER_IDS.into_iter().zip(stored) {
+        // The KEP has renamed the property: the same id under the other name is still there.
+        let is_kept = |stored| cluster_ids(change).any(|(_, it)| it.name.is(name) || it.value.is(stored));
+        if let Some(stored) = stored.filter(|stored| !is_kept(stored)) {
+            let detail = format!("must keep {name} {} while in its clusterset", quote(stored));
+            report.warn(FieldPath::of(&["status", "properties"]), Problem::Required(detail.into()));
         }
     }
 }
