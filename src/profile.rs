@@ -299,10 +299,17 @@ impl<'a> ClusterProfile<'a> {
         self.metadata.set()?.labels.set()
     }
 
+    /// Whether `field-type` tells why there are no labels.
+    #[must_use]
+    pub fn has_mistyped_labels(&self) -> bool {
+        self.metadata.mistyped().is_some()
+            || self.metadata.set().is_some_and(|metadata| metadata.labels.mistyped().is_some())
+    }
+
     /// Whether the object is being deleted.
     #[must_use]
     pub fn is_being_deleted(&self) -> bool {
-        self.metadata.set().is_some_and(|metadata| metadata.deletion_timestamp != Field::Absent)
+        self.metadata.set().and_then(|metadata| metadata.deletion_timestamp.text()).is_some_and(|time| !time.is_empty())
     }
 }
 

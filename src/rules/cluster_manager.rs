@@ -89,18 +89,16 @@ fn label<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             path(),
             Problem::Invalid(Value::of(label), format!("must equal spec.clusterManager.name {}", quote(name)).into()),
         ),
-        Field::Absent if syntax::is_segment(name) && takes_labels(profile) => {
+        Field::Absent if syntax::is_segment(name) && !profile.has_mistyped_labels() => {
             report
                 .deny(path(), Problem::Required(format!("must equal spec.clusterManager.name {}", quote(name)).into()));
-            report.fix(path(), name.as_ref(), None);
+            // Without metadata there is nothing to add a label to, and no API server that would store it.
+            if profile.metadata.set().is_some() {
+                report.fix(path(), name.as_ref(), None);
+            }
         }
         Field::Absent | Field::Mistyped(_) => {}
     }
-}
-
-/// Whether a label can be added: not to labels that are no object.
-fn takes_labels(profile: &ClusterProfile<'_>) -> bool {
-    profile.metadata.set().is_some_and(|metadata| metadata.labels.mistyped().is_none())
 }
 
 /// `name-prefix`

@@ -48,6 +48,7 @@ fn check_identity<'a>(profile: &'a ClusterProfile<'a>, report: &mut Report<'a>) 
     expect(&profile.metadata, no_object, || FieldPath::of(&["metadata"]), report);
     if let Some(object) = profile.metadata.set() {
         expect(&object.name, Problem::no_string, || metadata("name"), report);
+        expect(&object.deletion_timestamp, Problem::no_string, || metadata("deletionTimestamp"), report);
         expect(&object.labels, no_object, || metadata("labels"), report);
     }
     if let Some(labels) = profile.labels() {

@@ -48,8 +48,10 @@ fn member_id_changed<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let detail = || format!("must stay {}: consumers know the member cluster by it", quote(stored)).into();
     match member_id_of(profile) {
         Field::Set(id) if id != stored => report.warn(member_id_path(), Problem::Invalid(Value::of(id), detail())),
-        Field::Absent => report.warn(member_id_path(), Problem::Required(detail())),
-        Field::Set(_) | Field::Mistyped(_) => {}
+        Field::Absent if !profile.has_mistyped_labels() => {
+            report.warn(member_id_path(), Problem::Required(detail()));
+        }
+        Field::Set(_) | Field::Absent | Field::Mistyped(_) => {}
     }
 }
 
