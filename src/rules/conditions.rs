@@ -159,11 +159,12 @@ pub(super) static REASON: Rule = Rule {
 fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     /// `metav1.Condition`: `maxLength` of a reason.
     const LIMIT: usize = 1024;
+    let is_sound = |reason: &str| reason.len() <= LIMIT && syntax::is_reason(reason);
     let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("reason");
         match &condition.reason {
-            Field::Set(reason) if reason.len() <= LIMIT && syntax::is_reason(reason) => {}
+            Field::Set(reason) if is_sound(reason) => {}
             Field::Set(reason) if reason.chars().count() > LIMIT => {
                 report.deny(path(), Problem::TooLong(reason.as_ref().into(), LIMIT));
             }
@@ -175,7 +176,7 @@ fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Field::Absent => {
                 report.deny(path(), Problem::Required("must be one word in CamelCase".into()));
                 let stored = stored.unchanged(condition).and_then(|stored| stored.reason.text());
-                let stored = stored.filter(|reason| !reason.is_empty());
+                let stored = stored.filter(|reason| is_sound(reason));
                 let warning = "was absent: say in one CamelCase word why the condition has its status";
                 report.fix(path(), stored.unwrap_or("Unspecified"), unless_dropped(change, warning));
             }
@@ -281,36 +282,42 @@ pub(super) fn status_of<'a>(condition: &'a Condition<'a>) -> Option<&'a str> {
     }
 }
 
-/// The stored conditions by type, the first of each.
+/// The stored conditions by type, and by type and status: loose CRDs store a type twice.
 ///
 /// An index, made when a rule first asks: a search for each of thousands of conditions would take seconds.
 pub(super) struct Stored<'a> {
     status: Option<&'a Status<'a>>,
-    by_type: OnceCell<HashMap<&'a str, &'a Condition<'a>>>,
+    index: OnceCell<HashMap<(&'a str, Option<&'a str>), &'a Condition<'a>>>,
 }
 
 impl<'a> Stored<'a> {
     pub(super) fn of(change: &Change<'a>) -> Self {
-        Self { status: change.old_status(), by_type: OnceCell::new() }
+        Self { status: change.old_status(), index: OnceCell::new() }
     }
 
-    /// The stored condition of the same type.
+    /// The stored condition of the same type: the one of the same status where there are several, else the first.
     pub(super) fn condition(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
-        let by_type = self.by_type.get_or_init(|| {
-            let mut by_type = HashMap::new();
+        self.unchanged(new).or_else(|| self.find(new.kind.text()?, None))
+    }
+
+    /// The stored condition of the same type and status.
+    pub(super) fn unchanged(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
+        self.find(new.kind.text()?, Some(status_of(new)?))
+    }
+
+    fn find(&self, kind: &str, status: Option<&str>) -> Option<&'a Condition<'a>> {
+        let index = self.index.get_or_init(|| {
+            let mut index = HashMap::new();
             for (_, condition) in self.status.into_iter().flat_map(|status| status.conditions.items()) {
                 if let Some(kind) = condition.kind.text() {
-                    by_type.entry(kind).or_insert(condition);
+                    for key in [None, status_of(condition)] {
+                        index.entry((kind, key)).or_insert(condition);
+                    }
                 }
             }
-            by_type
+            index
         });
-        by_type.get(new.kind.text()?).copied()
-    }
-
-    /// The stored condition of the same type, while the status is the stored one.
-    pub(super) fn unchanged(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
-        self.condition(new).filter(|stored| status_of(stored) == status_of(new))
+        index.get(&(kind, status)).copied()
     }
 }
 
