@@ -9,7 +9,7 @@ use x509_parser::{parse_x509_certificate, pem::Pem};
 
 use super::{
     Change, Effect, Phase, Problem, Report, Rule, Value,
-    access_providers::{clusters, denied_by_v1alpha2},
+    access_providers::{clusters, denied_by_v1alpha2, is_used},
     syntax, url,
 };
 use crate::profile::Field;
@@ -40,7 +40,7 @@ fn server<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 report.deny(path(), Problem::Required("must be the https URL of the member cluster".into()));
             }
             Field::Set(server) if server.is_empty() => {
-                report.add(level, path(), Problem::Required("must be the https URL of the member cluster".into()));
+                report.add(level, path(), Problem::Empty("must be the https URL of the member cluster".into()));
             }
             Field::Set(server) if is_too_long(server) => {
                 report.add(level, path(), Problem::TooLong(server.as_ref().into(), URL_LIMIT));
@@ -84,7 +84,8 @@ fn tls<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             let detail = "must not be true: anybody on the way could pose as the member cluster; give its CA instead";
             report.warn(path("insecure-skip-tls-verify"), Problem::Forbidden(Value::hidden("true"), detail.into()));
         }
-        if let Some(file) = cluster.certificate_authority.text().filter(|file| !file.is_empty()) {
+        if is_used(&cluster.certificate_authority, |file| file.is_empty(), change) {
+            let file = cluster.certificate_authority.text().unwrap_or_default();
             let detail = "is a path on the consumer's machine: must be certificate-authority-data";
             report.warn(path("certificate-authority"), Problem::Forbidden(Value::hidden(file), detail.into()));
         }

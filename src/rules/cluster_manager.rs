@@ -24,13 +24,14 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let Some(profile) = change.identity() else { return };
     match profile.cluster_manager() {
         Some(name) if syntax::is_segment(name) => {}
-        Some(name) if !name.is_empty() => {
-            report.deny(name_path(), Problem::Invalid(Value::of(name), LABEL_VALUE.into()));
-        }
+        Some(name) if name.is_empty() => report.deny(name_path(), Problem::Empty(NAME_REQUIRED.into())),
+        Some(name) => report.deny(name_path(), Problem::Invalid(Value::of(name), LABEL_VALUE.into())),
         None if is_mistyped(profile) => {}
-        _ => report.deny(name_path(), Problem::Required("must name the cluster manager that owns this profile".into())),
+        None => report.deny(name_path(), Problem::Required(NAME_REQUIRED.into())),
     }
 }
+
+const NAME_REQUIRED: &str = "must name the cluster manager that owns this profile";
 
 /// What a label value is, for people.
 const LABEL_VALUE: &str =

@@ -42,7 +42,8 @@ fn kind<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 let detail = "must be CamelCase, like Joined or foo.example.com/Joined";
                 report.deny(path(), Problem::Invalid(Value::of(kind), detail.into()));
             }
-            Field::Set(_) | Field::Absent => report.deny(path(), Problem::Required("must name the condition".into())),
+            Field::Set(_) => report.deny(path(), Problem::Empty("must name the condition".into())),
+            Field::Absent => report.deny(path(), Problem::Required("must name the condition".into())),
             Field::Mistyped(_) => {}
         }
     }
@@ -172,7 +173,7 @@ fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 let detail = "must be one word in CamelCase: a letter, then letters, digits, '_', ',' or ':'";
                 report.deny(path(), Problem::Invalid(Value::of(reason), detail.into()));
             }
-            Field::Set(_) => report.deny(path(), Problem::Required("must be one word in CamelCase".into())),
+            Field::Set(_) => report.deny(path(), Problem::Empty("must be one word in CamelCase".into())),
             Field::Absent => {
                 report.deny(path(), Problem::Required("must be one word in CamelCase".into()));
                 let stored = stored.unchanged(condition).and_then(|stored| stored.reason.text());

@@ -99,15 +99,15 @@ fn check_name<'a>(
     report: &mut Report<'a>,
 ) {
     let level = denied_by_v1alpha2(change);
-    let required = || Problem::Required("must say who reads the extension".into());
+    let detail = "must say who reads the extension";
     let Field::Set(name) = name else {
         if *name == Field::Absent {
-            report.deny(path(), required());
+            report.deny(path(), Problem::Required(detail.into()));
         }
         return;
     };
     if name.is_empty() {
-        report.add(level, path(), required());
+        report.add(level, path(), Problem::Empty(detail.into()));
     } else if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
         report.add(level, path(), Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
     }

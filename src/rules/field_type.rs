@@ -1,6 +1,9 @@
 //! Values of a JSON type that their field does not take.
 
-use super::{Change, Effect, Phase, Problem, Report, Rule, access_providers::clusters, access_providers::providers};
+use super::{
+    Change, Effect, Phase, Problem, Report, Rule,
+    access_providers::{clusters, has_deprecated_fields, providers},
+};
 use crate::{
     field::FieldPath,
     profile::{ClusterProfile, Field, Json, List, Status},
@@ -27,6 +30,9 @@ fn field_type<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     expect(change.status_field(), no_object, || FieldPath::of(&["status"]), report);
     if let Some(status) = change.status() {
         check_status(status, report);
+        if has_deprecated_fields(change) {
+            expect_objects(&status.credential_providers, || FieldPath::of(&["status", "credentialProviders"]), report);
+        }
         check_providers(change, report);
     }
 }
@@ -89,7 +95,6 @@ fn check_status<'a>(status: &'a Status<'a>, report: &mut Report<'a>) {
         expect(&condition.last_transition_time, Problem::no_string, || path().field("lastTransitionTime"), report);
     }
     expect_objects(&status.access_providers, || FieldPath::of(&["status", "accessProviders"]), report);
-    expect_objects(&status.credential_providers, || FieldPath::of(&["status", "credentialProviders"]), report);
 }
 
 fn check_providers<'a>(change: &Change<'a>, report: &mut Report<'a>) {
@@ -102,7 +107,9 @@ fn check_providers<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         expect(&cluster.server, Problem::no_string, || path("server"), report);
         expect(&cluster.tls_server_name, Problem::no_string, || path("tls-server-name"), report);
         expect(&cluster.insecure_skip_tls_verify, no_boolean, || path("insecure-skip-tls-verify"), report);
-        expect(&cluster.certificate_authority, Problem::no_string, || path("certificate-authority"), report);
+        if has_deprecated_fields(change) {
+            expect(&cluster.certificate_authority, Problem::no_string, || path("certificate-authority"), report);
+        }
         expect(&cluster.certificate_authority_data, Problem::no_string, || path("certificate-authority-data"), report);
         expect(&cluster.proxy_url, Problem::no_string, || path("proxy-url"), report);
         expect(&cluster.disable_compression, no_boolean, || path("disable-compression"), report);

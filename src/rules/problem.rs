@@ -10,8 +10,10 @@ use crate::profile::Json;
 /// Displayed as the API server would (`Invalid value: "x": must …`), so that kubectl's output reads as one voice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Problem<'a> {
-    /// It is absent or empty; the text says what must be there.
+    /// It is absent; the text says what must be there.
     Required(Cow<'a, str>),
+    /// It is empty; the text says what must be there.
+    Empty(Cow<'a, str>),
     /// Its value; the text says what it must be.
     Invalid(Value<'a>, Cow<'a, str>),
     /// Its value, and the only ones that it may have.
@@ -22,8 +24,8 @@ pub enum Problem<'a> {
     Forbidden(Value<'a>, Cow<'a, str>),
     /// Its value, never shown, and the most code points that it may have.
     TooLong(Cow<'a, str>, usize),
-    /// How many items it has, and the most that it may have.
-    TooMany(usize, usize),
+    /// How many items it has, the most that it may have, and their keys, never shown.
+    TooMany(usize, usize, Cow<'a, str>),
     /// Its value of a wrong JSON type; the text says which it must be.
     TypeInvalid(Value<'a>, Cow<'a, str>),
 }
@@ -78,7 +80,7 @@ impl Problem<'_> {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Required(_) => "FieldValueRequired",
+            Self::Required(_) | Self::Empty(_) => "FieldValueRequired",
             Self::Invalid(..) => "FieldValueInvalid",
             Self::NotSupported(..) => "FieldValueNotSupported",
             Self::Duplicate(_) => "FieldValueDuplicate",
@@ -93,7 +95,7 @@ impl Problem<'_> {
 impl fmt::Display for Problem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Required(detail) => write!(f, "Required value: {detail}"),
+            Self::Required(detail) | Self::Empty(detail) => write!(f, "Required value: {detail}"),
             Self::Invalid(value, detail) | Self::TypeInvalid(value, detail) => {
                 write!(f, "Invalid value: {value}{detail}")
             }
@@ -107,7 +109,7 @@ impl fmt::Display for Problem<'_> {
             Self::Duplicate(value) => write!(f, "Duplicate value: {value}must be unique in the list"),
             Self::Forbidden(_, detail) => write!(f, "Forbidden: {detail}"),
             Self::TooLong(_, limit) => write!(f, "Too long: must have at most {limit} characters"),
-            Self::TooMany(count, limit) => write!(f, "Too many: {count}: must have at most {limit} items"),
+            Self::TooMany(count, limit, _) => write!(f, "Too many: {count}: must have at most {limit} items"),
         }
     }
 }

@@ -34,7 +34,8 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Field::Set(name) if !name.is_empty() => {
                 report.deny(path(), Problem::Invalid(Value::of(name), NAME_SYNTAX.into()));
             }
-            Field::Set(_) | Field::Absent => report.deny(path(), Problem::Required("must name the property".into())),
+            Field::Set(_) => report.deny(path(), Problem::Empty("must name the property".into())),
+            Field::Absent => report.deny(path(), Problem::Required("must name the property".into())),
             Field::Mistyped(_) => {}
         }
     }
@@ -93,7 +94,7 @@ fn value<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (index, property) in properties(change) {
         let path = || item(index, property).field("value");
         match &property.value {
-            Field::Set(value) if value.is_empty() => report.deny(path(), Problem::Required(VALUE_REQUIRED.into())),
+            Field::Set(value) if value.is_empty() => report.deny(path(), Problem::Empty(VALUE_REQUIRED.into())),
             Field::Set(value) if value.len() > LIMIT && value.chars().count() > LIMIT => {
                 report.deny(path(), Problem::TooLong(value.as_ref().into(), LIMIT));
             }
