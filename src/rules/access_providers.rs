@@ -79,10 +79,10 @@ pub(super) static NAME: Rule = Rule {
 fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for item in providers(change) {
         let path = || item.path().field("name");
-        let detail = "must name the provider, for consumers to find theirs";
+        let detail = "must name the provider";
         match &item.provider.name {
             Field::Set(name) if name.is_empty() => {
-                report.add(denied_by_v1alpha2(change), path(), Problem::Empty(detail.into()))
+                report.add(denied_by_v1alpha2(change), path(), Problem::Empty(detail.into()));
             }
             Field::Set(name)
                 if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT =>

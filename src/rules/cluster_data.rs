@@ -48,13 +48,13 @@ fn server<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Field::Set(server) => match url::parse(server) {
                 Some(url) if url.is(&["https"]) => {}
                 Some(url) if url.is(&["http"]) => {
-                    let detail = "must be https: credentials sent to an http server can be read on the way";
+                    let detail = "must be https";
                     report.warn(path(), Problem::Invalid(url_value(server), detail.into()));
                 }
                 _ => report.add(
                     level,
                     path(),
-                    Problem::Invalid(url_value(server), "must be an absolute https URL with a host".into()),
+                    Problem::Invalid(url_value(server), "must be an https URL with a host".into()),
                 ),
             },
             Field::Mistyped(_) => {}
@@ -81,12 +81,12 @@ fn tls<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (item, cluster) in clusters(change) {
         let path = |field| item.path().field("cluster").field(field);
         if cluster.insecure_skip_tls_verify == Field::Set(true) {
-            let detail = "must not be true: anybody on the way could pose as the member cluster; give its CA instead";
+            let detail = "must not be true";
             report.warn(path("insecure-skip-tls-verify"), Problem::Forbidden(Value::hidden("true"), detail.into()));
         }
         if is_used(&cluster.certificate_authority, |file| file.is_empty(), change) {
             let file = cluster.certificate_authority.text().unwrap_or_default();
-            let detail = "is a path on the consumer's machine: must be certificate-authority-data";
+            let detail = "must be certificate-authority-data";
             report.warn(path("certificate-authority"), Problem::Forbidden(Value::hidden(file), detail.into()));
         }
         if let Some(name) = cluster.tls_server_name.text().filter(|name| name.chars().count() > syntax::SUBDOMAIN_LIMIT)
@@ -118,9 +118,9 @@ fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let invalid = |detail: &'static str| Problem::Invalid(Value::hidden(data), detail.into());
         match decode(data).filter(|pem| !pem.is_empty()) {
             None if decode(&data.replace(['\r', '\n'], "")).is_some_and(|pem| !pem.is_empty()) => {
-                report.deny(path(), invalid("must be one line: take the line breaks out"));
+                report.deny(path(), invalid("must be without line breaks"));
             }
-            None => report.deny(path(), invalid("must be PEM in base64, or left out")),
+            None => report.deny(path(), invalid("must be PEM in base64 or absent")),
             Some(pem) => match expiries(&pem) {
                 None => report.warn(path(), invalid("must hold PEM certificates")),
                 Some(expiries) if expiries.iter().all(|expiry| *expiry < change.now.as_second()) => {
@@ -173,7 +173,7 @@ fn proxy<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         if is_too_long(url) {
             report.add(level, path(), Problem::TooLong(url.into(), URL_LIMIT));
         } else if !url::parse(url).is_some_and(|url| url.is(&["http", "https", "socks5"])) {
-            let detail = "must be an http, https or socks5 URL with a host";
+            let detail = "must be an http(s) or socks5 URL";
             report.add(level, path(), Problem::Invalid(url_value(url), detail.into()));
         }
     }

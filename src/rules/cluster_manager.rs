@@ -25,7 +25,9 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     match profile.cluster_manager() {
         Some(name) if syntax::is_segment(name) => {}
         Some(name) if name.is_empty() => report.deny(name_path(), Problem::Empty(NAME_REQUIRED.into())),
-        Some(name) => report.deny(name_path(), Problem::Invalid(Value::of(name), LABEL_VALUE.into())),
+        Some(name) => {
+            report.deny(name_path(), Problem::Invalid(Value::of(name), label_value(name).into()));
+        }
         None if is_mistyped(profile) => {}
         None => report.deny(name_path(), Problem::Required(NAME_REQUIRED.into())),
     }
@@ -33,9 +35,16 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 
 const NAME_REQUIRED: &str = "must name the cluster manager that owns this profile";
 
-/// What a label value is, for people.
-const LABEL_VALUE: &str =
-    "must be a label value: 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends";
+/// What a name lacks that is no label value.
+fn label_value(name: &str) -> &'static str {
+    if !name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter)) {
+        "must be a label value of [A-Za-z0-9._-]"
+    } else if name.len() > syntax::SEGMENT_LIMIT {
+        "must be a label value of at most 63 characters"
+    } else {
+        "must be a label value: a letter or digit at both ends"
+    }
+}
 
 /// `cluster-manager-immutable`
 pub(super) static IMMUTABLE: Rule = Rule {
@@ -54,10 +63,7 @@ pub(super) static IMMUTABLE: Rule = Rule {
 fn immutable<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let Some(stored) = change.old.and_then(ClusterProfile::cluster_manager) else { return };
     let Some(profile) = change.identity() else { return };
-    let detail = || {
-        format!("must stay {}: delete the profile and create it anew to change its cluster manager", quote(stored))
-            .into()
-    };
+    let detail = || format!("must stay {}: create a new profile", quote(stored)).into();
     match profile.cluster_manager() {
         Some(name) if name == stored => {}
         Some(name) => report.deny(name_path(), Problem::Invalid(Value::of(name), detail())),

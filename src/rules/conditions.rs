@@ -39,7 +39,7 @@ fn kind<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 report.deny(path(), Problem::TooLong(kind.as_ref().into(), LIMIT));
             }
             Field::Set(kind) if !kind.is_empty() => {
-                let detail = "must be CamelCase, like Joined or foo.example.com/Joined";
+                let detail = "must be like Joined or example.com/Joined";
                 report.deny(path(), Problem::Invalid(Value::of(kind), detail.into()));
             }
             Field::Set(_) => report.deny(path(), Problem::Empty("must name the condition".into())),
@@ -73,7 +73,7 @@ fn type_spelling<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let Some(kind) = condition.kind.set() else { continue };
         let meant = PREDEFINED.into_iter().find(|predefined| kind != predefined && is_variant(kind, predefined));
         if let Some(meant) = meant {
-            let detail = format!("must be spelt {meant:?} to be known to consumers");
+            let detail = format!("must be spelt {meant:?}");
             report.warn(item(index, condition).field("type"), Problem::Invalid(Value::of(kind), detail.into()));
         }
     }
@@ -170,12 +170,12 @@ fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 report.deny(path(), Problem::TooLong(reason.as_ref().into(), LIMIT));
             }
             Field::Set(reason) if !reason.is_empty() => {
-                let detail = "must be one word in CamelCase: a letter, then letters, digits, '_', ',' or ':'";
+                let detail = "must be one CamelCase word";
                 report.deny(path(), Problem::Invalid(Value::of(reason), detail.into()));
             }
-            Field::Set(_) => report.deny(path(), Problem::Empty("must be one word in CamelCase".into())),
+            Field::Set(_) => report.deny(path(), Problem::Empty("must be one CamelCase word".into())),
             Field::Absent => {
-                report.deny(path(), Problem::Required("must be one word in CamelCase".into()));
+                report.deny(path(), Problem::Required("must be one CamelCase word".into()));
                 let stored = stored.unchanged(condition).and_then(|stored| stored.reason.text());
                 let stored = stored.filter(|reason| is_sound(reason));
                 let warning = "was absent: say in one CamelCase word why the condition has its status";
@@ -238,7 +238,7 @@ pub(super) static OBSERVED_GENERATION: Rule = Rule {
 fn observed_generation<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("observedGeneration");
-        let detail = "must be an integer of at least 0";
+        let detail = "must be an integer >= 0";
         match &condition.observed_generation {
             Field::Set(generation @ ..0) => {
                 report.deny(path(), Problem::Invalid(Value::Bare(generation.to_string().into()), detail.into()));

@@ -43,8 +43,7 @@ fn exec<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         }
         for (name, value) in extension.extension.and_then(envs).into_iter().flatten() {
             if let Some(value) = value.filter(|_| takes_over(&name)) {
-                let detail =
-                    "must not be set: it decides what the consumer's credential plugin runs, trusts or talks to";
+                let detail = "must not be set";
                 let variable = Value::Hidden(format!("{name}={}", value.text()).into());
                 report.warn(
                     path.clone().field("extension").key(strings::shown(&name)),
@@ -120,9 +119,9 @@ fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>
     let Some(body) = extension.extension else {
         return report.deny(path(), Problem::Required("must be an object".into()));
     };
-    let invalid = |detail: &'static str| Problem::Invalid(Value::hidden(body.text()), detail.into());
     if extension.name.is(ADDITIONAL_ARGS) && (body.is_object() || body.is_array()) {
-        report.warn(path(), invalid(if body.is_array() { ARGS_ARRAY } else { ARGS_OBJECT }));
+        // An array cannot be stored, and an object is not what clients read.
+        report.warn(path(), Problem::Invalid(unread(body), "must be left out".into()));
     } else if !body.is_object() {
         report.deny(path(), Problem::TypeInvalid(unread(body), "must be an object".into()));
     } else if extension.name.is(ADDITIONAL_ENVS) {
@@ -141,10 +140,6 @@ fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>
 fn unread(body: Body<'_>) -> Value<'_> {
     Value::Typed(body.kind(), body.text().into())
 }
-
-const ARGS_ARRAY: &str =
-    "is what clients read, but the CRD stores objects alone: must be left out until it stores arrays";
-const ARGS_OBJECT: &str = "is not read by clients, which expect an array of strings: must be left out";
 
 /// The variables of an extension that is a map, each with its value; null is none.
 fn envs(body: Body<'_>) -> Option<BTreeMap<Cow<'_, str>, Option<Body<'_>>>> {

@@ -32,7 +32,7 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         for (field, url) in [("server", &cluster.server), ("proxy-url", &cluster.proxy_url)] {
             let Some(url) = url.text() else { continue };
             if has_password(url) {
-                let detail = "must not hold a password: name the Secret that does in an extension";
+                let detail = "must not hold a password: name a Secret";
                 report.deny(path().field(field), Problem::Forbidden(Value::hidden(url), detail.into()));
             } else if let Some(secret) = of(url) {
                 tell(secret, path().field(field), Value::hidden(url), report);
@@ -57,8 +57,8 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 
 fn tell<'a>(secret: Secret, path: FieldPath<'a>, value: Value<'a>, report: &mut Report<'a>) {
     let (level, detail) = match secret {
-        Secret::PrivateKey => (Level::Deny, "must not hold a private key: name the Secret that does"),
-        Secret::Token => (Level::Warn, "must not hold a token, as this looks like: name the Secret that does"),
+        Secret::PrivateKey => (Level::Deny, "must not hold a private key"),
+        Secret::Token => (Level::Warn, "must not hold a token"),
     };
     report.add(level, path, Problem::Forbidden(value, detail.into()));
 }

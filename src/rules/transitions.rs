@@ -68,8 +68,8 @@ fn transition<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         };
         let status_moved = status_of(condition) != status_of(stored);
         let detail = match (status_moved, time_moved) {
-            (true, false) => "must move: the status changed".to_owned(),
-            (false, true) => format!("must stay {}: the status did not change", quote(before)),
+            (true, false) => "must move, as the status did".to_owned(),
+            (false, true) => format!("must stay {}, as the status did", quote(before)),
             _ => continue,
         };
         report
