@@ -10,7 +10,7 @@ pub use self::{
     change::{Change, Operation, Part},
     patch::patch,
     policy::{Effect, Policy},
-    problem::{Problem, Value, quote},
+    problem::{Problem, Value, quote, shown},
     report::{Finding, Fix, Level, Report},
 };
 

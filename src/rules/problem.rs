@@ -134,15 +134,20 @@ impl fmt::Display for Value<'_> {
 pub fn quote(text: &str) -> String {
     /// Longer ones push what must be done off the line.
     const SHOWN_CHARACTERS: usize = 63;
-    /// Longer ones are not searched for secrets, so they are left out: one text may be quoted in every finding.
-    const SEARCHED_BYTES: usize = 4096;
-    if text.len() > SEARCHED_BYTES || secrets::is_secret(text) {
-        return format!("{HIDDEN:?}");
-    }
+    let text = shown(text);
     match text.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{:?}", format!("{}…", text.get(..end).unwrap_or_default())),
         None => format!("{text:?}"),
     }
+}
+
+/// `text`, or `…` where it may be a secret.
+#[must_use]
+pub fn shown(text: &str) -> &str {
+    /// Longer ones are not searched, so they are left out: one text may be quoted in every finding.
+    const SEARCHED_BYTES: usize = 4096;
+    let is_shown = text.len() <= SEARCHED_BYTES && !secrets::is_secret(text);
+    if is_shown { text } else { HIDDEN }
 }
 
 /// What stands where something is not shown.
