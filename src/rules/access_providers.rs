@@ -123,17 +123,9 @@ fn cluster<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (list, providers) in lists(change) {
         let count = providers.set().map_or(0, Vec::len);
         if count > LIMIT {
-            let problem = Problem::TooMany(count, LIMIT, names(providers).into());
-            report.add(level, FieldPath::of(&["status", list]), problem);
+            report.add(level, FieldPath::of(&["status", list]), Problem::TooMany(count, LIMIT));
         }
     }
-}
-
-/// The names in a list, in the same order whatever the list's is.
-fn names(providers: &List<AccessProvider<'_>>) -> String {
-    let mut names: Vec<_> = providers.items().map(|(_, provider)| provider.name.text().unwrap_or_default()).collect();
-    names.sort_unstable();
-    names.join("\n")
 }
 
 /// `access-provider-unique`
@@ -180,4 +172,11 @@ fn credential_providers<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let problem = Problem::Forbidden(names, "is deprecated: must be accessProviders".into());
         report.warn(FieldPath::of(&["status", "credentialProviders"]), problem);
     }
+}
+
+/// The names in a list, in the same order whatever the list's is.
+fn names(providers: &List<AccessProvider<'_>>) -> String {
+    let mut names: Vec<_> = providers.items().map(|(_, provider)| provider.name.text().unwrap_or_default()).collect();
+    names.sort_unstable();
+    names.join("\n")
 }

@@ -70,7 +70,7 @@ pub(super) static DISPLAY_NAME: Rule = Rule {
     source: "KEP-4322 Display name",
     effect: Effect::Warn,
     exceptions: "",
-    fix: "absent on CREATE with a known `metadata.name`: set to it; never with `generateName`, never on UPDATE",
+    fix: "absent on CREATE with a known `metadata.name`: set to it; never with `generateName` alone, never on UPDATE",
     phase: Phase::Validate,
     since: "0.1.0",
     docs: include_str!("docs/display-name.md"),

@@ -24,8 +24,8 @@ pub enum Problem<'a> {
     Forbidden(Value<'a>, Cow<'a, str>),
     /// Its value, never shown, and the most code points that it may have.
     TooLong(Cow<'a, str>, usize),
-    /// How many items it has, the most that it may have, and their keys, never shown.
-    TooMany(usize, usize, Cow<'a, str>),
+    /// How many items it has, and the most that it may have.
+    TooMany(usize, usize),
     /// Its value of a wrong JSON type; the text says which it must be.
     TypeInvalid(Value<'a>, Cow<'a, str>),
 }
@@ -109,7 +109,7 @@ impl fmt::Display for Problem<'_> {
             Self::Duplicate(value) => write!(f, "Duplicate value: {value}must be unique in the list"),
             Self::Forbidden(_, detail) => write!(f, "Forbidden: {detail}"),
             Self::TooLong(_, limit) => write!(f, "Too long: must have at most {limit} characters"),
-            Self::TooMany(count, limit, _) => write!(f, "Too many: {count}: must have at most {limit} items"),
+            Self::TooMany(count, limit) => write!(f, "Too many: {count}: must have at most {limit} items"),
         }
     }
 }
