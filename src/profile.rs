@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub(crate) use self::read::Fields;
-pub use self::read::{Field, Json, MAX_ITEMS};
+pub use self::read::{Content, Field, Json, MAX_ITEMS};
 
 mod read;
 
