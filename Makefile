@@ -19,7 +19,7 @@ build: ## builds the release binary
 
 .PHONY: test
 test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-end tests
-	@$(CONTROL_PLANE)/build.sh $(if $(CI)$(filter require,$(E2E)),,--optional)
+	@$(CONTROL_PLANE)/build.sh $(if $(CI)$(filter require,$(E2E)),,--optional 'the end-to-end tests are')
 	cargo test --locked
 
 .PHONY: control-plane
@@ -49,8 +49,10 @@ fmt: ## formats the code
 	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE)
 
 .PHONY: demo
-demo: ## starts the webhook, sends it admission reviews over HTTPS, shows what comes back
+demo: ## shows the webhook at work: over HTTPS, then, with Go or KUBEBUILDER_ASSETS, through kubectl
 	cargo run --locked --quiet --release --example demo
+	@$(CONTROL_PLANE)/build.sh --optional 'the same through kubectl is'
+	@cargo run --locked --quiet --release --example demo-kubectl
 
 .PHONY: run
 run: certs ## serves with the development certificate pair
@@ -67,7 +69,8 @@ certs: ## makes a development certificate authority and pair in certs-dev, unles
 	$(CERTS)/make.sh
 
 .PHONY: generate
-generate: ## renews the CRD in manifests and the generated blocks of the README
+generate: ## renews the CRD in manifests, the transcripts where there is an API server, and the README's blocks
+	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
 	UPDATE=1 cargo test --locked --quiet --test crd --test readme
 
 .PHONY: check

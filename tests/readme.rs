@@ -1,4 +1,4 @@
-//! What the README says of rules, flags and metrics is what there is.
+//! What the README says of rules, flags, metrics and kubectl is what there is.
 //!
 //! A block between `<!-- generated: NAME -->` and `<!-- end -->` is made by the function of that name in [`BLOCKS`];
 //! `UPDATE=1` writes the blocks instead of comparing them, which is what `make generate` does.
@@ -14,8 +14,17 @@ use clusterprofile_webhook::{
 /// The name of a block, and what makes it.
 type Block = (&'static str, fn() -> String);
 
-const BLOCKS: &[Block] =
-    &[("demo", demo), ("check", || help("check")), ("rules", rules), ("serve", || help("serve")), ("metrics", metrics)];
+const BLOCKS: &[Block] = &[
+    ("demo", demo),
+    ("overview", || transcript("overview")),
+    ("mismatched-label", || transcript("mismatched-label")),
+    ("every-mistake", || transcript("every-mistake")),
+    ("boolean-status", || transcript("boolean-status")),
+    ("check", || help("check")),
+    ("rules", rules),
+    ("serve", || help("serve")),
+    ("metrics", metrics),
+];
 
 #[test]
 fn every_block_is_fresh() {
@@ -96,6 +105,12 @@ fn demo() -> String {
     let output = Command::new(demo).env("NO_COLOR", "1").output().expect("cargo test builds examples");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     format!("```text\n{}```", String::from_utf8(output.stdout).expect("the demo prints text"))
+}
+
+/// A transcript; `tests/e2e/kubectl.rs` compares it with what comes out.
+fn transcript(name: &str) -> String {
+    let text = fs::read_to_string(format!("tests/transcripts/{name}.console")).expect("the transcript is readable");
+    format!("```console\n{text}```")
 }
 
 /// What `--help` prints where there is no terminal and no variable that it would show.

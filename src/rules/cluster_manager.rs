@@ -1,6 +1,6 @@
 //! One cluster manager per profile, the same by spec and by label.
 
-use super::{Change, Effect, Phase, Problem, Report, Rule, Value, problem::quote, syntax};
+use super::{Change, Effect, Part, Phase, Problem, Report, Rule, Value, problem::quote, syntax};
 use crate::{
     field::FieldPath,
     profile::{ClusterProfile, Field},
@@ -79,7 +79,7 @@ pub(super) static LABEL: Rule = Rule {
     source: "KEP-4322 Cluster Manager; conformance \"Required\"",
     effect: Effect::Deny,
     exceptions: "",
-    fix: "absent: set, on CREATE and UPDATE, when the name is valid; never overwritten",
+    fix: "absent: set, on CREATE and UPDATE, when the name is valid, with a warning where it was removed; never overwritten",
     phase: Phase::Validate,
     since: "0.1.0",
     docs: include_str!("docs/cluster-manager-label.md"),
@@ -101,11 +101,20 @@ fn label<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 .deny(path(), Problem::Required(format!("must equal spec.clusterManager.name {}", quote(name)).into()));
             // Without metadata there is nothing to add a label to, and no API server that would store it.
             if profile.metadata.set().is_some() {
-                report.fix(path(), name.as_ref(), None);
+                report.fix(path(), name.as_ref(), is_removed(change).then_some(REMOVED));
             }
         }
         Field::Absent | Field::Mistyped(_) => {}
     }
+}
+
+/// What kubectl would hide, which says "unlabeled" although the label is there again.
+const REMOVED: &str = "was removed, set again to spec.clusterManager.name";
+
+/// Whether the write takes away what is stored; a manifest leaves out what others have set.
+fn is_removed(change: &Change<'_>) -> bool {
+    let stored = change.old.and_then(ClusterProfile::labels).map_or(&Field::Absent, |labels| &labels.cluster_manager);
+    change.part == Part::Main && stored.set().is_some()
 }
 
 /// `name-prefix`

@@ -2,7 +2,7 @@
 # Makes target/control-plane: etcd, kube-apiserver and kubectl in one directory, as KUBEBUILDER_ASSETS means it. Does
 # nothing when that is up to date, or when KUBEBUILDER_ASSETS is set, which wins.
 #
-# With --optional a missing Go is no failure: one line says what that means for the end-to-end tests.
+# With --optional WHAT a missing Go is no failure: one line says that WHAT is left out.
 set -euo pipefail
 
 readonly NAMES=(etcd kube-apiserver kubectl)
@@ -61,7 +61,7 @@ if [ "${go_minor:-0}" -lt "$GO_MINOR" ]; then
     if complete "$out"; then
         say "$out is older than its sources and used as it is. $wants"
     else
-        say "the end-to-end tests are left out. $wants"
+        say "${2:?what is left out} left out. $wants"
     fi
     exit
 fi

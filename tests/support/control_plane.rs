@@ -38,7 +38,7 @@ impl ControlPlane {
     /// `name` is that of the directory for certificates, data and logs, which stays until [`ControlPlane::forget`].
     pub(crate) fn start(assets: &Assets, name: &str, crds: &[Value]) -> Self {
         let network = Network::claim();
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("target/tmp/{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory can be made");
         let etcd = start_etcd(assets, &network, &directory);
         let (server, api) = start_api_server(assets, &network, &directory);
@@ -112,8 +112,8 @@ impl ControlPlane {
     }
 }
 
-/// The API server gives the first address to its own Service, and takes those below 16 for Services that name none.
-const FIRST_HOST: u8 = 17;
+/// The API server gives the first address to its own Service. For those that name none it takes one from the upper end.
+const FIRST_HOST: u8 = 2;
 
 const KUBECONFIG: &str = "kubeconfig";
 

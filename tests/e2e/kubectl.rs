@@ -1,0 +1,68 @@
+//! What people see: transcripts of kubectl, word for word.
+//!
+//! `tests/transcripts/NAME.console` is what is typed and what must come out; `UPDATE=1` writes what does come out instead
+//! of comparing it. `NAME.stored.yaml` holds objects that were stored before the webhook was installed.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use clusterprofile_webhook::manifest;
+use libtest_mimic::Trial;
+use serde_json::json;
+
+use super::{
+    control_plane::ControlPlane,
+    planes::{Crd, Planes},
+    stage::{self, NAMESPACE},
+    transcript::{Session, commands},
+};
+
+pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
+    let webhook = Arc::new(OnceLock::new());
+    let trial = |transcript: PathBuf| {
+        let (planes, webhook) = (Arc::clone(planes), Arc::clone(&webhook));
+        let name = transcript.file_stem().expect("a file has a name").display().to_string();
+        Trial::test(format!("kubectl::{name}"), move || {
+            let control = &planes.get(Crd::Own).control;
+            webhook.get_or_init(|| stage::set(control));
+            compare(&transcript, &name, control);
+            Ok(())
+        })
+    };
+    stage::files("console").into_iter().map(trial).collect()
+}
+
+fn compare(transcript: &Path, name: &str, control: &ControlPlane) {
+    let stored = fs::read_to_string(transcript).expect("a transcript is readable");
+    let directory = stage::directory(name, control);
+    store(&directory.join(format!("{name}.stored.yaml")), control);
+    let mut session = Session::start(&control.kubectl(), &directory);
+    let fresh: String = commands(&stored).iter().map(|command| session.run(command).to_string()).collect();
+    if env::var_os("UPDATE").is_some() {
+        fs::write(transcript, &fresh).expect("a transcript can be written");
+        return;
+    }
+    for (number, (line, fresh_line)) in (1..).zip(stored.lines().zip(fresh.lines())) {
+        assert_eq!(line, fresh_line, "{}:{number}: in\n{fresh}", transcript.display());
+    }
+    assert!(stored == fresh, "{} ends elsewhere than\n{fresh}", transcript.display());
+}
+
+/// Puts what is in `manifests`, if there is such a file, where the webhook does not see it come.
+fn store(manifests: &Path, control: &ControlPlane) {
+    let Ok(text) = fs::read(manifests) else { return };
+    for (number, document) in manifest::read(&text).0.into_iter().enumerate() {
+        let mut object = document.object;
+        let metadata = &mut object["metadata"];
+        metadata["namespace"] = json!(NAMESPACE);
+        metadata["uid"] = json!(format!("5f3a1c52-8d7e-4d57-9a53-{number:012}"));
+        metadata["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+        metadata["generation"] = json!(1);
+        let name = metadata["name"].as_str().expect("what is stored has a name");
+        let key = format!("/registry/multicluster.x-k8s.io/clusterprofiles/{NAMESPACE}/{name}");
+        control.store(&key, &object);
+    }
+}
