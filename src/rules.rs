@@ -11,7 +11,7 @@ pub use self::{
     change::{Change, Operation, Part},
     patch::patch,
     policy::{Effect, Policy},
-    problem::{Problem, Value, quote},
+    problem::{Problem, Value, quote, shown},
     report::{Finding, Fix, Level, Omitted, Report},
 };
 
@@ -34,6 +34,7 @@ mod secrets;
 mod strings;
 mod syntax;
 mod transitions;
+mod url;
 mod version;
 
 /// One MUST, SHOULD or safety fact about a ClusterProfile.

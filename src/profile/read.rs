@@ -1,12 +1,17 @@
 //! Reading a field that may be absent, null or of the wrong JSON type.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher as _},
+    marker::PhantomData,
+};
 
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
-use serde_json::Number;
+use serde_json::{Number, value::RawValue};
 
 use super::{
     AccessProvider, Cluster, ClusterManager, ClusterProfile, ClusterVersion, Condition, Extension, Labels, Metadata,
@@ -34,12 +39,12 @@ pub enum Json {
     Boolean(bool),
     /// A number, as text.
     Number(String),
-    /// A string; what it says is left out, it may be a secret.
-    String,
+    /// A string.
+    String(Content),
     /// An array.
-    Array,
+    Array(Content),
     /// An object.
-    Object,
+    Object(Content),
 }
 
 /// A list, as far as it is read: its first [`MAX_ITEMS`] items, which may each be null or of a wrong type.
@@ -48,6 +53,10 @@ pub struct Items<T> {
     read: Vec<Field<T>>,
     len: usize,
 }
+
+/// What a value holds, to be told from another: a hash of it, since it is shown to nobody and may be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Content(pub u64);
 
 /// Most items of a list that are read.
 ///
@@ -119,17 +128,19 @@ impl fmt::Display for Json {
             Self::Null => f.write_str("null"),
             Self::Boolean(value) => value.fmt(f),
             Self::Number(value) => f.write_str(value),
-            Self::String => f.write_str("string"),
-            Self::Array => f.write_str("array"),
-            Self::Object => f.write_str("object"),
+            Self::String(_) => f.write_str("string"),
+            Self::Array(_) => f.write_str("array"),
+            Self::Object(_) => f.write_str("object"),
         }
     }
 }
 
 /// The JSON types that a field takes; every other is mistyped.
 pub trait Takes<'de>: Sized {
-    fn string(_text: Cow<'de, str>) -> Field<Self> {
-        Field::Mistyped(Json::String)
+    fn string(text: Cow<'de, str>) -> Field<Self> {
+        let mut content = DefaultHasher::new();
+        text.hash(&mut content);
+        Field::Mistyped(Json::String(Content(content.finish())))
     }
 
     fn boolean(value: bool) -> Field<Self> {
@@ -141,13 +152,19 @@ pub trait Takes<'de>: Sized {
     }
 
     fn array<A: SeqAccess<'de>>(mut items: A) -> Result<Field<Self>, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Field::Mistyped(Json::Array))
+        let mut content = DefaultHasher::new();
+        while let Some(item) = items.next_element::<&RawValue>()? {
+            item.get().hash(&mut content);
+        }
+        Ok(Field::Mistyped(Json::Array(Content(content.finish()))))
     }
 
     fn object<A: MapAccess<'de>>(mut fields: A) -> Result<Field<Self>, A::Error> {
-        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Field::Mistyped(Json::Object))
+        let mut content = DefaultHasher::new();
+        while let Some((name, value)) = fields.next_entry::<Cow<'_, str>, &RawValue>()? {
+            (name, value.get()).hash(&mut content);
+        }
+        Ok(Field::Mistyped(Json::Object(Content(content.finish()))))
     }
 }
 
@@ -239,8 +256,10 @@ impl<'de, T: Takes<'de>> Visitor<'de> for FieldVisitor<T> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        /// The largest number up to which a float tells every integer from the next.
+        const EXACT: f64 = 9_007_199_254_740_991.0;
         // JSON Schema, and so the API server, takes 1.0 for an integer.
-        let integer = format!("{value}").parse();
+        let integer = if value.abs() <= EXACT { format!("{value}") } else { String::new() }.parse();
         let text = || Number::from_f64(value).map_or_else(|| value.to_string(), |number| number.to_string());
         Ok(integer.map_or_else(|_| Field::Mistyped(Json::Number(text())), T::integer))
     }

@@ -38,11 +38,28 @@ pub(super) fn denied_by_v1alpha2(change: &Change<'_>) -> Level {
     if change.version >= Version::V1alpha2 { Level::Deny } else { Level::Warn }
 }
 
+/// Whether the version has `credentialProviders` and `certificate-authority`.
+///
+/// Where they are unknown fields, that they are used is told, and nothing in them is judged.
+pub(super) fn has_deprecated_fields(change: &Change<'_>) -> bool {
+    change.version < Version::V1alpha2
+}
+
+/// Whether a deprecated field says anything; what is of a wrong type is told as such where the version has the field.
+pub(super) fn is_used<T>(field: &Field<T>, is_empty: impl Fn(&T) -> bool, change: &Change<'_>) -> bool {
+    match field {
+        Field::Set(value) => !is_empty(value),
+        Field::Mistyped(_) => !has_deprecated_fields(change),
+        Field::Absent => false,
+    }
+}
+
 fn lists<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'static str, &'a List<AccessProvider<'a>>)> {
+    let count = if has_deprecated_fields(change) { 2 } else { 1 };
     let lists = |status: &'a Status<'a>| {
         [("accessProviders", &status.access_providers), ("credentialProviders", &status.credential_providers)]
     };
-    change.status().map(lists).into_iter().flatten()
+    change.status().map(lists).into_iter().flatten().take(count)
 }
 
 /// `access-provider-name`
@@ -62,16 +79,18 @@ pub(super) static NAME: Rule = Rule {
 fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for item in providers(change) {
         let path = || item.path().field("name");
-        let required = || Problem::Required("must name the provider, for consumers to find theirs".into());
+        let detail = "must name the provider";
         match &item.provider.name {
-            Field::Set(name) if name.is_empty() => report.add(denied_by_v1alpha2(change), path(), required()),
+            Field::Set(name) if name.is_empty() => {
+                report.add(denied_by_v1alpha2(change), path(), Problem::Empty(detail.into()));
+            }
             Field::Set(name)
                 if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT =>
             {
                 let problem = Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT);
                 report.add(denied_by_v1alpha2(change), path(), problem);
             }
-            Field::Absent => report.deny(path(), required()),
+            Field::Absent => report.deny(path(), Problem::Required(detail.into())),
             Field::Set(_) | Field::Mistyped(_) => {}
         }
     }
@@ -148,8 +167,16 @@ pub(super) static CREDENTIAL_PROVIDERS: Rule = Rule {
 
 fn credential_providers<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let Some(status) = change.status() else { return };
-    if status.credential_providers.set().is_some_and(|providers| !providers.is_empty()) {
-        let problem = Problem::Forbidden(Value::hidden(""), "is deprecated: must be accessProviders".into());
+    if is_used(&status.credential_providers, Items::is_empty, change) {
+        let names = Value::Hidden(names(&status.credential_providers).into());
+        let problem = Problem::Forbidden(names, "is deprecated: must be accessProviders".into());
         report.warn(FieldPath::of(&["status", "credentialProviders"]), problem);
     }
+}
+
+/// The names in a list, in the same order whatever the list's is.
+fn names(providers: &List<AccessProvider<'_>>) -> String {
+    let mut names: Vec<_> = providers.items().map(|(_, provider)| provider.name.text().unwrap_or_default()).collect();
+    names.sort_unstable();
+    names.join("\n")
 }
