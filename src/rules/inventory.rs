@@ -117,9 +117,9 @@ fn status_ignored<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let boolean =
         change.status().is_some_and(|status| status.conditions.items().any(|(_, item)| is_boolean(&item.status)));
     let detail = if boolean {
-        "is kept only when written to the status subresource: there quote \"True\""
+        "must be written with --subresource=status, a condition's status in quotes"
     } else {
-        "is kept only when written to the status subresource"
+        "must be written to the status subresource (--subresource=status)"
     };
-    report.warn(FieldPath::of(&["status"]), Problem::Forbidden(Value::hidden(""), detail.into()));
+    report.warn(FieldPath::of(&["status"]), Problem::Dropped(detail));
 }

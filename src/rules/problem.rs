@@ -22,6 +22,8 @@ pub enum Problem<'a> {
     Duplicate(Value<'a>),
     /// Its value, never shown; the text says what must not be there.
     Forbidden(Value<'a>, Cow<'a, str>),
+    /// It is thrown away by the API server; the text says where it must be written.
+    Dropped(&'static str),
     /// Its value, never shown, and the most code points that it may have.
     TooLong(Cow<'a, str>, usize),
     /// How many items it has, and the most that it may have.
@@ -84,7 +86,7 @@ impl Problem<'_> {
             Self::Invalid(..) => "FieldValueInvalid",
             Self::NotSupported(..) => "FieldValueNotSupported",
             Self::Duplicate(_) => "FieldValueDuplicate",
-            Self::Forbidden(..) => "FieldValueForbidden",
+            Self::Forbidden(..) | Self::Dropped(_) => "FieldValueForbidden",
             Self::TooLong(..) => "FieldValueTooLong",
             Self::TooMany(..) => "FieldValueTooMany",
             Self::TypeInvalid(..) => "FieldValueTypeInvalid",
@@ -108,6 +110,7 @@ impl fmt::Display for Problem<'_> {
             }
             Self::Duplicate(value) => write!(f, "Duplicate value: {value}must be unique in the list"),
             Self::Forbidden(_, detail) => write!(f, "Forbidden: {detail}"),
+            Self::Dropped(detail) => write!(f, "is dropped here: {detail}"),
             Self::TooLong(_, limit) => write!(f, "Too long: must have at most {limit} characters"),
             Self::TooMany(count, limit) => write!(f, "Too many: {count}: must have at most {limit} items"),
         }
