@@ -1,6 +1,6 @@
 //! The command line's shape; each command is a few lines over the library.
 
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
@@ -76,6 +76,18 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
 
 /// One line on standard error.
 #[expect(clippy::print_stderr, reason = "it is what a command line tells people with")]
-pub(crate) fn print_error(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+pub(crate) fn print_error(error: impl Display) {
+    eprintln!("error: {}", printable(&format!("{error:#}")));
+}
+
+/// What others wrote, on one line: what a terminal would act on instead of showing it is escaped.
+fn printable(text: &str) -> String {
+    let mut line = String::new();
+    for character in text.chars() {
+        match character {
+            '\'' | '"' | '\\' => line.push(character),
+            _ => line.extend(character.escape_debug()),
+        }
+    }
+    line
 }

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match cli::Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {
-            cli::print_error(&error);
+            cli::print_error(error);
             ExitCode::FAILURE
         }
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub(crate) use self::read::Fields;
-pub use self::read::{Content, Field, Json, MAX_ITEMS};
+pub use self::read::{Content, Field, Items, Json, MAX_ITEMS};
 
 mod read;
 
@@ -45,8 +45,8 @@ impl Version {
 /// Text of a field, borrowed from the object's bytes unless it is written with escapes.
 pub type Text<'a> = Field<Cow<'a, str>>;
 
-/// A list, whose items may each be null or of a wrong type.
-pub type List<T> = Field<Vec<Field<T>>>;
+/// A list of items of that type.
+pub type List<T> = Field<Items<T>>;
 
 /// A ClusterProfile.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -318,7 +318,7 @@ impl<'a> Status<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         fn nothing<T>(list: &List<T>) -> bool {
-            matches!(list, Field::Absent) || list.set().is_some_and(Vec::is_empty)
+            matches!(list, Field::Absent) || list.set().is_some_and(Items::is_empty)
         }
         matches!(&self.version, Field::Absent | Field::Set(ClusterVersion { kubernetes: Field::Absent }))
             && nothing(&self.properties)

@@ -162,7 +162,7 @@ fn causes(report: &Report<'_>) -> Vec<StatusCause> {
         message: Some(finding.to_string()),
         reason: Some(finding.problem.reason().into()),
     });
-    let omitted = report.omitted.filter(|(_, level)| *level == Level::Deny).map(|(count, _)| StatusCause {
+    let omitted = Some(report.omitted.denials).filter(|count| *count > 0).map(|count| StatusCause {
         field: Some("status".into()),
         message: Some(format!("Too many: {count} more findings")),
         reason: Some("FieldValueTooMany".into()),
@@ -180,7 +180,7 @@ fn warnings(report: &Report<'_>, denied: bool) -> Vec<String> {
     let of_findings = told.map(|finding| format!("{}: {finding}", finding.path));
     let mut warnings = Vec::new();
     let mut left = CHARACTERS;
-    let mut omitted = report.omitted.filter(|(_, level)| !denied || *level < Level::Deny).map_or(0, |(count, _)| count);
+    let mut omitted = report.omitted.warnings + if denied { 0 } else { report.omitted.denials };
     for warning in of_fixes.chain(of_findings) {
         match left.checked_sub(warning.chars().count()) {
             Some(rest) => {

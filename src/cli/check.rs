@@ -1,7 +1,6 @@
 //! `check`: what the two webhooks would do to manifests.
 
 use std::{
-    collections::HashMap,
     fs,
     io::{IsTerminal as _, Read as _, stdin, stdout},
     path::{Path, PathBuf},
@@ -16,10 +15,11 @@ use clusterprofile_webhook::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
+use self::stored::Stored;
 use super::effects::Effects;
 
+mod stored;
 mod text;
 
 /// Arguments of `check`.
@@ -38,7 +38,8 @@ pub(super) struct Args {
     /// Read directories within directories, too
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// The stored objects, by namespace and name, of which the manifests are updates
+    /// The stored objects, by namespace and name, of which the manifests are updates; for a manifest without a namespace,
+    /// the only one of its name
     #[arg(long, value_name = "FILE")]
     old: Vec<PathBuf>,
     /// How to print what is found
@@ -87,6 +88,9 @@ struct Object {
     item: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
+    /// Whether `--old` holds what this is an update of; none where there is no `--old`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<bool>,
     #[serde(flatten)]
     checked: Checked,
 }
@@ -99,7 +103,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let (documents, errors) = manifest::read(&bytes);
         outcome.errors.extend(errors.iter().map(|error| format!("{file}: {error}")));
         for document in documents {
-            outcome.check(&file, document, &stored, &policy, now);
+            outcome.check(&file, document, stored.as_ref(), &policy, now);
         }
     }
     if outcome.objects.is_empty() && outcome.errors.is_empty() {
@@ -112,21 +116,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::print(&text)?;
     if args.output == Format::Text {
         for error in &outcome.errors {
-            super::print_error(&anyhow::anyhow!("{error}"));
+            super::print_error(error);
         }
     }
     Ok(ExitCode::from(outcome.code(args.warnings_as_errors)))
 }
 
 impl Outcome {
-    fn check(&mut self, file: &str, document: Document, stored: &Stored, policy: &Policy, now: Timestamp) {
+    fn check(&mut self, file: &str, document: Document, stored: Option<&Stored>, policy: &Policy, now: Timestamp) {
         let Document { number, item, line, object } = document;
         let Some(version) = manifest::version(&object) else {
             self.skipped += 1;
             return;
         };
-        let checked = manifest::check(&object, version, stored.get(&key(&object)), policy, now);
-        self.objects.push(Object { file: file.to_owned(), document: number, item, line, checked });
+        let old = stored.map(|stored| stored.of(&object));
+        let checked = manifest::check(&object, version, old.flatten(), policy, now);
+        let stored = old.map(|old| old.is_some());
+        self.objects.push(Object { file: file.to_owned(), document: number, item, line, stored, checked });
     }
 
     fn denied(&self) -> usize {
@@ -150,22 +156,16 @@ impl Color {
     }
 }
 
-/// Objects by namespace and name.
-type Stored = HashMap<(String, String), Value>;
-
-fn stored(args: &Args, errors: &mut Vec<String>) -> Stored {
-    let mut stored = Stored::new();
+/// What is stored, where that is said.
+fn stored(args: &Args, errors: &mut Vec<String>) -> Option<Stored> {
+    let mut stored = Stored::default();
     for (file, bytes) in inputs(&args.old, args.recursive, errors) {
         let (documents, unusable) = manifest::read(&bytes);
         errors.extend(unusable.iter().map(|error| format!("{file}: {error}")));
         let profiles = documents.into_iter().filter(|document| manifest::version(&document.object).is_some());
-        stored.extend(profiles.map(|document| (key(&document.object), document.object)));
+        profiles.for_each(|document| stored.add(document.object));
     }
-    stored
-}
-
-fn key(object: &Value) -> (String, String) {
-    ["namespace", "name"].map(|field| manifest::metadata(object, field).into_owned()).into()
+    (!args.old.is_empty()).then_some(stored)
 }
 
 /// The content of each file, in the order given, those of a directory by name.

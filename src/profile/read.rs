@@ -43,8 +43,6 @@ pub enum Json {
     String(Content),
     /// An array.
     Array(Content),
-    /// An array of more than [`MAX_ITEMS`] items.
-    LongArray,
     /// An object.
     Object(Content),
 }
@@ -52,6 +50,13 @@ pub enum Json {
 /// What a value holds, to be told from another: a hash of it, since it is shown to nobody and may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Content(pub u64);
+
+/// A list, as far as it is read: its first [`MAX_ITEMS`] items, which may each be null or of a wrong type.
+#[derive(Debug, PartialEq)]
+pub struct Items<T> {
+    read: Vec<Field<T>>,
+    len: usize,
+}
 
 /// Most items of a list that are read.
 ///
@@ -77,15 +82,29 @@ impl<T> Field<T> {
     }
 }
 
-impl<T> Field<Vec<Field<T>>> {
+impl<T> Field<Items<T>> {
     /// Items of the right type, with their index.
     pub fn items(&self) -> impl Iterator<Item = (usize, &T)> {
         self.all().filter_map(|(index, item)| Some((index, item.set()?)))
     }
 
-    /// Every item, with its index.
+    /// Every item that is read, with its index.
     pub fn all(&self) -> impl Iterator<Item = (usize, &Field<T>)> {
-        self.set().into_iter().flatten().enumerate()
+        self.set().into_iter().flat_map(|items| &items.read).enumerate()
+    }
+}
+
+impl<T> Items<T> {
+    /// How many items the list has, those that are not read, too.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the list has no items.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 
@@ -111,7 +130,6 @@ impl fmt::Display for Json {
             Self::Number(value) => f.write_str(value),
             Self::String(_) => f.write_str("string"),
             Self::Array(_) => f.write_str("array"),
-            Self::LongArray => write!(f, "array of more than {MAX_ITEMS} items"),
             Self::Object(_) => f.write_str("object"),
         }
     }
@@ -168,17 +186,19 @@ impl Takes<'_> for i64 {
     }
 }
 
-impl<'de, T: Takes<'de>> Takes<'de> for Vec<Field<T>> {
+impl<'de, T: Takes<'de>> Takes<'de> for Items<T> {
     fn array<A: SeqAccess<'de>>(mut items: A) -> Result<Field<Self>, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            if list.len() == MAX_ITEMS {
-                while items.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(Field::Mistyped(Json::LongArray));
-            }
-            list.push(item);
+        let mut read = Vec::new();
+        while read.len() < MAX_ITEMS
+            && let Some(item) = items.next_element()?
+        {
+            read.push(item);
         }
-        Ok(Field::Set(list))
+        let mut len = read.len();
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            len += 1;
+        }
+        Ok(Field::Set(Self { read, len }))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Change, Effect, Level, Phase, Problem, Report, Rule, Value, syntax};
 use crate::{
     field::FieldPath,
-    profile::{AccessProvider, Cluster, Field, List, Status, Version},
+    profile::{AccessProvider, Cluster, Field, Items, List, Status, Version},
 };
 
 /// An item of one of the two lists.
@@ -121,7 +121,7 @@ fn cluster<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         }
     }
     for (list, providers) in lists(change) {
-        let count = providers.set().map_or(0, Vec::len);
+        let count = providers.set().map_or(0, Items::len);
         if count > LIMIT {
             report.add(level, FieldPath::of(&["status", list]), Problem::TooMany(count, LIMIT));
         }
@@ -167,7 +167,7 @@ pub(super) static CREDENTIAL_PROVIDERS: Rule = Rule {
 
 fn credential_providers<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let Some(status) = change.status() else { return };
-    if is_used(&status.credential_providers, Vec::is_empty, change) {
+    if is_used(&status.credential_providers, Items::is_empty, change) {
         let names = Value::Hidden(names(&status.credential_providers).into());
         let problem = Problem::Forbidden(names, "is deprecated: must be accessProviders".into());
         report.warn(FieldPath::of(&["status", "credentialProviders"]), problem);

@@ -1,4 +1,4 @@
-//! Values of a JSON type that their field does not take.
+//! Values of a JSON type that their field does not take, and lists too long to be read.
 
 use super::{
     Change, Effect, Phase, Problem, Report, Rule,
@@ -6,13 +6,14 @@ use super::{
 };
 use crate::{
     field::FieldPath,
-    profile::{ClusterProfile, Field, Json, List, Status},
+    profile::{ClusterProfile, Field, Items, Json, List, MAX_ITEMS, Status},
 };
 
 /// `field-type`
 pub(super) static FIELD_TYPE: Rule = Rule {
     name: "field-type",
-    summary: "a field that rules read has the JSON type that the API gives it, where no other rule tells",
+    summary: "a field that rules read has the JSON type that the API gives it, where no other rule tells, and a list at most \
+              16384 items: of a longer one the rest is not judged",
     source: "CRD",
     effect: Effect::Deny,
     exceptions: "",
@@ -134,6 +135,9 @@ fn expect<'a, T>(
 
 fn expect_objects<'a, T>(list: &List<T>, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
     expect(list, no_array, &path, report);
+    if let Some(count) = list.set().map(Items::len).filter(|count| *count > MAX_ITEMS) {
+        report.deny(path(), Problem::TooMany(count, MAX_ITEMS));
+    }
     for (index, item) in list.all() {
         let json = match item {
             Field::Set(_) => continue,

@@ -60,7 +60,7 @@ impl<'a> Value<'a> {
 impl From<&Json> for Value<'_> {
     fn from(json: &Json) -> Self {
         match json {
-            Json::Null | Json::Boolean(_) | Json::Number(_) | Json::LongArray => Self::Bare(json.to_string().into()),
+            Json::Null | Json::Boolean(_) | Json::Number(_) => Self::Bare(json.to_string().into()),
             Json::String(content) => Self::Typed("string", content.0.to_string().into()),
             Json::Array(content) => Self::Typed("array", content.0.to_string().into()),
             Json::Object(content) => Self::Typed("object", content.0.to_string().into()),
