@@ -1,7 +1,5 @@
 //! `check` on the command line: its exit code, what it tells people, what it tells programs.
 
-#![expect(clippy::indexing_slicing, reason = "a test that cannot go on must end")]
-
 use std::{
     fs,
     io::Write as _,

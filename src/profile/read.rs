@@ -47,16 +47,16 @@ pub enum Json {
     Object(Content),
 }
 
+/// What a value holds, to be told from another: a hash of it, since it is shown to nobody and may be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Content(pub u64);
+
 /// A list, as far as it is read: its first [`MAX_ITEMS`] items, which may each be null or of a wrong type.
 #[derive(Debug, PartialEq)]
 pub struct Items<T> {
     read: Vec<Field<T>>,
     len: usize,
 }
-
-/// What a value holds, to be told from another: a hash of it, since it is shown to nobody and may be a secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Content(pub u64);
 
 /// Most items of a list that are read.
 ///
