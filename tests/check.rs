@@ -98,6 +98,65 @@ fn names_cannot_steer_the_terminal() {
     }
 }
 
+#[test]
+fn a_directory_is_read_to_its_end_whatever_stands_in_the_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let links = [("a.yaml", "nowhere"), ("..data", "..1"), ("b.yaml", "..data/b.yaml"), ("round", "."), ("again", ".")];
+    fs::create_dir(path("..1")).unwrap();
+    fs::write(path("..1").join("b.yaml"), profile("b", &json!({})).to_string()).unwrap();
+    for (link, target) in links {
+        std::os::unix::fs::symlink(target, path(link)).unwrap();
+    }
+    let fifo = Command::new("mkfifo").arg(path("c.yaml")).status().expect("coreutils are installed");
+    assert!(fifo.success());
+    fs::write(path("d.json"), profile("d", &json!({})).to_string()).unwrap();
+
+    let names = |arguments: &[&str]| {
+        let output = check(&[arguments, &["-o", "json", &directory.path().display().to_string()]].concat(), "");
+        assert_eq!(output.status.code(), Some(2), "one cannot be read");
+        let outcome = json_of(&output);
+        assert_eq!(outcome["errors"].as_array().map(Vec::len), Some(1), "{outcome:#}");
+        let objects = outcome["objects"].as_array().unwrap().clone();
+        objects.iter().map(|object| object["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]), ["b", "d"]);
+    assert_eq!(names(&["-R"]), ["b", "b", "d"]);
+}
+
+#[test]
+fn lists_are_taken_apart_and_what_is_no_object_is_told() {
+    let mut bare = profile("a", &json!({}));
+    bare.as_object_mut().unwrap().retain(|field, _| field == "metadata" || field == "spec");
+    let list = |items: Value| json!({"apiVersion": "v1", "kind": "List", "items": items});
+    let typed = json!({
+        "apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ClusterProfileList", "items": [bare, null],
+    });
+    let outcome = json_of(&check(&["-", "-o", "json"], &list(json!([typed, list(json!([5]))])).to_string()));
+    assert_eq!(outcome["objects"].as_array().map(Vec::len), Some(1));
+    let place = "standard input: document 1, line 1: item";
+    let no_object = "must be an object with apiVersion and kind";
+    assert_eq!(outcome["errors"], json!([format!("{place} 1 {no_object}"), format!("{place} 0 {no_object}")]));
+}
+
+#[test]
+fn what_is_no_manifest_is_told_with_its_line_and_other_kinds_are_counted() {
+    for (input, told) in [
+        ("", "there is nothing to check"),
+        ("a: 1\na: 2\n", "standard input: document 1, line 2: \"a\" must not be there twice"),
+        ("a: [1\n", "standard input: document 1, line 1: unclosed bracket '['"),
+    ] {
+        let output = check(&["-"], input);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), format!("error: {told}\n")));
+    }
+    let output = check(&["-"], "apiVersion: v1\nkind: Pod\n");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).ends_with("1 other object skipped\n"));
+    let output = check(&["-", "--old", "-"], &profile("a", &json!({})).to_string());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("standard input: - must be given once"));
+}
+
 /// A sound profile of that name.
 fn profile(name: &str, status: &Value) -> Value {
     json!({

@@ -97,6 +97,9 @@ struct Object {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut outcome = Outcome::default();
+    if args.files.iter().chain(&args.old).filter(|path| path.as_os_str() == "-").count() > 1 {
+        outcome.errors.push("standard input: - must be given once".into());
+    }
     let stored = stored(args, &mut outcome.errors);
     let (policy, now) = (args.effects.policy(), Timestamp::now());
     for (file, bytes) in inputs(&args.files, args.recursive, &mut outcome.errors) {
@@ -106,8 +109,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             outcome.check(&file, document, stored.as_ref(), &policy, now);
         }
     }
-    if outcome.objects.is_empty() && outcome.errors.is_empty() {
-        outcome.errors.push("there is no ClusterProfile to check".into());
+    if outcome.objects.is_empty() && outcome.skipped == 0 && outcome.errors.is_empty() {
+        outcome.errors.push("there is nothing to check".into());
     }
     let text = match args.output {
         Format::Json => serde_json::to_string_pretty(&outcome)? + "\n",
@@ -171,40 +174,51 @@ fn stored(args: &Args, errors: &mut Vec<String>) -> Option<Stored> {
 /// The content of each file, in the order given, those of a directory by name.
 fn inputs(paths: &[PathBuf], recursive: bool, errors: &mut Vec<String>) -> Vec<(String, Vec<u8>)> {
     let mut inputs = Vec::new();
+    let mut read = |name: String, bytes: anyhow::Result<Vec<u8>>| match bytes {
+        Ok(bytes) => inputs.push((name, bytes)),
+        Err(error) => errors.push(format!("{error:#}")),
+    };
     for path in paths {
-        let read = if path.as_os_str() == "-" {
-            read_all(stdin().lock(), "standard input").map(|bytes| inputs.push(("standard input".into(), bytes)))
+        if path.as_os_str() == "-" {
+            read("standard input".into(), read_all(stdin().lock(), "standard input"));
         } else {
-            read_path(path, recursive, &mut inputs)
-        };
-        if let Err(error) = read {
-            errors.push(format!("{error:#}"));
+            read_path(path, recursive, &mut read);
         }
     }
     inputs
 }
 
-fn read_path(path: &Path, recursive: bool, inputs: &mut Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {
+/// Reads a file, or the manifests of a directory.
+///
+/// Of a directory's links those to files are followed, as a mounted ConfigMap has them; those to directories may go round in
+/// circles.
+fn read_path(path: &Path, recursive: bool, read: &mut impl FnMut(String, anyhow::Result<Vec<u8>>)) {
     let name = path.display().to_string();
-    if path.is_dir() {
-        let entries =
-            fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).with_context(|| name.clone())?;
-        let mut entries: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
-        entries.sort();
-        for entry in entries {
-            let is_manifest =
-                entry.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known));
-            if if entry.is_dir() { recursive } else { is_manifest } {
-                read_path(&entry, recursive, inputs)?;
+    if !path.is_dir() {
+        let bytes = fs::File::open(path).with_context(|| name.clone()).and_then(|file| read_all(file, &name));
+        return read(name, bytes);
+    }
+    match fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+        Err(error) => read(name.clone(), Err(error).context(name)),
+        Ok(mut entries) => {
+            entries.sort_by_key(fs::DirEntry::path);
+            for entry in entries {
+                let path = entry.path();
+                let is_manifest = || path.extension().is_some_and(|end| ENDINGS.iter().any(|known| end == *known));
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    if recursive {
+                        read_path(&path, recursive, read);
+                    }
+                } else if is_manifest() && fs::metadata(&path).map_or(true, |file| file.is_file()) {
+                    read_path(&path, recursive, read);
+                }
             }
         }
-        return Ok(());
     }
-    let file = fs::File::open(path).with_context(|| name.clone())?;
-    let bytes = read_all(file, &name)?;
-    inputs.push((name, bytes));
-    Ok(())
 }
+
+/// What the names of manifests end in.
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
 fn read_all(source: impl std::io::Read, name: &str) -> anyhow::Result<Vec<u8>> {
     /// Every cluster of the largest hubs in one list; a file past it is none of ours.

@@ -49,9 +49,7 @@ pub fn read(text: &[u8]) -> (Vec<Document>, Vec<ReadError>) {
                     break;
                 };
                 room = left;
-                if let Err(cause) = expand(document.value, number, line, &mut documents) {
-                    errors.push(ReadError { number, line, cause });
-                }
+                expand(Document { number, item: None, line, object: document.value }, &mut documents, &mut errors);
             }
             Err(error) => {
                 let line = error.location().map(|location| location.line()).filter(|line| *line > 0);
@@ -117,23 +115,38 @@ fn cause(error: &Error) -> String {
     match at_its_place {
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => format!("must not be nested deeper than {DEPTH}"),
         Error::Budget { .. } => TOO_LARGE.into(),
-        _ => error.to_string().replace(['\n', '\r'], " "),
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("{key:?} must not be there twice"),
+        _ => {
+            let text = error.to_string().replace(['\n', '\r'], " ");
+            // The line is told apart.
+            text.split(" at line ").next().unwrap_or_default().to_owned()
+        }
     }
 }
 
-fn expand(object: Value, number: usize, line: Option<u64>, documents: &mut Vec<Document>) -> Result<(), String> {
-    let Value::Object(mut fields) = object else { return Err("must be an object with apiVersion and kind".into()) };
-    let text = |field: &str| fields.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let (Some(_), Some(kind)) = (text("apiVersion"), text("kind")) else {
-        return Err("must have apiVersion and kind".into());
+/// Takes lists apart, those within lists, too.
+///
+/// Items of a list of one kind need not name it: API servers leave that out.
+fn expand(document: Document, documents: &mut Vec<Document>, errors: &mut Vec<ReadError>) {
+    let Document { number, item, line, object } = document;
+    let mut refuse = |cause: &str| {
+        let item = item.map(|item| format!("item {item} ")).unwrap_or_default();
+        errors.push(ReadError { number, line, cause: format!("{item}{cause}") });
     };
-    let is_list = kind.ends_with("List");
-    match fields.get_mut("items") {
-        Some(Value::Array(items)) if is_list => {
-            let items = items.drain(..).enumerate();
-            documents.extend(items.map(|(index, object)| Document { number, item: Some(index), line, object }));
+    let Value::Object(mut fields) = object else { return refuse("must be an object with apiVersion and kind") };
+    let text = |field: &str| fields.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+        return refuse("must have apiVersion and kind");
+    };
+    let kind_of_items = kind.strip_suffix("List").map(|kind| (version.to_owned(), kind.to_owned()));
+    let (Some((version, kind)), Some(Value::Array(items))) = (kind_of_items, fields.get_mut("items")) else {
+        return documents.push(Document { number, item, line, object: Value::Object(fields) });
+    };
+    for (index, mut object) in items.drain(..).enumerate() {
+        if let Some(fields) = object.as_object_mut().filter(|_| !kind.is_empty()) {
+            fields.entry("apiVersion").or_insert_with(|| version.clone().into());
+            fields.entry("kind").or_insert_with(|| kind.clone().into());
         }
-        _ => documents.push(Document { number, item: None, line, object: Value::Object(fields) }),
+        expand(Document { number, item: Some(index), line, object }, documents, errors);
     }
-    Ok(())
 }
