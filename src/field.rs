@@ -29,7 +29,11 @@ impl<'a> FieldPath<'a> {
     /// The path of nested fields: `["spec", "displayName"]` is `spec.displayName`.
     #[must_use]
     pub fn of(fields: &[&'static str]) -> Self {
-        Self(fields.iter().copied().map(Segment::Field).collect())
+        /// As deep as nearly every path becomes: growing is dearer than all else about it.
+        const DEPTH: usize = 8;
+        let mut path = Vec::with_capacity(DEPTH);
+        path.extend(fields.iter().copied().map(Segment::Field));
+        Self(path)
     }
 
     /// This path, one field deeper.
@@ -87,7 +91,7 @@ impl Hash for FieldPath<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         for segment in &self.0 {
             match segment {
-                Segment::Field(name) => ('.', name).hash(state),
+                Segment::Field(name) => name.hash(state),
                 Segment::Key(key) => ('=', key).hash(state),
                 Segment::Item { key: Some(key), .. } => ('=', key).hash(state),
                 Segment::Item { index, key: None } => ('#', index).hash(state),

@@ -1,6 +1,9 @@
 //! Only what a write brings in counts.
 
-use std::{collections::HashMap, hash::BuildHasher as _};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    iter,
+};
 
 use super::{Level, Problem, Rule};
 use crate::field::FieldPath;
@@ -19,17 +22,24 @@ pub(super) enum Ratchet {
 
 /// Findings of the stored object by fingerprint: of the same rule, at the same place, with the same value.
 ///
-/// A fingerprint in place of the finding, since all of them must be here: one that is left out would make the unchanged
-/// object be refused. The map's hasher, which makes them, has a random key: nobody can craft two findings of one
-/// fingerprint, and by chance that happens once in billions of floods, so a verdict is still a function of its input.
+/// All of them must be here: one that is left out would make the unchanged object be refused. In a body of nothing but
+/// mistakes they are millions, so a finding is eight bytes of a list. The hasher has a random key: nobody can craft two
+/// findings of one fingerprint, and by chance that happens once in billions of floods, so a verdict is still a function of
+/// its input.
 #[derive(Debug, Default)]
-pub(super) struct Noted(HashMap<u64, usize>);
+pub(super) struct Noted {
+    hasher: RandomState,
+    /// As they came; each once and in order when they are held against others.
+    fingerprints: Vec<u64>,
+    /// How often each may still be taken.
+    left: Vec<usize>,
+}
 
 impl Ratchet {
     /// What is noted, to be held against the findings of the new object.
     pub(super) fn turned(self) -> Self {
         match self {
-            Self::Note(noted) => Self::Lower(noted),
+            Self::Note(noted) => Self::Lower(noted.in_order()),
             other => other,
         }
     }
@@ -56,19 +66,27 @@ impl Ratchet {
 impl Noted {
     fn add(&mut self, rule: &Rule, path: &FieldPath<'_>, problem: &Problem<'_>) {
         let (fingerprint, count) = self.fingerprint(rule, path, problem);
-        *self.0.entry(fingerprint).or_default() += count;
+        self.fingerprints.extend(iter::repeat_n(fingerprint, count));
+    }
+
+    fn in_order(mut self) -> Self {
+        self.fingerprints.sort_unstable();
+        self.left = self.fingerprints.chunk_by(u64::eq).map(<[u64]>::len).collect();
+        self.fingerprints.dedup();
+        self
     }
 
     /// Whether the stored object has it; once for each time, so a third duplicate is new where two were stored.
     fn take(&mut self, rule: &Rule, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
         let (fingerprint, count) = self.fingerprint(rule, path, problem);
-        let left = self.0.get_mut(&fingerprint).and_then(|noted| Some((noted.checked_sub(count)?, noted)));
-        left.map(|(left, noted)| *noted = left).is_some()
+        let position = self.fingerprints.binary_search(&fingerprint).ok();
+        let left = position.and_then(|position| self.left.get_mut(position)).filter(|left| **left >= count);
+        left.map(|left| *left -= count).is_some()
     }
 
     /// The fingerprint, and how often the stored object must have it: a list that is too long may become shorter.
     fn fingerprint(&self, rule: &Rule, path: &FieldPath<'_>, problem: &Problem<'_>) -> (u64, usize) {
-        let hash = |problem: &Problem<'_>| self.0.hasher().hash_one((rule.name, path, problem));
+        let hash = |problem: &Problem<'_>| self.hasher.hash_one((rule.name, path, problem));
         match problem {
             Problem::TooMany(count, limit) => (hash(&Problem::TooMany(0, *limit)), *count),
             other => (hash(other), 1),
