@@ -190,7 +190,7 @@ fn inputs(paths: &[PathBuf], recursive: bool, errors: &mut Vec<String>) -> Vec<(
 
 /// Reads a file, or the manifests of a directory.
 ///
-/// Of a directory's links those to files are followed, as a mounted ConfigMap has them; those to directories may go round in
+/// Of a directory's links those to files are followed, as a mounted `ConfigMap` has them; those to directories may go round in
 /// circles.
 fn read_path(path: &Path, recursive: bool, read: &mut impl FnMut(String, anyhow::Result<Vec<u8>>)) {
     let name = path.display().to_string();
