@@ -71,13 +71,15 @@ pub async fn serve(
         tls: Some(tls),
         router: reviews.router(),
         connections: Connections::new(limits.connections, Some(Arc::clone(&metrics))),
+        metrics: Arc::clone(&metrics),
         limits,
         stages: stages.clone(),
     };
     let probes = Acceptor {
         tls: None,
-        router: admin::router(certificates, metrics, stages.clone()),
+        router: admin::router(certificates, Arc::clone(&metrics), stages.clone()),
         connections: Connections::new(limits.admin_connections, None),
+        metrics,
         limits,
         stages: stages.clone(),
     };

@@ -6,23 +6,25 @@ use axum::Router;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::{
     Limits, Stage, connection,
     connections::{Connections, Place},
     stopping,
 };
+use crate::metrics::Metrics;
 
 /// One listener's way from a TCP connection to a router.
 pub(super) struct Acceptor {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) router: Router,
     pub(super) connections: Connections,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) limits: Limits,
     pub(super) stages: watch::Receiver<Stage>,
 }
@@ -61,7 +63,7 @@ impl Acceptor {
                         sleep(PAUSE).await;
                     }
                 },
-                Some(_) = tasks.join_next() => {}
+                Some(ended) = tasks.join_next() => acceptor.note(ended),
             }
         }
         // Whom the kernel has let in already is served: closing the listener would reset them.
@@ -70,9 +72,21 @@ impl Acceptor {
             acceptor.take(stream, &mut tasks);
         }
         drop(listener);
-        let last = async { while tasks.join_next().await.is_some() {} };
+        let last = async {
+            while let Some(ended) = tasks.join_next().await {
+                acceptor.note(ended);
+            }
+        };
         if timeout(LAST_ANSWERS, last).await.is_err() {
             warn!(connections = tasks.len(), "connections cut off while stopping");
+        }
+    }
+
+    /// Tells of a connection that ended in a defect of ours: one must not end the others, but nor must it go unseen.
+    fn note(&self, ended: Result<(), JoinError>) {
+        if ended.is_err() {
+            self.metrics.count_panic();
+            error!("a connection ended in a defect, which must be reported");
         }
     }
 
