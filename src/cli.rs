@@ -8,6 +8,7 @@ use clap_complete::Shell;
 mod check;
 mod effects;
 mod explain;
+mod log;
 mod serve;
 mod units;
 
@@ -74,8 +75,8 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One line on standard error.
-#[expect(clippy::print_stderr, reason = "it is what a command line tells people with")]
+/// One line on standard error; where nobody takes it, the exit code tells.
 pub(crate) fn print_error(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    use std::io::Write as _;
+    drop(writeln!(std::io::stderr(), "error: {error:#}"));
 }

@@ -1,16 +1,8 @@
 //! `serve`: the webhook itself.
 
-use std::{
-    io::{IsTerminal as _, stderr},
-    net::SocketAddr,
-    path::PathBuf,
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use clap::ValueEnum;
 use clusterprofile_webhook::{
     metrics::Metrics,
     server::{self, Config, Limits},
@@ -20,9 +12,8 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tracing::level_filters::LevelFilter;
 
-use super::{effects::Effects, units};
+use super::{effects::Effects, log, units};
 
 /// Arguments of `serve`.
 #[derive(clap::Args)]
@@ -70,35 +61,21 @@ pub(super) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..), env = "CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS")]
     max_connections: u32,
     /// How the log is written, to standard error
-    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "CLUSTERPROFILE_WEBHOOK_LOG_FORMAT")]
-    log_format: LogFormat,
+    #[arg(long, value_enum, default_value_t = log::Format::Text, env = "CLUSTERPROFILE_WEBHOOK_LOG_FORMAT")]
+    log_format: log::Format,
     /// The least that is logged
-    #[arg(long, value_enum, default_value_t = LogLevel::Info, env = "CLUSTERPROFILE_WEBHOOK_LOG_LEVEL")]
-    log_level: LogLevel,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogLevel {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
+    #[arg(long, value_enum, default_value_t = log::Level::Info, env = "CLUSTERPROFILE_WEBHOOK_LOG_LEVEL")]
+    log_level: log::Level,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    start_log(args.log_format, args.log_level);
+    let metrics = Arc::new(Metrics::default());
+    let _log = log::start(args.log_format, args.log_level, &metrics).context("cannot start")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(serve(args))
+    runtime.block_on(serve(args, metrics))
 }
 
-async fn serve(args: Args) -> anyhow::Result<ExitCode> {
+async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     let files = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| Files { certificate, key });
     let pair = match (&files, &args.dev_ca) {
         (Some(files), _) => files.load()?,
@@ -106,7 +83,6 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         (None, None) => anyhow::bail!("--tls-cert and --tls-key, or --dev and --dev-ca, must be given"),
     };
     let certificates = Arc::new(Certificates::new(pair));
-    let metrics = Arc::new(Metrics::default());
     let limits = Limits {
         body: args.max_body,
         in_flight: args.max_in_flight,
@@ -139,20 +115,4 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({flag})"))
-}
-
-fn start_log(format: LogFormat, level: LogLevel) {
-    let level = match level {
-        LogLevel::Off => LevelFilter::OFF,
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-    };
-    let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr).with_target(false).with_ansi(colours);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
-    }
 }
