@@ -22,7 +22,6 @@ mod connections;
 mod deadline;
 mod limits;
 mod reviews;
-mod senders;
 mod stream;
 
 /// How the webhook is served.

@@ -54,7 +54,8 @@ pub(super) struct Args {
     /// Largest body of one request
     #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_BODY")]
     max_body: usize,
-    /// Bytes of all bodies at a time; above it requests wait until their deadline
+    /// Bytes of all bodies at a time, half of them shared out to the connections; a body larger than its share waits for
+    /// room in the other half until its deadline
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_IN_FLIGHT")]
     max_in_flight: usize,
     /// Connections at a time; above it the one longest without a completed request is closed

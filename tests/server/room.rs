@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clusterprofile_webhook::server::{Config, Limits};
 use serde_json::{Value, json};
 
-use super::{REVIEW, connect, head, limited, metric, server::Server, wait::wait_until};
+use super::{REVIEW, client::Client, connect, head, limited, metric, server::Server, wait::wait_until};
 
 #[test]
 fn a_slow_body_is_answered_by_its_deadline_and_may_be_tried_again() {
@@ -51,7 +51,8 @@ fn announced_bytes_hold_nothing_and_a_full_queue_sheds_at_once() {
 
 #[test]
 fn bodies_that_fill_the_room_together_are_all_answered() {
-    let server = Server::start(limited(Limits { in_flight: 4000, ..Limits::default() }));
+    let patient = Duration::from_mins(1);
+    let server = Server::start(limited(Limits { in_flight: 4000, sending: patient, ..Limits::default() }));
     let mut body = REVIEW.to_vec();
     body.resize(3000, b' ');
     let mut clients: Vec<_> = (0..8)
@@ -68,4 +69,47 @@ fn bodies_that_fill_the_room_together_are_all_answered() {
     for client in &mut clients {
         assert_eq!(client.answer().unwrap().status, 200);
     }
+}
+
+/// Clients that announce much, send enough to fill the room together, and stall.
+fn stalling(server: &Server, count: usize) -> Vec<Client> {
+    let stalling = (0..count).map(|_| {
+        let mut client = connect(server);
+        client.send(head("/validate?timeout=30s", 8 << 20).as_bytes()).unwrap();
+        client.send(&[b' '; 60_000]).unwrap();
+        client
+    });
+    stalling.collect()
+}
+
+/// The review, at least `length` bytes long.
+fn padded(length: usize) -> Vec<u8> {
+    let mut body = REVIEW.to_vec();
+    body.resize(length, b' ');
+    body
+}
+
+#[test]
+fn what_fits_into_its_share_waits_for_nobody() {
+    let patient = Duration::from_mins(1);
+    let limits = Limits { in_flight: 256 << 10, connections: 16, sending: patient, ..Limits::default() };
+    let server = Server::start(limited(limits));
+    let stalling = stalling(&server, 8);
+    let large = connect(&server).post("/validate?timeout=1s", &padded(20_000)).unwrap();
+    assert_eq!(large.status, 503, "the room is taken");
+    for _ in 0..3 {
+        assert_eq!(connect(&server).post("/validate?timeout=1s", &padded(8 << 10)).unwrap().status, 200);
+    }
+    assert!(metric(&server, "clusterprofile_webhook_shed_requests_total{reason=\"slow_body\"} 0"));
+    drop(stalling);
+}
+
+#[test]
+fn who_stalls_gives_its_room_to_those_who_wait() {
+    let server = Server::start(limited(Limits { in_flight: 256 << 10, connections: 64, ..Limits::default() }));
+    let mut stalling = stalling(&server, 16);
+    assert_eq!(connect(&server).post("/validate?timeout=30s", &padded(100_000)).unwrap().status, 200);
+    let answer = stalling[0].answer().unwrap();
+    assert_eq!((answer.status, answer.closes()), (503, true));
+    assert!(answer.head.contains(&"retry-after: 1".to_owned()));
 }
