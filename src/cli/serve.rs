@@ -58,7 +58,7 @@ pub(super) struct Args {
     /// room in the other half until its deadline
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_IN_FLIGHT")]
     max_in_flight: usize,
-    /// Connections at a time; above it the one longest without a completed request is closed
+    /// Connections at a time; above it one that has completed no request is closed, else the one longest without
     #[arg(long, value_name = "COUNT", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..), env = "CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS")]
     max_connections: u32,
     /// How the log is written, to standard error

@@ -66,3 +66,14 @@ fn a_full_server_closes_the_connection_longest_without_a_request() {
     assert!(busy.iter_mut().all(answered), "the busy ones are kept");
     assert!(metric(&server, "clusterprofile_webhook_evicted_connections_total 1"));
 }
+
+#[test]
+fn connections_without_a_request_never_drive_out_those_with_one() {
+    let server = Server::start(limited(Limits { connections: 3, ..Limits::default() }));
+    let mut kept: Vec<_> = (0..2).map(|_| connect(&server)).collect();
+    assert!(kept.iter_mut().all(answered));
+    let silent: Vec<_> = (0..5).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    wait_until("room is made", || metric(&server, "clusterprofile_webhook_evicted_connections_total 4"));
+    assert!(kept.iter_mut().all(answered), "they made room for one another");
+    drop(silent);
+}
