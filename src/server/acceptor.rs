@@ -7,7 +7,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinError, JoinSet},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, warn};
@@ -32,9 +32,12 @@ pub(super) struct Acceptor {
 /// How long requests that are being answered may take once nothing new is accepted: the most that the API server waits.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
 
-/// After an error that more accepting would only repeat: long enough not to spin, short enough for the API server not to
-/// notice.
+/// After an error that more accepting would only repeat, unless a connection ends: long enough not to spin, short enough for
+/// the API server not to notice.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// For how long accepting must go well until its failure is news again.
+const QUIET: Duration = Duration::from_mins(1);
 
 /// The most connections that the kernel holds for a listener of tokio's.
 const BACKLOG: usize = 1024;
@@ -44,23 +47,24 @@ impl Acceptor {
     pub(super) async fn run(self, listener: TcpListener) {
         let acceptor = Arc::new(self);
         let mut tasks = JoinSet::new();
-        let mut failing = false;
+        let mut failed: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = stopping(&acceptor.stages) => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        failing = false;
-                        acceptor.take(stream, &mut tasks);
-                    }
+                    Ok((stream, _)) => acceptor.take(stream, &mut tasks),
                     Err(error) if is_of_one_connection(&error) => debug!(%error, "connection not accepted"),
                     Err(error) => {
-                        if !failing {
+                        if failed.is_none_or(|failed| failed.elapsed() > QUIET) {
                             warn!(%error, "connections cannot be accepted");
                         }
-                        failing = true;
+                        failed = Some(Instant::now());
                         acceptor.connections.make_room();
-                        sleep(PAUSE).await;
+                        match timeout(PAUSE, tasks.join_next()).await {
+                            Ok(Some(ended)) => acceptor.note(ended),
+                            Ok(None) => sleep(PAUSE).await,
+                            Err(_) => {}
+                        }
                     }
                 },
                 Some(ended) = tasks.join_next() => acceptor.note(ended),

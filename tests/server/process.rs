@@ -3,7 +3,7 @@
 use std::{
     fs::OpenOptions,
     io::{BufRead as _, BufReader, Read as _},
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
 };
 
@@ -18,6 +18,11 @@ use super::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterprofile-webhook");
 
+/// What is logged until the program ends.
+fn messages(log: &mut BufReader<ChildStderr>) -> Vec<String> {
+    log.lines().map(|line| json(&line.unwrap())["message"].as_str().unwrap().to_owned()).collect()
+}
+
 /// A server as a process of its own, with a development pair; killed when dropped.
 struct Program {
     child: Child,
@@ -29,20 +34,25 @@ struct Program {
 impl Program {
     /// Starts it, and returns it with what comes of its log after the line that tells where it listens.
     fn start(arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
+        Self::start_by(Command::new(PROGRAM), arguments)
+    }
+
+    /// The same, by a command that becomes it.
+    fn start_by(command: Command, arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
         let free: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let mut program = Self::spawn([free; 2], arguments, Stdio::piped());
+        let mut program = Self::spawn(command, [free; 2], arguments, Stdio::piped());
         let mut log = BufReader::new(program.child.stderr.take().unwrap());
-        let mut line = String::new();
-        log.read_line(&mut line).unwrap();
-        let listening: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let listening =
+            log.by_ref().lines().map(|line| json(&line.unwrap())).find(|line| line["message"] == "listening");
+        let listening = listening.expect("it says where it listens");
         program.address = listening["address"].as_str().unwrap().parse().unwrap();
         program.admin = listening["admin_address"].as_str().unwrap().parse().unwrap();
         (program, log)
     }
 
-    fn spawn([address, admin]: [SocketAddr; 2], arguments: &[&str], log: Stdio) -> Self {
+    fn spawn(mut command: Command, [address, admin]: [SocketAddr; 2], arguments: &[&str], log: Stdio) -> Self {
         let ca = tempfile::NamedTempFile::new().unwrap();
-        let child = Command::new(PROGRAM)
+        let child = command
             .args(["serve", "--log-format=json", "--dev", "--dev-ca"])
             .arg(ca.path())
             .args([format!("--listen={address}"), format!("--admin-listen={admin}")])
@@ -74,6 +84,11 @@ impl Program {
         assert!(sent.unwrap().success());
     }
 
+    fn limit_files(&self, most: usize) {
+        let arguments = [format!("--pid={}", self.child.id()), format!("--nofile={most}")];
+        assert!(Command::new("prlimit").args(arguments).status().unwrap().success());
+    }
+
     fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         wait_until("the program ends", || {
@@ -82,6 +97,10 @@ impl Program {
         });
         status.unwrap()
     }
+}
+
+fn json(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
 impl Drop for Program {
@@ -112,10 +131,10 @@ fn a_log_on_a_full_disk_ends_nothing() {
     let addresses = free.each_ref().map(|listener| listener.local_addr().unwrap());
     drop(free);
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut program = Program::spawn(addresses, &["--drain=0s"], full.into());
+    let mut program = Program::spawn(Command::new(PROGRAM), addresses, &["--drain=0s"], full.into());
     wait_until("it serves", || {
         assert_eq!(program.child.try_wait().unwrap(), None, "it goes on");
-        std::net::TcpStream::connect(program.address).is_ok()
+        TcpStream::connect(program.address).is_ok()
     });
     assert_eq!(program.review().status, 200);
     wait_until("the lines are counted", || program.dropped_lines() >= 2);
@@ -140,11 +159,9 @@ fn a_log_that_is_not_taken_holds_nothing_up_and_goes_on_when_it_is() {
     });
     assert!(get(program.admin, "/livez").starts_with("HTTP/1.1 200"));
     program.signal("TERM");
-    let mut rest = String::new();
-    log.read_to_string(&mut rest).unwrap();
-    let lines: Vec<Value> = rest.lines().map(|line| serde_json::from_str(line).expect("a line is whole")).collect();
-    assert!(lines.len() > 100);
-    assert_eq!(lines.last().unwrap()["message"], "stopped", "what was logged last is written");
+    let messages = messages(&mut log);
+    assert!(messages.len() > 100);
+    assert_eq!(messages.last().unwrap(), "stopped", "what was logged last is written");
     assert_eq!(program.ended().code(), Some(0));
 }
 
@@ -154,4 +171,22 @@ fn an_error_that_nobody_reads_still_has_its_exit_code() {
     let status =
         Command::new(PROGRAM).args(["check", "missing.yaml"]).stdout(Stdio::null()).stderr(full).status().unwrap();
     assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn too_few_files_for_the_connections_are_told_once_and_make_room() {
+    let (mut program, mut log) = Program::start(&["--drain=0s"]);
+    let silent = |count| (0..count).map(|_| TcpStream::connect(program.address).unwrap()).collect::<Vec<_>>();
+    let first = silent(20);
+    wait_until("they are accepted", || {
+        get(program.admin, "/metrics").lines().any(|line| line == "clusterprofile_webhook_open_connections 20")
+    });
+    program.limit_files(20);
+    let more = silent(100);
+    assert_eq!(program.review().status, 200);
+    drop((first, more));
+    program.signal("TERM");
+    let failures = messages(&mut log).iter().filter(|message| *message == "connections cannot be accepted").count();
+    assert!((1..=2).contains(&failures), "once for each listener at the most, not {failures} times");
+    assert_eq!(program.ended().code(), Some(0));
 }
