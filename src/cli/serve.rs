@@ -109,7 +109,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     };
     tokio::select! {
         served = server::serve(listener, admin, Arc::clone(&certificates), Arc::clone(&metrics), config, stop) => served?,
-        () = watched => {}
+        never = watched => match never {},
     }
     Ok(ExitCode::SUCCESS)
 }

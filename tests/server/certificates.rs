@@ -1,7 +1,10 @@
 //! Certificate pairs: read, replaced while serving, refused.
 
 use std::{
+    fs,
+    os::unix::fs::symlink,
     path::Path,
+    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -10,7 +13,8 @@ use clusterprofile_webhook::{
     server::Config,
     tls::{Certificates, Files},
 };
-use rcgen::{CertificateParams, Issuer, KeyPair};
+use rcgen::{Certificate, CertificateParams, Issuer, KeyPair};
+use time::{Duration, OffsetDateTime};
 
 use super::{
     answered, connect,
@@ -36,7 +40,7 @@ impl Volume {
             Self { directory: tempfile::tempdir().unwrap(), issuer: Issuer::new(params, key), ca, number: 0 };
         volume.swap(true);
         for file in ["tls.crt", "tls.key"] {
-            std::os::unix::fs::symlink(format!("..data/{file}"), volume.path().join(file)).unwrap();
+            symlink(format!("..data/{file}"), volume.path().join(file)).unwrap();
         }
         volume
     }
@@ -49,20 +53,33 @@ impl Volume {
         Files { certificate: self.path().join("tls.crt"), key: self.path().join("tls.key") }
     }
 
-    /// A new directory, then the link renamed over; returns the leaf, DER. A torn one has the key of another.
+    /// Swaps in a pair for localhost; returns the leaf, DER. A torn one has the key of another.
     fn swap(&mut self, whole: bool) -> Vec<u8> {
-        self.number += 1;
-        let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(vec!["localhost".into()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let (leaf, key) = self.sign(leaf());
         let key = if whole { key } else { KeyPair::generate().unwrap() };
-        let name = format!("..{}", self.number);
-        std::fs::create_dir(self.path().join(&name)).unwrap();
-        std::fs::write(self.path().join(&name).join("tls.crt"), leaf.pem()).unwrap();
-        std::fs::write(self.path().join(&name).join("tls.key"), key.serialize_pem()).unwrap();
-        std::os::unix::fs::symlink(&name, self.path().join("..data_tmp")).unwrap();
-        std::fs::rename(self.path().join("..data_tmp"), self.path().join("..data")).unwrap();
+        self.put(&leaf, &key);
         leaf.der().to_vec()
     }
+
+    fn sign(&self, params: CertificateParams) -> (Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    /// A new directory, then the link renamed over.
+    fn put(&mut self, leaf: &Certificate, key: &KeyPair) {
+        self.number += 1;
+        let name = format!("..{}", self.number);
+        fs::create_dir(self.path().join(&name)).unwrap();
+        fs::write(self.path().join(&name).join("tls.crt"), leaf.pem()).unwrap();
+        fs::write(self.path().join(&name).join("tls.key"), key.serialize_pem()).unwrap();
+        symlink(&name, self.path().join("..data_tmp")).unwrap();
+        fs::rename(self.path().join("..data_tmp"), self.path().join("..data")).unwrap();
+    }
+}
+
+fn leaf() -> CertificateParams {
+    CertificateParams::new(vec!["localhost".into()]).unwrap()
 }
 
 fn served_leaf(server: &Server) -> Vec<u8> {
@@ -113,16 +130,72 @@ fn reloads(server: &Server, result: &str) -> u64 {
 }
 
 #[test]
+fn a_pair_that_is_not_valid_now_waits_while_a_valid_one_is_served() {
+    let mut volume = Volume::new();
+    let first = volume.swap(true);
+    let certificates = Certificates::new(volume.files().load().expect("the first pair is good"));
+    let server = Server::start_with(Config::default(), certificates, Some(volume.files()), volume.ca.clone());
+    let in_seconds = |seconds| OffsetDateTime::now_utc() + Duration::seconds(seconds);
+    for (failures, from, until) in [(1, -200, -100), (2, 8, 100)] {
+        let mut params = leaf();
+        (params.not_before, params.not_after) = (in_seconds(from), in_seconds(until));
+        let (leaf, key) = volume.sign(params);
+        volume.put(&leaf, &key);
+        wait_until("it is seen", || reloads(&server, "failure") == failures);
+        assert_eq!(served_leaf(&server), first, "the valid one stays");
+    }
+    assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"));
+    wait_until("its time comes", || reloads(&server, "success") == 1);
+    assert_ne!(served_leaf(&server), first);
+    assert_eq!(reloads(&server, "failure"), 2, "told once");
+}
+
+#[test]
 fn pairs_that_cannot_be_served_are_refused_with_file_and_cause() {
     let volume = Volume::new();
+    let good = |file: &str| fs::read_to_string(volume.path().join(file)).unwrap();
     let refused = |certificate: &str, key: &str| {
         let files = Files { certificate: volume.path().join(certificate), key: volume.path().join(key) };
-        files.load().expect_err("it is no pair").to_string()
+        let error = format!("{:#}", anyhow::Error::from(files.load().expect_err("it is no pair")));
+        error.replace(&format!("{}/", volume.path().display()), "")
     };
-    std::fs::write(volume.path().join("empty"), "").unwrap();
-    std::fs::write(volume.path().join("other.key"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
-    assert!(refused("missing", "tls.key").contains("missing: No such file"));
-    assert!(refused("empty", "tls.key").contains("empty: no PEM certificates"));
-    assert!(refused("tls.crt", "empty").contains("empty: no PEM private key"));
-    assert!(refused("tls.crt", "other.key").contains("are no pair"));
+    let refused_text = |name: &str, text: &str| {
+        fs::write(volume.path().join(name), text).unwrap();
+        if name.ends_with(".key") { refused("tls.crt", name) } else { refused(name, "tls.key") }
+    };
+    assert_eq!(refused("missing", "tls.key"), "missing: cannot be read: No such file or directory (os error 2)");
+    assert_eq!(refused("..data", "tls.key"), "..data: cannot be read: it must be a regular file");
+    let made = Command::new("mkfifo").arg(volume.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(refused("tls.crt", "pipe"), "pipe: cannot be read: it must be a regular file");
+
+    assert_eq!(refused_text("a", ""), "a: no certificate: the file is empty");
+    assert_eq!(refused_text("a", &good("tls.key")), "a: no certificate: no line is -----BEGIN CERTIFICATE-----");
+    let chain = |second: &str| format!("{}{second}", good("tls.crt"));
+    assert_eq!(
+        refused_text("a", &chain("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")),
+        "a: certificate 2 is broken: it is not X.509"
+    );
+    let cut = &good("tls.crt")[..200];
+    assert_eq!(refused_text("a", &chain(cut)), "a: certificate 2 is broken: its PEM section has no end");
+
+    let no_key = "no line is -----BEGIN PRIVATE KEY-----";
+    assert_eq!(refused_text("a.key", ""), "a.key: no private key: the file is empty");
+    assert_eq!(refused_text("a.key", &good("tls.crt")), format!("a.key: no private key: {no_key}"));
+    let encrypted = good("tls.key").replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    assert_eq!(refused_text("a.key", &encrypted), "a.key: the private key must not be encrypted");
+    let cut = &good("tls.key")[..60];
+    assert_eq!(refused_text("a.key", cut), "a.key: the private key is broken: its PEM section has no end");
+    let unknown = refused_text("a.key", ON_SECP256K1);
+    assert!(unknown.starts_with("a.key: the private key must be RSA of 2048 to 8192 bits,"), "{unknown}");
+    let other = refused_text("a.key", &KeyPair::generate().unwrap().serialize_pem());
+    assert!(other.starts_with("tls.crt and a.key are no pair"), "{other}");
 }
+
+/// A key for this test alone, of a kind that nobody speaks TLS with.
+const ON_SECP256K1: &str = "-----BEGIN PRIVATE KEY-----
+MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQgXmkrfix7pLSkSE0usj3X
+0I6GgWUPEDb3ZZwVPwmfIwehRANCAATzHKnzGK7urIzKXrih+DS9/fNJ3wHysKca
+CfgNYrszsKCban8pVQ1f2V1JtWQk2lgU88/CUF3dfWfpiVdfsaB1
+-----END PRIVATE KEY-----
+";
