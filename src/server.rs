@@ -69,7 +69,8 @@ pub async fn serve(
     let webhook = Acceptor {
         tls: Some(tls),
         router: reviews.router(),
-        connections: Connections::new(limits.connections, Some(Arc::clone(&metrics))),
+        connections: Connections::new(Some(Arc::clone(&metrics))),
+        most: limits.connections,
         metrics: Arc::clone(&metrics),
         limits,
         stages: stages.clone(),
@@ -77,7 +78,8 @@ pub async fn serve(
     let probes = Acceptor {
         tls: None,
         router: admin::router(certificates, Arc::clone(&metrics), stages.clone()),
-        connections: Connections::new(limits.admin_connections, None),
+        connections: Connections::new(None),
+        most: limits.admin_connections,
         metrics,
         limits,
         stages: stages.clone(),

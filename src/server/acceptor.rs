@@ -24,6 +24,8 @@ pub(super) struct Acceptor {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) router: Router,
     pub(super) connections: Connections,
+    /// Connections at a time.
+    pub(super) most: usize,
     pub(super) metrics: Arc<Metrics>,
     pub(super) limits: Limits,
     pub(super) stages: watch::Receiver<Stage>,
@@ -52,19 +54,14 @@ impl Acceptor {
             tokio::select! {
                 () = stopping(&acceptor.stages) => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => acceptor.take(stream, &mut tasks),
+                    Ok((stream, _)) => acceptor.take(stream, &mut tasks).await,
                     Err(error) if is_of_one_connection(&error) => debug!(%error, "connection not accepted"),
                     Err(error) => {
                         if failed.is_none_or(|failed| failed.elapsed() > QUIET) {
                             warn!(%error, "connections cannot be accepted");
                         }
                         failed = Some(Instant::now());
-                        acceptor.connections.make_room();
-                        match timeout(PAUSE, tasks.join_next()).await {
-                            Ok(Some(ended)) => acceptor.note(ended),
-                            Ok(None) => sleep(PAUSE).await,
-                            Err(_) => {}
-                        }
+                        acceptor.make_room(&mut tasks).await;
                     }
                 },
                 Some(ended) = tasks.join_next() => acceptor.note(ended),
@@ -73,7 +70,7 @@ impl Acceptor {
         // Whom the kernel has let in already is served: closing the listener would reset them.
         for _ in 0..BACKLOG {
             let Ok(Ok((stream, _))) = timeout(Duration::ZERO, listener.accept()).await else { break };
-            acceptor.take(stream, &mut tasks);
+            acceptor.take(stream, &mut tasks).await;
         }
         drop(listener);
         let last = async {
@@ -94,9 +91,25 @@ impl Acceptor {
         }
     }
 
-    fn take(self: &Arc<Self>, stream: TcpStream, tasks: &mut JoinSet<()>) {
+    async fn take(self: &Arc<Self>, stream: TcpStream, tasks: &mut JoinSet<()>) {
+        while let Some(ended) = tasks.try_join_next() {
+            self.note(ended);
+        }
+        if tasks.len() >= self.most {
+            self.make_room(tasks).await;
+        }
         let place = self.connections.enter();
         tasks.spawn(Arc::clone(self).connect(stream, place));
+    }
+
+    /// Closes a connection, and waits until one has gone.
+    async fn make_room(&self, tasks: &mut JoinSet<()>) {
+        self.connections.evict();
+        match timeout(PAUSE, tasks.join_next()).await {
+            Ok(Some(ended)) => self.note(ended),
+            Ok(None) => sleep(PAUSE).await,
+            Err(_) => {}
+        }
     }
 
     async fn connect(self: Arc<Self>, stream: TcpStream, place: Place) {

@@ -12,9 +12,9 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::metrics::Metrics;
 
-/// The open connections of one listener, at most so many.
+/// The open connections of one listener.
 ///
-/// When they are full, one that has never completed a request is closed for the new one, else the one longest without: an API
+/// Where there are too many, one that has never completed a request is closed for the new one, else the one longest without: an API
 /// server completes requests, so whoever opens connections without any can neither keep it out nor drive it out. Where a
 /// request is being reviewed its connection goes last; where a body is still coming in it has no such privilege, which a
 /// caller who sends slowly would use.
@@ -22,7 +22,6 @@ use crate::metrics::Metrics;
 pub(super) struct Connections(Arc<Shared>);
 
 struct Shared {
-    most: usize,
     started: Instant,
     metrics: Option<Arc<Metrics>>,
     open: Mutex<HashMap<u64, Arc<Entry>>>,
@@ -51,36 +50,23 @@ pub(super) struct Place {
 }
 
 impl Connections {
-    pub(super) fn new(most: usize, metrics: Option<Arc<Metrics>>) -> Self {
-        Self(Arc::new(Shared {
-            most,
-            started: Instant::now(),
-            metrics,
-            open: Mutex::default(),
-            next: AtomicU64::new(0),
-        }))
+    pub(super) fn new(metrics: Option<Arc<Metrics>>) -> Self {
+        Self(Arc::new(Shared { started: Instant::now(), metrics, open: Mutex::default(), next: AtomicU64::new(0) }))
     }
 
-    /// A place for a new connection, made by closing another where there is none.
+    /// A place for a new connection.
     pub(super) fn enter(&self) -> Place {
-        let Shared { most, next, .. } = &*self.0;
-        let id = next.fetch_add(1, Ordering::Relaxed);
+        let id = self.0.next.fetch_add(1, Ordering::Relaxed);
         let entry = Arc::new(Entry::default());
         let mut open = self.open();
-        if open.len() >= *most {
-            self.evict(&mut open);
-        }
         open.insert(id, Arc::clone(&entry));
         self.tell(open.len());
         Place { connections: self.clone(), id, entry }
     }
 
-    /// Closes a connection, where the process has none left to accept another with.
-    pub(super) fn make_room(&self) {
-        self.evict(&mut self.open());
-    }
-
-    fn evict(&self, open: &mut HashMap<u64, Arc<Entry>>) {
+    /// Closes the connection that another needs the least.
+    pub(super) fn evict(&self) {
+        let mut open = self.open();
         let rank = |id: &u64, entry: &Entry| {
             (entry.reviewing.load(Ordering::Relaxed), entry.completed.load(Ordering::Relaxed), *id)
         };
