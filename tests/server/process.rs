@@ -16,7 +16,7 @@ use super::{
     wait::wait_until,
 };
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterprofile-webhook");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterprofile-webhook");
 
 /// What is logged until the program ends.
 fn messages(log: &mut BufReader<ChildStderr>) -> Vec<String> {
@@ -24,16 +24,16 @@ fn messages(log: &mut BufReader<ChildStderr>) -> Vec<String> {
 }
 
 /// A server as a process of its own, with a development pair; killed when dropped.
-struct Program {
+pub(crate) struct Program {
     child: Child,
     address: SocketAddr,
-    admin: SocketAddr,
+    pub admin: SocketAddr,
     ca: tempfile::NamedTempFile,
 }
 
 impl Program {
     /// Starts it, and returns it with what comes of its log after the line that tells where it listens.
-    fn start(arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
+    pub(crate) fn start(arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
         Self::start_by(Command::new(PROGRAM), arguments)
     }
 
@@ -79,7 +79,7 @@ impl Program {
         count.expect("the metric is there").parse().unwrap()
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
@@ -89,7 +89,7 @@ impl Program {
         assert!(Command::new("prlimit").args(arguments).status().unwrap().success());
     }
 
-    fn ended(&mut self) -> ExitStatus {
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         wait_until("the program ends", || {
             status = self.child.try_wait().unwrap();
@@ -134,8 +134,9 @@ fn a_log_on_a_full_disk_ends_nothing() {
     let mut program = Program::spawn(Command::new(PROGRAM), addresses, &["--drain=0s"], full.into());
     wait_until("it serves", || {
         assert_eq!(program.child.try_wait().unwrap(), None, "it goes on");
-        TcpStream::connect(program.address).is_ok()
+        TcpStream::connect(program.admin).is_ok()
     });
+    assert!(get(program.admin, "/livez").starts_with("HTTP/1.1 200"), "it is past its start");
     assert_eq!(program.review().status, 200);
     wait_until("the lines are counted", || program.dropped_lines() >= 2);
     program.signal("TERM");

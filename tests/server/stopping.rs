@@ -16,13 +16,14 @@ use super::{
     REVIEW,
     client::Client,
     connect,
+    process::Program,
     server::{Server, get},
     wait::wait_until,
 };
 
 #[test]
 fn probes_tell_of_the_certificate_and_the_drain() {
-    let mut server = Server::start(Config { drain: Duration::from_secs(3), ..Config::default() });
+    let server = Server::start(Config { drain: Duration::from_secs(3), ..Config::default() });
     assert!(get(server.admin, "/livez").starts_with("HTTP/1.1 200"));
     assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"));
     server.stop();
@@ -34,7 +35,7 @@ fn probes_tell_of_the_certificate_and_the_drain() {
 
 #[test]
 fn no_request_fails_while_the_server_stops_under_load() {
-    let mut server = Server::start(Config { drain: Duration::from_secs(2), ..Config::default() });
+    let server = Server::start(Config { drain: Duration::from_secs(2), ..Config::default() });
     let (address, ca) = (server.address, server.ca.clone());
     let (told, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let callers: Vec<_> = (0..4)
@@ -64,4 +65,13 @@ fn no_request_fails_while_the_server_stops_under_load() {
     }
     drop(server);
     assert!(TcpStream::connect(address).is_err(), "the port is given back");
+}
+
+#[test]
+fn told_twice_it_drains_no_longer() {
+    let mut program = Program::start(&["--drain=10m"]).0;
+    program.signal("TERM");
+    wait_until("it drains", || get(program.admin, "/readyz").starts_with("HTTP/1.1 503"));
+    program.signal("INT");
+    assert_eq!(program.ended().code(), Some(0));
 }
