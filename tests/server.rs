@@ -8,6 +8,8 @@ mod certificates;
 mod client;
 #[path = "server/connections.rs"]
 mod connections;
+#[path = "server/flags.rs"]
+mod flags;
 #[path = "server/process.rs"]
 mod process;
 #[path = "server/requests.rs"]

@@ -3,10 +3,11 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use clap::builder::BoolishValueParser;
 use clusterprofile_webhook::{
     metrics::Metrics,
     server::{self, Config, Limits},
-    tls::{self, Certificates, Files},
+    tls::{self, Certificates, Files, Pair, TlsError},
 };
 use tokio::{
     net::TcpListener,
@@ -29,22 +30,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080", env = "CLUSTERPROFILE_WEBHOOK_ADMIN_LISTEN")]
     admin_listen: SocketAddr,
     /// PEM of the certificate; read again when it changes
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "CLUSTERPROFILE_WEBHOOK_TLS_CERT",
-        requires = "tls_key",
-        required_unless_present = "dev"
-    )]
+    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_TLS_CERT")]
     tls_cert: Option<PathBuf>,
     /// PEM of its private key; read again when it changes
-    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_TLS_KEY", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_TLS_KEY")]
     tls_key: Option<PathBuf>,
     /// Make a CA and a certificate in memory, to try the webhook
-    #[arg(long, env = "CLUSTERPROFILE_WEBHOOK_DEV", requires = "dev_ca", conflicts_with_all = ["tls_cert", "tls_key"])]
+    #[arg(long, env = "CLUSTERPROFILE_WEBHOOK_DEV", value_parser = BoolishValueParser::new())]
     dev: bool,
     /// Where to write the certificate of the CA that --dev makes
-    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_DEV_CA", requires = "dev")]
+    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_DEV_CA")]
     dev_ca: Option<PathBuf>,
     #[command(flatten)]
     effects: Effects,
@@ -69,21 +64,57 @@ pub(super) struct Args {
     log_level: log::Level,
 }
 
+/// Where the certificate pair comes from.
+enum Source {
+    Files(Files),
+    /// Made in memory; the CA's certificate is written there.
+    Dev(PathBuf),
+}
+
+impl Args {
+    /// Judged by value, for a variable can also say that there is no `--dev`.
+    fn source(&self) -> anyhow::Result<Source> {
+        match (self.dev, self.tls_cert.clone(), self.tls_key.clone(), self.dev_ca.clone()) {
+            (false, Some(certificate), Some(key), _) => Ok(Source::Files(Files { certificate, key })),
+            (false, ..) => anyhow::bail!("--tls-cert and --tls-key must be given, or --dev and --dev-ca"),
+            (true, None, None, Some(ca)) => Ok(Source::Dev(ca)),
+            (true, None, None, None) => anyhow::bail!("--dev-ca must be given with --dev"),
+            (true, ..) => anyhow::bail!("--tls-cert and --tls-key must not be given with --dev"),
+        }
+    }
+}
+
+impl Source {
+    fn pair(&self) -> Result<Pair, TlsError> {
+        match self {
+            Self::Files(files) => files.load(),
+            Self::Dev(ca) => tls::dev_pair(ca),
+        }
+    }
+}
+
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let metrics = Arc::new(Metrics::default());
     let _log = log::start(args.log_format, args.log_level, &metrics).context("cannot start")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(serve(args, metrics))
+    let served = runtime.block_on(serve(args, metrics));
+    // Reading a file of the certificate pair never ends on a volume that is gone.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
-    let files = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| Files { certificate, key });
-    let pair = match (&files, &args.dev_ca) {
-        (Some(files), _) => files.load()?,
-        (None, Some(ca)) => tls::dev_pair(ca)?,
-        (None, None) => anyhow::bail!("--tls-cert and --tls-key, or --dev and --dev-ca, must be given"),
+    let source = match args.source() {
+        Ok(source) => source,
+        Err(error) => return Ok(super::unusable(&error)),
     };
-    let certificates = Arc::new(Certificates::new(pair));
+    // First, for the CA's file belongs to whoever serves there already.
+    let listener = bind(args.listen, "--listen").await?;
+    let admin = bind(args.admin_listen, "--admin-listen").await?;
+    let certificates = match source.pair() {
+        Ok(pair) => Arc::new(Certificates::new(pair)),
+        Err(error) => return Ok(super::unusable(&error.into())),
+    };
     let limits = Limits {
         body: args.max_body,
         in_flight: args.max_in_flight,
@@ -91,8 +122,6 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         ..Limits::default()
     };
     let config = Config { policy: args.effects.policy(), limits, drain: args.drain };
-    let listener = bind(args.listen, "--listen").await?;
-    let admin = bind(args.admin_listen, "--admin-listen").await?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let stop = async || {
@@ -102,9 +131,9 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         }
     };
     let watched = async {
-        match files {
-            Some(files) => tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics)).await,
-            None => std::future::pending().await,
+        match source {
+            Source::Files(files) => tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics)).await,
+            Source::Dev(_) => std::future::pending().await,
         }
     };
     tokio::select! {
