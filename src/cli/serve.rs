@@ -13,6 +13,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
+use tracing::warn;
 
 use super::{effects::Effects, log, units};
 
@@ -118,7 +119,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     let limits = Limits {
         body: args.max_body,
         in_flight: args.max_in_flight,
-        connections: usize::try_from(args.max_connections)?,
+        connections: openable(usize::try_from(args.max_connections)?),
         ..Limits::default()
     };
     let config = Config { policy: args.effects.policy(), limits, drain: args.drain };
@@ -141,6 +142,26 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         never = watched => match never {},
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As many connections as asked for, or as many as the process may have open beside its other files.
+///
+/// Without a connection left, probes would be refused too.
+fn openable(connections: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files =
+        limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
+    // A quarter is left for probes, the certificate pair and whatever the system opens.
+    match files.map(|files: usize| files - files / 4) {
+        Some(most) if most < connections => {
+            warn!(
+                connections,
+                most, "fewer connections than --max-connections, for the process may open too few files"
+            );
+            most
+        }
+        _ => connections,
+    }
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {

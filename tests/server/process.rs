@@ -175,6 +175,20 @@ fn an_error_that_nobody_reads_still_has_its_exit_code() {
 }
 
 #[test]
+fn too_few_files_from_the_start_make_fewer_connections_and_no_failure() {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", PROGRAM]);
+    let (mut program, mut log) = Program::start_by(limited, &["--drain=0s"]);
+    let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(program.address).unwrap()).collect();
+    assert_eq!(program.review().status, 200);
+    assert!(get(program.admin, "/readyz").starts_with("HTTP/1.1 200"));
+    drop(silent);
+    program.signal("TERM");
+    assert!(!messages(&mut log).iter().any(|message| message == "connections cannot be accepted"));
+    assert_eq!(program.ended().code(), Some(0));
+}
+
+#[test]
 fn too_few_files_for_the_connections_are_told_once_and_make_room() {
     let (mut program, mut log) = Program::start(&["--drain=0s"]);
     let silent = |count| (0..count).map(|_| TcpStream::connect(program.address).unwrap()).collect::<Vec<_>>();
