@@ -55,7 +55,7 @@ struct Log {
 #[derive(Default)]
 struct Lines {
     waiting: Vec<u8>,
-    /// Whether the thread has taken lines that it has not written yet.
+    /// Whether the thread is about to write what waits, or what it has taken of it.
     writing: bool,
 }
 
@@ -93,6 +93,8 @@ pub(super) fn start(format: Format, level: Level, metrics: &Arc<Metrics>) -> io:
 impl Log {
     /// Writes what is logged, for ever.
     fn write(&self) {
+        /// For which lines are gathered: too short to notice, and under load one wake for hundreds of lines.
+        const GATHER: Duration = Duration::from_millis(5);
         let mut batch = Vec::new();
         loop {
             let mut lines = self.lines();
@@ -101,8 +103,9 @@ impl Log {
             let idle = self.changed.wait_while(lines, |lines| lines.waiting.is_empty());
             let mut lines = idle.unwrap_or_else(PoisonError::into_inner);
             lines.writing = true;
-            mem::swap(&mut lines.waiting, &mut batch);
             drop(lines);
+            thread::sleep(GATHER);
+            mem::swap(&mut self.lines().waiting, &mut batch);
             if stderr().write_all(&batch).is_err() {
                 batch.iter().filter(|byte| **byte == b'\n').for_each(|_| self.metrics.count_dropped_line());
             }
