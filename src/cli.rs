@@ -2,12 +2,14 @@
 
 use std::{fmt::Display, process::ExitCode};
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable};
 use clap_complete::Shell;
+use clusterprofile_webhook::rules::{self, Rule};
 
 mod check;
 mod effects;
 mod explain;
+mod log;
 mod serve;
 mod units;
 
@@ -45,6 +47,12 @@ enum Command {
 }
 
 impl Cli {
+    /// What was asked for; ends the program where that is not clear.
+    pub(crate) fn read() -> Self {
+        let command = Self::command().mut_subcommands(|command| command.mut_args(without_empty_variable));
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the command.
     ///
     /// # Errors
@@ -65,6 +73,26 @@ impl Cli {
     }
 }
 
+/// An empty variable counts as none: that is what a manifest makes of a value that nobody gave.
+fn without_empty_variable(arg: Arg) -> Arg {
+    let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if is_empty { arg.env(Resettable::Reset) } else { arg }
+}
+
+/// The rule of that name, or what to say where there is none.
+fn rule(name: &str) -> Result<&'static Rule, String> {
+    rules::find(name).ok_or_else(|| match rules::nearest(name) {
+        Some(nearest) => format!("there is no rule {name:?}; did you mean {:?}?", nearest.name),
+        None => format!("there is no rule {name:?}; `clusterprofile-webhook explain` lists them"),
+    })
+}
+
+/// Tells what of the input cannot be used.
+fn unusable(error: &anyhow::Error) -> ExitCode {
+    print_error(error);
+    ExitCode::from(2)
+}
+
 /// Writes to standard output; whoever stops reading early has what they wanted.
 fn print(text: &str) -> anyhow::Result<ExitCode> {
     use std::io::{ErrorKind, Write as _};
@@ -74,10 +102,10 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One line on standard error.
-#[expect(clippy::print_stderr, reason = "it is what a command line tells people with")]
+/// One line on standard error; where nobody takes it, the exit code tells.
 pub(crate) fn print_error(error: impl Display) {
-    eprintln!("error: {}", printable(&format!("{error:#}")));
+    use std::io::Write as _;
+    drop(writeln!(std::io::stderr(), "error: {}", printable(&format!("{error:#}"))));
 }
 
 /// What others wrote, on one line: what a terminal would act on instead of showing it is escaped.

@@ -26,6 +26,7 @@ pub struct Metrics {
     closed_connections: Counter,
     certificate_expiry: Gauge<f64, AtomicU64>,
     reloads: Family<ReloadLabels, Counter>,
+    dropped_lines: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -107,7 +108,7 @@ impl Default for Metrics {
         let bad_requests = Family::default();
         registry.register("bad_requests", "Bodies that were no admission review, by phase", bad_requests.clone());
         let panics = Counter::default();
-        registry.register("panics", "Reviews that ended in a defect of the webhook", panics.clone());
+        registry.register("panics", "Reviews and connections that ended in a defect of the webhook", panics.clone());
         let shed = Family::default();
         registry.register("shed_requests", "Requests answered 503 without a review, by reason", shed.clone());
         let connections = Gauge::default();
@@ -135,6 +136,12 @@ impl Default for Metrics {
             "Times that a changed certificate pair was read, by result",
             reloads.clone(),
         );
+        let dropped_lines = Counter::default();
+        registry.register(
+            "dropped_log_lines",
+            "Lines of the log that standard error did not take in time",
+            dropped_lines.clone(),
+        );
         let metrics = Self {
             registry,
             reviews,
@@ -147,6 +154,7 @@ impl Default for Metrics {
             closed_connections,
             certificate_expiry,
             reloads,
+            dropped_lines,
         };
         metrics.show_all();
         metrics
@@ -177,7 +185,7 @@ impl Metrics {
         self.bad_requests.get_or_create(&PhaseLabels { phase: name(phase) }).inc();
     }
 
-    /// Counts a review that ended in a defect.
+    /// Counts a review or a connection that ended in a defect.
     pub fn count_panic(&self) {
         self.panics.inc();
     }
@@ -227,6 +235,11 @@ impl Metrics {
     pub fn count_reload(&self, served: bool) {
         let result = if served { SUCCESS } else { FAILURE };
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
+    }
+
+    /// Counts a line of the log that could not be written.
+    pub fn count_dropped_line(&self) {
+        self.dropped_lines.inc();
     }
 
     /// All metrics in the OpenMetrics text format.

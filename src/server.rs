@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
@@ -22,7 +22,6 @@ mod connections;
 mod deadline;
 mod limits;
 mod reviews;
-mod senders;
 mod stream;
 
 /// How the webhook is served.
@@ -32,8 +31,8 @@ pub struct Config {
     pub policy: Policy,
     /// The most of everything.
     pub limits: Limits,
-    /// How long new connections are still served once the server is told to stop: as long as endpoints of a Service need to
-    /// forget it.
+    /// How long new connections are still served once the server is told to stop, unless it is told again: as long as
+    /// endpoints of a Service need to forget it.
     pub drain: Duration,
 }
 
@@ -49,7 +48,7 @@ enum Stage {
 }
 
 /// Serves `POST /mutate` and `POST /validate` on `listener` over TLS, and `/livez`, `/readyz` and `/metrics` on `admin`
-/// without, until `stop`; then drains, and returns when the last request is answered.
+/// without, until it is told to `stop`; then drains, unless it is told again, and returns when the last request is answered.
 ///
 /// # Errors
 ///
@@ -60,7 +59,7 @@ pub async fn serve(
     certificates: Arc<Certificates>,
     metrics: Arc<Metrics>,
     config: Config,
-    stop: impl Future<Output = ()>,
+    mut stop: impl AsyncFnMut(),
 ) -> Result<(), TlsError> {
     metrics.set_certificate_expiry(certificates.current().expiry());
     let (stage, stages) = watch::channel(Stage::Serving);
@@ -70,23 +69,27 @@ pub async fn serve(
     let webhook = Acceptor {
         tls: Some(tls),
         router: reviews.router(),
-        connections: Connections::new(limits.connections, Some(Arc::clone(&metrics))),
+        connections: Connections::new(Some(Arc::clone(&metrics))),
+        most: limits.connections,
+        metrics: Arc::clone(&metrics),
         limits,
         stages: stages.clone(),
     };
     let probes = Acceptor {
         tls: None,
-        router: admin::router(certificates, metrics, stages.clone()),
-        connections: Connections::new(limits.admin_connections, None),
+        router: admin::router(certificates, Arc::clone(&metrics), stages.clone()),
+        connections: Connections::new(None),
+        most: limits.admin_connections,
+        metrics,
         limits,
         stages: stages.clone(),
     };
     info!(address = %address(&listener), admin_address = %address(&admin), "listening");
     let drain = async {
-        stop.await;
+        stop().await;
         info!(seconds = config.drain.as_secs(), "draining");
         stage.send_replace(Stage::Draining);
-        tokio::time::sleep(config.drain).await;
+        drop(timeout(config.drain, stop()).await);
         stage.send_replace(Stage::Stopping);
     };
     let ((), (), ()) = tokio::join!(webhook.run(listener), probes.run(admin), drain);

@@ -16,7 +16,7 @@ use crate::{
 pub enum BadRequest {
     /// The body is not JSON, or not of the shape of a review.
     #[error("the body must be the JSON of an AdmissionReview: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// The body is JSON, but another type or version.
     #[error("the body must be an AdmissionReview of admission.k8s.io/v1")]
     NotAReview,

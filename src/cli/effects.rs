@@ -1,7 +1,7 @@
 //! The effects that an administrator chooses.
 
-use clap::Args;
-use clusterprofile_webhook::rules::{self, Effect, Policy, Rule};
+use clap::{Args, builder::BoolishValueParser};
+use clusterprofile_webhook::rules::{Effect, Policy, Rule};
 
 /// Flags that `serve` and `check` share.
 #[derive(Args)]
@@ -16,7 +16,7 @@ pub(super) struct Effects {
     )]
     effects: Vec<(&'static Rule, Effect)>,
     /// Turn every refusal into a warning, for a first rollout
-    #[arg(long, env = "CLUSTERPROFILE_WEBHOOK_AUDIT")]
+    #[arg(long, env = "CLUSTERPROFILE_WEBHOOK_AUDIT", value_parser = BoolishValueParser::new())]
     audit: bool,
 }
 
@@ -33,10 +33,7 @@ impl Effects {
 
 fn parse(text: &str) -> Result<(&'static Rule, Effect), String> {
     let (name, effect) = text.split_once('=').ok_or("must be RULE=deny, RULE=warn or RULE=off")?;
-    let rule = rules::find(name).ok_or_else(|| match rules::nearest(name) {
-        Some(nearest) => format!("there is no rule {name:?}; did you mean {:?}?", nearest.name),
-        None => format!("there is no rule {name:?}; `clusterprofile-webhook explain` lists them"),
-    })?;
+    let rule = super::rule(name)?;
     let effect = effect.parse().map_err(|()| format!("{effect:?} must be deny, warn or off"))?;
     Ok((rule, effect))
 }

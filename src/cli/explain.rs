@@ -1,9 +1,12 @@
 //! `explain`: what a rule asks for, and why.
 
-use std::{fmt::Write as _, process::ExitCode};
+use std::{ffi::OsStr, fmt::Write as _, process::ExitCode};
 
-use clap::builder::PossibleValuesParser;
-use clusterprofile_webhook::rules::{self, RULES, Rule};
+use clap::{
+    Arg, Command,
+    builder::{PossibleValue, StringValueParser, TypedValueParser},
+};
+use clusterprofile_webhook::rules::{RULES, Rule};
 use serde_json::json;
 
 use super::check::Format;
@@ -15,18 +18,31 @@ use super::check::Format;
   clusterprofile-webhook explain cluster-manager-label")]
 pub(super) struct Args {
     /// The rule, as it stands in brackets behind a cause; all of them where it is left out
-    #[arg(value_parser = PossibleValuesParser::new(RULES.iter().map(|rule| rule.name)), hide_possible_values = true)]
-    rule: Option<String>,
+    #[arg(value_parser = RuleParser, hide_possible_values = true)]
+    rule: Option<&'static Rule>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
 
+/// Names of rules, which shells complete, and of which an error tells the nearest alone.
+#[derive(Clone)]
+struct RuleParser;
+
+impl TypedValueParser for RuleParser {
+    type Value = &'static Rule;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, name: &OsStr) -> Result<Self::Value, clap::Error> {
+        StringValueParser::new().try_map(|name| super::rule(&name)).parse_ref(command, arg, name)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(RULES.iter().map(|rule| PossibleValue::new(rule.name))))
+    }
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let rules: Vec<_> = match args.rule.as_deref().map(|name| rules::find(name).into_iter().collect()) {
-        Some(one) => one,
-        None => RULES.to_vec(),
-    };
+    let rules = args.rule.map_or_else(|| RULES.to_vec(), |rule| vec![rule]);
     let text = match (args.output, &rules[..]) {
         (Format::Json, rules) => {
             let rules: Vec<_> = rules.iter().map(|rule| record(rule)).collect();

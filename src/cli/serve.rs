@@ -1,28 +1,21 @@
 //! `serve`: the webhook itself.
 
-use std::{
-    io::{IsTerminal as _, stderr},
-    net::SocketAddr,
-    path::PathBuf,
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use clap::ValueEnum;
+use clap::builder::BoolishValueParser;
 use clusterprofile_webhook::{
     metrics::Metrics,
     server::{self, Config, Limits},
-    tls::{self, Certificates, Files},
+    tls::{self, Certificates, Files, Pair, TlsError},
 };
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tracing::level_filters::LevelFilter;
+use tracing::warn;
 
-use super::{effects::Effects, units};
+use super::{effects::Effects, log, units};
 
 /// Arguments of `serve`.
 #[derive(clap::Args)]
@@ -38,22 +31,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080", env = "CLUSTERPROFILE_WEBHOOK_ADMIN_LISTEN")]
     admin_listen: SocketAddr,
     /// PEM of the certificate; read again when it changes
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "CLUSTERPROFILE_WEBHOOK_TLS_CERT",
-        requires = "tls_key",
-        required_unless_present = "dev"
-    )]
+    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_TLS_CERT")]
     tls_cert: Option<PathBuf>,
     /// PEM of its private key; read again when it changes
-    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_TLS_KEY", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_TLS_KEY")]
     tls_key: Option<PathBuf>,
     /// Make a CA and a certificate in memory, to try the webhook
-    #[arg(long, env = "CLUSTERPROFILE_WEBHOOK_DEV", requires = "dev_ca", conflicts_with_all = ["tls_cert", "tls_key"])]
+    #[arg(long, env = "CLUSTERPROFILE_WEBHOOK_DEV", value_parser = BoolishValueParser::new())]
     dev: bool,
     /// Where to write the certificate of the CA that --dev makes
-    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_DEV_CA", requires = "dev")]
+    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_DEV_CA")]
     dev_ca: Option<PathBuf>,
     #[command(flatten)]
     effects: Effects,
@@ -63,96 +50,120 @@ pub(super) struct Args {
     /// Largest body of one request
     #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_BODY")]
     max_body: usize,
-    /// Bytes of all bodies at a time; above it requests wait until their deadline
+    /// Bytes of all bodies at a time, half of them shared out to the connections; a body larger than its share waits for
+    /// room in the other half until its deadline
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_IN_FLIGHT")]
     max_in_flight: usize,
-    /// Connections at a time; above it the one longest without a completed request is closed
+    /// Connections at a time; above it one that has completed no request is closed, else the one longest without
     #[arg(long, value_name = "COUNT", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..), env = "CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS")]
     max_connections: u32,
     /// How the log is written, to standard error
-    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "CLUSTERPROFILE_WEBHOOK_LOG_FORMAT")]
-    log_format: LogFormat,
+    #[arg(long, value_enum, default_value_t = log::Format::Text, env = "CLUSTERPROFILE_WEBHOOK_LOG_FORMAT")]
+    log_format: log::Format,
     /// The least that is logged
-    #[arg(long, value_enum, default_value_t = LogLevel::Info, env = "CLUSTERPROFILE_WEBHOOK_LOG_LEVEL")]
-    log_level: LogLevel,
+    #[arg(long, value_enum, default_value_t = log::Level::Info, env = "CLUSTERPROFILE_WEBHOOK_LOG_LEVEL")]
+    log_level: log::Level,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
+/// Where the certificate pair comes from.
+enum Source {
+    Files(Files),
+    /// Made in memory; the CA's certificate is written there.
+    Dev(PathBuf),
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum LogLevel {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
+impl Args {
+    /// Judged by value, for a variable can also say that there is no `--dev`.
+    fn source(&self) -> anyhow::Result<Source> {
+        match (self.dev, self.tls_cert.clone(), self.tls_key.clone(), self.dev_ca.clone()) {
+            (false, Some(certificate), Some(key), _) => Ok(Source::Files(Files { certificate, key })),
+            (false, ..) => anyhow::bail!("--tls-cert and --tls-key must be given, or --dev and --dev-ca"),
+            (true, None, None, Some(ca)) => Ok(Source::Dev(ca)),
+            (true, None, None, None) => anyhow::bail!("--dev-ca must be given with --dev"),
+            (true, ..) => anyhow::bail!("--tls-cert and --tls-key must not be given with --dev"),
+        }
+    }
+}
+
+impl Source {
+    fn pair(&self) -> Result<Pair, TlsError> {
+        match self {
+            Self::Files(files) => files.load(),
+            Self::Dev(ca) => tls::dev_pair(ca),
+        }
+    }
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    start_log(args.log_format, args.log_level);
+    let metrics = Arc::new(Metrics::default());
+    let _log = log::start(args.log_format, args.log_level, &metrics).context("cannot start")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(serve(args))
+    let served = runtime.block_on(serve(args, metrics));
+    // Reading a file of the certificate pair never ends on a volume that is gone.
+    runtime.shutdown_background();
+    served
 }
 
-async fn serve(args: Args) -> anyhow::Result<ExitCode> {
-    let files = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| Files { certificate, key });
-    let pair = match (&files, &args.dev_ca) {
-        (Some(files), _) => files.load()?,
-        (None, Some(ca)) => tls::dev_pair(ca)?,
-        (None, None) => anyhow::bail!("--tls-cert and --tls-key, or --dev and --dev-ca, must be given"),
+async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
+    let source = match args.source() {
+        Ok(source) => source,
+        Err(error) => return Ok(super::unusable(&error)),
     };
-    let certificates = Arc::new(Certificates::new(pair));
-    let metrics = Arc::new(Metrics::default());
+    // First, for the CA's file belongs to whoever serves there already.
+    let listener = bind(args.listen, "--listen").await?;
+    let admin = bind(args.admin_listen, "--admin-listen").await?;
+    let certificates = match source.pair() {
+        Ok(pair) => Arc::new(Certificates::new(pair)),
+        Err(error) => return Ok(super::unusable(&error.into())),
+    };
     let limits = Limits {
         body: args.max_body,
         in_flight: args.max_in_flight,
-        connections: usize::try_from(args.max_connections)?,
+        connections: openable(usize::try_from(args.max_connections)?),
         ..Limits::default()
     };
     let config = Config { policy: args.effects.policy(), limits, drain: args.drain };
-    let listener = bind(args.listen, "--listen").await?;
-    let admin = bind(args.admin_listen, "--admin-listen").await?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let stop = async move {
+    let stop = async || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
     let watched = async {
-        match files {
-            Some(files) => tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics)).await,
-            None => std::future::pending().await,
+        match source {
+            Source::Files(files) => tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics)).await,
+            Source::Dev(_) => std::future::pending().await,
         }
     };
     tokio::select! {
         served = server::serve(listener, admin, Arc::clone(&certificates), Arc::clone(&metrics), config, stop) => served?,
-        () = watched => {}
+        never = watched => match never {},
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({flag})"))
+/// As many connections as asked for, or as many as the process may have open beside its other files.
+///
+/// Without a connection left, probes would be refused too.
+fn openable(connections: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files =
+        limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
+    // A quarter is left for probes, the certificate pair and whatever the system opens.
+    match files.map(|files: usize| files - files / 4) {
+        Some(most) if most < connections => {
+            warn!(
+                connections,
+                most, "fewer connections than --max-connections, for the process may open too few files"
+            );
+            most
+        }
+        _ => connections,
+    }
 }
 
-fn start_log(format: LogFormat, level: LogLevel) {
-    let level = match level {
-        LogLevel::Off => LevelFilter::OFF,
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-    };
-    let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr).with_target(false).with_ansi(colours);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
-    }
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({flag})"))
 }

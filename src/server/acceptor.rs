@@ -6,23 +6,27 @@ use axum::Router;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    task::JoinSet,
-    time::{sleep, timeout},
+    task::{JoinError, JoinSet},
+    time::{Instant, sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::{
     Limits, Stage, connection,
     connections::{Connections, Place},
     stopping,
 };
+use crate::metrics::Metrics;
 
 /// One listener's way from a TCP connection to a router.
 pub(super) struct Acceptor {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) router: Router,
     pub(super) connections: Connections,
+    /// Connections at a time.
+    pub(super) most: usize,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) limits: Limits,
     pub(super) stages: watch::Receiver<Stage>,
 }
@@ -30,9 +34,12 @@ pub(super) struct Acceptor {
 /// How long requests that are being answered may take once nothing new is accepted: the most that the API server waits.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
 
-/// After an error that more accepting would only repeat: long enough not to spin, short enough for the API server not to
-/// notice.
+/// After an error that more accepting would only repeat, unless a connection ends: long enough not to spin, short enough for
+/// the API server not to notice.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// For how long accepting must go well until its failure is news again.
+const QUIET: Duration = Duration::from_mins(1);
 
 /// The most connections that the kernel holds for a listener of tokio's.
 const BACKLOG: usize = 1024;
@@ -42,43 +49,67 @@ impl Acceptor {
     pub(super) async fn run(self, listener: TcpListener) {
         let acceptor = Arc::new(self);
         let mut tasks = JoinSet::new();
-        let mut failing = false;
+        let mut failed: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = stopping(&acceptor.stages) => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        failing = false;
-                        acceptor.take(stream, &mut tasks);
-                    }
+                    Ok((stream, _)) => acceptor.take(stream, &mut tasks).await,
                     Err(error) if is_of_one_connection(&error) => debug!(%error, "connection not accepted"),
                     Err(error) => {
-                        if !failing {
+                        if failed.is_none_or(|failed| failed.elapsed() > QUIET) {
                             warn!(%error, "connections cannot be accepted");
                         }
-                        failing = true;
-                        acceptor.connections.make_room();
-                        sleep(PAUSE).await;
+                        failed = Some(Instant::now());
+                        acceptor.make_room(&mut tasks).await;
                     }
                 },
-                Some(_) = tasks.join_next() => {}
+                Some(ended) = tasks.join_next() => acceptor.note(&ended),
             }
         }
         // Whom the kernel has let in already is served: closing the listener would reset them.
         for _ in 0..BACKLOG {
             let Ok(Ok((stream, _))) = timeout(Duration::ZERO, listener.accept()).await else { break };
-            acceptor.take(stream, &mut tasks);
+            acceptor.take(stream, &mut tasks).await;
         }
         drop(listener);
-        let last = async { while tasks.join_next().await.is_some() {} };
+        let last = async {
+            while let Some(ended) = tasks.join_next().await {
+                acceptor.note(&ended);
+            }
+        };
         if timeout(LAST_ANSWERS, last).await.is_err() {
             warn!(connections = tasks.len(), "connections cut off while stopping");
         }
     }
 
-    fn take(self: &Arc<Self>, stream: TcpStream, tasks: &mut JoinSet<()>) {
+    /// Tells of a connection that ended in a defect of ours: one must not end the others, but nor must it go unseen.
+    fn note(&self, ended: &Result<(), JoinError>) {
+        if ended.is_err() {
+            self.metrics.count_panic();
+            error!("a connection ended in a defect, which must be reported");
+        }
+    }
+
+    async fn take(self: &Arc<Self>, stream: TcpStream, tasks: &mut JoinSet<()>) {
+        while let Some(ended) = tasks.try_join_next() {
+            self.note(&ended);
+        }
+        if tasks.len() >= self.most {
+            self.make_room(tasks).await;
+        }
         let place = self.connections.enter();
         tasks.spawn(Arc::clone(self).connect(stream, place));
+    }
+
+    /// Closes a connection, and waits until one has gone.
+    async fn make_room(&self, tasks: &mut JoinSet<()>) {
+        self.connections.evict();
+        match timeout(PAUSE, tasks.join_next()).await {
+            Ok(Some(ended)) => self.note(&ended),
+            Ok(None) => sleep(PAUSE).await,
+            Err(_) => {}
+        }
     }
 
     async fn connect(self: Arc<Self>, stream: TcpStream, place: Place) {

@@ -1,7 +1,6 @@
 //! Receiving a body within the limits of one and of all.
 
 use std::{
-    future::pending,
     pin::pin,
     sync::{
         Arc,
@@ -12,42 +11,35 @@ use std::{
 
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Frame};
+use hyper::body::Body as _;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, timeout_at},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use super::{
-    Limits,
-    senders::{Sender, Senders},
-};
+use super::Limits;
 
-/// The room for bodies that are being received or reviewed.
+/// The room for bodies that are being received or reviewed: `in_flight` bytes in all.
 ///
-/// Bytes count as they come in, so a caller that announces much and sends nothing holds nothing. When there is no more
-/// room, requests wait for it with what they hold; so that they do not wait for one another, one of them at a time goes on
-/// without, which makes `in_flight` plus one body the true limit. And so that nobody keeps the room by sending a part and
-/// then nothing, whoever waits has the slowest of the bodies given up that have been on their way for too long.
+/// Half of it is shared out to the connections. What fits into its connection's share, as nearly every review does, counts as
+/// it comes in and waits for nobody. A body that outgrows its share takes room in the other half, and all that it announces at
+/// once, in the order in which they ask: that way no two wait for one another, each with a part. Who announces much and sends
+/// nothing takes nothing; and who has taken room and sends slowly gives it up to those who wait.
 pub(super) struct Room {
     limits: Limits,
-    bytes: Arc<Semaphore>,
-    beyond: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    senders: Senders,
+    /// Bytes of each body that need no room.
+    share: usize,
+    /// Bytes of room in all.
+    size: usize,
+    free: Arc<Semaphore>,
+    queue: Semaphore,
+    wanted: Notify,
 }
 
 /// A body in memory, and the room that it takes for as long as it is there.
 pub(super) struct Received {
     pub(super) bytes: Bytes,
-    _held: Held,
-}
-
-/// What a body holds of the room.
-#[derive(Default)]
-struct Held {
-    bytes: Option<OwnedSemaphorePermit>,
-    beyond: Option<OwnedSemaphorePermit>,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a request was not reviewed.
@@ -67,12 +59,16 @@ pub(super) enum Unreviewed {
 
 impl Room {
     pub(super) fn new(limits: Limits) -> Self {
+        let share = limits.in_flight / 2 / limits.connections.max(1);
+        // Semaphores count to 4 GiB at a time, more than any hub sends.
+        let size = (limits.in_flight - share * limits.connections).min(u32::MAX as usize);
         Self {
             limits,
-            bytes: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
-            beyond: Arc::new(Semaphore::new(1)),
-            waiting: AtomicUsize::new(0),
-            senders: Senders::default(),
+            share,
+            size,
+            free: Arc::new(Semaphore::new(size)),
+            queue: Semaphore::new(limits.queue.min(Semaphore::MAX_PERMITS)),
+            wanted: Notify::new(),
         }
     }
 
@@ -82,110 +78,118 @@ impl Room {
     }
 
     async fn collect(&self, mut body: Body) -> Result<Received, Unreviewed> {
-        /// What is set aside before it has come: enough for nearly every body, too little to hurt.
-        const AHEAD: usize = 64 << 10;
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > self.limits.body {
+        let announced = body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        if announced.is_some_and(|bytes| bytes > self.limits.body) {
             return Err(Unreviewed::TooLarge);
         }
-        let mut held = Held::default();
-        let mut first = Bytes::new();
-        let mut all = Vec::new();
-        let mut sender = None;
-        while let Some(frame) = next(&mut body, sender.as_ref()).await? {
-            let Ok(bytes) = frame.into_data() else { continue };
-            let received = first.len().max(all.len()) + bytes.len();
-            if received > self.limits.body {
-                return Err(Unreviewed::TooLarge);
+        let mut parts = Parts::default();
+        while parts.len() <= self.share {
+            if !parts.add_next(&mut body, self.limits.body).await? {
+                return Ok(Received { bytes: parts.into_bytes(), _room: None });
             }
-            self.hold(&mut held, bytes.len(), sender.as_ref()).await?;
-            if first.is_empty() {
-                first = bytes;
-            } else {
-                if all.is_empty() {
-                    all = Vec::with_capacity(announced.clamp(received, received.max(AHEAD)));
-                    all.extend_from_slice(&first);
-                }
-                all.extend_from_slice(&bytes);
-            }
-            if body.is_end_stream() {
-                break;
-            }
-            sender.get_or_insert_with(|| self.senders.enter());
         }
-        let bytes = if all.is_empty() { first } else { all.into() };
-        Ok(Received { bytes, _held: held })
-    }
-
-    /// Takes room for so many more bytes, waiting for it where there is none.
-    async fn hold(&self, held: &mut Held, count: usize, sender: Option<&Sender<'_>>) -> Result<(), Unreviewed> {
-        const OPEN: &str = "the semaphores of a server are never closed";
-        /// How often a wait looks for a body that has become slow.
-        const LOOK: Duration = Duration::from_millis(100);
-        if held.beyond.is_some() {
-            return Ok(());
-        }
-        let count = u32::try_from(count).expect("a frame is smaller than hyper's buffer");
-        let bytes = if let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(count) {
-            bytes
-        } else {
-            let _waiting = Waiting::enter(self)?;
-            let _wait = sender.map(Sender::wait);
-            let mut room = pin!(Arc::clone(&self.bytes).acquire_many_owned(count));
-            let mut beyond = pin!(Arc::clone(&self.beyond).acquire_owned());
-            loop {
-                self.senders.shed_slowest(self.limits.sending);
-                tokio::select! {
-                    biased;
-                    bytes = &mut room => break bytes.expect(OPEN),
-                    beyond = &mut beyond => {
-                        held.beyond = Some(beyond.expect(OPEN));
-                        return Ok(());
-                    }
-                    () = sleep(LOOK) => {}
-                }
+        // Whoever does not say how much comes may send the most.
+        let room = self.take(announced.unwrap_or(self.limits.body) - self.share).await?;
+        parts.reserve(announced.unwrap_or_default());
+        let received = AtomicUsize::new(0);
+        let rest = async {
+            while parts.add_next(&mut body, self.limits.body).await? {
+                received.store(parts.len(), Ordering::Relaxed);
             }
+            Ok(Received { bytes: parts.into_bytes(), _room: Some(room) })
         };
-        match &mut held.bytes {
-            Some(held) => held.merge(bytes),
-            none => *none = Some(bytes),
+        tokio::select! {
+            biased;
+            received = rest => received,
+            () = self.late(&received) => Err(Unreviewed::Slow),
         }
-        Ok(())
+    }
+
+    /// Room for so many bytes, once it is there; all of it for a body that is larger.
+    async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unreviewed> {
+        const OPEN: &str = "the semaphore of a server is never closed";
+        /// How often one who waits asks for the room of another that has become late.
+        const ASK: Duration = Duration::from_millis(50);
+        let bytes = u32::try_from(bytes.min(self.size)).expect("the room is no larger");
+        if let Ok(room) = Arc::clone(&self.free).try_acquire_many_owned(bytes) {
+            return Ok(room);
+        }
+        let _place = self.queue.try_acquire().map_err(|_| Unreviewed::QueueFull)?;
+        let mut room = pin!(Arc::clone(&self.free).acquire_many_owned(bytes));
+        loop {
+            self.wanted.notify_one();
+            if let Ok(room) = timeout(ASK, &mut room).await {
+                return Ok(room.expect(OPEN));
+            }
+        }
+    }
+
+    /// Waits until a body that has room is late with its rest, and another asks for that room; the latest is asked first.
+    async fn late(&self, received: &AtomicUsize) {
+        let began = Instant::now();
+        let due = || {
+            let micros = received.load(Ordering::Relaxed) / BYTES_PER_MICROSECOND;
+            began + self.limits.sending + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+        };
+        loop {
+            sleep_until(due()).await;
+            self.wanted.notified().await;
+            if due() > Instant::now() {
+                // It has caught up meanwhile: the next is asked.
+                self.wanted.notify_one();
+            } else if self.queue.available_permits() < self.limits.queue {
+                return;
+            }
+            // Else who asked has been served meanwhile.
+        }
     }
 }
 
-/// The next part of a body; none at its end.
-async fn next(body: &mut Body, sender: Option<&Sender<'_>>) -> Result<Option<Frame<Bytes>>, Unreviewed> {
-    let shed = async {
-        match sender {
-            Some(sender) => sender.shed().await,
-            None => pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        frame = body.frame() => frame.transpose().map_err(|_| Unreviewed::Broken),
-        () = shed => Err(Unreviewed::Slow),
-    }
+/// Bodies that come in slower are late: an API server sends ten times as fast, over a network of a gigabit.
+const BYTES_PER_MICROSECOND: usize = 10;
+
+/// What has come of a body; copied together only if there is more than one part.
+#[derive(Default)]
+struct Parts {
+    first: Bytes,
+    all: Vec<u8>,
 }
 
-/// A place in the queue for room, given back when dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(room: &'a Room) -> Result<Self, Unreviewed> {
-        let place = Self(&room.waiting);
-        // Whoever comes too many leaves again, by the drop.
-        if room.waiting.fetch_add(1, Ordering::Relaxed) < room.limits.queue {
-            Ok(place)
+impl Parts {
+    /// Waits for the next part; false at the end.
+    async fn add_next(&mut self, body: &mut Body, most: usize) -> Result<bool, Unreviewed> {
+        if body.is_end_stream() {
+            return Ok(false);
+        }
+        let Some(frame) = body.frame().await else { return Ok(false) };
+        let Ok(part) = frame.map_err(|_| Unreviewed::Broken)?.into_data() else { return Ok(true) };
+        if self.len() + part.len() > most {
+            return Err(Unreviewed::TooLarge);
+        }
+        if self.len() == 0 {
+            self.first = part;
         } else {
-            Err(Unreviewed::QueueFull)
+            self.reserve(self.len() + part.len());
+            self.all.extend_from_slice(&part);
+        }
+        Ok(true)
+    }
+
+    /// Makes space for so many bytes in all.
+    fn reserve(&mut self, bytes: usize) {
+        if self.all.is_empty() {
+            self.all.reserve(bytes);
+            self.all.extend_from_slice(&self.first);
+        } else {
+            self.all.reserve(bytes.saturating_sub(self.all.len()));
         }
     }
-}
 
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.into() }
     }
 }

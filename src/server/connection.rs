@@ -20,9 +20,9 @@ use super::{
     stream::{Progress, Timed},
 };
 
-/// Bytes of headers, and of what is read ahead of a body: an API server sends 300, and hyper's own 400 KiB on every
-/// connection would be 800 MiB.
-const BUFFER: usize = 64 << 10;
+/// Bytes of headers, and of what is read ahead of a body: an API server sends 300, a TLS record has 16 KiB, and hyper's own
+/// 400 KiB on every connection would be 800 MiB.
+const BUFFER: usize = 16 << 10;
 
 /// How long a connection that has not been answered yet is waited for when the server stops: its caller could not know.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);

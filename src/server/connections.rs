@@ -12,16 +12,16 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::metrics::Metrics;
 
-/// The open connections of one listener, at most so many.
+/// The open connections of one listener.
 ///
-/// When they are full, the one longest without a completed request is closed for the new one: an API server completes
-/// requests, so whoever holds connections without any cannot keep it out. Where a request is being reviewed its connection
-/// goes last; where a body is still coming in it has no such privilege, which a caller who sends slowly would use.
+/// Where there are too many, one that has never completed a request is closed for the new one, else the one longest without: an API
+/// server completes requests, so whoever opens connections without any can neither keep it out nor drive it out. Where a
+/// request is being reviewed its connection goes last; where a body is still coming in it has no such privilege, which a
+/// caller who sends slowly would use.
 #[derive(Clone)]
 pub(super) struct Connections(Arc<Shared>);
 
 struct Shared {
-    most: usize,
     started: Instant,
     metrics: Option<Arc<Metrics>>,
     open: Mutex<HashMap<u64, Arc<Entry>>>,
@@ -29,10 +29,11 @@ struct Shared {
 }
 
 /// What eviction knows of a connection.
+#[derive(Default)]
 struct Entry {
     /// Whether the whole body of a request has come and its answer is being made.
     reviewing: AtomicBool,
-    /// Microseconds from the server's start to the last completed request, or to the connection.
+    /// Microseconds from the server's start to the last completed request; 0 before the first.
     completed: AtomicU64,
     evicted: Notify,
 }
@@ -49,45 +50,28 @@ pub(super) struct Place {
 }
 
 impl Connections {
-    pub(super) fn new(most: usize, metrics: Option<Arc<Metrics>>) -> Self {
-        Self(Arc::new(Shared {
-            most,
-            started: Instant::now(),
-            metrics,
-            open: Mutex::default(),
-            next: AtomicU64::new(0),
-        }))
+    pub(super) fn new(metrics: Option<Arc<Metrics>>) -> Self {
+        Self(Arc::new(Shared { started: Instant::now(), metrics, open: Mutex::default(), next: AtomicU64::new(0) }))
     }
 
-    /// A place for a new connection, made by closing another where there is none.
+    /// A place for a new connection.
     pub(super) fn enter(&self) -> Place {
-        let Shared { most, next, .. } = &*self.0;
-        let id = next.fetch_add(1, Ordering::Relaxed);
-        let entry = Arc::new(Entry {
-            reviewing: AtomicBool::new(false),
-            completed: AtomicU64::new(self.now()),
-            evicted: Notify::new(),
-        });
+        let id = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let entry = Arc::new(Entry::default());
         let mut open = self.open();
-        if open.len() >= *most {
-            self.evict(&mut open);
-        }
         open.insert(id, Arc::clone(&entry));
         self.tell(open.len());
         Place { connections: self.clone(), id, entry }
     }
 
-    /// Closes a connection, where the process has none left to accept another with.
-    pub(super) fn make_room(&self) {
-        self.evict(&mut self.open());
-    }
-
-    fn evict(&self, open: &mut HashMap<u64, Arc<Entry>>) {
+    /// Closes the connection that another needs the least.
+    pub(super) fn evict(&self) {
+        let mut open = self.open();
         let rank = |id: &u64, entry: &Entry| {
             (entry.reviewing.load(Ordering::Relaxed), entry.completed.load(Ordering::Relaxed), *id)
         };
-        let idlest = open.iter().min_by_key(|(id, entry)| rank(id, entry)).map(|(id, _)| *id);
-        if let Some(entry) = idlest.and_then(|id| open.remove(&id)) {
+        let first = open.iter().min_by_key(|(id, entry)| rank(id, entry)).map(|(id, _)| *id);
+        if let Some(entry) = first.and_then(|id| open.remove(&id)) {
             entry.evicted.notify_one();
             if let Some(metrics) = &self.0.metrics {
                 metrics.count_eviction();
@@ -100,7 +84,7 @@ impl Connections {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.0.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(self.0.started.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
     }
 
     fn tell(&self, count: usize) {

@@ -7,15 +7,16 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of one body.
     pub body: usize,
-    /// Bytes of all bodies that are being received or reviewed.
+    /// Bytes of all bodies that are being received or reviewed, half of them shared out to the connections. What a connection
+    /// reads ahead comes on top.
     pub in_flight: usize,
-    /// Requests that wait for room among the bytes in flight.
+    /// Requests whose body has outgrown its connection's share and waits for room.
     pub queue: usize,
     /// Connections to the webhook.
     pub connections: usize,
     /// Connections to the probes and metrics.
     pub admin_connections: usize,
-    /// From a connection's first byte to the end of its TLS handshake.
+    /// From a connection's acceptance to the end of its TLS handshake.
     pub handshake: Duration,
     /// From a request's first byte to the end of its headers.
     pub headers: Duration,
@@ -23,7 +24,8 @@ pub struct Limits {
     pub taking: Duration,
     /// Between an answer and the next request.
     pub idle: Duration,
-    /// How long a body may be on its way when others wait for its room.
+    /// How long the rest of a body that has room may be on its way when others wait for that room, apart from the time that
+    /// its bytes take at ten megabytes a second.
     pub sending: Duration,
 }
 
@@ -32,7 +34,7 @@ impl Default for Limits {
         Self {
             // An update carries two objects of at most 3 MiB each, the API server's own limit, and their metadata.
             body: 8 << 20,
-            // Eight of the largest bodies, or thousands of usual ones.
+            // A share of 16 KiB for each of the connections, four times what usual reviews have, and four of the largest bodies.
             in_flight: 64 << 20,
             // The API server's own inflight limits are 400 reads and 200 writes; more waiting than that is an attack.
             queue: 1024,
@@ -49,8 +51,8 @@ impl Default for Limits {
             // Longer than the 90 s for which the API server keeps an idle connection, so that it is never the one that finds
             // it closed.
             idle: Duration::from_mins(2),
-            // An API server sends a body at once; 8 MiB take a tenth of it on a network of a gigabit.
-            sending: Duration::from_secs(1),
+            // An API server sends a body at once; what is between two of its packets is milliseconds.
+            sending: Duration::from_millis(100),
         }
     }
 }

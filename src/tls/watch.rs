@@ -1,7 +1,8 @@
 //! Noticing that the files of a certificate pair have changed.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, iter, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -16,42 +17,56 @@ const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Serves what the files hold whenever it changes, for as long as it is polled.
 ///
-/// What cannot be served is told once, and the last good pair stays until the files change again.
-pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<Metrics>) {
+/// What cannot be served is told once, and the last good pair stays until the files change again. A pair that has expired or
+/// is not valid yet does not replace one that is valid; it waits until it is, or until the other is not.
+pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<Metrics>) -> Infallible {
     let mut seen = None;
+    let mut next: Option<Pair> = None;
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let reader = files.clone();
-        // An error says that the runtime is going down.
-        let Ok(read) = tokio::task::spawn_blocking(move || settled(&reader)).await else { return };
-        let now = read.map_err(|error| error.to_string());
-        if seen.as_ref() == Some(&now) {
-            continue;
-        }
-        let pair = now.as_ref().map_err(Clone::clone).and_then(|(certificate, key)| {
-            Pair::from_pem(certificate, key, &files).map_err(|error: TlsError| error.to_string())
-        });
-        match pair {
-            Ok(pair) => {
-                let expiry = pair.expiry();
-                let is_new = !pair.is_same(&certificates.current());
-                certificates.replace(pair);
-                // After that, for who reads them goes on as soon as they tell of it.
-                metrics.set_certificate_expiry(expiry);
-                if is_new {
-                    metrics.count_reload(true);
-                    info!(expiry, "certificate pair replaced");
-                }
-            }
-            Err(error) => {
+        // An error says that the runtime is going down, and this with it.
+        let Ok(read) = tokio::task::spawn_blocking(move || settled(&reader)).await else { continue };
+        let found = read.map_err(|error| told(&error));
+        let current = certificates.current();
+        let replaces = |pair: &Pair| pair.is_valid(Timestamp::now()) || !current.is_valid(Timestamp::now());
+        if seen.as_ref() != Some(&found) {
+            let pair = found
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|(certificate, key)| Pair::from_pem(certificate, key, &files).map_err(|error| told(&error)));
+            let error = match &pair {
+                Ok(pair) if replaces(pair) => None,
+                Ok(_) => Some("the certificate has expired or is not valid yet"),
+                Err(error) => Some(error.as_str()),
+            };
+            if let Some(error) = error {
                 metrics.count_reload(false);
                 warn!(error, "certificate pair not replaced, the last good one is served");
             }
+            next = pair.ok();
+            seen = Some(found);
         }
-        seen = Some(now);
+        if let Some(pair) = next.take_if(|pair| replaces(pair)) {
+            let expiry = pair.expiry();
+            let is_new = !pair.is_same(&current);
+            certificates.replace(pair);
+            // After that, for who reads them goes on as soon as they tell of it.
+            metrics.set_certificate_expiry(expiry);
+            if is_new {
+                metrics.count_reload(true);
+                info!(expiry, "certificate pair replaced");
+            }
+        }
     }
+}
+
+/// The error and its causes.
+fn told(error: &TlsError) -> String {
+    let causes = iter::successors(Some(error as &dyn Error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What the files hold, read again where they were swapped between one and the other.

@@ -12,7 +12,7 @@ use clusterprofile_webhook::{
     server::{self, Config},
     tls::{self, Certificates, Files},
 };
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, sync::mpsc};
 
 /// A server that is stopped when it is dropped.
 pub(crate) struct Server {
@@ -20,7 +20,7 @@ pub(crate) struct Server {
     pub admin: SocketAddr,
     /// PEM of the CA to trust.
     pub ca: Vec<u8>,
-    stop: Option<oneshot::Sender<()>>,
+    stop: mpsc::UnboundedSender<()>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -46,7 +46,7 @@ impl Server {
         files: Option<Files>,
         ca: Vec<u8>,
     ) -> Self {
-        let (stop, stopped) = oneshot::channel();
+        let (stop, mut stopped) = mpsc::unbounded_channel();
         let (bound, addresses) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -63,19 +63,19 @@ impl Server {
                 if let Some(files) = files {
                     tokio::spawn(tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics)));
                 }
-                let stop = async { drop(stopped.await) };
+                let stop = async || stopped.recv().await.unwrap_or_default();
                 server::serve(listener, admin, certificates, metrics, config, stop)
                     .await
                     .expect("the server can be configured");
             });
         });
         let (address, admin) = addresses.recv().expect("the server binds its ports");
-        Self { address, admin, ca, stop: Some(stop), thread: Some(thread) }
+        Self { address, admin, ca, stop, thread: Some(thread) }
     }
 
-    /// Tells the server to stop, as SIGTERM does; it is still there.
-    pub(crate) fn stop(&mut self) {
-        drop(self.stop.take());
+    /// Tells the server to stop, as SIGTERM does; it is still there. Told again, it drains no longer.
+    pub(crate) fn stop(&self) {
+        let _ = self.stop.send(());
     }
 }
 

@@ -1,0 +1,150 @@
+//! The log of `serve`, which holds nobody up.
+
+use std::{
+    io::{self, IsTerminal as _, Write, stderr},
+    mem,
+    panic::{self, Location},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use clap::ValueEnum;
+use clusterprofile_webhook::metrics::Metrics;
+use tracing::{error, level_filters::LevelFilter};
+
+/// How lines are written.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
+/// The least that is logged.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Off => Self::OFF,
+            Level::Error => Self::ERROR,
+            Level::Warn => Self::WARN,
+            Level::Info => Self::INFO,
+            Level::Debug => Self::DEBUG,
+        }
+    }
+}
+
+/// Lines on their way to standard error.
+///
+/// Standard error can be a pipe that nobody reads, a full disk, or gone. So one thread writes to it, who logs never waits for
+/// that thread, and what it does not get rid of is dropped and counted.
+struct Log {
+    lines: Mutex<Lines>,
+    changed: Condvar,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Default)]
+struct Lines {
+    waiting: Vec<u8>,
+    /// Whether the thread is about to write what waits, or what it has taken of it.
+    writing: bool,
+}
+
+/// The log as long as it is used; when dropped, what was logged is written, if that takes no longer than a second.
+#[must_use]
+pub(super) struct Started(Arc<Log>);
+
+/// Starts to log, for the whole process.
+///
+/// # Errors
+///
+/// What the system says when it has no thread for it.
+pub(super) fn start(format: Format, level: Level, metrics: &Arc<Metrics>) -> io::Result<Started> {
+    let log = Arc::new(Log { lines: Mutex::default(), changed: Condvar::new(), metrics: Arc::clone(metrics) });
+    let writer = Arc::clone(&log);
+    thread::Builder::new().name("log".into()).spawn(move || writer.write())?;
+    let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::from(level))
+        .with_writer(Arc::clone(&log))
+        .log_internal_errors(false)
+        .with_target(false)
+        .with_ansi(colours);
+    match format {
+        Format::Text => subscriber.init(),
+        Format::Json => subscriber.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+    }
+    // The default writes to standard error itself, which may block, and tells the panic's text, in which an object can be quoted.
+    panic::set_hook(Box::new(|panic| {
+        error!(location = panic.location().map(Location::to_string), "panic");
+    }));
+    Ok(Started(log))
+}
+
+impl Log {
+    /// Writes what is logged, for ever.
+    fn write(&self) {
+        /// For which lines are gathered: too short to notice, and under load one wake for hundreds of lines.
+        const GATHER: Duration = Duration::from_millis(5);
+        let mut batch = Vec::new();
+        loop {
+            let mut lines = self.lines();
+            lines.writing = false;
+            self.changed.notify_all();
+            let idle = self.changed.wait_while(lines, |lines| lines.waiting.is_empty());
+            let mut lines = idle.unwrap_or_else(PoisonError::into_inner);
+            lines.writing = true;
+            drop(lines);
+            thread::sleep(GATHER);
+            mem::swap(&mut self.lines().waiting, &mut batch);
+            if stderr().write_all(&batch).is_err() {
+                batch.iter().filter(|byte| **byte == b'\n').for_each(|_| self.metrics.count_dropped_line());
+            }
+            batch.clear();
+        }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes one line, whole or not at all.
+impl Write for &Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        /// Two thousand reviews and more, which last until a reader that is alive reads again.
+        const MOST: usize = 1 << 20;
+        let mut lines = self.lines();
+        if lines.waiting.len() + line.len() > MOST {
+            self.metrics.count_dropped_line();
+        } else {
+            lines.waiting.extend_from_slice(line);
+            if !lines.writing {
+                self.changed.notify_all();
+            }
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        /// For which a reader that is alive is never behind.
+        const LAST_LINES: Duration = Duration::from_secs(1);
+        let unwritten = |lines: &mut Lines| lines.writing || !lines.waiting.is_empty();
+        drop(self.0.changed.wait_timeout_while(self.0.lines(), LAST_LINES, unwritten));
+    }
+}

@@ -1,0 +1,155 @@
+//! A certificate pair, from the PEM of its two files.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use rustls::{
+    Error, InconsistentKeys,
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject as _},
+    },
+    sign::CertifiedKey,
+};
+use x509_parser::parse_x509_certificate;
+
+use super::{TlsError, provider};
+
+/// A certificate pair with the time in which it is valid.
+#[derive(Debug)]
+pub struct Pair {
+    pub(super) certified: Arc<CertifiedKey>,
+    not_before: i64,
+    not_after: i64,
+}
+
+impl Pair {
+    /// A pair from PEM, `files` naming its certificate and key in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] where either is not PEM of its kind, or the two do not belong together.
+    pub fn from_pem(certificate: &[u8], key: &[u8], files: &Files) -> Result<Self, TlsError> {
+        let (chain, not_before, not_after) =
+            chain(certificate).map_err(|cause| TlsError::Certificate { path: files.certificate.clone(), cause })?;
+        let no_key = |cause| TlsError::Key { path: files.key.clone(), cause };
+        let key = private_key(key).map_err(no_key)?;
+        let key = provider().key_provider.load_private_key(key).map_err(|_| no_key(UNKNOWN_KEY.to_owned()))?;
+        let certified = CertifiedKey::new(chain, key);
+        match certified.keys_match() {
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+                Ok(Self { certified: Arc::new(certified), not_before, not_after })
+            }
+            Err(source) => {
+                Err(TlsError::Pair { certificate: files.certificate.clone(), key: files.key.clone(), source })
+            }
+        }
+    }
+
+    /// When it expires, in Unix seconds.
+    #[must_use]
+    pub fn expiry(&self) -> i64 {
+        self.not_after
+    }
+
+    /// Whether both have the same certificates.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.certified.cert == other.certified.cert
+    }
+
+    /// Whether it is valid at that time.
+    #[must_use]
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        (self.not_before..=self.not_after).contains(&now.as_second())
+    }
+}
+
+/// The files of a certificate pair.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// PEM of the certificate, and of those between it and its CA.
+    pub certificate: PathBuf,
+    /// PEM of its private key.
+    pub key: PathBuf,
+}
+
+impl Files {
+    /// Reads the pair.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] where a file cannot be read or the two are no pair.
+    pub fn load(&self) -> Result<Pair, TlsError> {
+        let (certificate, key) = self.read()?;
+        Pair::from_pem(&certificate, &key, self)
+    }
+
+    pub(super) fn read(&self) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
+        let read = |path: &PathBuf| regular(path).map_err(|source| TlsError::Read { path: path.clone(), source });
+        Ok((read(&self.certificate)?, read(&self.key)?))
+    }
+}
+
+/// The content of a regular file, to which links may lead: reading anything else may never end.
+fn regular(path: &Path) -> io::Result<Vec<u8>> {
+    if fs::metadata(path)?.is_file() { fs::read(path) } else { Err(io::Error::other("it must be a regular file")) }
+}
+
+/// The certificates, and from when until when the first is valid; or what is wrong, in words that follow the file's name.
+fn chain(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, i64, i64), String> {
+    let mut chain = Vec::new();
+    let mut validity = None;
+    for (index, certificate) in CertificateDer::pem_slice_iter(text).enumerate() {
+        let broken = |cause: &str| format!("certificate {} is broken: {cause}", index + 1);
+        let certificate = certificate.map_err(|error| broken(pem_cause(&error)))?;
+        let (rest, parsed) = parse_x509_certificate(&certificate).map_err(|_| broken("it is not X.509"))?;
+        if !rest.is_empty() {
+            return Err(broken("something follows it in its PEM section"));
+        }
+        let whole = parsed.validity();
+        validity.get_or_insert((whole.not_before.timestamp(), whole.not_after.timestamp()));
+        chain.push(certificate);
+    }
+    let (not_before, not_after) = validity.ok_or_else(|| missing("certificate", "CERTIFICATE", text))?;
+    Ok((chain, not_before, not_after))
+}
+
+const UNKNOWN_KEY: &str =
+    "the private key must be RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519, and whole";
+
+/// The first private key; or what is wrong. Never tells what the file holds.
+fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
+        pem::Error::NoItemsFound if holds(text, "-----BEGIN ENCRYPTED PRIVATE KEY-----") => {
+            "the private key must not be encrypted".to_owned()
+        }
+        pem::Error::NoItemsFound => missing("private key", "PRIVATE KEY", text),
+        error => format!("the private key is broken: {}", pem_cause(&error)),
+    })
+}
+
+fn missing(what: &str, label: &str, text: &[u8]) -> String {
+    if text.is_empty() {
+        return format!("no {what}: the file is empty");
+    }
+    format!("no {what}: no line is -----BEGIN {label}-----")
+}
+
+fn holds(text: &[u8], line: &str) -> bool {
+    text.split(|byte| *byte == b'\n').any(|found| found.trim_ascii() == line.as_bytes())
+}
+
+/// In words; the library's own print bytes as numbers.
+fn pem_cause(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "its PEM section has no end",
+        pem::Error::IllegalSectionStart { .. } => "the line that begins its PEM section is not whole",
+        pem::Error::Base64Decode(_) => "its PEM section is not base64",
+        pem::Error::SectionTooLarge => "its PEM section is too large",
+        _ => "it is not PEM",
+    }
+}

@@ -1,0 +1,201 @@
+//! Certificate pairs: read, replaced while serving, refused.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use clusterprofile_webhook::{
+    server::Config,
+    tls::{Certificates, Files},
+};
+use rcgen::{Certificate, CertificateParams, Issuer, KeyPair};
+use time::{Duration, OffsetDateTime};
+
+use super::{
+    answered, connect,
+    server::{Server, get},
+    wait::wait_until,
+};
+
+/// An authority, and pairs that it has signed, laid out as kubelet does.
+struct Volume {
+    directory: tempfile::TempDir,
+    issuer: Issuer<'static, KeyPair>,
+    ca: Vec<u8>,
+    number: usize,
+}
+
+impl Volume {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let ca = params.self_signed(&key).unwrap().pem().into_bytes();
+        let mut volume =
+            Self { directory: tempfile::tempdir().unwrap(), issuer: Issuer::new(params, key), ca, number: 0 };
+        volume.swap(true);
+        for file in ["tls.crt", "tls.key"] {
+            symlink(format!("..data/{file}"), volume.path().join(file)).unwrap();
+        }
+        volume
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn files(&self) -> Files {
+        Files { certificate: self.path().join("tls.crt"), key: self.path().join("tls.key") }
+    }
+
+    /// Swaps in a pair for localhost; returns the leaf, DER. A torn one has the key of another.
+    fn swap(&mut self, whole: bool) -> Vec<u8> {
+        let (leaf, key) = self.sign(leaf());
+        let key = if whole { key } else { KeyPair::generate().unwrap() };
+        self.put(&leaf, &key);
+        leaf.der().to_vec()
+    }
+
+    fn sign(&self, params: CertificateParams) -> (Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    /// A new directory, then the link renamed over.
+    fn put(&mut self, leaf: &Certificate, key: &KeyPair) {
+        self.number += 1;
+        let name = format!("..{}", self.number);
+        fs::create_dir(self.path().join(&name)).unwrap();
+        fs::write(self.path().join(&name).join("tls.crt"), leaf.pem()).unwrap();
+        fs::write(self.path().join(&name).join("tls.key"), key.serialize_pem()).unwrap();
+        symlink(&name, self.path().join("..data_tmp")).unwrap();
+        fs::rename(self.path().join("..data_tmp"), self.path().join("..data")).unwrap();
+    }
+}
+
+fn leaf() -> CertificateParams {
+    CertificateParams::new(vec!["localhost".into()]).unwrap()
+}
+
+fn served_leaf(server: &Server) -> Vec<u8> {
+    let client = connect(server);
+    client.0.get_ref().conn.peer_certificates().expect("a certificate is served")[0].to_vec()
+}
+
+#[test]
+fn every_swap_of_the_certificate_is_picked_up_under_load_and_a_torn_one_never() {
+    let mut volume = Volume::new();
+    let certificates = Certificates::new(volume.files().load().expect("the first pair is good"));
+    let server = Server::start_with(Config::default(), certificates, Some(volume.files()), volume.ca.clone());
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            let mut kept = connect(&server);
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                assert!(answered(&mut kept), "an open connection is not disturbed");
+                assert!(answered(&mut connect(&server)), "new ones always see a whole pair");
+                count += 1;
+            }
+            count
+        });
+        let mut last = Vec::new();
+        for _ in 0..3 {
+            last = volume.swap(true);
+            wait_until("the new pair is served", || served_leaf(&server) == last);
+        }
+        let failures = || reloads(&server, "failure");
+        let before = failures();
+        volume.swap(false);
+        wait_until("the torn pair is seen", || failures() > before);
+        assert_eq!(served_leaf(&server), last, "the last good pair stays");
+        assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"));
+        let next = volume.swap(true);
+        wait_until("the next good pair is served", || served_leaf(&server) == next);
+        stop.store(true, Ordering::Relaxed);
+        assert!(load.join().expect("no request failed") > 0);
+    });
+    assert_eq!(reloads(&server, "success"), 4);
+}
+
+fn reloads(server: &Server, result: &str) -> u64 {
+    let name = format!("clusterprofile_webhook_certificate_reloads_total{{result=\"{result}\"}} ");
+    let metrics = get(server.admin, "/metrics");
+    metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn a_pair_that_is_not_valid_now_waits_while_a_valid_one_is_served() {
+    let mut volume = Volume::new();
+    let first = volume.swap(true);
+    let certificates = Certificates::new(volume.files().load().expect("the first pair is good"));
+    let server = Server::start_with(Config::default(), certificates, Some(volume.files()), volume.ca.clone());
+    let in_seconds = |seconds| OffsetDateTime::now_utc() + Duration::seconds(seconds);
+    for (failures, from, until) in [(1, -200, -100), (2, 8, 100)] {
+        let mut params = leaf();
+        (params.not_before, params.not_after) = (in_seconds(from), in_seconds(until));
+        let (leaf, key) = volume.sign(params);
+        volume.put(&leaf, &key);
+        wait_until("it is seen", || reloads(&server, "failure") == failures);
+        assert_eq!(served_leaf(&server), first, "the valid one stays");
+    }
+    assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"));
+    wait_until("its time comes", || reloads(&server, "success") == 1);
+    assert_ne!(served_leaf(&server), first);
+    assert_eq!(reloads(&server, "failure"), 2, "told once");
+}
+
+#[test]
+fn pairs_that_cannot_be_served_are_refused_with_file_and_cause() {
+    let volume = Volume::new();
+    let good = |file: &str| fs::read_to_string(volume.path().join(file)).unwrap();
+    let refused = |certificate: &str, key: &str| {
+        let files = Files { certificate: volume.path().join(certificate), key: volume.path().join(key) };
+        let error = format!("{:#}", anyhow::Error::from(files.load().expect_err("it is no pair")));
+        error.replace(&format!("{}/", volume.path().display()), "")
+    };
+    let refused_text = |name: &str, text: &str| {
+        fs::write(volume.path().join(name), text).unwrap();
+        if name.ends_with(".key") { refused("tls.crt", name) } else { refused(name, "tls.key") }
+    };
+    assert_eq!(refused("missing", "tls.key"), "missing: cannot be read: No such file or directory (os error 2)");
+    assert_eq!(refused("..data", "tls.key"), "..data: cannot be read: it must be a regular file");
+    let made = Command::new("mkfifo").arg(volume.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(refused("tls.crt", "pipe"), "pipe: cannot be read: it must be a regular file");
+
+    assert_eq!(refused_text("a", ""), "a: no certificate: the file is empty");
+    assert_eq!(refused_text("a", &good("tls.key")), "a: no certificate: no line is -----BEGIN CERTIFICATE-----");
+    let chain = |second: &str| format!("{}{second}", good("tls.crt"));
+    assert_eq!(
+        refused_text("a", &chain("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")),
+        "a: certificate 2 is broken: it is not X.509"
+    );
+    let cut = &good("tls.crt")[..200];
+    assert_eq!(refused_text("a", &chain(cut)), "a: certificate 2 is broken: its PEM section has no end");
+
+    let no_key = "no line is -----BEGIN PRIVATE KEY-----";
+    assert_eq!(refused_text("a.key", ""), "a.key: no private key: the file is empty");
+    assert_eq!(refused_text("a.key", &good("tls.crt")), format!("a.key: no private key: {no_key}"));
+    let encrypted = good("tls.key").replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    assert_eq!(refused_text("a.key", &encrypted), "a.key: the private key must not be encrypted");
+    let cut = &good("tls.key")[..60];
+    assert_eq!(refused_text("a.key", cut), "a.key: the private key is broken: its PEM section has no end");
+    let unknown = refused_text("a.key", ON_SECP256K1);
+    assert!(unknown.starts_with("a.key: the private key must be RSA of 2048 to 8192 bits,"), "{unknown}");
+    let other = refused_text("a.key", &KeyPair::generate().unwrap().serialize_pem());
+    assert!(other.starts_with("tls.crt and a.key are no pair"), "{other}");
+}
+
+/// A key for this test alone, of a kind that nobody speaks TLS with.
+const ON_SECP256K1: &str = "-----BEGIN PRIVATE KEY-----
+MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQgXmkrfix7pLSkSE0usj3X
+0I6GgWUPEDb3ZZwVPwmfIwehRANCAATzHKnzGK7urIzKXrih+DS9/fNJ3wHysKca
+CfgNYrszsKCban8pVQ1f2V1JtWQk2lgU88/CUF3dfWfpiVdfsaB1
+-----END PRIVATE KEY-----
+";

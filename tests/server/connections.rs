@@ -1,0 +1,79 @@
+//! How long a connection lives, and which one makes room for another.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use clusterprofile_webhook::server::{Config, Limits};
+
+use super::{answered, connect, limited, metric, server::Server, wait::wait_until};
+
+#[test]
+fn slow_headers_end_the_connection_and_idle_ones_do_not() {
+    let headers = Duration::from_millis(300);
+    let server = Server::start(limited(Limits { headers, ..Limits::default() }));
+    let mut idle = connect(&server);
+    assert!(answered(&mut idle));
+    let mut slow = connect(&server);
+    slow.send(b"POST /mutate HTTP/1.1\r\nHost: loc").unwrap();
+    let started = Instant::now();
+    assert!(slow.is_closed());
+    assert!(started.elapsed() >= headers.checked_sub(Duration::from_millis(50)).unwrap(), "not before its time");
+    assert!(answered(&mut idle), "idle for longer than headers may take");
+}
+
+#[test]
+fn an_idle_connection_ends_at_its_limit() {
+    let server = Server::start(limited(Limits { idle: Duration::from_millis(200), ..Limits::default() }));
+    let mut client = connect(&server);
+    assert!(answered(&mut client));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_handshake_that_never_ends_is_ended() {
+    let server = Server::start(limited(Limits { handshake: Duration::from_millis(200), ..Limits::default() }));
+    let mut silent = TcpStream::connect(server.address).unwrap();
+    let mut garbage = TcpStream::connect(server.address).unwrap();
+    garbage.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut rest = Vec::new();
+    assert_eq!(silent.read_to_end(&mut rest).unwrap_or(0), 0);
+    let _ = garbage.read_to_end(&mut rest);
+    assert!(answered(&mut connect(&server)));
+}
+
+#[test]
+fn garbage_after_the_handshake_is_refused() {
+    let server = Server::start(Config::default());
+    let mut client = connect(&server);
+    client.send(b"\0\x01\x02 not http\r\n\r\n").unwrap();
+    assert!(client.answer().is_ok_and(|answer| answer.status == 400));
+    assert!(answered(&mut connect(&server)));
+}
+
+#[test]
+fn a_full_server_closes_the_connection_longest_without_a_request() {
+    let server = Server::start(limited(Limits { connections: 3, ..Limits::default() }));
+    let mut silent = TcpStream::connect(server.address).unwrap();
+    wait_until("the silent connection is counted", || metric(&server, "clusterprofile_webhook_open_connections 1"));
+    let mut busy: Vec<_> = (0..2).map(|_| connect(&server)).collect();
+    assert!(busy.iter_mut().all(answered));
+    let mut new = connect(&server);
+    assert!(answered(&mut new), "the API server still gets in");
+    assert_eq!(silent.read(&mut [0]).unwrap_or(0), 0, "the silent one made room");
+    assert!(busy.iter_mut().all(answered), "the busy ones are kept");
+    assert!(metric(&server, "clusterprofile_webhook_evicted_connections_total 1"));
+}
+
+#[test]
+fn connections_without_a_request_never_drive_out_those_with_one() {
+    let server = Server::start(limited(Limits { connections: 3, ..Limits::default() }));
+    let mut kept: Vec<_> = (0..2).map(|_| connect(&server)).collect();
+    assert!(kept.iter_mut().all(answered));
+    let silent: Vec<_> = (0..5).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    wait_until("room is made", || metric(&server, "clusterprofile_webhook_evicted_connections_total 4"));
+    assert!(kept.iter_mut().all(answered), "they made room for one another");
+    drop(silent);
+}

@@ -1,0 +1,82 @@
+//! What the command line takes, and what it says of the rest.
+
+use std::{
+    fs,
+    net::TcpListener,
+    process::{Command, Output},
+};
+
+use super::process::PROGRAM;
+
+/// A run that must end by itself, with these variables of ours alone.
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let variables = variables.iter().map(|(name, value)| (format!("CLUSTERPROFILE_WEBHOOK_{name}"), value));
+    let Output { status, stderr, .. } =
+        Command::new(PROGRAM).args(arguments).envs(variables).output().expect("the binary was built");
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn unusable_input_ends_with_2() {
+    let serve = ["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-level=off"];
+    let with = |more: &[&str]| run(&[&serve[..], more].concat(), &[]);
+    let missing = with(&["--tls-cert=missing.crt", "--tls-key=missing.key"]);
+    assert_eq!(
+        missing,
+        (Some(2), "error: missing.crt: cannot be read: No such file or directory (os error 2)\n".into())
+    );
+    for (flags, text) in [
+        (&[][..], "error: --tls-cert and --tls-key must be given, or --dev and --dev-ca\n"),
+        (&["--tls-cert=a"], "error: --tls-cert and --tls-key must be given, or --dev and --dev-ca\n"),
+        (&["--dev"], "error: --dev-ca must be given with --dev\n"),
+        (&["--dev", "--dev-ca=a", "--tls-cert=b"], "error: --tls-cert and --tls-key must not be given with --dev\n"),
+    ] {
+        assert_eq!(with(flags), (Some(2), text.to_owned()));
+    }
+    let (code, text) = with(&["--dev", "--dev-ca=missing/ca.crt"]);
+    assert_eq!(code, Some(2));
+    assert!(text.starts_with("error: missing/ca.crt: cannot be written: "), "{text}");
+}
+
+#[test]
+fn a_port_that_is_taken_ends_with_1_and_touches_nothing() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ca = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&ca, "another's").unwrap();
+    let listen = format!("--listen={}", taken.local_addr().unwrap());
+    let (code, text) =
+        run(&["serve", &listen, "--admin-listen=127.0.0.1:0", "--dev", "--dev-ca", ca.path().to_str().unwrap()], &[]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("(--listen)"), "{text}");
+    assert_eq!(fs::read_to_string(&ca).unwrap(), "another's");
+}
+
+#[test]
+fn a_variable_that_says_no_is_no_flag() {
+    let serve = ["serve", "--tls-cert=missing.crt", "--tls-key=missing.key", "--listen=127.0.0.1:0"];
+    let arguments = [&serve[..], &["--admin-listen=127.0.0.1:0"]].concat();
+    for (dev, ca) in [("false", "ca.crt"), ("0", "ca.crt"), ("", "")] {
+        let (code, text) = run(&arguments, &[("DEV", dev), ("DEV_CA", ca)]);
+        assert_eq!(code, Some(2));
+        assert!(text.starts_with("error: missing.crt: "), "{text}");
+    }
+}
+
+#[test]
+fn variables_may_be_empty_and_switches_are_what_people_write() {
+    for audit in ["", "1", "0", "true", "false", "yes", "no", "on", "off"] {
+        let (_, text) = run(&["check", "missing.yaml"], &[("AUDIT", audit), ("EFFECT", "")]);
+        assert!(text.starts_with("error: missing.yaml: "), "{audit}: {text}");
+    }
+    let (code, text) = run(&["check", "missing.yaml"], &[("AUDIT", "perhaps")]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("invalid value 'perhaps' for '--audit'"), "{text}");
+}
+
+#[test]
+fn a_rule_that_is_mistyped_is_told_the_nearest_alone() {
+    let (code, text) = run(&["explain", "cluster-manager-labl"], &[]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("did you mean \"cluster-manager-label\"?"), "{text}");
+    assert!(!text.contains("property-name"), "{text}");
+}

@@ -1,0 +1,85 @@
+//! What is answered, and how it is spoken.
+
+use std::sync::Arc;
+
+use clusterprofile_webhook::server::Config;
+use rustls::{
+    ProtocolVersion,
+    version::{TLS12, TLS13},
+};
+use serde_json::{Value, json};
+
+use super::{
+    REVIEW, answered,
+    client::{self, Client},
+    connect, head, metric,
+    server::Server,
+};
+
+#[test]
+fn reviews_are_answered_on_both_paths_and_counted() {
+    let server = Server::start(Config::default());
+    let mut client = connect(&server);
+    let denied: Value = serde_json::from_slice(&client.post("/validate?timeout=10s", REVIEW).unwrap().body).unwrap();
+    assert_eq!(denied["response"]["uid"], "d32233cb-5ef3-439a-a15c-e80fb471c8d0");
+    assert_eq!(denied["response"]["status"]["details"]["causes"][0]["reason"], "FieldValueRequired");
+    let patched: Value = serde_json::from_slice(&client.post("/mutate", REVIEW).unwrap().body).unwrap();
+    assert_eq!(patched["response"]["patchType"], "JSONPatch");
+    assert!(metric(&server, "clusterprofile_webhook_reviews_total{phase=\"validate\",allowed=\"false\"} 1"));
+    assert!(metric(&server, "clusterprofile_webhook_reviews_total{phase=\"mutate\",allowed=\"true\"} 1"));
+    let rule = "clusterprofile_webhook_findings_total{phase=\"validate\",rule=\"cluster-manager-label\"} 1";
+    assert!(metric(&server, rule));
+    assert!(metric(&server, "clusterprofile_webhook_open_connections 1"));
+}
+
+#[test]
+fn what_is_no_review_gets_one_clear_line() {
+    let server = Server::start(Config::default());
+    for (path, body, status) in [("/validate", &b"x"[..], 400), ("/nothing", REVIEW, 404), ("/validate", b"{}", 400)] {
+        let answer = connect(&server).post(path, body).unwrap();
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.text().lines().count(), 1, "{}", answer.text());
+    }
+    let mut client = connect(&server);
+    client.send(b"GET /mutate HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(client.answer().unwrap().status, 405);
+    assert!(answered(&mut client), "the connection is still good");
+}
+
+#[test]
+fn both_tls_versions_are_spoken_and_http_1_1_alone_is_offered() {
+    let server = Server::start(Config::default());
+    for (version, expected) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
+        let mut config = Arc::unwrap_or_clone(client::tls(&server.ca, &[version]));
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut client = Client::connect_with(server.address, Arc::new(config)).unwrap();
+        let connection = &client.0.get_ref().conn;
+        assert_eq!(connection.protocol_version(), Some(expected));
+        assert_eq!(connection.alpn_protocol(), Some(&b"http/1.1"[..]));
+        assert!(answered(&mut client));
+    }
+}
+
+#[test]
+fn a_body_of_8_mib_passes_and_one_byte_more_does_not() {
+    let server = Server::start(Config::default());
+    let mut review: Value = serde_json::from_slice(REVIEW).unwrap();
+    review["padding"] = json!("");
+    let bare = serde_json::to_vec(&review).unwrap().len();
+    review["padding"] = json!("x".repeat((8 << 20) - bare));
+    let largest = serde_json::to_vec(&review).unwrap();
+    assert_eq!(largest.len(), 8 << 20);
+    assert_eq!(connect(&server).post("/mutate", &largest).unwrap().status, 200);
+
+    review["padding"] = json!("x".repeat((8 << 20) - bare + 1));
+    let larger = serde_json::to_vec(&review).unwrap();
+    let mut client = connect(&server);
+    client.send(head("/mutate", larger.len()).as_bytes()).unwrap();
+    let answer = client.answer().unwrap();
+    assert_eq!((answer.status, answer.closes()), (413, true), "refused by what it announces");
+
+    let mut client = connect(&server);
+    client.send(b"POST /mutate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    let _ = client.send(format!("{:x}\r\n", larger.len()).as_bytes()).and_then(|()| client.send(&larger));
+    assert_eq!(client.answer().unwrap().status, 413, "refused by what comes");
+}

@@ -1,0 +1,115 @@
+//! Bodies that are slow, large or many.
+
+use std::time::{Duration, Instant};
+
+use clusterprofile_webhook::server::{Config, Limits};
+use serde_json::{Value, json};
+
+use super::{REVIEW, client::Client, connect, head, limited, metric, server::Server, wait::wait_until};
+
+#[test]
+fn a_slow_body_is_answered_by_its_deadline_and_may_be_tried_again() {
+    let server = Server::start(Config::default());
+    let mut client = connect(&server);
+    let started = Instant::now();
+    client.send(head("/validate?timeout=1s", 1000).as_bytes()).unwrap();
+    client.send(b"{").unwrap();
+    let answer = client.answer().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(1), "before the API server gives up");
+    assert_eq!(answer.status, 503);
+    assert!(answer.head.contains(&"retry-after: 1".to_owned()));
+    let status: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((&status["kind"], &status["code"]), (&json!("Status"), &json!(503)));
+    assert!(metric(&server, "clusterprofile_webhook_shed_requests_total{reason=\"deadline\"} 1"));
+}
+
+#[test]
+fn announced_bytes_hold_nothing_and_a_full_queue_sheds_at_once() {
+    let limits = Limits { in_flight: 1000, queue: 0, ..Limits::default() };
+    let server = Server::start(limited(limits));
+    let announcing: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = connect(&server);
+            client.send(head("/validate?timeout=30s", 8 << 20).as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    let small = br#"{"kind":"AdmissionReview"}"#;
+    assert_eq!(connect(&server).post("/validate", small).unwrap().status, 400, "there is room");
+    let mut holding = connect(&server);
+    holding.send(head("/validate?timeout=30s", 2000).as_bytes()).unwrap();
+    holding.send(&[b' '; 990]).unwrap();
+    wait_until("the room is taken, and a full queue sheds", || {
+        let answer = connect(&server).post("/validate?timeout=30s", small).unwrap();
+        answer.status == 503 && answer.head.contains(&"retry-after: 1".to_owned())
+    });
+    assert!(metric(&server, "clusterprofile_webhook_shed_requests_total{reason=\"queue_full\"} 1"));
+    drop(holding);
+    wait_until("the room is given back", || connect(&server).post("/validate", small).unwrap().status == 400);
+    drop(announcing);
+}
+
+#[test]
+fn bodies_that_fill_the_room_together_are_all_answered() {
+    let patient = Duration::from_mins(1);
+    let server = Server::start(limited(Limits { in_flight: 4000, sending: patient, ..Limits::default() }));
+    let mut body = REVIEW.to_vec();
+    body.resize(3000, b' ');
+    let mut clients: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = connect(&server);
+            client.send(head("/validate?timeout=30s", body.len()).as_bytes()).unwrap();
+            client.send(&body[..1000]).unwrap();
+            client
+        })
+        .collect();
+    for client in &mut clients {
+        client.send(&body[1000..]).unwrap();
+    }
+    for client in &mut clients {
+        assert_eq!(client.answer().unwrap().status, 200);
+    }
+}
+
+/// Clients that announce much, send enough to fill the room together, and stall.
+fn stalling(server: &Server, count: usize) -> Vec<Client> {
+    let stalling = (0..count).map(|_| {
+        let mut client = connect(server);
+        client.send(head("/validate?timeout=30s", 8 << 20).as_bytes()).unwrap();
+        client.send(&[b' '; 60_000]).unwrap();
+        client
+    });
+    stalling.collect()
+}
+
+/// The review, at least `length` bytes long.
+fn padded(length: usize) -> Vec<u8> {
+    let mut body = REVIEW.to_vec();
+    body.resize(length, b' ');
+    body
+}
+
+#[test]
+fn what_fits_into_its_share_waits_for_nobody() {
+    let patient = Duration::from_mins(1);
+    let limits = Limits { in_flight: 256 << 10, connections: 16, sending: patient, ..Limits::default() };
+    let server = Server::start(limited(limits));
+    let stalling = stalling(&server, 8);
+    let large = connect(&server).post("/validate?timeout=1s", &padded(20_000)).unwrap();
+    assert_eq!(large.status, 503, "the room is taken");
+    for _ in 0..3 {
+        assert_eq!(connect(&server).post("/validate?timeout=1s", &padded(8 << 10)).unwrap().status, 200);
+    }
+    assert!(metric(&server, "clusterprofile_webhook_shed_requests_total{reason=\"slow_body\"} 0"));
+    drop(stalling);
+}
+
+#[test]
+fn who_stalls_gives_its_room_to_those_who_wait() {
+    let server = Server::start(limited(Limits { in_flight: 256 << 10, connections: 64, ..Limits::default() }));
+    let mut stalling = stalling(&server, 16);
+    assert_eq!(connect(&server).post("/validate?timeout=30s", &padded(100_000)).unwrap().status, 200);
+    let answer = stalling[0].answer().unwrap();
+    assert_eq!((answer.status, answer.closes()), (503, true));
+    assert!(answer.head.contains(&"retry-after: 1".to_owned()));
+}

@@ -1,0 +1,77 @@
+//! How the server ends.
+
+use std::{
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use clusterprofile_webhook::server::Config;
+
+use super::{
+    REVIEW,
+    client::Client,
+    connect,
+    process::Program,
+    server::{Server, get},
+    wait::wait_until,
+};
+
+#[test]
+fn probes_tell_of_the_certificate_and_the_drain() {
+    let server = Server::start(Config { drain: Duration::from_secs(3), ..Config::default() });
+    assert!(get(server.admin, "/livez").starts_with("HTTP/1.1 200"));
+    assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"));
+    server.stop();
+    wait_until("readiness fails", || get(server.admin, "/readyz").starts_with("HTTP/1.1 503"));
+    assert!(get(server.admin, "/livez").starts_with("HTTP/1.1 200"), "a drain is no reason to be killed");
+    let answer = connect(&server).post("/validate", REVIEW).unwrap();
+    assert_eq!((answer.status, answer.closes()), (200, true), "still served, on a connection that ends");
+}
+
+#[test]
+fn no_request_fails_while_the_server_stops_under_load() {
+    let server = Server::start(Config { drain: Duration::from_secs(2), ..Config::default() });
+    let (address, ca) = (server.address, server.ca.clone());
+    let (told, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let (ca, told, count) = (ca.clone(), Arc::clone(&told), Arc::clone(&count));
+            thread::spawn(move || {
+                let mut client = Client::connect(address, &ca).expect("a connection");
+                let mut after = 0;
+                // As an API server does: a connection that says that it ends is not used again.
+                while after < 50 {
+                    let answer = client.post("/validate", REVIEW).expect("no request fails");
+                    assert_eq!(answer.status, 200);
+                    count.fetch_add(1, Ordering::Relaxed);
+                    after += usize::from(told.load(Ordering::Relaxed));
+                    if answer.closes() {
+                        client = Client::connect(address, &ca).expect("new connections are served");
+                    }
+                }
+            })
+        })
+        .collect();
+    wait_until("the load is on", || count.load(Ordering::Relaxed) > 100);
+    server.stop();
+    told.store(true, Ordering::Relaxed);
+    for caller in callers {
+        caller.join().expect("no request failed");
+    }
+    drop(server);
+    assert!(TcpStream::connect(address).is_err(), "the port is given back");
+}
+
+#[test]
+fn told_twice_it_drains_no_longer() {
+    let mut program = Program::start(&["--drain=10m"]).0;
+    program.signal("TERM");
+    wait_until("it drains", || get(program.admin, "/readyz").starts_with("HTTP/1.1 503"));
+    program.signal("INT");
+    assert_eq!(program.ended().code(), Some(0));
+}
