@@ -6,7 +6,11 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a table, and how far it is, are what it is run for")]
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    io::{self, Write as _},
+    path::PathBuf,
+};
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
@@ -23,6 +27,8 @@ mod plot;
 mod report;
 mod server;
 mod start;
+
+use self::bodies::BODIES;
 
 #[derive(Parser)]
 struct Cli {
@@ -59,6 +65,11 @@ enum Command {
         #[command(flatten)]
         webhook: Webhook,
     },
+    /// Write a body to standard output, to look at it or to send it with another program
+    Body {
+        /// `3 KB`, `36 KB` or `2.4 MB`
+        name: String,
+    },
     /// The floor server, as the other commands start it
     Floor {
         #[arg(long)]
@@ -85,6 +96,10 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Memory { webhook } => memory::run(&binary(webhook)?),
         Command::Start { webhook } => start::run(&binary(webhook)?),
+        Command::Body { name } => {
+            let (_, make) = BODIES.into_iter().find(|(known, _)| *known == name).context("no such body")?;
+            Ok(io::stdout().write_all(&make())?)
+        }
         Command::Floor { listen, tls_cert, tls_key } => floor::serve(listen, tls_cert, tls_key),
     }
 }
