@@ -4,6 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+BENCH_SERVER := target/bench-server
 CERTS := certs-dev
 CONTROL_PLANE := tests/control-plane
 SCRIPTS := .ci/run certs-dev/make.sh $(CONTROL_PLANE)/build.sh
@@ -73,8 +74,42 @@ generate: ## renews the CRD in manifests, the transcripts where there is an API 
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
 	UPDATE=1 cargo test --locked --quiet --test crd --test readme
 
+.PHONY: bench
+bench: bench-server ## measures the server over HTTPS, beside the floor: ten minutes, two cores that nobody else uses
+	cargo bench --locked --quiet --bench https -- latency --server $(BENCH_SERVER)
+
+.PHONY: bench-memory
+bench-memory: bench-server ## measures what the server keeps in memory: three minutes
+	cargo bench --locked --quiet --bench https -- memory --server $(BENCH_SERVER)
+
+.PHONY: bench-start
+bench-start: bench-server ## measures the time from exec to the first answered review
+	cargo bench --locked --quiet --bench https -- start --server $(BENCH_SERVER)
+
+.PHONY: bench-core
+bench-core: ## measures parsing, rules and answer in process
+	cargo bench --locked --bench core
+
+# What is released is what is measured: cargo bench builds another one, with the features that tests want of libraries.
+.PHONY: bench-server
+bench-server:
+	cargo build --locked --release
+	cp target/release/clusterprofile-webhook $(BENCH_SERVER)
+
+.PHONY: instructions
+instructions: ## counts instructions per review and compares; UPDATE=1 writes the baseline; wants valgrind
+	cargo bench --locked --quiet --bench instructions
+
+.PHONY: profile
+profile: ## tells what functions a review's instructions are spent in, in target/profile; wants valgrind
+	cargo bench --locked --quiet --bench instructions -- profile target/profile
+	for file in target/profile/*.callgrind; do \
+	    callgrind_annotate --inclusive=yes "$$file" > "$${file%.callgrind}.inclusive.txt"; \
+	    callgrind_annotate "$$file" > "$${file%.callgrind}.self.txt"; \
+	done
+
 .PHONY: check
-check: lint test ## what CI runs
+check: lint test instructions ## what CI runs
 
 .PHONY: fuzz
 fuzz: ## fuzzes the reading of admission reviews for FUZZ_SECONDS (60); wants nightly Rust and cargo-fuzz
