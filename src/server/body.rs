@@ -15,9 +15,10 @@ use super::Limits;
 /// The room for bodies that are being received or reviewed: `in_flight` bytes in all.
 ///
 /// Half of it is shared out to the connections. What fits into its connection's share, as nearly every review does, counts as
-/// it comes in and waits for nobody. A body that outgrows its share takes room in the other half, and all that it announces at
-/// once, in the order in which they ask: that way no two wait for one another, each with a part. Who announces much and sends
-/// nothing takes nothing; and who has taken room and sends slowly gives it up to those who wait.
+/// it comes in and waits for nobody. A body that outgrows its share takes room in the other half for all that it announces, in
+/// the order in which they ask: so none waits for another with a part of itself in hand. What has not come after a moment
+/// counts no longer, until more comes: who announces much and sends little takes little. And who has sent much, but takes too
+/// long for the rest, is given up when others wait.
 pub(super) struct Room {
     limits: Limits,
     /// Bytes of each body that need no room.
@@ -71,6 +72,8 @@ impl Room {
     }
 
     async fn collect(&self, mut body: Body) -> Result<Received, Unreviewed> {
+        /// For which room is kept for what has not come yet: an API server sends a body at once.
+        const MOMENT: Duration = Duration::from_millis(20);
         let announced = body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         if announced.is_some_and(|bytes| bytes > self.limits.body) {
             return Err(Unreviewed::TooLarge);
@@ -81,11 +84,19 @@ impl Room {
                 return Ok(Received { bytes: parts.into_bytes(), _room: None });
             }
         }
-        // Whoever does not say how much comes may send the most.
-        let room = self.take(announced.unwrap_or(self.limits.body) - self.share).await?;
+        // Whoever does not say how much comes may send the most. Who sends more than there is room has all of it.
+        let needed = (announced.unwrap_or(self.limits.body) - self.share).min(self.size);
+        let mut room = self.take(needed).await?;
         parts.reserve(announced.unwrap_or_default());
-        let rest = async {
-            while parts.add_next(&mut body, self.limits.body).await? {}
+        let rest = async move {
+            while timeout(MOMENT, parts.add_all(&mut body, self.limits.body)).await.ok().transpose()?.is_none() {
+                let come = (parts.len() - self.share).min(needed);
+                drop(room.split(room.num_permits() - come));
+                if !parts.add_next(&mut body, self.limits.body).await? {
+                    break;
+                }
+                room.merge(self.take(needed - room.num_permits()).await?);
+            }
             Ok(Received { bytes: parts.into_bytes(), _room: Some(room) })
         };
         tokio::select! {
@@ -95,12 +106,12 @@ impl Room {
         }
     }
 
-    /// Room for so many bytes, once it is there; all of it for a body that is larger.
+    /// Room for so many bytes, once it is there.
     async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unreviewed> {
         const OPEN: &str = "the semaphore of a server is never closed";
         /// How often one who waits asks for the room of another that has become late.
         const ASK: Duration = Duration::from_millis(50);
-        let bytes = u32::try_from(bytes.min(self.size)).expect("the room is no larger");
+        let bytes = u32::try_from(bytes).expect("the room is no larger");
         if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) {
             return Ok(room);
         }
@@ -114,7 +125,7 @@ impl Room {
         }
     }
 
-    /// Waits until a body that has room is late with its rest, and another asks for that room; the latest is asked first.
+    /// Waits until the body is late, and another asks for its room; who has been late for the longest is asked first.
     async fn late(&self) {
         sleep(self.limits.sending).await;
         loop {
@@ -135,6 +146,12 @@ struct Parts {
 }
 
 impl Parts {
+    /// Waits for all parts.
+    async fn add_all(&mut self, body: &mut Body, most: usize) -> Result<(), Unreviewed> {
+        while self.add_next(body, most).await? {}
+        Ok(())
+    }
+
     /// Waits for the next part; false at the end.
     async fn add_next(&mut self, body: &mut Body, most: usize) -> Result<bool, Unreviewed> {
         if body.is_end_stream() {
