@@ -88,6 +88,12 @@ impl<T> Field<Items<T>> {
         self.all().filter_map(|(index, item)| Some((index, item.set()?)))
     }
 
+    /// The item at that index, where it is read and of the right type.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&T> {
+        self.set()?.read.get(index)?.set()
+    }
+
     /// Every item that is read, with its index.
     pub fn all(&self) -> impl Iterator<Item = (usize, &Field<T>)> {
         self.set().into_iter().flat_map(|items| &items.read).enumerate()

@@ -8,6 +8,8 @@ use crate::{
     profile::{AccessProvider, Cluster, Field, Items, List, Status, Version},
 };
 
+const ACCESS_PROVIDERS: &str = "accessProviders";
+
 /// An item of one of the two lists.
 #[derive(Clone, Copy)]
 pub(super) struct Item<'a> {
@@ -26,6 +28,14 @@ impl<'a> Item<'a> {
 pub(super) fn providers<'a>(change: &Change<'a>) -> impl Iterator<Item = Item<'a>> {
     lists(change)
         .flat_map(|(list, providers)| providers.items().map(move |(index, provider)| Item { list, index, provider }))
+}
+
+/// The stored cluster of the provider at the same place in its list, where that has the same name.
+pub(super) fn stored_cluster<'a>(item: Item<'_>, change: &Change<'a>) -> Option<&'a Cluster<'a>> {
+    let status = change.old_status()?;
+    let list = if item.list == ACCESS_PROVIDERS { &status.access_providers } else { &status.credential_providers };
+    let stored = list.get(item.index)?;
+    stored.cluster.set().filter(|_| stored.name == item.provider.name)
 }
 
 /// Every provider that has a cluster, with the path of the cluster.
@@ -57,7 +67,7 @@ pub(super) fn is_used<T>(field: &Field<T>, is_empty: impl Fn(&T) -> bool, change
 fn lists<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'static str, &'a List<AccessProvider<'a>>)> {
     let count = if has_deprecated_fields(change) { 2 } else { 1 };
     let lists = |status: &'a Status<'a>| {
-        [("accessProviders", &status.access_providers), ("credentialProviders", &status.credential_providers)]
+        [(ACCESS_PROVIDERS, &status.access_providers), ("credentialProviders", &status.credential_providers)]
     };
     change.status().map(lists).into_iter().flatten().take(count)
 }

@@ -138,6 +138,12 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Whether a finding of that level is told although the stored object has it already.
+    pub(super) fn tells_stored(&self, level: Level) -> bool {
+        let overriding = self.current.as_ref().and_then(|current| current.level);
+        overriding.unwrap_or(level).lowered() > Level::Silent
+    }
+
     /// Fills in an absent field.
     pub fn fix(&mut self, path: FieldPath<'a>, value: impl Into<Cow<'a, str>>, warning: Option<&'static str>) {
         let Some(Current { rule, phase: Phase::Mutate, .. }) = self.current else { return };

@@ -1,20 +1,13 @@
 //! Receiving a body within the limits of one and of all.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::Limits;
@@ -22,9 +15,10 @@ use super::Limits;
 /// The room for bodies that are being received or reviewed: `in_flight` bytes in all.
 ///
 /// Half of it is shared out to the connections. What fits into its connection's share, as nearly every review does, counts as
-/// it comes in and waits for nobody. A body that outgrows its share takes room in the other half, and all that it announces at
-/// once, in the order in which they ask: that way no two wait for one another, each with a part. Who announces much and sends
-/// nothing takes nothing; and who has taken room and sends slowly gives it up to those who wait.
+/// it comes in and waits for nobody. A body that outgrows its share takes room in the other half for all that it announces, in
+/// the order in which they ask: so none waits for another with a part of itself in hand. What has not come after a moment
+/// counts no longer, until more comes: who announces much and sends little takes little. And who has sent much, but takes too
+/// long for the rest, is given up when others wait.
 pub(super) struct Room {
     limits: Limits,
     /// Bytes of each body that need no room.
@@ -78,6 +72,8 @@ impl Room {
     }
 
     async fn collect(&self, mut body: Body) -> Result<Received, Unreviewed> {
+        /// For which room is kept for what has not come yet: an API server sends a body at once.
+        const MOMENT: Duration = Duration::from_millis(20);
         let announced = body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         if announced.is_some_and(|bytes| bytes > self.limits.body) {
             return Err(Unreviewed::TooLarge);
@@ -88,29 +84,34 @@ impl Room {
                 return Ok(Received { bytes: parts.into_bytes(), _room: None });
             }
         }
-        // Whoever does not say how much comes may send the most.
-        let room = self.take(announced.unwrap_or(self.limits.body) - self.share).await?;
+        // Whoever does not say how much comes may send the most. Who sends more than there is room has all of it.
+        let needed = (announced.unwrap_or(self.limits.body) - self.share).min(self.size);
+        let mut room = self.take(needed).await?;
         parts.reserve(announced.unwrap_or_default());
-        let received = AtomicUsize::new(0);
-        let rest = async {
-            while parts.add_next(&mut body, self.limits.body).await? {
-                received.store(parts.len(), Ordering::Relaxed);
+        let rest = async move {
+            while timeout(MOMENT, parts.add_all(&mut body, self.limits.body)).await.ok().transpose()?.is_none() {
+                let come = (parts.len() - self.share).min(needed);
+                drop(room.split(room.num_permits() - come));
+                if !parts.add_next(&mut body, self.limits.body).await? {
+                    break;
+                }
+                room.merge(self.take(needed - room.num_permits()).await?);
             }
             Ok(Received { bytes: parts.into_bytes(), _room: Some(room) })
         };
         tokio::select! {
             biased;
             received = rest => received,
-            () = self.late(&received) => Err(Unreviewed::Slow),
+            () = self.late() => Err(Unreviewed::Slow),
         }
     }
 
-    /// Room for so many bytes, once it is there; all of it for a body that is larger.
+    /// Room for so many bytes, once it is there.
     async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unreviewed> {
         const OPEN: &str = "the semaphore of a server is never closed";
         /// How often one who waits asks for the room of another that has become late.
         const ASK: Duration = Duration::from_millis(50);
-        let bytes = u32::try_from(bytes.min(self.size)).expect("the room is no larger");
+        let bytes = u32::try_from(bytes).expect("the room is no larger");
         if let Ok(room) = Arc::clone(&self.free).try_acquire_many_owned(bytes) {
             return Ok(room);
         }
@@ -124,29 +125,18 @@ impl Room {
         }
     }
 
-    /// Waits until a body that has room is late with its rest, and another asks for that room; the latest is asked first.
-    async fn late(&self, received: &AtomicUsize) {
-        let began = Instant::now();
-        let due = || {
-            let micros = received.load(Ordering::Relaxed) / BYTES_PER_MICROSECOND;
-            began + self.limits.sending + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
-        };
+    /// Waits until the body is late, and another asks for its room; who has been late for the longest is asked first.
+    async fn late(&self) {
+        sleep(self.limits.sending).await;
         loop {
-            sleep_until(due()).await;
             self.wanted.notified().await;
-            if due() > Instant::now() {
-                // It has caught up meanwhile: the next is asked.
-                self.wanted.notify_one();
-            } else if self.queue.available_permits() < self.limits.queue {
+            // Who asked may have been served meanwhile.
+            if self.queue.available_permits() < self.limits.queue {
                 return;
             }
-            // Else who asked has been served meanwhile.
         }
     }
 }
-
-/// Bodies that come in slower are late: an API server sends ten times as fast, over a network of a gigabit.
-const BYTES_PER_MICROSECOND: usize = 10;
 
 /// What has come of a body; copied together only if there is more than one part.
 #[derive(Default)]
@@ -156,6 +146,12 @@ struct Parts {
 }
 
 impl Parts {
+    /// Waits for all parts.
+    async fn add_all(&mut self, body: &mut Body, most: usize) -> Result<(), Unreviewed> {
+        while self.add_next(body, most).await? {}
+        Ok(())
+    }
+
     /// Waits for the next part; false at the end.
     async fn add_next(&mut self, body: &mut Body, most: usize) -> Result<bool, Unreviewed> {
         if body.is_end_stream() {

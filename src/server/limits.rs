@@ -24,8 +24,7 @@ pub struct Limits {
     pub taking: Duration,
     /// Between an answer and the next request.
     pub idle: Duration,
-    /// How long the rest of a body that has room may be on its way when others wait for that room, apart from the time that
-    /// its bytes take at ten megabytes a second.
+    /// How long a body that has outgrown its connection's share may be on its way when others wait for its room.
     pub sending: Duration,
 }
 
@@ -51,8 +50,8 @@ impl Default for Limits {
             // Longer than the 90 s for which the API server keeps an idle connection, so that it is never the one that finds
             // it closed.
             idle: Duration::from_mins(2),
-            // An API server sends a body at once; what is between two of its packets is milliseconds.
-            sending: Duration::from_millis(100),
+            // An API server sends a body at once: 8 MiB take 70 ms on a network of a gigabit, and not all of it may be ours.
+            sending: Duration::from_millis(500),
         }
     }
 }

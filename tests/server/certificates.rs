@@ -55,13 +55,13 @@ impl Volume {
 
     /// Swaps in a pair for localhost; returns the leaf, DER. A torn one has the key of another.
     fn swap(&mut self, whole: bool) -> Vec<u8> {
-        let (leaf, key) = self.sign(leaf());
+        let (leaf, key) = self.sign(&leaf());
         let key = if whole { key } else { KeyPair::generate().unwrap() };
         self.put(&leaf, &key);
         leaf.der().to_vec()
     }
 
-    fn sign(&self, params: CertificateParams) -> (Certificate, KeyPair) {
+    fn sign(&self, params: &CertificateParams) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
@@ -139,7 +139,7 @@ fn a_pair_that_is_not_valid_now_waits_while_a_valid_one_is_served() {
     for (failures, from, until) in [(1, -200, -100), (2, 8, 100)] {
         let mut params = leaf();
         (params.not_before, params.not_after) = (in_seconds(from), in_seconds(until));
-        let (leaf, key) = volume.sign(params);
+        let (leaf, key) = volume.sign(&params);
         volume.put(&leaf, &key);
         wait_until("it is seen", || reloads(&server, "failure") == failures);
         assert_eq!(served_leaf(&server), first, "the valid one stays");
@@ -161,7 +161,11 @@ fn pairs_that_cannot_be_served_are_refused_with_file_and_cause() {
     };
     let refused_text = |name: &str, text: &str| {
         fs::write(volume.path().join(name), text).unwrap();
-        if name.ends_with(".key") { refused("tls.crt", name) } else { refused(name, "tls.key") }
+        if Path::new(name).extension().is_some_and(|end| end == "key") {
+            refused("tls.crt", name)
+        } else {
+            refused(name, "tls.key")
+        }
     };
     assert_eq!(refused("missing", "tls.key"), "missing: cannot be read: No such file or directory (os error 2)");
     assert_eq!(refused("..data", "tls.key"), "..data: cannot be read: it must be a regular file");

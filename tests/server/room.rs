@@ -71,12 +71,12 @@ fn bodies_that_fill_the_room_together_are_all_answered() {
     }
 }
 
-/// Clients that announce much, send enough to fill the room together, and stall.
-fn stalling(server: &Server, count: usize) -> Vec<Client> {
+/// Clients that announce much, send some of it, and stall.
+fn stalling(server: &Server, count: usize, announced: usize, sent: usize) -> Vec<Client> {
     let stalling = (0..count).map(|_| {
         let mut client = connect(server);
-        client.send(head("/validate?timeout=30s", 8 << 20).as_bytes()).unwrap();
-        client.send(&[b' '; 60_000]).unwrap();
+        client.send(head("/validate?timeout=30s", announced).as_bytes()).unwrap();
+        client.send(&vec![b' '; sent]).unwrap();
         client
     });
     stalling.collect()
@@ -94,7 +94,7 @@ fn what_fits_into_its_share_waits_for_nobody() {
     let patient = Duration::from_mins(1);
     let limits = Limits { in_flight: 256 << 10, connections: 16, sending: patient, ..Limits::default() };
     let server = Server::start(limited(limits));
-    let stalling = stalling(&server, 8);
+    let stalling = stalling(&server, 8, 8 << 20, 60_000);
     let large = connect(&server).post("/validate?timeout=1s", &padded(20_000)).unwrap();
     assert_eq!(large.status, 503, "the room is taken");
     for _ in 0..3 {
@@ -105,9 +105,19 @@ fn what_fits_into_its_share_waits_for_nobody() {
 }
 
 #[test]
+fn what_is_announced_and_does_not_come_takes_no_room() {
+    let patient = Duration::from_mins(1);
+    let limits = Limits { in_flight: 512 << 10, connections: 64, sending: patient, ..Limits::default() };
+    let server = Server::start(limited(limits));
+    let stalling = stalling(&server, 16, 200_000, 8000);
+    assert_eq!(connect(&server).post("/validate?timeout=30s", &padded(100_000)).unwrap().status, 200);
+    drop(stalling);
+}
+
+#[test]
 fn who_stalls_gives_its_room_to_those_who_wait() {
     let server = Server::start(limited(Limits { in_flight: 256 << 10, connections: 64, ..Limits::default() }));
-    let mut stalling = stalling(&server, 16);
+    let mut stalling = stalling(&server, 4, 8 << 20, 60_000);
     assert_eq!(connect(&server).post("/validate?timeout=30s", &padded(100_000)).unwrap().status, 200);
     let answer = stalling[0].answer().unwrap();
     assert_eq!((answer.status, answer.closes()), (503, true));
