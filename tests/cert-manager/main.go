@@ -38,6 +38,7 @@ import (
 	_ "github.com/cert-manager/cert-manager/pkg/controller/issuers"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
+	"github.com/cert-manager/cert-manager/pkg/util"
 )
 
 func main() {
@@ -59,7 +60,8 @@ func run(ctx context.Context) error {
 	if err := startControllers(ctx, cancel, kubeconfig); err != nil {
 		return err
 	}
-	manager, err := newInjector(ctx, config)
+	// The user agent is the manager of the fields that it applies, too.
+	manager, err := newInjector(ctx, util.RestConfigWithUserAgent(config, "cainjector"))
 	if err != nil {
 		return err
 	}
