@@ -7,7 +7,10 @@ SHELL := bash
 BENCH_SERVER := target/bench-server
 CERTS := certs-dev
 CONTROL_PLANE := tests/control-plane
-SCRIPTS := .ci/run certs-dev/make.sh $(CONTROL_PLANE)/build.sh
+CERT_MANAGER := tests/cert-manager
+SCRIPTS := .ci/run certs-dev/make.sh tests/support/build.sh $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh
+# Unless it must be there: where there is no Go, what is built with it is left out.
+OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
 FUZZ_SECONDS ?= 60
 
 .PHONY: help
@@ -20,12 +23,17 @@ build: ## builds the release binary
 
 .PHONY: test
 test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-end tests
-	@$(CONTROL_PLANE)/build.sh $(if $(CI)$(filter require,$(E2E)),,--optional 'the end-to-end tests are')
+	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the end-to-end tests are)
+	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the tests with cert-manager are)
 	cargo test --locked
 
 .PHONY: control-plane
 control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tests, unless they are there; wants Go
 	@$(CONTROL_PLANE)/build.sh
+
+.PHONY: cert-manager
+cert-manager: ## builds cert-manager's controllers for the end-to-end tests; wants Go
+	@$(CERT_MANAGER)/build.sh
 
 .PHONY: lint
 lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
@@ -36,7 +44,7 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 	    { echo 'lint: cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2' >&2; exit 1; }
 	cargo deny --locked check bans licenses sources
 	@if command -v gofmt >/dev/null; then \
-	    unformatted=$$(gofmt -l $(CONTROL_PLANE)); \
+	    unformatted=$$(gofmt -l $(CONTROL_PLANE) $(CERT_MANAGER)); \
 	    [ -z "$$unformatted" ] || { echo "lint: gofmt -w $$unformatted" >&2; exit 1; }; \
 	else echo 'lint: gofmt is not installed: Go code is not checked'; fi
 	for script in $(SCRIPTS); do bash -n "$$script"; done
@@ -47,7 +55,7 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 fmt: ## formats the code
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
-	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE)
+	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE) $(CERT_MANAGER)
 
 .PHONY: demo
 demo: ## shows the webhook at work: over HTTPS, then, with Go or KUBEBUILDER_ASSETS, through kubectl

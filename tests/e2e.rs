@@ -14,6 +14,11 @@ mod authority;
 mod case;
 #[path = "e2e/cases.rs"]
 mod cases;
+#[path = "e2e/cert_manager.rs"]
+mod cert_manager;
+#[path = "support/client.rs"]
+#[expect(dead_code, reason = "only its way to trust a certificate is wanted")]
+mod client;
 #[path = "support/control_plane.rs"]
 mod control_plane;
 #[path = "e2e/controllers.rs"]
@@ -32,6 +37,8 @@ mod loopback;
 mod managers;
 #[path = "e2e/manifests.rs"]
 mod manifests;
+#[path = "e2e/mount.rs"]
+mod mount;
 #[path = "e2e/planes.rs"]
 mod planes;
 #[path = "support/process.rs"]
@@ -42,8 +49,9 @@ mod profiles;
 mod readme;
 #[path = "support/rendered.rs"]
 mod rendered;
+#[path = "e2e/renewal.rs"]
+mod renewal;
 #[path = "support/replica.rs"]
-#[expect(dead_code, reason = "only the manifests' own tests ask its probes")]
 mod replica;
 #[path = "e2e/rotation.rs"]
 mod rotation;
@@ -63,6 +71,8 @@ mod wait;
 mod webhook;
 #[path = "e2e/writer.rs"]
 mod writer;
+#[path = "e2e/writers.rs"]
+mod writers;
 
 use std::{process::ExitCode, sync::Arc};
 

@@ -20,7 +20,7 @@ use super::{
 pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane, shell: &Shell) {
     let readme = Section::read("Install");
     let scripts = readme.scripts();
-    let [with_cert_manager, with_a_pair, uninstall] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
+    let [with_cert_manager, _, with_a_pair, uninstall] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
     assert_eq!(with_cert_manager.trim_end(), "kubectl apply -k manifests/overlays/cert-manager", "what is rendered");
 
     shell.run(readme.command("kubectl apply -k manifests/crd"));
@@ -73,12 +73,12 @@ fn nothing_but_deletion_passes_while_nobody_answers(profiles: &Profiles<'_>) {
     assert_eq!(profiles.plane.api.get(&profiles.item("leaving")).status, 404);
 }
 
-fn is_refused_unseen(answer: &Answer) -> bool {
+pub(crate) fn is_refused_unseen(answer: &Answer) -> bool {
     let message = answer.body["message"].as_str().unwrap_or_default();
     answer.status == 500 && message.contains("failed calling webhook \"validate.")
 }
 
-fn stored_configurations(plane: &ControlPlane) -> Vec<Value> {
+pub(crate) fn stored_configurations(plane: &ControlPlane) -> Vec<Value> {
     configurations().iter().map(|configuration| plane.api.get(&item(configuration)).body).collect()
 }
 
@@ -114,6 +114,6 @@ fn development_arguments(recipe: &str) -> Vec<String> {
 }
 
 /// The path of a configuration.
-fn item(configuration: &Value) -> String {
+pub(crate) fn item(configuration: &Value) -> String {
     format!("{}/{}", collection(configuration), text(configuration, "/metadata/name"))
 }

@@ -1,12 +1,11 @@
 //! What the manifests have installed, at work: ClusterProfiles, the server in its Pod's place, and what controllers would do.
 
 use std::{
-    fs,
     io::ErrorKind,
     net::{IpAddr, SocketAddr, TcpListener},
+    path::Path,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{
@@ -14,6 +13,7 @@ use super::{
     case::Cause,
     control_plane::ControlPlane,
     manifests::Shell,
+    mount::Mount,
     rendered::{at, only, rendered, text},
     replica::{Replica, arguments},
     told,
@@ -81,24 +81,32 @@ impl<'p> Profiles<'p> {
 
 /// Starts the binary as the stored Deployment does, with the stored Secret mounted, at the address of the stored Service.
 pub(crate) fn serve(plane: &ControlPlane, shell: &Shell) -> Replica {
+    let deployment = stored(plane, "Deployment");
+    let namespace = text(&deployment, "/metadata/namespace");
+    let secret = format!("/api/v1/namespaces/{namespace}/secrets/{}", mounted_secret(&deployment));
+    let mut mount = Mount::new(shell.directory.join("mounted"));
+    mount.put(&plane.api.get(&secret).body);
+    serve_mounted(plane, shell, &mount.directory)
+}
+
+/// As [`serve`], with a directory for the Secret.
+pub(crate) fn serve_mounted(plane: &ControlPlane, shell: &Shell, mounted: &Path) -> Replica {
+    let address = address(shell, &stored(plane, "Service"));
+    Replica::start(&arguments(&stored(plane, "Deployment"), mounted, address), &shell.directory)
+}
+
+/// The object of this kind that the base has put into its namespace.
+pub(crate) fn stored(plane: &ControlPlane, kind: &str) -> Value {
     let base = rendered(plane.kubectl(), "manifests/base");
-    let namespace = text(only(&base, "Namespace"), "/metadata/name");
-    let stored = |kind: &str, plural: &str| {
-        let object = only(&base, kind);
-        let group = if kind == "Deployment" { "apis/apps" } else { "api" };
-        plane.api.get(&format!("/{group}/v1/namespaces/{namespace}/{plural}/{}", text(object, "/metadata/name"))).body
-    };
-    let deployment = stored("Deployment", "deployments");
-    let secret = text(&deployment, "/spec/template/spec/volumes/0/secret/secretName");
-    let secret = plane.api.get(&format!("/api/v1/namespaces/{namespace}/secrets/{secret}")).body;
-    let mounted = shell.directory.join("mounted");
-    fs::create_dir(&mounted).expect("a directory can be made");
-    for (name, content) in at(&secret, "/data").as_object().expect("a Secret's data is a map") {
-        let content = STANDARD.decode(content.as_str().unwrap_or_default()).expect("a Secret's data is base64");
-        fs::write(mounted.join(name), content).expect("a file can be written");
-    }
-    let address = address(shell, &stored("Service", "services"));
-    Replica::start(&arguments(&deployment, &mounted, address), &shell.directory)
+    let metadata = at(only(&base, kind), "/metadata");
+    let group = if kind == "Deployment" { "apis/apps" } else { "api" };
+    let (namespace, name) = (text(metadata, "/namespace"), text(metadata, "/name"));
+    plane.api.get(&format!("/{group}/v1/namespaces/{namespace}/{}s/{name}", kind.to_lowercase())).body
+}
+
+/// The name of the Secret that the Deployment's Pods mount.
+pub(crate) fn mounted_secret(deployment: &Value) -> &str {
+    text(deployment, "/spec/template/spec/volumes/0/secret/secretName")
 }
 
 /// Where the API server calls: the Service's own address, which is of loopback, as there is no proxy to send it elsewhere.

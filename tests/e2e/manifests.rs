@@ -13,19 +13,24 @@ use serde_json::json;
 
 use super::{
     assets::Assets,
+    cert_manager::CertManager,
     control_plane::ControlPlane,
     install,
     rendered::{at, only, rendered, text},
+    renewal,
     transcript::bash,
 };
 
 pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     type Story = fn(&ControlPlane, &Shell);
-    const STORIES: [(&str, Story); 3] = [
+    let mut stories: Vec<(&str, Story)> = vec![
         ("accepted", all_are_accepted_without_a_warning),
         ("installed", install::installed_and_uninstalled_as_the_readme_says),
         ("registered", install::registered_with_make),
     ];
+    if CertManager::find().is_some() {
+        stories.push(("cert-manager", renewal::no_call_fails));
+    }
     let trial = |(name, story): (&'static str, Story)| {
         let assets = assets.clone();
         Trial::test(format!("manifests::{name}"), move || {
@@ -39,7 +44,7 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
             Ok(())
         })
     };
-    STORIES.map(trial).into()
+    stories.into_iter().map(trial).collect()
 }
 
 /// A shell in a directory that looks like this one, but in which a test may write.

@@ -3,11 +3,8 @@
 use std::{
     fs,
     path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    thread,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -15,23 +12,23 @@ use clusterprofile_webhook::{
     server::Config,
     tls::{Certificates, Files},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    api::Answer,
     authority::Authority,
     control_plane::ControlPlane,
     profiles::{Profiles, bad, good, is_filled_in, labelled},
     server::{Server, get},
     wait::wait_until,
     webhook::{NAMESPACE, Webhook, collection, configurations},
+    writers::Writers,
 };
 
 /// First both authorities are trusted, then the new certificate is served, then the old authority is forgotten: no call fails.
 pub(crate) fn replaced(control: &ControlPlane) {
     let rotation = Rotation::start(control, "rotated");
     let (old, new) = (&rotation.webhook.authority, Authority::new("new"));
-    let writers = Writers::new(control, &rotation.webhook, good);
+    let writers = Writers::new(rotation.profiles(), good, Duration::ZERO);
     writers.write(|| {
         writers.go_on();
         rotation.trust(&format!("{}{}", old.certificate, new.certificate));
@@ -42,7 +39,7 @@ pub(crate) fn replaced(control: &ControlPlane) {
         writers.go_on();
     });
     writers.assert_stored_what_was_accepted();
-    let failed = writers.failed.into_inner().expect("no writer panics");
+    let failed = writers.take_failed();
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
@@ -51,13 +48,13 @@ pub(crate) fn replaced_the_wrong_way_round(control: &ControlPlane) {
     let rotation = Rotation::start(control, "rotated-badly");
     let new = Authority::new("new");
     // Not those that want filling in: where /mutate fails alone, the webhook is right to refuse them.
-    let writers = Writers::new(control, &rotation.webhook, labelled);
+    let writers = Writers::new(rotation.profiles(), labelled, Duration::ZERO);
     writers.write(|| {
         writers.go_on();
         rotation.trust(&new.certificate);
         writers.go_on();
     });
-    let failed = std::mem::take(&mut *writers.failed.lock().expect("no writer panics"));
+    let failed = writers.take_failed();
     assert!(!failed.is_empty(), "a certificate of an unknown authority is taken");
     for answer in failed {
         let message = answer.body["message"].as_str().unwrap_or_default();
@@ -66,7 +63,7 @@ pub(crate) fn replaced_the_wrong_way_round(control: &ControlPlane) {
     rotation.serve(&new);
     writers.write(|| writers.go_on());
     writers.assert_stored_what_was_accepted();
-    let failed = writers.failed.into_inner().expect("no writer panics");
+    let failed = writers.take_failed();
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
@@ -98,6 +95,11 @@ impl<'c> Rotation<'c> {
         let rotation = Self { control, webhook, files, trusted: AtomicUsize::new(0) };
         rotation.trust(&rotation.webhook.authority.certificate);
         rotation
+    }
+
+    /// Those that the webhook reviews.
+    fn profiles(&self) -> Profiles<'c> {
+        Profiles::new(self.control, &self.webhook.labels())
     }
 
     /// Replaces the bundle of both configurations, and waits until the API server goes by it.
@@ -150,85 +152,4 @@ fn write_pair(authority: &Authority, name: &str, files: &Files) {
     let write = |path: &Path, pem: &str| fs::write(path, pem).expect("a file can be written");
     write(&files.certificate, &signed.certificate);
     write(&files.key, &signed.key);
-}
-
-/// Writers of profiles, each of a good one and a bad one in turn, and what became of them.
-struct Writers<'c> {
-    profiles: Profiles<'c>,
-    good: fn(&str) -> Value,
-    stop: AtomicBool,
-    turns: AtomicUsize,
-    accepted: AtomicUsize,
-    failed: Mutex<Vec<Answer>>,
-}
-
-impl<'c> Writers<'c> {
-    fn new(control: &'c ControlPlane, webhook: &Webhook, good: fn(&str) -> Value) -> Self {
-        Self {
-            profiles: Profiles::new(control, &webhook.labels()),
-            good,
-            stop: AtomicBool::new(false),
-            turns: AtomicUsize::new(0),
-            accepted: AtomicUsize::new(0),
-            failed: Mutex::default(),
-        }
-    }
-
-    /// Writes until `meanwhile` is done.
-    fn write(&self, meanwhile: impl FnOnce()) {
-        const WRITERS: usize = 50;
-        self.stop.store(false, Ordering::Relaxed);
-        thread::scope(|scope| {
-            for _ in 0..WRITERS {
-                scope.spawn(|| self.write_until_stopped());
-            }
-            let _stop = Stop(&self.stop);
-            meanwhile();
-        });
-    }
-
-    fn write_until_stopped(&self) {
-        /// Far more than a rotation takes.
-        const MOST: usize = 50_000;
-        while !self.stop.load(Ordering::Relaxed) {
-            let turn = self.turns.fetch_add(1, Ordering::Relaxed);
-            assert!(turn < MOST, "they are not stopped");
-            let created = self.profiles.create(&(self.good)(&format!("good-{turn}")));
-            if created.status == 201 && is_filled_in(&created) {
-                self.accepted.fetch_add(1, Ordering::Relaxed);
-            } else {
-                self.note(created);
-            }
-            let denied = self.profiles.create(&bad(&format!("bad-{turn}"), turn));
-            if denied.status != 422 {
-                self.note(denied);
-            }
-        }
-    }
-
-    fn note(&self, answer: Answer) {
-        self.failed.lock().expect("no writer panics").push(answer);
-    }
-
-    /// Waits until each has had about two turns more.
-    fn go_on(&self) {
-        const TURNS: usize = 100;
-        let before = self.turns.load(Ordering::Relaxed);
-        wait_until("the writers write", || self.turns.load(Ordering::Relaxed) > before + TURNS);
-    }
-
-    fn assert_stored_what_was_accepted(&self) {
-        let names = self.profiles.names();
-        assert!(names.iter().all(|name| name.starts_with("good-")), "{names:?}");
-        assert_eq!(names.len(), self.accepted.load(Ordering::Relaxed));
-    }
-}
-
-/// Tells the writers to stop, also where the test fails.
-struct Stop<'s>(&'s AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

@@ -1,4 +1,4 @@
-//! What cert-manager is asked for. Its controllers are not here: these are the references that they follow.
+//! What cert-manager is asked for. These are the references that its controllers follow; what they make of them is in `e2e/renewal.rs`.
 
 use serde_json::{Value, json};
 
@@ -24,8 +24,8 @@ pub(crate) fn issues_what_the_api_server_trusts(manifests: &Manifests) {
         let key = json!({"algorithm": "ECDSA", "size": 256, "rotationPolicy": rotation});
         assert_eq!(at(certificate, "/spec/privateKey"), &key);
     }
-    let serving = at(serving, "/metadata");
-    let injected = format!("{}/{}", text(serving, "/namespace"), text(serving, "/name"));
+    // Of the serving one a new authority would be told when its certificate may be served already.
+    let injected = format!("{}/{}", text(authority, "/metadata/namespace"), text(authority, "/metadata/name"));
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
         let annotations = at(only(objects, kind), "/metadata/annotations");
         assert_eq!(annotations, &json!({"cert-manager.io/inject-ca-from": injected}));
