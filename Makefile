@@ -102,7 +102,7 @@ bench-core: ## measures parsing, rules and answer in process
 .PHONY: bench-server
 bench-server:
 	cargo build --locked --release
-	cp target/release/clusterprofile-webhook $(BENCH_SERVER)
+	cp -f target/release/clusterprofile-webhook $(BENCH_SERVER)
 
 .PHONY: instructions
 instructions: ## counts instructions per review and compares; UPDATE=1 writes the baseline; wants valgrind

@@ -55,11 +55,11 @@ impl Figures {
         latencies.sort_by(f64::total_cmp);
         let per_second = |round: &Round| count(round.latencies.len()) / round.elapsed.as_secs_f64();
         Self {
-            cpu_micros: median(rounds.iter().map(Round::cpu_micros)),
-            requests_per_second: median(rounds.iter().map(per_second)),
-            p50_micros: quantile(&latencies, 0.5),
-            p99_micros: quantile(&latencies, 0.99),
-            p999_micros: quantile(&latencies, 0.999),
+            cpu_micros: told(median(rounds.iter().map(Round::cpu_micros))),
+            requests_per_second: told(median(rounds.iter().map(per_second))),
+            p50_micros: told(quantile(&latencies, 0.5)),
+            p99_micros: told(quantile(&latencies, 0.99)),
+            p999_micros: told(quantile(&latencies, 0.999)),
         }
     }
 }
@@ -69,7 +69,7 @@ pub(crate) fn multiples(webhook: &[Round], floor: &[Round]) -> [f64; 3] {
     let mut multiples: Vec<_> =
         webhook.iter().zip(floor).map(|(webhook, floor)| webhook.cpu_micros() / floor.cpu_micros()).collect();
     multiples.sort_by(f64::total_cmp);
-    [0.25, 0.5, 0.75].map(|share| quantile(&multiples, share))
+    [0.25, 0.5, 0.75].map(|share| told(quantile(&multiples, share)))
 }
 
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -83,6 +83,11 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count is a count")]
     let rank = (count(sorted.len()) * share).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+/// As many digits as a measurement has, and one to spare.
+fn told(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }
 
 fn micros(duration: Duration) -> f64 {

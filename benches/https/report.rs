@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    thread::available_parallelism,
 };
 
 use anyhow::Context as _;
@@ -48,10 +47,12 @@ pub(crate) fn write(name: &str, rounds: usize, figures: &impl Serialize) -> anyh
 
 fn machine() -> anyhow::Result<Machine> {
     let cpu = fs::read_to_string("/proc/cpuinfo")?;
+    // Not those that are left to this process, which has but one.
+    let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     Ok(Machine {
         cpu: cpu.map_or("unknown", |(_, name)| name).to_owned(),
-        cores: available_parallelism()?.get(),
+        cores,
         kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
     })
 }

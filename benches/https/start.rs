@@ -28,21 +28,22 @@ pub(crate) fn run(webhook: &Path) -> anyhow::Result<()> {
     let trust = Trust::new()?;
     let body = BODIES.first().map(|(_, make)| make()).unwrap_or_default();
     let request = request("/validate", &body);
+    let servers = [("webhook", Kind::Webhook(webhook)), ("floor", Kind::Floor)];
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..STARTS {
-        for (kind, times) in [Kind::Webhook(webhook), Kind::Floor].into_iter().zip(&mut times) {
-            times.push(runtime.block_on(start(kind, &trust, &request))?);
+        for ((_, kind), times) in servers.into_iter().zip(&mut times) {
+            times.push(runtime.block_on(start(kind, &trust, &request))?.as_secs_f64() * 1e3);
         }
     }
-    let [webhook_millis, floor_millis] = times.map(|times| {
-        let millis = || times.iter().map(|time| time.as_secs_f64() * 1e3);
-        let (least, most) = millis().fold((f64::MAX, 0.0_f64), |(least, most), time| (least.min(time), most.max(time)));
-        let median = median(millis());
-        println!("{median:.1} ms from exec to the first answered review ({least:.1} to {most:.1}, {STARTS} starts)");
-        median
-    });
+    for ((name, _), times) in servers.iter().zip(&mut times) {
+        times.sort_by(f64::total_cmp);
+        let (least, most) = (times.first().copied().unwrap_or_default(), times.last().copied().unwrap_or_default());
+        let median = median(times.iter().copied());
+        println!("{name:8} {median:5.1} ms from exec to the first answered review ({least:.1} to {most:.1})");
+    }
+    let [webhook_millis, floor_millis] = times.map(|times| median(times.into_iter()));
     let binary_bytes = webhook.metadata()?.len();
-    println!("above the webhook, below the floor; the webhook's binary has {binary_bytes} bytes");
+    println!("{binary_bytes} bytes in the binary");
     report::write("start", STARTS, &Figures { webhook_millis, floor_millis, binary_bytes })
 }
 
