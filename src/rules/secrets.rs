@@ -7,7 +7,9 @@ use base64::{
 };
 
 use super::{
-    Change, Effect, Level, Phase, Problem, Report, Rule, Value, access_providers::clusters, extensions, strings, url,
+    Change, Effect, Level, Phase, Problem, Report, Rule, Value,
+    access_providers::{clusters, stored_cluster},
+    extensions, strings, url,
 };
 use crate::field::FieldPath;
 
@@ -38,10 +40,13 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 tell(secret, path().field(field), Value::hidden(url), report);
             }
         }
-        if let Some(data) = cluster.certificate_authority_data.text()
-            && let Some(secret) = of(data)
-        {
-            tell(secret, path().field("certificate-authority-data"), Value::hidden(data), report);
+        if let Some(data) = cluster.certificate_authority_data.text() {
+            // What was stored before was looked into when it came. A key in it is told again, but not searched for any deeper.
+            let is_stored =
+                stored_cluster(item, change).is_some_and(|stored| stored.certificate_authority_data.is(data));
+            if let Some(secret) = if is_stored { in_layers(data, 1) } else { of(data) } {
+                tell(secret, path().field("certificate-authority-data"), Value::hidden(data), report);
+            }
         }
         for (index, extension) in cluster.extensions.items() {
             let Some(body) = extension.extension else { continue };
@@ -93,16 +98,18 @@ fn in_layers(text: &str, layers: usize) -> Option<Secret> {
     if layers == 0 || text.len() < SHORTEST {
         return found;
     }
-    let mut look_behind = |run: &str| {
+    let mut look_behind = |run: &[u8]| {
         for chunk in decode(run).utf8_chunks() {
             if found < Some(Secret::PrivateKey) {
                 found = found.max(in_layers(chunk.valid(), layers - 1));
             }
         }
     };
-    match unbroken(text) {
-        Some(run) => look_behind(&run),
-        None => text.split(|letter| !is_base64(letter)).flat_map(pieces).for_each(look_behind),
+    if let Some(run) = unbroken(text) {
+        look_behind(run.as_bytes());
+    } else {
+        let runs = text.as_bytes().split(|byte| !is_base64(*byte)).filter(|run| run.len() >= SHORTEST);
+        runs.flat_map(pieces).for_each(look_behind);
     }
     found
 }
@@ -139,7 +146,7 @@ fn unbroken(text: &str) -> Option<String> {
     let mut joined = String::new();
     for line in text.lines() {
         let line = line.trim().trim_end_matches('=');
-        if !joined.len().is_multiple_of(width) || !line.chars().all(is_base64) {
+        if !joined.len().is_multiple_of(width) || !line.bytes().all(is_base64) {
             return None;
         }
         joined.push_str(line);
@@ -147,18 +154,30 @@ fn unbroken(text: &str) -> Option<String> {
     Some(joined)
 }
 
-fn is_base64(letter: char) -> bool {
-    letter.is_ascii_alphanumeric() || matches!(letter, '+' | '/' | '-' | '_')
+/// Whether it is a letter of either alphabet.
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || is_standard(byte) || is_url_safe(byte)
+}
+
+/// Whether it is a letter that only the standard alphabet has.
+fn is_standard(byte: u8) -> bool {
+    matches!(byte, b'+' | b'/')
+}
+
+/// Whether it is a letter that only the URL's alphabet has.
+fn is_url_safe(byte: u8) -> bool {
+    matches!(byte, b'-' | b'_')
 }
 
 /// What of a run may be base64 in the standard alphabet, then in the URL's; to the other's letters each is glued by chance.
-fn pieces(run: &str) -> impl Iterator<Item = &str> {
-    let url_safe = if run.contains(['+', '/', '-', '_']) { run } else { "" };
-    run.split(['-', '_']).chain(url_safe.split(['+', '/'])).filter(|piece| piece.len() >= SHORTEST)
+fn pieces(run: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let url_safe = if run.iter().any(|byte| is_standard(*byte) || is_url_safe(*byte)) { run } else { &[] };
+    let of_standard = run.split(|byte| is_url_safe(*byte));
+    of_standard.chain(url_safe.split(|byte| is_standard(*byte))).filter(|piece| piece.len() >= SHORTEST)
 }
 
 /// The bytes behind base64 of one alphabet without padding, where they begin as text does.
-fn decode(run: &str) -> Vec<u8> {
+fn decode(run: &[u8]) -> Vec<u8> {
     const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::RequireNone)
         .with_decode_allow_trailing_bits(true);
@@ -166,7 +185,7 @@ fn decode(run: &str) -> Vec<u8> {
     static OF_URL_SAFE: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
     /// Hardly any binary data, such as a certificate, looks like text for so long.
     const HEAD: usize = 16;
-    let engine = if run.contains(['-', '_']) { &OF_URL_SAFE } else { &OF_STANDARD };
+    let engine = if run.iter().any(|byte| is_url_safe(*byte)) { &OF_URL_SAFE } else { &OF_STANDARD };
     let mut head = [0; HEAD / 4 * 3];
     let _ = engine.decode_slice(run.get(..HEAD).unwrap_or_default(), &mut head);
     if str::from_utf8(&head).is_err_and(|error| error.error_len().is_some()) {
