@@ -41,10 +41,9 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             }
         }
         if let Some(data) = cluster.certificate_authority_data.text() {
-            // What was stored before was looked into when it came. A key in it is told again, but not searched for any deeper.
-            let is_stored =
-                stored_cluster(item, change).is_some_and(|stored| stored.certificate_authority_data.is(data));
-            if let Some(secret) = if is_stored { in_layers(data, 1) } else { of(data) } {
+            let stored = stored_cluster(item, change).map(|stored| &stored.certificate_authority_data);
+            let is_stored = stored.is_some_and(|stored| stored.is(data));
+            if let Some(secret) = if is_stored { just_behind(data) } else { of(data) } {
                 tell(secret, path().field("certificate-authority-data"), Value::hidden(data), report);
             }
         }
