@@ -183,7 +183,10 @@ fn pairs_that_cannot_be_served_are_refused_with_file_and_cause() {
     assert_eq!(refused_text("a.key", ""), "a.key: no private key: the file is empty");
     assert_eq!(refused_text("a.key", &good("tls.crt")), format!("a.key: no private key: {no_key}"));
     let encrypted = good("tls.key").replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
-    assert_eq!(refused_text("a.key", &encrypted), "a.key: the private key must not be encrypted");
+    let older = good("tls.key").replacen('\n', "\nProc-Type: 4,ENCRYPTED\n\n", 1);
+    for encrypted in [encrypted, older] {
+        assert_eq!(refused_text("a.key", &encrypted), "a.key: the private key must not be encrypted");
+    }
     let cut = &good("tls.key")[..60];
     assert_eq!(refused_text("a.key", cut), "a.key: the private key is broken: its PEM section has no end");
     let unknown = refused_text("a.key", ON_SECP256K1);
