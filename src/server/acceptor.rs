@@ -64,7 +64,7 @@ impl Acceptor {
                         acceptor.make_room(&mut tasks).await;
                     }
                 },
-                Some(ended) = tasks.join_next() => acceptor.note(ended),
+                Some(ended) = tasks.join_next() => acceptor.note(&ended),
             }
         }
         // Whom the kernel has let in already is served: closing the listener would reset them.
@@ -75,7 +75,7 @@ impl Acceptor {
         drop(listener);
         let last = async {
             while let Some(ended) = tasks.join_next().await {
-                acceptor.note(ended);
+                acceptor.note(&ended);
             }
         };
         if timeout(LAST_ANSWERS, last).await.is_err() {
@@ -84,7 +84,7 @@ impl Acceptor {
     }
 
     /// Tells of a connection that ended in a defect of ours: one must not end the others, but nor must it go unseen.
-    fn note(&self, ended: Result<(), JoinError>) {
+    fn note(&self, ended: &Result<(), JoinError>) {
         if ended.is_err() {
             self.metrics.count_panic();
             error!("a connection ended in a defect, which must be reported");
@@ -93,7 +93,7 @@ impl Acceptor {
 
     async fn take(self: &Arc<Self>, stream: TcpStream, tasks: &mut JoinSet<()>) {
         while let Some(ended) = tasks.try_join_next() {
-            self.note(ended);
+            self.note(&ended);
         }
         if tasks.len() >= self.most {
             self.make_room(tasks).await;
@@ -106,7 +106,7 @@ impl Acceptor {
     async fn make_room(&self, tasks: &mut JoinSet<()>) {
         self.connections.evict();
         match timeout(PAUSE, tasks.join_next()).await {
-            Ok(Some(ended)) => self.note(ended),
+            Ok(Some(ended)) => self.note(&ended),
             Ok(None) => sleep(PAUSE).await,
             Err(_) => {}
         }

@@ -25,7 +25,7 @@ pub(super) struct Room {
     share: usize,
     /// Bytes of room in all.
     size: usize,
-    room: Arc<Semaphore>,
+    free: Arc<Semaphore>,
     queue: Semaphore,
     wanted: Notify,
 }
@@ -60,7 +60,7 @@ impl Room {
             limits,
             share,
             size,
-            room: Arc::new(Semaphore::new(size)),
+            free: Arc::new(Semaphore::new(size)),
             queue: Semaphore::new(limits.queue.min(Semaphore::MAX_PERMITS)),
             wanted: Notify::new(),
         }
@@ -112,11 +112,11 @@ impl Room {
         /// How often one who waits asks for the room of another that has become late.
         const ASK: Duration = Duration::from_millis(50);
         let bytes = u32::try_from(bytes).expect("the room is no larger");
-        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) {
+        if let Ok(room) = Arc::clone(&self.free).try_acquire_many_owned(bytes) {
             return Ok(room);
         }
         let _place = self.queue.try_acquire().map_err(|_| Unreviewed::QueueFull)?;
-        let mut room = pin!(Arc::clone(&self.room).acquire_many_owned(bytes));
+        let mut room = pin!(Arc::clone(&self.free).acquire_many_owned(bytes));
         loop {
             self.wanted.notify_one();
             if let Ok(room) = timeout(ASK, &mut room).await {

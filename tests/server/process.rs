@@ -100,7 +100,7 @@ impl Program {
 }
 
 fn json(line: &str) -> Value {
-    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    serde_json::from_str(line).expect(line)
 }
 
 impl Drop for Program {
