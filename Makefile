@@ -4,9 +4,13 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+BENCH_SERVER := target/bench-server
 CERTS := certs-dev
 CONTROL_PLANE := tests/control-plane
-SCRIPTS := .ci/run certs-dev/make.sh $(CONTROL_PLANE)/build.sh
+CERT_MANAGER := tests/cert-manager
+SCRIPTS := .ci/run certs-dev/make.sh tests/support/build.sh $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh
+# Unless it must be there: where there is no Go, what is built with it is left out.
+OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
 FUZZ_SECONDS ?= 60
 
 .PHONY: help
@@ -19,12 +23,17 @@ build: ## builds the release binary
 
 .PHONY: test
 test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-end tests
-	@$(CONTROL_PLANE)/build.sh $(if $(CI)$(filter require,$(E2E)),,--optional 'the end-to-end tests are')
+	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the end-to-end tests are)
+	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the tests with cert-manager are)
 	cargo test --locked
 
 .PHONY: control-plane
 control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tests, unless they are there; wants Go
 	@$(CONTROL_PLANE)/build.sh
+
+.PHONY: cert-manager
+cert-manager: ## builds cert-manager's controllers for the end-to-end tests; wants Go
+	@$(CERT_MANAGER)/build.sh
 
 .PHONY: lint
 lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
@@ -35,7 +44,7 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 	    { echo 'lint: cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2' >&2; exit 1; }
 	cargo deny --locked check bans licenses sources
 	@if command -v gofmt >/dev/null; then \
-	    unformatted=$$(gofmt -l $(CONTROL_PLANE)); \
+	    unformatted=$$(gofmt -l $(CONTROL_PLANE) $(CERT_MANAGER)); \
 	    [ -z "$$unformatted" ] || { echo "lint: gofmt -w $$unformatted" >&2; exit 1; }; \
 	else echo 'lint: gofmt is not installed: Go code is not checked'; fi
 	for script in $(SCRIPTS); do bash -n "$$script"; done
@@ -46,7 +55,7 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 fmt: ## formats the code
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
-	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE)
+	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE) $(CERT_MANAGER)
 
 .PHONY: demo
 demo: ## shows the webhook at work: over HTTPS, then, with Go or KUBEBUILDER_ASSETS, through kubectl
@@ -73,8 +82,42 @@ generate: ## renews the CRD in manifests, the transcripts where there is an API 
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
 	UPDATE=1 cargo test --locked --quiet --test crd --test readme
 
+.PHONY: bench
+bench: bench-server ## measures the server over HTTPS, beside the floor: ten minutes, two cores that nobody else uses
+	cargo bench --locked --quiet --bench https -- latency --server $(BENCH_SERVER)
+
+.PHONY: bench-memory
+bench-memory: bench-server ## measures what the server keeps in memory: three minutes
+	cargo bench --locked --quiet --bench https -- memory --server $(BENCH_SERVER)
+
+.PHONY: bench-start
+bench-start: bench-server ## measures the time from exec to the first answered review
+	cargo bench --locked --quiet --bench https -- start --server $(BENCH_SERVER)
+
+.PHONY: bench-core
+bench-core: ## measures parsing, rules and answer in process
+	cargo bench --locked --bench core
+
+# What is released is what is measured: cargo bench builds another one, with the features that tests want of libraries.
+.PHONY: bench-server
+bench-server:
+	cargo build --locked --release
+	cp -f target/release/clusterprofile-webhook $(BENCH_SERVER)
+
+.PHONY: instructions
+instructions: ## counts instructions per review and compares; UPDATE=1 writes the baseline; wants valgrind
+	cargo bench --locked --quiet --bench instructions
+
+.PHONY: profile
+profile: ## tells what functions a review's instructions are spent in, in target/profile; wants valgrind
+	cargo bench --locked --quiet --bench instructions -- profile target/profile
+	for file in target/profile/*.callgrind; do \
+	    callgrind_annotate --inclusive=yes "$$file" > "$${file%.callgrind}.inclusive.txt"; \
+	    callgrind_annotate "$$file" > "$${file%.callgrind}.self.txt"; \
+	done
+
 .PHONY: check
-check: lint test ## what CI runs
+check: lint test instructions ## what CI runs
 
 .PHONY: fuzz
 fuzz: ## fuzzes the reading of admission reviews for FUZZ_SECONDS (60); wants nightly Rust and cargo-fuzz

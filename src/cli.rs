@@ -1,6 +1,6 @@
 //! The command line's shape; each command is a few lines over the library.
 
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable};
 use clap_complete::Shell;
@@ -103,7 +103,19 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
 }
 
 /// One line on standard error; where nobody takes it, the exit code tells.
-pub(crate) fn print_error(error: &anyhow::Error) {
+pub(crate) fn print_error(error: impl Display) {
     use std::io::Write as _;
-    drop(writeln!(std::io::stderr(), "error: {error:#}"));
+    drop(writeln!(std::io::stderr(), "error: {}", printable(&format!("{error:#}"))));
+}
+
+/// What others wrote, on one line: what a terminal would act on instead of showing it is escaped.
+fn printable(text: &str) -> String {
+    let mut line = String::new();
+    for character in text.chars() {
+        match character {
+            '\'' | '"' | '\\' => line.push(character),
+            _ => line.extend(character.escape_debug()),
+        }
+    }
+    line
 }

@@ -1,6 +1,10 @@
 //! Where in an object a finding is.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 /// Path to one field of an object.
 ///
@@ -25,7 +29,11 @@ impl<'a> FieldPath<'a> {
     /// The path of nested fields: `["spec", "displayName"]` is `spec.displayName`.
     #[must_use]
     pub fn of(fields: &[&'static str]) -> Self {
-        Self(fields.iter().copied().map(Segment::Field).collect())
+        /// As deep as nearly every path becomes: growing is dearer than all else about it.
+        const DEPTH: usize = 8;
+        let mut path = Vec::with_capacity(DEPTH);
+        path.extend(fields.iter().copied().map(Segment::Field));
+        Self(path)
     }
 
     /// This path, one field deeper.
@@ -76,21 +84,19 @@ impl<'a> FieldPath<'a> {
         }
         pointer
     }
+}
 
-    /// The path with list items by their key where they have one, so that it names the same place in two versions of an
-    /// object.
-    #[must_use]
-    pub fn place(&self) -> String {
-        let mut place = String::new();
+/// A hash of the place: of list items by their key where they have one, so that it is the same in two versions of an object.
+impl Hash for FieldPath<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         for segment in &self.0 {
             match segment {
-                Segment::Field(name) => place.extend([".", name]),
-                Segment::Key(key) => place.extend(["[=", key, "]"]),
-                Segment::Item { key: Some(key), .. } => place.extend(["[=", key, "]"]),
-                Segment::Item { index, key: None } => place.extend(["[", &index.to_string(), "]"]),
+                Segment::Field(name) => name.hash(state),
+                Segment::Key(key) => ('=', key).hash(state),
+                Segment::Item { key: Some(key), .. } => ('=', key).hash(state),
+                Segment::Item { index, key: None } => ('#', index).hash(state),
             }
         }
-        place
     }
 }
 
@@ -110,10 +116,12 @@ impl fmt::Display for FieldPath<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{BuildHasher as _, RandomState};
+
     use super::FieldPath;
 
     #[test]
-    fn one_path_three_renderings() {
+    fn one_path_two_renderings() {
         let path = FieldPath::of(&["metadata", "labels"]).key("x-k8s.io/cluster~manager");
         assert_eq!(path.to_string(), "metadata.labels[x-k8s.io/cluster~manager]");
         assert_eq!(path.pointer(), "/metadata/labels/x-k8s.io~1cluster~0manager");
@@ -121,6 +129,14 @@ mod tests {
         let path = FieldPath::of(&["status", "conditions"]).item(3, Some("Joined")).field("status");
         assert_eq!(path.to_string(), "status.conditions[3].status");
         assert_eq!(path.pointer(), "/status/conditions/3/status");
-        assert_eq!(path.place(), ".status.conditions[=Joined].status");
+    }
+
+    #[test]
+    fn hashes_name_the_place_not_the_index() {
+        let hasher = RandomState::new();
+        let hash = |index, key| hasher.hash_one(FieldPath::of(&["list"]).item(index, key).field("name"));
+        assert_eq!(hash(0, Some("a")), hash(7, Some("a")));
+        assert_ne!(hash(0, Some("a")), hash(0, Some("b")));
+        assert_ne!(hash(0, None), hash(7, None));
     }
 }

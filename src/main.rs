@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     match cli::Cli::read().run() {
         Ok(code) => code,
         Err(error) => {
-            cli::print_error(&error);
+            cli::print_error(error);
             ExitCode::FAILURE
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub use self::read::{Document, ReadError, read};
 use crate::{
     profile::{ClusterProfile, Field, GROUP, KIND, Version},
-    rules::{Change, Level, Part, Phase, Policy, Report, patch, review},
+    rules::{Change, Level, Omitted, Part, Phase, Policy, Report, patch, review},
 };
 
 mod read;
@@ -26,6 +26,8 @@ pub struct Checked {
     pub fixes: Vec<Fixed>,
     /// What would be denied or warned about once that is filled in, in catalogue order.
     pub findings: Vec<Found>,
+    /// What would be, too, past the most that are told.
+    pub omitted: Omitted,
 }
 
 /// A value that /mutate would fill in.
@@ -96,6 +98,7 @@ pub fn check(object: &Value, version: Version, old: Option<&Value>, policy: &Pol
         name: metadata(object, "name").into_owned(),
         fixes: Vec::new(),
         findings: Vec::new(),
+        omitted: Omitted::default(),
     };
     let mut fixed = object.clone();
     judge(&object.to_string(), Phase::Mutate, &mut |report, new| {
@@ -106,6 +109,7 @@ pub fn check(object: &Value, version: Version, old: Option<&Value>, policy: &Pol
     });
     judge(&fixed.to_string(), Phase::Validate, &mut |report, _| {
         checked.findings = findings(report);
+        checked.omitted = report.omitted;
     });
     checked
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub(crate) use self::read::Fields;
-pub use self::read::{Field, Json, MAX_ITEMS};
+pub use self::read::{Content, Field, Items, Json, MAX_ITEMS};
 
 mod read;
 
@@ -45,8 +45,8 @@ impl Version {
 /// Text of a field, borrowed from the object's bytes unless it is written with escapes.
 pub type Text<'a> = Field<Cow<'a, str>>;
 
-/// A list, whose items may each be null or of a wrong type.
-pub type List<T> = Field<Vec<Field<T>>>;
+/// A list of items of that type.
+pub type List<T> = Field<Items<T>>;
 
 /// A ClusterProfile.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -254,17 +254,21 @@ impl<'a> Body<'a> {
         self.text().starts_with('[')
     }
 
-    /// Its JSON type.
+    /// Whether it is a JSON string.
     #[must_use]
-    pub fn json(self) -> Json {
-        match self.text() {
-            "true" => Json::Boolean(true),
-            "false" => Json::Boolean(false),
-            "null" => Json::Null,
-            text if text.starts_with('{') => Json::Object,
-            text if text.starts_with('[') => Json::Array,
-            text if text.starts_with('"') => Json::String,
-            number => Json::Number(number.to_owned()),
+    pub fn is_string(self) -> bool {
+        self.text().starts_with('"')
+    }
+
+    /// The name of its JSON type.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self.text().as_bytes().first() {
+            Some(b'{') => "object",
+            Some(b'[') => "array",
+            Some(b'"') => "string",
+            Some(b't' | b'f') => "boolean",
+            _ => "number",
         }
     }
 }
@@ -295,10 +299,17 @@ impl<'a> ClusterProfile<'a> {
         self.metadata.set()?.labels.set()
     }
 
+    /// Whether `field-type` tells why there are no labels.
+    #[must_use]
+    pub fn has_mistyped_labels(&self) -> bool {
+        self.metadata.mistyped().is_some()
+            || self.metadata.set().is_some_and(|metadata| metadata.labels.mistyped().is_some())
+    }
+
     /// Whether the object is being deleted.
     #[must_use]
     pub fn is_being_deleted(&self) -> bool {
-        self.metadata.set().is_some_and(|metadata| metadata.deletion_timestamp != Field::Absent)
+        self.metadata.set().and_then(|metadata| metadata.deletion_timestamp.text()).is_some_and(|time| !time.is_empty())
     }
 }
 
@@ -307,7 +318,7 @@ impl<'a> Status<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         fn nothing<T>(list: &List<T>) -> bool {
-            matches!(list, Field::Absent) || list.set().is_some_and(Vec::is_empty)
+            matches!(list, Field::Absent) || list.set().is_some_and(Items::is_empty)
         }
         matches!(&self.version, Field::Absent | Field::Set(ClusterVersion { kubernetes: Field::Absent }))
             && nothing(&self.properties)

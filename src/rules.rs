@@ -5,13 +5,14 @@
 
 use std::fmt;
 
+use self::ratchet::{Noted, Ratchet};
 pub use self::{
     catalogue::{RULES, find, nearest},
     change::{Change, Operation, Part},
     patch::patch,
     policy::{Effect, Policy},
-    problem::{Problem, Value, quote},
-    report::{Finding, Fix, Level, Report},
+    problem::{Problem, Value, quote, shown},
+    report::{Finding, Fix, Level, Omitted, Report},
 };
 
 mod access_providers;
@@ -33,6 +34,7 @@ mod secrets;
 mod strings;
 mod syntax;
 mod transitions;
+mod url;
 mod version;
 
 /// One MUST, SHOULD or safety fact about a ClusterProfile.
@@ -86,26 +88,23 @@ pub fn review<'a>(change: &Change<'a>, phase: Phase, policy: &Policy) -> Report<
     if change.is_deletion() {
         return Report::default();
     }
-    let mut report = run(change, phase, policy);
-    if report.is_loud()
-        && let Some(stored) = change.stored()
-    {
-        ratchet::weigh(&mut report, &run(&stored, phase, policy));
+    let report = run(change, phase, policy, Ratchet::Off);
+    match change.stored() {
+        Some(stored) if !report.findings.is_empty() => {
+            let stored = run(&stored, phase, policy, Ratchet::Note(Noted::default()));
+            run(change, phase, policy, stored.ratchet.turned())
+        }
+        _ => report,
     }
-    if policy.audit() {
-        report.cap(Level::Warn);
-    }
-    report.drop_silent();
-    report
 }
 
-fn run<'a>(change: &Change<'a>, phase: Phase, policy: &Policy) -> Report<'a> {
-    let mut report = Report::default();
+fn run<'a>(change: &Change<'a>, phase: Phase, policy: &Policy, ratchet: Ratchet) -> Report<'a> {
+    let mut report = Report::under(ratchet);
     for rule in RULES {
         let effect = policy.effect(rule);
         let speaks = rule.phase == phase || (phase == Phase::Mutate && !rule.fix.is_empty());
         if speaks && effect != Effect::Off {
-            report.begin(rule, phase, policy.overridden(rule));
+            report.begin(rule, phase, policy);
             (rule.check)(change, &mut report);
         }
     }

@@ -76,10 +76,20 @@ fn request(rest: &str) -> String {
     )
 }
 
-/// A sound profile, but for what is inserted.
 fn profile(labels: &str, status: &str) -> String {
+    review(&object(labels, status))
+}
+
+/// A sound profile, but for what is inserted.
+fn object(labels: &str, status: &str) -> String {
     let spec = r#"{"displayName":"a","clusterManager":{"name":"ocm"}}"#;
-    review(&format!(r#"{{"metadata":{{"name":"a","labels":{labels}}},"spec":{spec},"status":{status}}}"#))
+    format!(r#"{{"metadata":{{"name":"a","labels":{labels}}},"spec":{spec},"status":{status}}}"#)
+}
+
+/// A write of the status subresource.
+fn update(new: &str, old: &str) -> String {
+    let objects = format!(r#""object":{},"oldObject":{}"#, object(LABELS, new), object(LABELS, old));
+    request(&format!(r#""operation":"UPDATE","subResource":"status",{objects}"#))
 }
 
 const LABELS: &str = r#"{"x-k8s.io/cluster-manager":"ocm"}"#;
@@ -175,12 +185,13 @@ fn floods_of_items_are_told_within_limits() {
     let ways = Ways::new();
     let many = |item: &str, count: usize| vec![item; count].join(",");
     let flood = profile(LABELS, &format!(r#"{{"conditions":[{}]}}"#, many("{}", 1_000_000)));
-    ways.is_reviewed(flood.as_bytes(), Some("array of more than 16384 items"));
+    let long = "status.conditions: Too many: 1000000: must have at most 16384 items [field-type]";
+    ways.is_reviewed(flood.as_bytes(), Some(long));
     let most = profile(LABELS, &format!(r#"{{"conditions":[{}]}}"#, many("{}", 16_000)));
     let response = ways.answer(Phase::Validate, most.as_bytes()).expect("it is a review");
     let causes = response["status"]["details"]["causes"].as_array().expect("there are causes");
-    assert_eq!(causes.len(), 10_001);
-    assert_eq!(causes[10_000]["message"], "Too many: 70000 more findings");
+    assert_eq!(causes.len(), 5 * 100 + 1, "a hundred of each rule");
+    assert_eq!(causes[500]["message"], "Too many: 79500 more findings");
     let reserved: Vec<_> = (0..500).map(|number| format!(r#"{{"name":"a{number}.k8s.io","value":"b"}}"#)).collect();
     let warned = profile(LABELS, &format!(r#"{{"properties":[{}]}}"#, reserved.join(",")));
     let response = ways.answer(Phase::Validate, warned.as_bytes()).expect("it is a review");
@@ -190,4 +201,62 @@ fn floods_of_items_are_told_within_limits() {
         warnings.last().copied(),
         Some(format!("{} more warnings are left out", 500 - warnings.len() + 1).as_str())
     );
+}
+
+/// Two warnings for each of thousands of properties, and then what must never be stored.
+#[test]
+fn a_private_key_is_told_behind_any_flood() {
+    let ways = Ways::new();
+    let status = |value: &str, skip: usize, secret: &str| {
+        let item = |number| {
+            format!(r#"{{"name":"a{number}.k8s.io","value":"{value}","lastObservedTime":"2999-01-01T00:00:00Z"}}"#)
+        };
+        let properties = (skip..5100).map(item).collect::<Vec<_>>().join(",");
+        let extension = format!(r#"{{"name":"e","extension":{{"key":"{secret}"}}}}"#);
+        let cluster = format!(r#"{{"server":"https://a","extensions":[{extension}]}}"#);
+        format!(r#"{{"properties":[{properties}],"accessProviders":[{{"name":"a","cluster":{cluster}}}]}}"#)
+    };
+    let answer = |body: String| ways.answer(Phase::Validate, body.as_bytes()).expect("it is a review");
+    let key = r"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----";
+    for value in ["b", ""] {
+        ways.is_reviewed(profile(LABELS, &status(value, 0, key)).as_bytes(), Some("[access-secret]"));
+
+        let stored = status(value, 0, "x");
+        let unchanged = answer(update(&stored, &stored));
+        assert_eq!(unchanged["allowed"], json!(true), "what is stored can always be written again");
+        let response = answer(update(&status(value, 1, key), &stored));
+        assert_eq!(response["allowed"], json!(false));
+        let causes = response["status"]["details"]["causes"].as_array().expect("there are causes");
+        assert!(causes.len() == 1 && causes[0].to_string().contains("[access-secret]"), "{causes:?}");
+    }
+}
+
+#[test]
+fn what_is_read_of_a_list_that_is_too_long_is_judged() {
+    let ways = Ways::new();
+    let answer = |new: &str, old: &str| {
+        let response = ways.answer(Phase::Validate, update(new, old).as_bytes()).expect("it is a review");
+        let texts = [&response["status"]["details"]["causes"], &response["warnings"]].map(Value::to_string);
+        (response["allowed"] == json!(true), texts[0].clone(), texts[1].clone())
+    };
+    let properties = |first: &str, count: usize| {
+        let items = (1..count).map(|number| format!(r#"{{"name":"a{number}","value":"b"}}"#));
+        let items: Vec<_> = [format!(r#"{{"name":"a","value":"{first}"}}"#)].into_iter().chain(items).collect();
+        format!(r#"{{"properties":[{}]}}"#, items.join(","))
+    };
+    let too_many = |count: usize| format!("Too many: {count}: must have at most 16384 items [field-type]");
+
+    assert_eq!(answer(&properties("b", 16_384), "{}"), (true, "null".into(), "null".into()));
+    let (allowed, causes, _) = answer(&properties("", 16_385), "{}");
+    assert!(!allowed && causes.contains(&too_many(16_385)) && causes.contains("[property-value]"), "{causes}");
+
+    let stored = properties("", 20_000);
+    for count in [20_000, 17_000] {
+        let (allowed, causes, warnings) = answer(&properties("", count), &stored);
+        assert!(allowed && warnings.contains(&too_many(count)), "{causes} {warnings}");
+    }
+    let (allowed, causes, _) = answer(&properties("", 20_001), &stored);
+    assert!(!allowed && causes.contains(&too_many(20_001)) && !causes.contains("[property-value]"), "{causes}");
+    let (allowed, causes, warnings) = answer(&properties("", 20_000), &properties("b", 20_000));
+    assert!(!allowed && causes.contains("[property-value]") && warnings.contains(&too_many(20_000)), "{causes}");
 }

@@ -24,7 +24,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{admission, rules::Phase};
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan as _};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 
@@ -54,10 +54,10 @@ fn main() -> ExitCode {
 
 fn run(case: &Case, surface: Surface) {
     match surface {
-        Surface::Core => webhooks(case, case.now, &|phase, body| {
-            let answer = admission::respond(body, phase, &case.policy(), case.now).expect("the case is a review");
-            serde_json::from_slice(&answer.body).expect("an answer is JSON")
-        }),
+        Surface::Core => {
+            webhooks(case, case.now, &|phase, body| respond(case, phase, body, case.now));
+            twice(case);
+        }
         Surface::Https => webhooks(case, Timestamp::now(), &|phase, body| {
             let server = server_with(case);
             let mut client = Client::connect(server.address, &server.ca).expect("the server takes connections");
@@ -68,6 +68,38 @@ fn run(case: &Case, surface: Surface) {
         Surface::Check => check(case),
         Surface::ApiServer | Surface::Crd => unreachable!("tests/e2e.rs runs them"),
     }
+}
+
+fn respond(case: &Case, phase: Phase, body: &[u8], now: Timestamp) -> Value {
+    let answer = admission::respond(body, phase, &case.policy(), now).expect("the case is a review");
+    serde_json::from_slice(&answer.body).expect("an answer is JSON")
+}
+
+/// The same object, written again over what was stored, leaves what is stored as it is.
+fn twice(case: &Case) {
+    let stored = mutated(case, case.now);
+    let again = Case { operation: None, old_object: Some(stored.clone()), ..case.clone() };
+    let [first, second] = [stored, mutated(&again, case.now + 1.hour())].map(|mut object| {
+        // Filled in on CREATE alone: who writes the whole object again without it has taken it away.
+        object.pointer_mut("/spec").and_then(Value::as_object_mut).map(|spec| spec.remove("displayName"));
+        object
+    });
+    if case.operation.as_deref() != Some("DELETE") {
+        assert_eq!(second, first, "a second identical write changes what is stored");
+    }
+}
+
+/// The object as /mutate leaves it.
+fn mutated(case: &Case, now: Timestamp) -> Value {
+    let answer = response(&respond(case, Phase::Mutate, &case.review(&case.object), now));
+    patched(&case.object, &patch_of(&answer))
+}
+
+fn patched(object: &Value, patch: &[Value]) -> Value {
+    let patch = serde_json::from_value::<json_patch::Patch>(json!(patch)).expect("it is a patch");
+    let mut object = object.clone();
+    json_patch::patch(&mut object, &patch).expect("the patch applies");
+    object
 }
 
 /// One server for each policy that cases ask for.
@@ -85,9 +117,7 @@ fn webhooks(case: &Case, now: Timestamp, call: &dyn Fn(Phase, &[u8]) -> Value) {
     let patch = patch_of(&mutated);
     assert_patch(&patch, &case.expect.patch, now);
     assert_eq!(told(&mutated), case.expect.notes, "warnings of /mutate: {}", mutated["warnings"]);
-    let mut object = case.object.clone();
-    json_patch::patch(&mut object, &serde_json::from_value::<json_patch::Patch>(json!(patch)).expect("it is a patch"))
-        .expect("the patch applies");
+    let object = patched(&case.object, &patch);
     if !patch.is_empty() {
         let again = response(&call(Phase::Mutate, &case.review(&object)));
         assert_eq!(patch_of(&again), Vec::<Value>::new(), "mutating twice is mutating once");

@@ -115,6 +115,34 @@ fn accepted_examples_pass_every_rule() {
     }
 }
 
+/// A warning of the API server's own is one line of a terminal; the half sentence of why is on the page.
+#[test]
+fn texts_fit_on_a_line() {
+    const LIMIT: usize = 120;
+    for rule in RULES {
+        let texts = fence(rule.docs, "text").expect(rule.name);
+        let longest = texts.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+        let may_be_long = LONG_TEXTS.iter().any(|(name, _)| *name == rule.name);
+        assert_eq!(longest > LIMIT, may_be_long, "{}: {longest} characters", rule.name);
+    }
+}
+
+/// Rules whose text is longer than a line, and why.
+const LONG_TEXTS: [(&str, &str); 5] = [
+    ("cluster-manager-label", "two names, and where each stands"),
+    ("inventory-member-id-changed", "the label's key and the rule's name alone are 90 characters"),
+    ("property-observed-time", "an example of what to write"),
+    ("condition-transition-time", "an example of what to write"),
+    ("condition-transition", "two times"),
+];
+
+#[test]
+fn rules_with_long_texts_are_rules() {
+    for (name, why) in LONG_TEXTS {
+        assert!(rules::find(name).is_some() && !why.is_empty(), "{name}");
+    }
+}
+
 /// What passes, what fails, what weighs less because it is stored, and an edge, whatever that is for the rule.
 #[test]
 fn every_rule_has_cases_for_pass_fail_ratchet_and_edge() {

@@ -14,18 +14,48 @@ mod authority;
 mod case;
 #[path = "e2e/cases.rs"]
 mod cases;
+#[path = "e2e/cert_manager.rs"]
+mod cert_manager;
+#[path = "support/client.rs"]
+#[expect(dead_code, reason = "only its way to trust a certificate is wanted")]
+mod client;
 #[path = "support/control_plane.rs"]
 mod control_plane;
+#[path = "e2e/controllers.rs"]
+mod controllers;
+#[path = "e2e/faults.rs"]
+mod faults;
+#[path = "e2e/install.rs"]
+mod install;
+#[path = "e2e/installed.rs"]
+mod installed;
 #[path = "e2e/kubectl.rs"]
 mod kubectl;
 #[path = "support/loopback.rs"]
 mod loopback;
+#[path = "e2e/managers.rs"]
+mod managers;
+#[path = "e2e/manifests.rs"]
+mod manifests;
+#[path = "e2e/mount.rs"]
+mod mount;
 #[path = "e2e/planes.rs"]
 mod planes;
 #[path = "support/process.rs"]
 mod process;
+#[path = "e2e/profiles.rs"]
+mod profiles;
+#[path = "support/readme.rs"]
+mod readme;
+#[path = "support/rendered.rs"]
+mod rendered;
+#[path = "e2e/renewal.rs"]
+mod renewal;
+#[path = "support/replica.rs"]
+mod replica;
+#[path = "e2e/rotation.rs"]
+mod rotation;
 #[path = "support/server.rs"]
-#[expect(dead_code, reason = "the server's own tests need more of it")]
 mod server;
 #[path = "support/stage.rs"]
 mod stage;
@@ -33,10 +63,16 @@ mod stage;
 mod told;
 #[path = "support/transcript.rs"]
 mod transcript;
+#[path = "e2e/url.rs"]
+mod url;
 #[path = "support/wait.rs"]
 mod wait;
 #[path = "support/webhook.rs"]
 mod webhook;
+#[path = "e2e/writer.rs"]
+mod writer;
+#[path = "e2e/writers.rs"]
+mod writers;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -53,10 +89,14 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     arguments.test_threads.get_or_insert(THREADS);
-    let planes = Arc::new(Planes::new(assets));
+    let planes = Arc::new(Planes::new(assets.clone()));
     let mut trials = cases::trials(&planes);
     assert!(trials.len() > 400, "the case files are there");
     trials.extend(kubectl::trials(&planes));
+    trials.extend(manifests::trials(&assets));
+    trials.extend(controllers::trials(&planes));
+    trials.extend(faults::trials(&planes));
+    trials.push(url::trial(&planes));
     let conclusion = libtest_mimic::run(&arguments, trials);
     Arc::into_inner(planes).expect("no test runs any more").stop(conclusion.has_failed());
     conclusion.exit_code()

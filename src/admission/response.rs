@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::request::Request;
 use crate::{
     profile::{ClusterProfile, GROUP, KIND},
-    rules::{Level, Phase, RULES, Report, patch},
+    rules::{Level, Phase, RULES, Report, patch, shown},
 };
 
 /// The answer to an admission review, and what the log and the metrics say of it.
@@ -19,7 +19,7 @@ pub struct Response {
     pub uid: String,
     /// `CREATE`, `UPDATE`, `DELETE` or `CONNECT`; empty where the request could not be read.
     pub operation: &'static str,
-    /// The object's; empty where the request has none.
+    /// The object's; empty where the request has none, `…` where it may be a secret.
     pub namespace: String,
     /// The object's; empty before the API server has made one from `generateName`.
     pub name: String,
@@ -120,8 +120,8 @@ fn write(request: &Request<'_>, rules: Vec<&'static str>, response: Wire<'_>) ->
     Response {
         uid: request.uid.to_string(),
         operation: request.operation,
-        namespace: request.namespace.to_string(),
-        name: request.name.to_string(),
+        namespace: shown(&request.namespace).to_owned(),
+        name: shown(&request.name).to_owned(),
         part: request.part(),
         allowed,
         rules,
@@ -143,9 +143,9 @@ fn invalid(request: &Request<'_>, report: &Report<'_>) -> Status {
         status: Some("Failure".into()),
         code: Some(422),
         reason: Some("Invalid".into()),
-        message: Some(format!("{KIND}.{GROUP} {:?} is invalid: {told}", request.name)),
+        message: Some(format!("{KIND}.{GROUP} {:?} is invalid: {told}", shown(&request.name))),
         details: Some(StatusDetails {
-            name: Some(request.name.to_string()),
+            name: Some(shown(&request.name).to_owned()),
             group: Some(GROUP.into()),
             kind: Some(KIND.into()),
             causes: Some(causes),
@@ -162,7 +162,7 @@ fn causes(report: &Report<'_>) -> Vec<StatusCause> {
         message: Some(finding.to_string()),
         reason: Some(finding.problem.reason().into()),
     });
-    let omitted = report.omitted.filter(|(_, level)| *level == Level::Deny).map(|(count, _)| StatusCause {
+    let omitted = Some(report.omitted.denials).filter(|count| *count > 0).map(|count| StatusCause {
         field: Some("status".into()),
         message: Some(format!("Too many: {count} more findings")),
         reason: Some("FieldValueTooMany".into()),
@@ -180,7 +180,7 @@ fn warnings(report: &Report<'_>, denied: bool) -> Vec<String> {
     let of_findings = told.map(|finding| format!("{}: {finding}", finding.path));
     let mut warnings = Vec::new();
     let mut left = CHARACTERS;
-    let mut omitted = report.omitted.filter(|(_, level)| !denied || *level < Level::Deny).map_or(0, |(count, _)| count);
+    let mut omitted = report.omitted.warnings + if denied { 0 } else { report.omitted.denials };
     for warning in of_fixes.chain(of_findings) {
         match left.checked_sub(warning.chars().count()) {
             Some(rest) => {

@@ -1,7 +1,6 @@
 //! `check`: what the two webhooks would do to manifests.
 
 use std::{
-    collections::HashMap,
     fs,
     io::{IsTerminal as _, Read as _, stdin, stdout},
     path::{Path, PathBuf},
@@ -16,10 +15,11 @@ use clusterprofile_webhook::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
+use self::stored::Stored;
 use super::effects::Effects;
 
+mod stored;
 mod text;
 
 /// Arguments of `check`.
@@ -38,7 +38,8 @@ pub(super) struct Args {
     /// Read directories within directories, too
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// The stored objects, by namespace and name, of which the manifests are updates
+    /// The stored objects, by namespace and name, of which the manifests are updates; for a manifest without a namespace,
+    /// the only one of its name
     #[arg(long, value_name = "FILE")]
     old: Vec<PathBuf>,
     /// How to print what is found
@@ -87,23 +88,29 @@ struct Object {
     item: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
+    /// Whether `--old` holds what this is an update of; none where there is no `--old`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<bool>,
     #[serde(flatten)]
     checked: Checked,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut outcome = Outcome::default();
+    if args.files.iter().chain(&args.old).filter(|path| path.as_os_str() == "-").count() > 1 {
+        outcome.errors.push("standard input: - must be given once".into());
+    }
     let stored = stored(args, &mut outcome.errors);
     let (policy, now) = (args.effects.policy(), Timestamp::now());
     for (file, bytes) in inputs(&args.files, args.recursive, &mut outcome.errors) {
         let (documents, errors) = manifest::read(&bytes);
         outcome.errors.extend(errors.iter().map(|error| format!("{file}: {error}")));
         for document in documents {
-            outcome.check(&file, document, &stored, &policy, now);
+            outcome.check(&file, document, stored.as_ref(), &policy, now);
         }
     }
-    if outcome.objects.is_empty() && outcome.errors.is_empty() {
-        outcome.errors.push("there is no ClusterProfile to check".into());
+    if outcome.objects.is_empty() && outcome.skipped == 0 && outcome.errors.is_empty() {
+        outcome.errors.push("there is nothing to check".into());
     }
     let text = match args.output {
         Format::Json => serde_json::to_string_pretty(&outcome)? + "\n",
@@ -112,21 +119,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::print(&text)?;
     if args.output == Format::Text {
         for error in &outcome.errors {
-            super::print_error(&anyhow::anyhow!("{error}"));
+            super::print_error(error);
         }
     }
     Ok(ExitCode::from(outcome.code(args.warnings_as_errors)))
 }
 
 impl Outcome {
-    fn check(&mut self, file: &str, document: Document, stored: &Stored, policy: &Policy, now: Timestamp) {
+    fn check(&mut self, file: &str, document: Document, stored: Option<&Stored>, policy: &Policy, now: Timestamp) {
         let Document { number, item, line, object } = document;
         let Some(version) = manifest::version(&object) else {
             self.skipped += 1;
             return;
         };
-        let checked = manifest::check(&object, version, stored.get(&key(&object)), policy, now);
-        self.objects.push(Object { file: file.to_owned(), document: number, item, line, checked });
+        let old = stored.map(|stored| stored.of(&object));
+        let checked = manifest::check(&object, version, old.flatten(), policy, now);
+        let stored = old.map(|old| old.is_some());
+        self.objects.push(Object { file: file.to_owned(), document: number, item, line, stored, checked });
     }
 
     fn denied(&self) -> usize {
@@ -150,61 +159,66 @@ impl Color {
     }
 }
 
-/// Objects by namespace and name.
-type Stored = HashMap<(String, String), Value>;
-
-fn stored(args: &Args, errors: &mut Vec<String>) -> Stored {
-    let mut stored = Stored::new();
+/// What is stored, where that is said.
+fn stored(args: &Args, errors: &mut Vec<String>) -> Option<Stored> {
+    let mut stored = Stored::default();
     for (file, bytes) in inputs(&args.old, args.recursive, errors) {
         let (documents, unusable) = manifest::read(&bytes);
         errors.extend(unusable.iter().map(|error| format!("{file}: {error}")));
         let profiles = documents.into_iter().filter(|document| manifest::version(&document.object).is_some());
-        stored.extend(profiles.map(|document| (key(&document.object), document.object)));
+        profiles.for_each(|document| stored.add(document.object));
     }
-    stored
-}
-
-fn key(object: &Value) -> (String, String) {
-    ["namespace", "name"].map(|field| manifest::metadata(object, field).into_owned()).into()
+    (!args.old.is_empty()).then_some(stored)
 }
 
 /// The content of each file, in the order given, those of a directory by name.
 fn inputs(paths: &[PathBuf], recursive: bool, errors: &mut Vec<String>) -> Vec<(String, Vec<u8>)> {
     let mut inputs = Vec::new();
+    let mut read = |name: String, bytes: anyhow::Result<Vec<u8>>| match bytes {
+        Ok(bytes) => inputs.push((name, bytes)),
+        Err(error) => errors.push(format!("{error:#}")),
+    };
     for path in paths {
-        let read = if path.as_os_str() == "-" {
-            read_all(stdin().lock(), "standard input").map(|bytes| inputs.push(("standard input".into(), bytes)))
+        if path.as_os_str() == "-" {
+            read("standard input".into(), read_all(stdin().lock(), "standard input"));
         } else {
-            read_path(path, recursive, &mut inputs)
-        };
-        if let Err(error) = read {
-            errors.push(format!("{error:#}"));
+            read_path(path, recursive, &mut read);
         }
     }
     inputs
 }
 
-fn read_path(path: &Path, recursive: bool, inputs: &mut Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {
+/// Reads a file, or the manifests of a directory.
+///
+/// Of a directory's links those to files are followed, as a mounted `ConfigMap` has them; those to directories may go round in
+/// circles.
+fn read_path(path: &Path, recursive: bool, read: &mut impl FnMut(String, anyhow::Result<Vec<u8>>)) {
     let name = path.display().to_string();
-    if path.is_dir() {
-        let entries =
-            fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).with_context(|| name.clone())?;
-        let mut entries: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
-        entries.sort();
-        for entry in entries {
-            let is_manifest =
-                entry.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known));
-            if if entry.is_dir() { recursive } else { is_manifest } {
-                read_path(&entry, recursive, inputs)?;
+    if !path.is_dir() {
+        let bytes = fs::File::open(path).with_context(|| name.clone()).and_then(|file| read_all(file, &name));
+        return read(name, bytes);
+    }
+    match fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+        Err(error) => read(name.clone(), Err(error).context(name)),
+        Ok(mut entries) => {
+            entries.sort_by_key(fs::DirEntry::path);
+            for entry in entries {
+                let path = entry.path();
+                let is_manifest = || path.extension().is_some_and(|end| ENDINGS.iter().any(|known| end == *known));
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    if recursive {
+                        read_path(&path, recursive, read);
+                    }
+                } else if is_manifest() && fs::metadata(&path).map_or(true, |file| file.is_file()) {
+                    read_path(&path, recursive, read);
+                }
             }
         }
-        return Ok(());
     }
-    let file = fs::File::open(path).with_context(|| name.clone())?;
-    let bytes = read_all(file, &name)?;
-    inputs.push((name, bytes));
-    Ok(())
 }
+
+/// What the names of manifests end in.
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
 fn read_all(source: impl std::io::Read, name: &str) -> anyhow::Result<Vec<u8>> {
     /// Every cluster of the largest hubs in one list; a file past it is none of ours.

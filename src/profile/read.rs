@@ -1,12 +1,17 @@
 //! Reading a field that may be absent, null or of the wrong JSON type.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher as _},
+    marker::PhantomData,
+};
 
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
-use serde_json::Number;
+use serde_json::{Number, value::RawValue};
 
 use super::{
     AccessProvider, Cluster, ClusterManager, ClusterProfile, ClusterVersion, Condition, Extension, Labels, Metadata,
@@ -34,14 +39,23 @@ pub enum Json {
     Boolean(bool),
     /// A number, as text.
     Number(String),
-    /// A string; what it says is left out, it may be a secret.
-    String,
+    /// A string.
+    String(Content),
     /// An array.
-    Array,
-    /// An array of more than [`MAX_ITEMS`] items.
-    LongArray,
+    Array(Content),
     /// An object.
-    Object,
+    Object(Content),
+}
+
+/// What a value holds, to be told from another: a hash of it, since it is shown to nobody and may be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Content(pub u64);
+
+/// A list, as far as it is read: its first [`MAX_ITEMS`] items, which may each be null or of a wrong type.
+#[derive(Debug, PartialEq)]
+pub struct Items<T> {
+    read: Vec<Field<T>>,
+    len: usize,
 }
 
 /// Most items of a list that are read.
@@ -68,15 +82,35 @@ impl<T> Field<T> {
     }
 }
 
-impl<T> Field<Vec<Field<T>>> {
+impl<T> Field<Items<T>> {
     /// Items of the right type, with their index.
     pub fn items(&self) -> impl Iterator<Item = (usize, &T)> {
         self.all().filter_map(|(index, item)| Some((index, item.set()?)))
     }
 
-    /// Every item, with its index.
+    /// The item at that index, where it is read and of the right type.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&T> {
+        self.set()?.read.get(index)?.set()
+    }
+
+    /// Every item that is read, with its index.
     pub fn all(&self) -> impl Iterator<Item = (usize, &Field<T>)> {
-        self.set().into_iter().flatten().enumerate()
+        self.set().into_iter().flat_map(|items| &items.read).enumerate()
+    }
+}
+
+impl<T> Items<T> {
+    /// How many items the list has, those that are not read, too.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the list has no items.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 
@@ -100,18 +134,19 @@ impl fmt::Display for Json {
             Self::Null => f.write_str("null"),
             Self::Boolean(value) => value.fmt(f),
             Self::Number(value) => f.write_str(value),
-            Self::String => f.write_str("string"),
-            Self::Array => f.write_str("array"),
-            Self::LongArray => write!(f, "array of more than {MAX_ITEMS} items"),
-            Self::Object => f.write_str("object"),
+            Self::String(_) => f.write_str("string"),
+            Self::Array(_) => f.write_str("array"),
+            Self::Object(_) => f.write_str("object"),
         }
     }
 }
 
 /// The JSON types that a field takes; every other is mistyped.
 pub trait Takes<'de>: Sized {
-    fn string(_text: Cow<'de, str>) -> Field<Self> {
-        Field::Mistyped(Json::String)
+    fn string(text: Cow<'de, str>) -> Field<Self> {
+        let mut content = DefaultHasher::new();
+        text.hash(&mut content);
+        Field::Mistyped(Json::String(Content(content.finish())))
     }
 
     fn boolean(value: bool) -> Field<Self> {
@@ -123,13 +158,19 @@ pub trait Takes<'de>: Sized {
     }
 
     fn array<A: SeqAccess<'de>>(mut items: A) -> Result<Field<Self>, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Field::Mistyped(Json::Array))
+        let mut content = DefaultHasher::new();
+        while let Some(item) = items.next_element::<&RawValue>()? {
+            item.get().hash(&mut content);
+        }
+        Ok(Field::Mistyped(Json::Array(Content(content.finish()))))
     }
 
     fn object<A: MapAccess<'de>>(mut fields: A) -> Result<Field<Self>, A::Error> {
-        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Field::Mistyped(Json::Object))
+        let mut content = DefaultHasher::new();
+        while let Some((name, value)) = fields.next_entry::<Cow<'_, str>, &RawValue>()? {
+            (name, value.get()).hash(&mut content);
+        }
+        Ok(Field::Mistyped(Json::Object(Content(content.finish()))))
     }
 }
 
@@ -151,17 +192,19 @@ impl Takes<'_> for i64 {
     }
 }
 
-impl<'de, T: Takes<'de>> Takes<'de> for Vec<Field<T>> {
+impl<'de, T: Takes<'de>> Takes<'de> for Items<T> {
     fn array<A: SeqAccess<'de>>(mut items: A) -> Result<Field<Self>, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            if list.len() == MAX_ITEMS {
-                while items.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(Field::Mistyped(Json::LongArray));
-            }
-            list.push(item);
+        let mut read = Vec::new();
+        while read.len() < MAX_ITEMS
+            && let Some(item) = items.next_element()?
+        {
+            read.push(item);
         }
-        Ok(Field::Set(list))
+        let mut len = read.len();
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            len += 1;
+        }
+        Ok(Field::Set(Self { read, len }))
     }
 }
 
@@ -219,8 +262,10 @@ impl<'de, T: Takes<'de>> Visitor<'de> for FieldVisitor<T> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        /// The largest number up to which a float tells every integer from the next.
+        const EXACT: f64 = 9_007_199_254_740_991.0;
         // JSON Schema, and so the API server, takes 1.0 for an integer.
-        let integer = format!("{value}").parse();
+        let integer = if value.abs() <= EXACT { format!("{value}") } else { String::new() }.parse();
         let text = || Number::from_f64(value).map_or_else(|| value.to_string(), |number| number.to_string());
         Ok(integer.map_or_else(|_| Field::Mistyped(Json::Number(text())), T::integer))
     }

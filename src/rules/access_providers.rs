@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use super::{Change, Effect, Level, Phase, Problem, Report, Rule, Value, syntax};
 use crate::{
     field::FieldPath,
-    profile::{AccessProvider, Cluster, Field, List, Status, Version},
+    profile::{AccessProvider, Cluster, Field, Items, List, Status, Version},
 };
+
+const ACCESS_PROVIDERS: &str = "accessProviders";
 
 /// An item of one of the two lists.
 #[derive(Clone, Copy)]
@@ -28,6 +30,14 @@ pub(super) fn providers<'a>(change: &Change<'a>) -> impl Iterator<Item = Item<'a
         .flat_map(|(list, providers)| providers.items().map(move |(index, provider)| Item { list, index, provider }))
 }
 
+/// The stored cluster of the provider at the same place in its list, where that has the same name.
+pub(super) fn stored_cluster<'a>(item: Item<'_>, change: &Change<'a>) -> Option<&'a Cluster<'a>> {
+    let status = change.old_status()?;
+    let list = if item.list == ACCESS_PROVIDERS { &status.access_providers } else { &status.credential_providers };
+    let stored = list.get(item.index)?;
+    stored.cluster.set().filter(|_| stored.name == item.provider.name)
+}
+
 /// Every provider that has a cluster, with the path of the cluster.
 pub(super) fn clusters<'a>(change: &Change<'a>) -> impl Iterator<Item = (Item<'a>, &'a Cluster<'a>)> {
     providers(change).filter_map(|item| Some((item, item.provider.cluster.set()?)))
@@ -38,11 +48,28 @@ pub(super) fn denied_by_v1alpha2(change: &Change<'_>) -> Level {
     if change.version >= Version::V1alpha2 { Level::Deny } else { Level::Warn }
 }
 
+/// Whether the version has `credentialProviders` and `certificate-authority`.
+///
+/// Where they are unknown fields, that they are used is told, and nothing in them is judged.
+pub(super) fn has_deprecated_fields(change: &Change<'_>) -> bool {
+    change.version < Version::V1alpha2
+}
+
+/// Whether a deprecated field says anything; what is of a wrong type is told as such where the version has the field.
+pub(super) fn is_used<T>(field: &Field<T>, is_empty: impl Fn(&T) -> bool, change: &Change<'_>) -> bool {
+    match field {
+        Field::Set(value) => !is_empty(value),
+        Field::Mistyped(_) => !has_deprecated_fields(change),
+        Field::Absent => false,
+    }
+}
+
 fn lists<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'static str, &'a List<AccessProvider<'a>>)> {
+    let count = if has_deprecated_fields(change) { 2 } else { 1 };
     let lists = |status: &'a Status<'a>| {
-        [("accessProviders", &status.access_providers), ("credentialProviders", &status.credential_providers)]
+        [(ACCESS_PROVIDERS, &status.access_providers), ("credentialProviders", &status.credential_providers)]
     };
-    change.status().map(lists).into_iter().flatten()
+    change.status().map(lists).into_iter().flatten().take(count)
 }
 
 /// `access-provider-name`
@@ -62,16 +89,18 @@ pub(super) static NAME: Rule = Rule {
 fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for item in providers(change) {
         let path = || item.path().field("name");
-        let required = || Problem::Required("must name the provider, for consumers to find theirs".into());
+        let detail = "must name the provider";
         match &item.provider.name {
-            Field::Set(name) if name.is_empty() => report.add(denied_by_v1alpha2(change), path(), required()),
+            Field::Set(name) if name.is_empty() => {
+                report.add(denied_by_v1alpha2(change), path(), Problem::Empty(detail.into()));
+            }
             Field::Set(name)
                 if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT =>
             {
                 let problem = Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT);
                 report.add(denied_by_v1alpha2(change), path(), problem);
             }
-            Field::Absent => report.deny(path(), required()),
+            Field::Absent => report.deny(path(), Problem::Required(detail.into())),
             Field::Set(_) | Field::Mistyped(_) => {}
         }
     }
@@ -102,7 +131,7 @@ fn cluster<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         }
     }
     for (list, providers) in lists(change) {
-        let count = providers.set().map_or(0, Vec::len);
+        let count = providers.set().map_or(0, Items::len);
         if count > LIMIT {
             report.add(level, FieldPath::of(&["status", list]), Problem::TooMany(count, LIMIT));
         }
@@ -148,8 +177,16 @@ pub(super) static CREDENTIAL_PROVIDERS: Rule = Rule {
 
 fn credential_providers<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let Some(status) = change.status() else { return };
-    if status.credential_providers.set().is_some_and(|providers| !providers.is_empty()) {
-        let problem = Problem::Forbidden(Value::hidden(""), "is deprecated: must be accessProviders".into());
+    if is_used(&status.credential_providers, Items::is_empty, change) {
+        let names = Value::Hidden(names(&status.credential_providers).into());
+        let problem = Problem::Forbidden(names, "is deprecated: must be accessProviders".into());
         report.warn(FieldPath::of(&["status", "credentialProviders"]), problem);
     }
+}
+
+/// The names in a list, in the same order whatever the list's is.
+fn names(providers: &List<AccessProvider<'_>>) -> String {
+    let mut names: Vec<_> = providers.items().map(|(_, provider)| provider.name.text().unwrap_or_default()).collect();
+    names.sort_unstable();
+    names.join("\n")
 }

@@ -24,17 +24,27 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let Some(profile) = change.identity() else { return };
     match profile.cluster_manager() {
         Some(name) if syntax::is_segment(name) => {}
-        Some(name) if !name.is_empty() => {
-            report.deny(name_path(), Problem::Invalid(Value::of(name), LABEL_VALUE.into()));
+        Some(name) if name.is_empty() => report.deny(name_path(), Problem::Empty(NAME_REQUIRED.into())),
+        Some(name) => {
+            report.deny(name_path(), Problem::Invalid(Value::of(name), label_value(name).into()));
         }
         None if is_mistyped(profile) => {}
-        _ => report.deny(name_path(), Problem::Required("must name the cluster manager that owns this profile".into())),
+        None => report.deny(name_path(), Problem::Required(NAME_REQUIRED.into())),
     }
 }
 
-/// What a label value is, for people.
-const LABEL_VALUE: &str =
-    "must be a label value: 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends";
+const NAME_REQUIRED: &str = "must name the cluster manager that owns this profile";
+
+/// What a name lacks that is no label value.
+fn label_value(name: &str) -> &'static str {
+    if !name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter)) {
+        "must be a label value of [A-Za-z0-9._-]"
+    } else if name.len() > syntax::SEGMENT_LIMIT {
+        "must be a label value of at most 63 characters"
+    } else {
+        "must be a label value: a letter or digit at both ends"
+    }
+}
 
 /// `cluster-manager-immutable`
 pub(super) static IMMUTABLE: Rule = Rule {
@@ -53,10 +63,7 @@ pub(super) static IMMUTABLE: Rule = Rule {
 fn immutable<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let Some(stored) = change.old.and_then(ClusterProfile::cluster_manager) else { return };
     let Some(profile) = change.identity() else { return };
-    let detail = || {
-        format!("must stay {}: delete the profile and create it anew to change its cluster manager", quote(stored))
-            .into()
-    };
+    let detail = || format!("must stay {}: create a new profile", quote(stored)).into();
     match profile.cluster_manager() {
         Some(name) if name == stored => {}
         Some(name) => report.deny(name_path(), Problem::Invalid(Value::of(name), detail())),
@@ -89,27 +96,25 @@ fn label<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             path(),
             Problem::Invalid(Value::of(label), format!("must equal spec.clusterManager.name {}", quote(name)).into()),
         ),
-        Field::Absent if syntax::is_segment(name) && takes_labels(profile) => {
+        Field::Absent if syntax::is_segment(name) && !profile.has_mistyped_labels() => {
             report
                 .deny(path(), Problem::Required(format!("must equal spec.clusterManager.name {}", quote(name)).into()));
-            report.fix(path(), name.as_ref(), is_removed(change).then_some(REMOVED));
+            // Without metadata there is nothing to add a label to, and no API server that would store it.
+            if profile.metadata.set().is_some() {
+                report.fix(path(), name.as_ref(), is_removed(change).then_some(REMOVED));
+            }
         }
         Field::Absent | Field::Mistyped(_) => {}
     }
 }
 
 /// What kubectl would hide, which says "unlabeled" although the label is there again.
-const REMOVED: &str = "was removed: it is set to spec.clusterManager.name, which it must equal";
+const REMOVED: &str = "was removed, set again to spec.clusterManager.name";
 
 /// Whether the write takes away what is stored; a manifest leaves out what others have set.
 fn is_removed(change: &Change<'_>) -> bool {
     let stored = change.old.and_then(ClusterProfile::labels).map_or(&Field::Absent, |labels| &labels.cluster_manager);
     change.part == Part::Main && stored.set().is_some()
-}
-
-/// Whether a label can be added: not to labels that are no object.
-fn takes_labels(profile: &ClusterProfile<'_>) -> bool {
-    profile.metadata.set().is_some_and(|metadata| metadata.labels.mistyped().is_none())
 }
 
 /// `name-prefix`

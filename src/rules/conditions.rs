@@ -39,10 +39,11 @@ fn kind<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 report.deny(path(), Problem::TooLong(kind.as_ref().into(), LIMIT));
             }
             Field::Set(kind) if !kind.is_empty() => {
-                let detail = "must be CamelCase, like Joined or foo.example.com/Joined";
+                let detail = "must be like Joined or example.com/Joined";
                 report.deny(path(), Problem::Invalid(Value::of(kind), detail.into()));
             }
-            Field::Set(_) | Field::Absent => report.deny(path(), Problem::Required("must name the condition".into())),
+            Field::Set(_) => report.deny(path(), Problem::Empty("must name the condition".into())),
+            Field::Absent => report.deny(path(), Problem::Required("must name the condition".into())),
             Field::Mistyped(_) => {}
         }
     }
@@ -72,7 +73,7 @@ fn type_spelling<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let Some(kind) = condition.kind.set() else { continue };
         let meant = PREDEFINED.into_iter().find(|predefined| kind != predefined && is_variant(kind, predefined));
         if let Some(meant) = meant {
-            let detail = format!("must be spelt {meant:?} to be known to consumers");
+            let detail = format!("must be spelt {meant:?}");
             report.warn(item(index, condition).field("type"), Problem::Invalid(Value::of(kind), detail.into()));
         }
     }
@@ -132,7 +133,7 @@ fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                     Some(status) => format!("must be a string: write it in quotes, {status:?}").into(),
                     None => "must be the string \"True\", \"False\" or \"Unknown\"".into(),
                 };
-                report.deny(path(), Problem::TypeInvalid(json.clone(), detail));
+                report.deny(path(), Problem::TypeInvalid(json.into(), detail));
                 if let Some(status) = quoted {
                     let warning = "was a boolean: put it in quotes, or the API server drops managedFields";
                     report.fix(path(), status, unless_dropped(change, warning));
@@ -159,23 +160,24 @@ pub(super) static REASON: Rule = Rule {
 fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     /// `metav1.Condition`: `maxLength` of a reason.
     const LIMIT: usize = 1024;
+    let is_sound = |reason: &str| reason.len() <= LIMIT && syntax::is_reason(reason);
     let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("reason");
         match &condition.reason {
-            Field::Set(reason) if reason.len() <= LIMIT && syntax::is_reason(reason) => {}
+            Field::Set(reason) if is_sound(reason) => {}
             Field::Set(reason) if reason.chars().count() > LIMIT => {
                 report.deny(path(), Problem::TooLong(reason.as_ref().into(), LIMIT));
             }
             Field::Set(reason) if !reason.is_empty() => {
-                let detail = "must be one word in CamelCase: a letter, then letters, digits, '_', ',' or ':'";
+                let detail = "must be one CamelCase word";
                 report.deny(path(), Problem::Invalid(Value::of(reason), detail.into()));
             }
-            Field::Set(_) => report.deny(path(), Problem::Required("must be one word in CamelCase".into())),
+            Field::Set(_) => report.deny(path(), Problem::Empty("must be one CamelCase word".into())),
             Field::Absent => {
-                report.deny(path(), Problem::Required("must be one word in CamelCase".into()));
+                report.deny(path(), Problem::Required("must be one CamelCase word".into()));
                 let stored = stored.unchanged(condition).and_then(|stored| stored.reason.text());
-                let stored = stored.filter(|reason| !reason.is_empty());
+                let stored = stored.filter(|reason| is_sound(reason));
                 let warning = "was absent: say in one CamelCase word why the condition has its status";
                 report.fix(path(), stored.unwrap_or("Unspecified"), unless_dropped(change, warning));
             }
@@ -213,7 +215,7 @@ fn message<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 report.fix(path(), "", None);
             }
             Field::Mistyped(json) => {
-                report.deny(path(), Problem::TypeInvalid(json.clone(), "must be a string: put it in quotes".into()));
+                report.deny(path(), Problem::no_string(json));
             }
         }
     }
@@ -236,12 +238,12 @@ pub(super) static OBSERVED_GENERATION: Rule = Rule {
 fn observed_generation<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("observedGeneration");
-        let detail = "must be an integer of at least 0";
+        let detail = "must be an integer >= 0";
         match &condition.observed_generation {
             Field::Set(generation @ ..0) => {
-                report.deny(path(), Problem::Invalid(Value::Shown(generation.to_string().into()), detail.into()));
+                report.deny(path(), Problem::Invalid(Value::Bare(generation.to_string().into()), detail.into()));
             }
-            Field::Mistyped(json) => report.deny(path(), Problem::TypeInvalid(json.clone(), detail.into())),
+            Field::Mistyped(json) => report.deny(path(), Problem::TypeInvalid(json.into(), detail.into())),
             Field::Set(_) | Field::Absent => {}
         }
     }
@@ -281,36 +283,42 @@ pub(super) fn status_of<'a>(condition: &'a Condition<'a>) -> Option<&'a str> {
     }
 }
 
-/// The stored conditions by type, the first of each.
+/// The stored conditions by type, and by type and status: loose CRDs store a type twice.
 ///
 /// An index, made when a rule first asks: a search for each of thousands of conditions would take seconds.
 pub(super) struct Stored<'a> {
     status: Option<&'a Status<'a>>,
-    by_type: OnceCell<HashMap<&'a str, &'a Condition<'a>>>,
+    index: OnceCell<HashMap<(&'a str, Option<&'a str>), &'a Condition<'a>>>,
 }
 
 impl<'a> Stored<'a> {
     pub(super) fn of(change: &Change<'a>) -> Self {
-        Self { status: change.old_status(), by_type: OnceCell::new() }
+        Self { status: change.old_status(), index: OnceCell::new() }
     }
 
-    /// The stored condition of the same type.
+    /// The stored condition of the same type: the one of the same status where there are several, else the first.
     pub(super) fn condition(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
-        let by_type = self.by_type.get_or_init(|| {
-            let mut by_type = HashMap::new();
+        self.unchanged(new).or_else(|| self.find(new.kind.text()?, None))
+    }
+
+    /// The stored condition of the same type and status.
+    pub(super) fn unchanged(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
+        self.find(new.kind.text()?, Some(status_of(new)?))
+    }
+
+    fn find(&self, kind: &str, status: Option<&str>) -> Option<&'a Condition<'a>> {
+        let index = self.index.get_or_init(|| {
+            let mut index = HashMap::new();
             for (_, condition) in self.status.into_iter().flat_map(|status| status.conditions.items()) {
                 if let Some(kind) = condition.kind.text() {
-                    by_type.entry(kind).or_insert(condition);
+                    for key in [None, status_of(condition)] {
+                        index.entry((kind, key)).or_insert(condition);
+                    }
                 }
             }
-            by_type
+            index
         });
-        by_type.get(new.kind.text()?).copied()
-    }
-
-    /// The stored condition of the same type, while the status is the stored one.
-    pub(super) fn unchanged(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
-        self.condition(new).filter(|stored| status_of(stored) == status_of(new))
+        index.get(&(kind, status)).copied()
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Change, Effect, Phase, Problem, Report, Rule, Value,
     access_providers::{clusters, denied_by_v1alpha2},
-    strings, syntax,
+    problem, strings, syntax,
 };
 use crate::{
     field::FieldPath,
@@ -41,20 +41,15 @@ fn exec<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         if !extension.name.is(ADDITIONAL_ENVS) {
             continue;
         }
-        for name in extension
-            .extension
-            .and_then(envs)
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name)
-            .filter(|name| takes_over(name))
-        {
-            let detail = "must not be set: it decides what the consumer's credential plugin runs, trusts or talks to";
-            let value = Value::Hidden(name.clone());
-            report.warn(
-                path.clone().field("extension").key(strings::shown(&name)),
-                Problem::Forbidden(value, detail.into()),
-            );
+        for (name, value) in extension.extension.and_then(envs).into_iter().flatten() {
+            if let Some(value) = value.filter(|_| takes_over(&name)) {
+                let detail = "must not be set";
+                let variable = Value::Hidden(format!("{name}={}", value.text()).into());
+                report.warn(
+                    path.clone().field("extension").key(strings::shown(&name)),
+                    Problem::Forbidden(variable, detail.into()),
+                );
+            }
         }
     }
 }
@@ -103,15 +98,15 @@ fn check_name<'a>(
     report: &mut Report<'a>,
 ) {
     let level = denied_by_v1alpha2(change);
-    let required = || Problem::Required("must say who reads the extension".into());
+    let detail = "must say who reads the extension";
     let Field::Set(name) = name else {
         if *name == Field::Absent {
-            report.deny(path(), required());
+            report.deny(path(), Problem::Required(detail.into()));
         }
         return;
     };
     if name.is_empty() {
-        report.add(level, path(), required());
+        report.add(level, path(), Problem::Empty(detail.into()));
     } else if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
         report.add(level, path(), Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
     }
@@ -124,27 +119,30 @@ fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>
     let Some(body) = extension.extension else {
         return report.deny(path(), Problem::Required("must be an object".into()));
     };
-    let invalid = |detail: &'static str| Problem::Invalid(Value::hidden(body.text()), detail.into());
     if extension.name.is(ADDITIONAL_ARGS) && (body.is_object() || body.is_array()) {
-        report.warn(path(), invalid(if body.is_array() { ARGS_ARRAY } else { ARGS_OBJECT }));
+        // An array cannot be stored, and an object is not what clients read.
+        report.warn(path(), Problem::Invalid(unread(body), "must be left out".into()));
     } else if !body.is_object() {
-        report.deny(path(), Problem::TypeInvalid(body.json(), "must be an object".into()));
+        report.deny(path(), Problem::TypeInvalid(unread(body), "must be an object".into()));
     } else if extension.name.is(ADDITIONAL_ENVS) {
         for (name, value) in envs(body).into_iter().flatten() {
-            if let Some(json) = value.mistyped() {
-                let problem = Problem::TypeInvalid(json.clone(), "must be a string: put it in quotes".into());
+            if let Some(value) = value.filter(|value| !value.is_string()) {
+                let detail =
+                    if matches!(value.kind(), "number" | "boolean") { problem::IN_QUOTES } else { "must be a string" };
+                let problem = Problem::TypeInvalid(unread(value), detail.into());
                 report.warn(path().key(strings::shown(&name)), problem);
             }
         }
     }
 }
 
-const ARGS_ARRAY: &str =
-    "is what clients read, but the CRD stores objects alone: must be left out until it stores arrays";
-const ARGS_OBJECT: &str = "is not read by clients, which expect an array of strings: must be left out";
+/// What an extension holds may be a secret, a number too.
+fn unread(body: Body<'_>) -> Value<'_> {
+    Value::Typed(body.kind(), body.text().into())
+}
 
-/// The variables of an extension that is a map, each with its value.
-fn envs(body: Body<'_>) -> Option<BTreeMap<Cow<'_, str>, Text<'_>>> {
+/// The variables of an extension that is a map, each with its value; null is none.
+fn envs(body: Body<'_>) -> Option<BTreeMap<Cow<'_, str>, Option<Body<'_>>>> {
     serde_json::from_str(body.text()).ok()
 }
 

@@ -1,15 +1,19 @@
-//! Values of a JSON type that their field does not take.
+//! Values of a JSON type that their field does not take, and lists too long to be read.
 
-use super::{Change, Effect, Phase, Problem, Report, Rule, access_providers::clusters, access_providers::providers};
+use super::{
+    Change, Effect, Phase, Problem, Report, Rule,
+    access_providers::{clusters, has_deprecated_fields, providers},
+};
 use crate::{
     field::FieldPath,
-    profile::{ClusterProfile, Field, Json, List, Status},
+    profile::{ClusterProfile, Field, Items, Json, List, MAX_ITEMS, Status},
 };
 
 /// `field-type`
 pub(super) static FIELD_TYPE: Rule = Rule {
     name: "field-type",
-    summary: "a field that rules read has the JSON type that the API gives it, where no other rule tells",
+    summary: "a field that rules read has the JSON type that the API gives it, where no other rule tells, and a list at most \
+              16384 items: of a longer one the rest is not judged",
     source: "CRD",
     effect: Effect::Deny,
     exceptions: "",
@@ -24,101 +28,122 @@ fn field_type<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     if let Some(profile) = change.identity() {
         check_identity(profile, report);
     }
-    expect(change.status_field(), OBJECT, || FieldPath::of(&["status"]), report);
+    expect(change.status_field(), no_object, || FieldPath::of(&["status"]), report);
     if let Some(status) = change.status() {
         check_status(status, report);
+        if has_deprecated_fields(change) {
+            expect_objects(&status.credential_providers, || FieldPath::of(&["status", "credentialProviders"]), report);
+        }
         check_providers(change, report);
     }
 }
 
-const OBJECT: &str = "must be an object";
-const STRING: &str = "must be a string: put it in quotes";
-const BOOLEAN: &str = "must be true or false";
+fn no_object(json: &Json) -> Problem<'static> {
+    Problem::TypeInvalid(json.into(), "must be an object".into())
+}
+
+fn no_array(json: &Json) -> Problem<'static> {
+    Problem::TypeInvalid(json.into(), "must be an array".into())
+}
+
+fn no_boolean(json: &Json) -> Problem<'static> {
+    Problem::TypeInvalid(json.into(), "must be true or false".into())
+}
 
 fn check_identity<'a>(profile: &'a ClusterProfile<'a>, report: &mut Report<'a>) {
     let metadata = |field| FieldPath::of(&["metadata", field]);
-    expect(&profile.metadata, OBJECT, || FieldPath::of(&["metadata"]), report);
+    expect(&profile.metadata, no_object, || FieldPath::of(&["metadata"]), report);
     if let Some(object) = profile.metadata.set() {
-        expect(&object.name, STRING, || metadata("name"), report);
-        expect(&object.labels, OBJECT, || metadata("labels"), report);
+        expect(&object.name, Problem::no_string, || metadata("name"), report);
+        expect(&object.deletion_timestamp, Problem::no_string, || metadata("deletionTimestamp"), report);
+        expect(&object.labels, no_object, || metadata("labels"), report);
     }
     if let Some(labels) = profile.labels() {
         let label = |key: &'static str| metadata("labels").key(key);
-        expect(&labels.cluster_manager, STRING, || label("x-k8s.io/cluster-manager"), report);
-        expect(&labels.inventory_member_id, STRING, || label("multicluster.x-k8s.io/inventory-member-id"), report);
+        expect(&labels.cluster_manager, Problem::no_string, || label("x-k8s.io/cluster-manager"), report);
+        expect(
+            &labels.inventory_member_id,
+            Problem::no_string,
+            || label("multicluster.x-k8s.io/inventory-member-id"),
+            report,
+        );
     }
-    expect(&profile.spec, OBJECT, || FieldPath::of(&["spec"]), report);
+    expect(&profile.spec, no_object, || FieldPath::of(&["spec"]), report);
     let Some(spec) = profile.spec.set() else { return };
-    expect(&spec.display_name, STRING, || FieldPath::of(&["spec", "displayName"]), report);
-    expect(&spec.cluster_manager, OBJECT, || FieldPath::of(&["spec", "clusterManager"]), report);
+    expect(&spec.display_name, Problem::no_string, || FieldPath::of(&["spec", "displayName"]), report);
+    expect(&spec.cluster_manager, no_object, || FieldPath::of(&["spec", "clusterManager"]), report);
     if let Some(manager) = spec.cluster_manager.set() {
-        expect(&manager.name, STRING, || FieldPath::of(&["spec", "clusterManager", "name"]), report);
+        expect(&manager.name, Problem::no_string, || FieldPath::of(&["spec", "clusterManager", "name"]), report);
     }
 }
 
 fn check_status<'a>(status: &'a Status<'a>, report: &mut Report<'a>) {
-    expect(&status.version, OBJECT, || FieldPath::of(&["status", "version"]), report);
+    expect(&status.version, no_object, || FieldPath::of(&["status", "version"]), report);
     if let Some(version) = status.version.set() {
-        expect(&version.kubernetes, STRING, || FieldPath::of(&["status", "version", "kubernetes"]), report);
+        expect(&version.kubernetes, Problem::no_string, || FieldPath::of(&["status", "version", "kubernetes"]), report);
     }
     expect_objects(&status.properties, || FieldPath::of(&["status", "properties"]), report);
     for (index, property) in status.properties.items() {
         let path = || FieldPath::of(&["status", "properties"]).item(index, property.name.text());
-        expect(&property.name, STRING, || path().field("name"), report);
-        expect(&property.last_observed_time, STRING, || path().field("lastObservedTime"), report);
+        expect(&property.name, Problem::no_string, || path().field("name"), report);
+        expect(&property.last_observed_time, Problem::no_string, || path().field("lastObservedTime"), report);
     }
     expect_objects(&status.conditions, || FieldPath::of(&["status", "conditions"]), report);
     for (index, condition) in status.conditions.items() {
         let path = || FieldPath::of(&["status", "conditions"]).item(index, condition.kind.text());
-        expect(&condition.kind, STRING, || path().field("type"), report);
-        expect(&condition.reason, STRING, || path().field("reason"), report);
-        expect(&condition.last_transition_time, STRING, || path().field("lastTransitionTime"), report);
+        expect(&condition.kind, Problem::no_string, || path().field("type"), report);
+        expect(&condition.reason, Problem::no_string, || path().field("reason"), report);
+        expect(&condition.last_transition_time, Problem::no_string, || path().field("lastTransitionTime"), report);
     }
     expect_objects(&status.access_providers, || FieldPath::of(&["status", "accessProviders"]), report);
-    expect_objects(&status.credential_providers, || FieldPath::of(&["status", "credentialProviders"]), report);
 }
 
 fn check_providers<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for item in providers(change) {
-        expect(&item.provider.name, STRING, || item.path().field("name"), report);
-        expect(&item.provider.cluster, OBJECT, || item.path().field("cluster"), report);
+        expect(&item.provider.name, Problem::no_string, || item.path().field("name"), report);
+        expect(&item.provider.cluster, no_object, || item.path().field("cluster"), report);
     }
     for (item, cluster) in clusters(change) {
         let path = |field| item.path().field("cluster").field(field);
-        expect(&cluster.server, STRING, || path("server"), report);
-        expect(&cluster.tls_server_name, STRING, || path("tls-server-name"), report);
-        expect(&cluster.insecure_skip_tls_verify, BOOLEAN, || path("insecure-skip-tls-verify"), report);
-        expect(&cluster.certificate_authority, STRING, || path("certificate-authority"), report);
-        expect(&cluster.certificate_authority_data, STRING, || path("certificate-authority-data"), report);
-        expect(&cluster.proxy_url, STRING, || path("proxy-url"), report);
-        expect(&cluster.disable_compression, BOOLEAN, || path("disable-compression"), report);
+        expect(&cluster.server, Problem::no_string, || path("server"), report);
+        expect(&cluster.tls_server_name, Problem::no_string, || path("tls-server-name"), report);
+        expect(&cluster.insecure_skip_tls_verify, no_boolean, || path("insecure-skip-tls-verify"), report);
+        if has_deprecated_fields(change) {
+            expect(&cluster.certificate_authority, Problem::no_string, || path("certificate-authority"), report);
+        }
+        expect(&cluster.certificate_authority_data, Problem::no_string, || path("certificate-authority-data"), report);
+        expect(&cluster.proxy_url, Problem::no_string, || path("proxy-url"), report);
+        expect(&cluster.disable_compression, no_boolean, || path("disable-compression"), report);
         expect_objects(&cluster.extensions, || path("extensions"), report);
         for (index, extension) in cluster.extensions.items() {
             let path = || path("extensions").item(index, extension.name.text());
-            expect(&extension.name, STRING, || path().field("name"), report);
+            expect(&extension.name, Problem::no_string, || path().field("name"), report);
         }
     }
 }
 
 fn expect<'a, T>(
     field: &Field<T>,
-    detail: &'static str,
+    problem: impl FnOnce(&Json) -> Problem<'static>,
     path: impl FnOnce() -> FieldPath<'a>,
     report: &mut Report<'a>,
 ) {
     if let Some(json) = field.mistyped() {
-        report.deny(path(), Problem::TypeInvalid(json.clone(), detail.into()));
+        report.deny(path(), problem(json));
     }
 }
 
 fn expect_objects<'a, T>(list: &List<T>, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
-    expect(list, "must be an array", &path, report);
+    expect(list, no_array, &path, report);
+    if let Some(count) = list.set().map(Items::len).filter(|count| *count > MAX_ITEMS) {
+        report.deny(path(), Problem::TooMany(count, MAX_ITEMS));
+    }
     for (index, item) in list.all() {
         let json = match item {
             Field::Set(_) => continue,
             Field::Absent => &Json::Null,
             Field::Mistyped(json) => json,
         };
-        report.deny(path().item(index, None), Problem::TypeInvalid(json.clone(), OBJECT.into()));
+        report.deny(path().item(index, None), no_object(json));
     }
 }

@@ -23,7 +23,7 @@ pub(super) static MEMBER_ID: Rule = Rule {
 fn member_id<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let Some(profile) = change.identity() else { return };
     if member_id_of(profile).is("") {
-        let detail = "must not be empty: remove the label or give it the member cluster's id";
+        let detail = "must not be empty";
         report.deny(member_id_path(), Problem::Invalid(Value::of(""), detail.into()));
     }
 }
@@ -45,11 +45,13 @@ pub(super) static MEMBER_ID_CHANGED: Rule = Rule {
 fn member_id_changed<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let Some(profile) = change.identity() else { return };
     let Some(stored) = change.old.and_then(|old| member_id_of(old).set()).filter(|id| !id.is_empty()) else { return };
-    let detail = || format!("must stay {}: consumers know the member cluster by it", quote(stored)).into();
+    let detail = || format!("must stay {}", quote(stored)).into();
     match member_id_of(profile) {
         Field::Set(id) if id != stored => report.warn(member_id_path(), Problem::Invalid(Value::of(id), detail())),
-        Field::Absent => report.warn(member_id_path(), Problem::Required(detail())),
-        Field::Set(_) | Field::Mistyped(_) => {}
+        Field::Absent if !profile.has_mistyped_labels() => {
+            report.warn(member_id_path(), Problem::Required(detail()));
+        }
+        Field::Set(_) | Field::Absent | Field::Mistyped(_) => {}
     }
 }
 
@@ -68,7 +70,7 @@ pub(super) static DISPLAY_NAME: Rule = Rule {
     source: "KEP-4322 Display name",
     effect: Effect::Warn,
     exceptions: "",
-    fix: "absent on CREATE with a known `metadata.name`: set to it; never with `generateName`, never on UPDATE",
+    fix: "absent on CREATE with a known `metadata.name`: set to it; never with `generateName` alone, never on UPDATE",
     phase: Phase::Validate,
     since: "0.1.0",
     docs: include_str!("docs/display-name.md"),
@@ -115,9 +117,9 @@ fn status_ignored<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let boolean =
         change.status().is_some_and(|status| status.conditions.items().any(|(_, item)| is_boolean(&item.status)));
     let detail = if boolean {
-        "is kept only when written to the status subresource, where a condition's status must be quoted: \"True\""
+        "must be written with --subresource=status, a condition's status in quotes"
     } else {
-        "is kept only when written to the status subresource"
+        "must be written to the status subresource (--subresource=status)"
     };
-    report.warn(FieldPath::of(&["status"]), Problem::Forbidden(Value::hidden(""), detail.into()));
+    report.warn(FieldPath::of(&["status"]), Problem::Dropped(detail));
 }

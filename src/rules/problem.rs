@@ -10,8 +10,10 @@ use crate::profile::Json;
 /// Displayed as the API server would (`Invalid value: "x": must …`), so that kubectl's output reads as one voice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Problem<'a> {
-    /// It is absent or empty; the text says what must be there.
+    /// It is absent; the text says what must be there.
     Required(Cow<'a, str>),
+    /// It is empty; the text says what must be there.
+    Empty(Cow<'a, str>),
     /// Its value; the text says what it must be.
     Invalid(Value<'a>, Cow<'a, str>),
     /// Its value, and the only ones that it may have.
@@ -20,12 +22,14 @@ pub enum Problem<'a> {
     Duplicate(Value<'a>),
     /// Its value, never shown; the text says what must not be there.
     Forbidden(Value<'a>, Cow<'a, str>),
+    /// It is thrown away by the API server; the text says where it must be written.
+    Dropped(&'static str),
     /// Its value, never shown, and the most code points that it may have.
     TooLong(Cow<'a, str>, usize),
     /// How many items it has, and the most that it may have.
     TooMany(usize, usize),
     /// Its value of a wrong JSON type; the text says which it must be.
-    TypeInvalid(Json, Cow<'a, str>),
+    TypeInvalid(Value<'a>, Cow<'a, str>),
 }
 
 /// The value of a field, as the ratchet compares it.
@@ -33,6 +37,10 @@ pub enum Problem<'a> {
 pub enum Value<'a> {
     /// Quoted in the message, shortened where it is long.
     Shown(Cow<'a, str>),
+    /// A number or a boolean, shown as it is.
+    Bare(Cow<'a, str>),
+    /// The name of its JSON type, and what it is, of which only the type is shown.
+    Typed(&'static str, Cow<'a, str>),
     /// Never shown: it may be a secret, or says nothing to a reader.
     Hidden(Cow<'a, str>),
 }
@@ -51,16 +59,34 @@ impl<'a> Value<'a> {
     }
 }
 
+impl From<&Json> for Value<'_> {
+    fn from(json: &Json) -> Self {
+        match json {
+            Json::Null | Json::Boolean(_) | Json::Number(_) => Self::Bare(json.to_string().into()),
+            Json::String(content) => Self::Typed("string", content.0.to_string().into()),
+            Json::Array(content) => Self::Typed("array", content.0.to_string().into()),
+            Json::Object(content) => Self::Typed("object", content.0.to_string().into()),
+        }
+    }
+}
+
 impl Problem<'_> {
+    /// A value that must be a string and is of another type.
+    #[must_use]
+    pub fn no_string(json: &Json) -> Self {
+        let is_scalar = matches!(json, Json::Boolean(_) | Json::Number(_));
+        Self::TypeInvalid(json.into(), if is_scalar { IN_QUOTES } else { "must be a string" }.into())
+    }
+
     /// The cause type of apimachinery (`metav1.CauseType`).
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Required(_) => "FieldValueRequired",
+            Self::Required(_) | Self::Empty(_) => "FieldValueRequired",
             Self::Invalid(..) => "FieldValueInvalid",
             Self::NotSupported(..) => "FieldValueNotSupported",
             Self::Duplicate(_) => "FieldValueDuplicate",
-            Self::Forbidden(..) => "FieldValueForbidden",
+            Self::Forbidden(..) | Self::Dropped(_) => "FieldValueForbidden",
             Self::TooLong(..) => "FieldValueTooLong",
             Self::TooMany(..) => "FieldValueTooMany",
             Self::TypeInvalid(..) => "FieldValueTypeInvalid",
@@ -71,8 +97,10 @@ impl Problem<'_> {
 impl fmt::Display for Problem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Required(detail) => write!(f, "Required value: {detail}"),
-            Self::Invalid(value, detail) => write!(f, "Invalid value: {value}{detail}"),
+            Self::Required(detail) | Self::Empty(detail) => write!(f, "Required value: {detail}"),
+            Self::Invalid(value, detail) | Self::TypeInvalid(value, detail) => {
+                write!(f, "Invalid value: {value}{detail}")
+            }
             Self::NotSupported(value, supported) => {
                 write!(f, "Unsupported value: {value}supported values: ")?;
                 for (position, value) in supported.iter().enumerate() {
@@ -82,33 +110,48 @@ impl fmt::Display for Problem<'_> {
             }
             Self::Duplicate(value) => write!(f, "Duplicate value: {value}must be unique in the list"),
             Self::Forbidden(_, detail) => write!(f, "Forbidden: {detail}"),
+            Self::Dropped(detail) => write!(f, "is dropped here: {detail}"),
             Self::TooLong(_, limit) => write!(f, "Too long: must have at most {limit} characters"),
             Self::TooMany(count, limit) => write!(f, "Too many: {count}: must have at most {limit} items"),
-            Self::TypeInvalid(json, detail) => write!(f, "Invalid value: {json}: {detail}"),
         }
     }
 }
 
-/// Quoted and followed by what separates it from the rest, or nothing.
+/// What must be done with a scalar for it to be a string.
+pub(super) const IN_QUOTES: &str = "must be a string: put it in quotes";
+
+/// What is shown, followed by what separates it from the rest, or nothing.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shown(text) => write!(f, "{}: ", quote(text)),
+            Self::Bare(text) => write!(f, "{text}: "),
+            Self::Typed(kind, _) => write!(f, "{kind}: "),
             Self::Hidden(_) => Ok(()),
         }
     }
 }
 
-/// `text` in quotes, without control characters, shortened where it is long and left out where it looks like a secret.
+/// `text` in quotes, without control characters, shortened where it is long and left out where it may be a secret.
 #[must_use]
 pub fn quote(text: &str) -> String {
     /// Longer ones push what must be done off the line.
     const SHOWN_CHARACTERS: usize = 63;
-    if secrets::of(text).is_some() {
-        return "\"…\"".into();
-    }
+    let text = shown(text);
     match text.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{:?}", format!("{}…", text.get(..end).unwrap_or_default())),
         None => format!("{text:?}"),
     }
 }
+
+/// `text`, or `…` where it may be a secret.
+#[must_use]
+pub fn shown(text: &str) -> &str {
+    /// Longer ones are not searched, so they are left out: one text may be quoted in every finding.
+    const SEARCHED_BYTES: usize = 4096;
+    let is_shown = text.len() <= SEARCHED_BYTES && !secrets::is_secret(text);
+    if is_shown { text } else { HIDDEN }
+}
+
+/// What stands where something is not shown.
+pub(super) const HIDDEN: &str = "…";

@@ -32,16 +32,26 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 report.deny(path(), Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
             }
             Field::Set(name) if !name.is_empty() => {
-                report.deny(path(), Problem::Invalid(Value::of(name), NAME_SYNTAX.into()));
+                report.deny(path(), Problem::Invalid(Value::of(name), name_syntax(name).into()));
             }
-            Field::Set(_) | Field::Absent => report.deny(path(), Problem::Required("must name the property".into())),
+            Field::Set(_) => report.deny(path(), Problem::Empty("must name the property".into())),
+            Field::Absent => report.deny(path(), Problem::Required("must name the property".into())),
             Field::Mistyped(_) => {}
         }
     }
 }
 
-const NAME_SYNTAX: &str = "must be segments joined by '/', each of 1 to 63 letters, digits, '-', '_' or '.' with a letter \
-                           or digit at both ends; the first may be a longer DNS name";
+/// What a name lacks that [`is_name`] refuses.
+fn name_syntax(name: &str) -> &'static str {
+    let is_end = |end: Option<char>| end.is_some_and(|end| end.is_ascii_alphanumeric());
+    if !name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./".contains(letter)) {
+        "must be of letters, digits, '-', '_', '.' and '/'"
+    } else if name.split('/').all(|segment| is_end(segment.chars().next()) && is_end(segment.chars().last())) {
+        "must have at most 63 characters between '/'"
+    } else {
+        "must have letters or digits beside '/' and at both ends"
+    }
+}
 
 fn is_name(name: &str) -> bool {
     let (first, rest) = name.split_once('/').map_or((name, None), |(first, rest)| (first, Some(rest)));
@@ -93,20 +103,20 @@ fn value<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (index, property) in properties(change) {
         let path = || item(index, property).field("value");
         match &property.value {
-            Field::Set(value) if value.is_empty() => report.deny(path(), Problem::Required(VALUE_REQUIRED.into())),
+            Field::Set(value) if value.is_empty() => report.deny(path(), Problem::Empty(VALUE_REQUIRED.into())),
             Field::Set(value) if value.len() > LIMIT && value.chars().count() > LIMIT => {
                 report.deny(path(), Problem::TooLong(value.as_ref().into(), LIMIT));
             }
             Field::Set(_) => {}
             Field::Absent => report.deny(path(), Problem::Required(VALUE_REQUIRED.into())),
             Field::Mistyped(json) => {
-                report.deny(path(), Problem::TypeInvalid(json.clone(), "must be a string: put it in quotes".into()));
+                report.deny(path(), Problem::no_string(json));
             }
         }
     }
 }
 
-const VALUE_REQUIRED: &str = "must have 1 to 1024 characters: leave the property out where there is none";
+const VALUE_REQUIRED: &str = "must have 1 to 1024 characters, or be left out";
 
 /// `property-observed-time`
 pub(super) static OBSERVED_TIME: Rule = Rule {
@@ -163,7 +173,7 @@ fn reserved_suffix<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let prefix = name.split_once('/').map_or(name, |(prefix, _)| prefix);
         let reserved = [prefix, name].iter().any(|text| text.ends_with(".k8s.io") || text.ends_with(".kubernetes.io"));
         if reserved && !WELL_KNOWN.contains(&name) {
-            let detail = "must not use a suffix that is reserved for Kubernetes: use a domain of your own";
+            let detail = "must use a domain of your own";
             report.warn(item(index, property).field("name"), Problem::Invalid(Value::of(name), detail.into()));
         }
     }
@@ -189,7 +199,7 @@ fn cluster_id<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (index, property) in cluster_ids(change) {
         let Some(id) = property.value.set().filter(|id| !id.is_empty()) else { continue };
         if id.len() >= LIMIT || !syntax::is_subdomain(id) {
-            let detail = "must be a DNS-1123 subdomain of at most 127 characters: a cluster id is used as a DNS label";
+            let detail = "must be a DNS name of at most 127 characters";
             report.warn(item(index, property).field("value"), Problem::Invalid(Value::of(id), detail.into()));
         }
     }
@@ -222,8 +232,16 @@ fn cluster_id_changed<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         if let (Some(id), Some(stored)) = (property.value.set(), stored)
             && id != stored
         {
-            let detail = format!("must stay {} while the cluster is a member of its clusterset", quote(stored));
+            let detail = format!("must stay {} in its clusterset", quote(stored));
             report.warn(item(index, property).field("value"), Problem::Invalid(Value::of(id), detail.into()));
+        }
+    }
+    for (name, stored) in CLUSTER_IDS.into_iter().zip(stored) {
+        // The KEP has renamed the property: the same id under the other name is still there.
+        let is_kept = |stored| cluster_ids(change).any(|(_, it)| it.name.is(name) || it.value.is(stored));
+        if let Some(stored) = stored.filter(|stored| !is_kept(stored)) {
+            let detail = format!("must keep {name} {} in its clusterset", quote(stored));
+            report.warn(FieldPath::of(&["status", "properties"]), Problem::Required(detail.into()));
         }
     }
 }

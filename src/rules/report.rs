@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Effect, Phase, Problem, Rule};
+use serde::Serialize;
+
+use super::{Effect, Phase, Policy, Problem, Rule, ratchet::Ratchet};
 use crate::field::FieldPath;
 
 /// One thing that is wrong with a write.
@@ -49,32 +51,59 @@ pub struct Report<'a> {
     pub findings: Vec<Finding<'a>>,
     /// What is filled in.
     pub fixes: Vec<Fix<'a>>,
-    /// Findings past the most that are told, and the highest level among them.
-    pub omitted: Option<(usize, Level)>,
+    /// What is wrong, too.
+    pub omitted: Omitted,
+    pub(super) ratchet: Ratchet,
     current: Option<Current>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// How many findings are past the most that are told.
+///
+/// Of each level that it counts, the most are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Omitted {
+    /// Those that refuse the write.
+    pub denials: usize,
+    /// Those that let it pass with a warning.
+    pub warnings: usize,
+}
+
+#[derive(Debug)]
 struct Current {
     rule: &'static Rule,
     phase: Phase,
+    /// The level of all its findings, where that is overridden.
     level: Option<Level>,
+    /// The highest level, whatever is found.
+    most: Level,
+    denials: usize,
+    warnings: usize,
 }
 
-/// Most findings, and most fixes, that one review tells.
+/// Most findings that are told of one rule and level.
 ///
-/// A body of a few bytes per item could otherwise be answered with gigabytes. Nobody reads the ten thousandth.
-const LIMIT: usize = 10_000;
+/// kubectl prints each denial on a line of its own, and the API server passes on some fifty warnings: nobody reads the
+/// hundredth of a kind. By rule, so that none is hidden behind the flood of another; by level, so that no denial is behind
+/// warnings. More than the 64 providers that upstream's v1alpha2 lets a profile have.
+const FINDINGS: usize = 100;
+
+/// Most fixes that one review makes: past what anybody fills in, and a patch of a megabyte.
+const FIXES: usize = 10_000;
 
 impl<'a> Report<'a> {
-    /// What follows is found by `rule`, and has its overriding effect where there is one.
-    pub(super) fn begin(&mut self, rule: &'static Rule, phase: Phase, effect: Option<Effect>) {
-        let level = effect.map(|effect| match effect {
+    pub(super) fn under(ratchet: Ratchet) -> Self {
+        Self { ratchet, ..Self::default() }
+    }
+
+    /// What follows is found by `rule`.
+    pub(super) fn begin(&mut self, rule: &'static Rule, phase: Phase, policy: &Policy) {
+        let level = policy.overridden(rule).map(|effect| match effect {
             Effect::Deny => Level::Deny,
             Effect::Warn => Level::Warn,
             Effect::Off => Level::Silent,
         });
-        self.current = Some(Current { rule, phase, level });
+        let most = if policy.audit() { Level::Warn } else { Level::Deny };
+        self.current = Some(Current { rule, phase, level, most, denials: 0, warnings: 0 });
     }
 
     /// Reports what refuses the write.
@@ -89,23 +118,36 @@ impl<'a> Report<'a> {
 
     /// Reports at a level that depends on the change.
     pub fn add(&mut self, level: Level, path: FieldPath<'a>, problem: Problem<'a>) {
-        let Some(Current { rule, phase, level: overriding }) = self.current else { return };
-        if rule.phase != phase {
+        let Some(Current { rule, phase, level: overriding, most, denials, warnings }) = &mut self.current else {
+            return;
+        };
+        if rule.phase != *phase {
             return;
         }
-        let level = overriding.unwrap_or(level);
-        if self.findings.len() < LIMIT {
+        let level = self.ratchet.weigh(rule, overriding.unwrap_or(level), &path, &problem).min(*most);
+        let (told, omitted) = match level {
+            Level::Silent => return,
+            Level::Warn => (warnings, &mut self.omitted.warnings),
+            Level::Deny => (denials, &mut self.omitted.denials),
+        };
+        if *told < FINDINGS {
+            *told += 1;
             self.findings.push(Finding { rule, level, path, problem });
         } else {
-            let (count, highest) = self.omitted.unwrap_or((0, Level::Silent));
-            self.omitted = Some((count + 1, highest.max(level)));
+            *omitted += 1;
         }
+    }
+
+    /// Whether a finding of that level is told although the stored object has it already.
+    pub(super) fn tells_stored(&self, level: Level) -> bool {
+        let overriding = self.current.as_ref().and_then(|current| current.level);
+        overriding.unwrap_or(level).lowered() > Level::Silent
     }
 
     /// Fills in an absent field.
     pub fn fix(&mut self, path: FieldPath<'a>, value: impl Into<Cow<'a, str>>, warning: Option<&'static str>) {
         let Some(Current { rule, phase: Phase::Mutate, .. }) = self.current else { return };
-        if self.fixes.len() < LIMIT {
+        if self.fixes.len() < FIXES {
             self.fixes.push(Fix { rule, path, value: value.into(), warning });
         }
     }
@@ -113,31 +155,7 @@ impl<'a> Report<'a> {
     /// Whether the write is refused.
     #[must_use]
     pub fn denies(&self) -> bool {
-        self.levels().any(|level| level == Level::Deny)
-    }
-
-    /// Whether anything is denied or warned about.
-    pub(super) fn is_loud(&self) -> bool {
-        self.levels().any(|level| level > Level::Silent)
-    }
-
-    /// Lowers every higher level to `most`.
-    pub(super) fn cap(&mut self, most: Level) {
-        for finding in &mut self.findings {
-            finding.level = finding.level.min(most);
-        }
-        if let Some((_, level)) = &mut self.omitted {
-            *level = (*level).min(most);
-        }
-    }
-
-    pub(super) fn drop_silent(&mut self) {
-        self.findings.retain(|finding| finding.level > Level::Silent);
-        self.omitted = self.omitted.filter(|(_, level)| *level > Level::Silent);
-    }
-
-    fn levels(&self) -> impl Iterator<Item = Level> {
-        self.findings.iter().map(|finding| finding.level).chain(self.omitted.map(|(_, level)| level))
+        self.findings.iter().any(|finding| finding.level == Level::Deny)
     }
 }
 

@@ -1,15 +1,13 @@
 //! Secrets, which a ClusterProfile must not hold and no message may show.
 
-use std::borrow::Cow;
-
 use base64::{
     Engine as _,
     alphabet::{STANDARD, URL_SAFE},
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
 use super::{
-    Change, Effect, Level, Phase, Problem, Report, Rule, Value, access_providers::clusters, extensions, strings,
+    Change, Effect, Level, Phase, Problem, Report, Rule, Value, access_providers::clusters, extensions, strings, url,
 };
 use crate::field::FieldPath;
 
@@ -34,7 +32,7 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         for (field, url) in [("server", &cluster.server), ("proxy-url", &cluster.proxy_url)] {
             let Some(url) = url.text() else { continue };
             if has_password(url) {
-                let detail = "must not hold a password: name the Secret that does in an extension";
+                let detail = "must not hold a password: name a Secret";
                 report.deny(path().field(field), Problem::Forbidden(Value::hidden(url), detail.into()));
             } else if let Some(secret) = of(url) {
                 tell(secret, path().field(field), Value::hidden(url), report);
@@ -59,85 +57,210 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 
 fn tell<'a>(secret: Secret, path: FieldPath<'a>, value: Value<'a>, report: &mut Report<'a>) {
     let (level, detail) = match secret {
-        Secret::PrivateKey => (Level::Deny, "must not hold a private key: name the Secret that does"),
-        Secret::Token => (Level::Warn, "must not hold a token, as this looks like: name the Secret that does"),
+        Secret::PrivateKey => (Level::Deny, "must not hold a private key"),
+        Secret::Token => (Level::Warn, "must not hold a token"),
     };
     report.add(level, path, Problem::Forbidden(value, detail.into()));
 }
 
 /// What a text gives away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Secret {
-    /// A PEM private key of any kind.
-    PrivateKey,
     /// Something of the shape of a signed JSON Web Token (RFC 7519).
     Token,
+    /// A PEM private key of any kind.
+    PrivateKey,
 }
 
-/// What `text`, or what is behind its base64, gives away.
+/// Whether `text` must not be shown: it gives something away, or holds a URL with a password.
+pub(super) fn is_secret(text: &str) -> bool {
+    let userinfo = text.split_once("//").and_then(|(_, rest)| rest.rsplit_once('@'));
+    userinfo.is_some_and(|(userinfo, _)| userinfo.contains(':')) || of(text).is_some()
+}
+
+/// What `text`, or what is behind base64 in it, gives away.
 pub(super) fn of(text: &str) -> Option<Secret> {
     /// A Secret's manifest copied into a Secret is the deepest that people nest by mistake.
+    ///
+    /// A layer is at most one and a half times the one before, three quarters of it in either alphabet: all of them are eight
+    /// times the text.
     const LAYERS: usize = 3;
-    let mut layer = Cow::Borrowed(text);
-    for _ in 0..LAYERS {
-        if let Some(secret) = in_plain(&layer) {
-            return Some(secret);
-        }
-        layer = Cow::Owned(String::from_utf8_lossy(&decode_any(&layer)?).into_owned());
+    in_layers(text, LAYERS)
+}
+
+fn in_layers(text: &str, layers: usize) -> Option<Secret> {
+    let mut found = in_plain(text);
+    if layers == 0 || text.len() < SHORTEST {
+        return found;
     }
-    in_plain(&layer)
+    let mut look_behind = |run: &str| {
+        for chunk in decode(run).utf8_chunks() {
+            if found < Some(Secret::PrivateKey) {
+                found = found.max(in_layers(chunk.valid(), layers - 1));
+            }
+        }
+    };
+    match unbroken(text) {
+        Some(run) => look_behind(&run),
+        None => text.split(|letter| !is_base64(letter)).flat_map(pieces).for_each(look_behind),
+    }
+    found
 }
 
 fn in_plain(text: &str) -> Option<Secret> {
-    let has_key = text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----");
-    if has_key {
+    if text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----") {
         return Some(Secret::PrivateKey);
     }
     let mut runs = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "-_.".contains(letter)));
-    (text.contains(OBJECT) && runs.any(is_token)).then_some(Secret::Token)
+    (text.contains(OBJECT) && runs.any(has_token)).then_some(Secret::Token)
 }
 
 /// How a JSON object begins in base64.
 const OBJECT: &str = "eyJ";
 
-/// Whether it is three parts in base64url, of which the first two are JSON objects.
-fn is_token(run: &str) -> bool {
-    let mut parts = run.split('.');
-    let is_object = |part: Option<&str>| part.is_some_and(|part| part.starts_with(OBJECT));
-    is_object(parts.next())
-        && is_object(parts.next())
-        && parts.next().is_some_and(|signature| !signature.is_empty())
-        && parts.next().is_none()
+/// Whether three parts follow each other of which the first two are JSON objects, whatever else is glued to them.
+fn has_token(run: &str) -> bool {
+    let (mut header, mut payload) = ("", "");
+    run.split('.').any(|part| {
+        let ends_token = header.contains(OBJECT) && payload.starts_with(OBJECT) && !part.is_empty();
+        (header, payload) = (payload, part);
+        ends_token
+    })
 }
 
-/// Whether the URL's userinfo holds a password, by its text: what is no URL may hold one, too.
+/// base64 of less than a PEM header; also longer than nearly all words, so that hardly any text is decoded.
+const SHORTEST: usize = 32;
+
+/// The lines of a text in one, where it is base64 that is broken into lines of one length.
+fn unbroken(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (first, _) = text.split_once('\n')?;
+    let width = first.trim().len();
+    let mut joined = String::new();
+    for line in text.lines() {
+        let line = line.trim().trim_end_matches('=');
+        if !joined.len().is_multiple_of(width) || !line.chars().all(is_base64) {
+            return None;
+        }
+        joined.push_str(line);
+    }
+    Some(joined)
+}
+
+fn is_base64(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '+' | '/' | '-' | '_')
+}
+
+/// What of a run may be base64 in the standard alphabet, then in the URL's; to the other's letters each is glued by chance.
+fn pieces(run: &str) -> impl Iterator<Item = &str> {
+    let url_safe = if run.contains(['+', '/', '-', '_']) { run } else { "" };
+    run.split(['-', '_']).chain(url_safe.split(['+', '/'])).filter(|piece| piece.len() >= SHORTEST)
+}
+
+/// The bytes behind base64 of one alphabet without padding, where they begin as text does.
+fn decode(run: &str) -> Vec<u8> {
+    const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true);
+    static OF_STANDARD: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
+    static OF_URL_SAFE: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
+    /// Hardly any binary data, such as a certificate, looks like text for so long.
+    const HEAD: usize = 16;
+    let engine = if run.contains(['-', '_']) { &OF_URL_SAFE } else { &OF_STANDARD };
+    let mut head = [0; HEAD / 4 * 3];
+    let _ = engine.decode_slice(run.get(..HEAD).unwrap_or_default(), &mut head);
+    if str::from_utf8(&head).is_err_and(|error| error.error_len().is_some()) {
+        return Vec::new();
+    }
+    let whole = run.len() - usize::from(run.len() % 4 == 1);
+    engine.decode(run.get(..whole).unwrap_or_default()).unwrap_or_default()
+}
+
+/// Whether the userinfo of a URL, or of what was meant for one, holds a password.
 fn has_password(url: &str) -> bool {
-    let authority = url.split_once("//").map_or(url, |(_, rest)| rest);
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-    let password = authority.rsplit_once('@').and_then(|(userinfo, _)| userinfo.split_once(':'));
+    let password = url::userinfo(url).and_then(|userinfo| userinfo.split_once(':'));
     password.is_some_and(|(_, password)| !password.is_empty())
 }
 
-/// The bytes behind standard base64 as Go reads it: padded, line breaks left out.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
-    general_purpose::STANDARD.decode(without(text, &['\r', '\n']).as_bytes()).ok()
-}
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose};
 
-/// The bytes behind base64 of either alphabet, padded or not.
-fn decode_any(text: &str) -> Option<Vec<u8>> {
-    const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true);
-    /// base64 of less than a PEM header.
-    const SHORTEST: usize = 32;
-    if text.len() < SHORTEST {
-        return None;
+    use super::{Secret, is_secret, of};
+
+    const KEY: &str =
+        "-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5LCBidXQgb2YgdGhlIHNoYXBlIG9mIG9uZQ==\n-----END PRIVATE KEY-----\n";
+    const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.bm90LWEtc2lnbmF0dXJl";
+
+    fn encoded(text: &str) -> String {
+        general_purpose::STANDARD.encode(text)
     }
-    let text = without(text, &['\r', '\n', ' ', '\t']);
-    let alphabet = if text.contains(['-', '_']) { URL_SAFE } else { STANDARD };
-    GeneralPurpose::new(&alphabet, LENIENT).decode(text.as_bytes()).ok()
-}
 
-fn without<'t>(text: &'t str, characters: &[char]) -> Cow<'t, str> {
-    if text.contains(characters) { Cow::Owned(text.replace(characters, "")) } else { Cow::Borrowed(text) }
+    fn kubeconfig(key: &str) -> String {
+        format!(
+            "users:\n- name: a\n  user:\n    client-certificate-data: MIIB\n    client-key-data: {key}\nkind: Config\n"
+        )
+    }
+
+    #[test]
+    fn keys_are_found_however_deep_they_are() {
+        let once = encoded(KEY);
+        let broken = |width: usize| {
+            let lines = once.as_bytes().chunks(width).map(|line| str::from_utf8(line).unwrap());
+            lines.collect::<Vec<_>>().join("\n  ")
+        };
+        let texts = [
+            KEY.to_owned(),
+            once.clone(),
+            once.trim_end_matches('=').to_owned(),
+            general_purpose::URL_SAFE.encode(format!("???>>>{KEY}")),
+            encoded(&encoded(&once)),
+            kubeconfig(&once),
+            encoded(&kubeconfig(&encoded(&kubeconfig(&once)))),
+            format!("data:text/plain;base64,{once}"),
+            format!("https://example.com/keys/{once}"),
+            format!("--key={once}"),
+            format!("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n{once}"),
+            broken(76),
+            broken(20) + "\n",
+            kubeconfig(&format!("|\n      {}", broken(64))),
+        ];
+        for text in texts {
+            assert_eq!(of(&text), Some(Secret::PrivateKey), "{text}");
+        }
+        assert_eq!(of(&encoded(&encoded(&encoded(&once)))), None, "the fourth layer is not looked at");
+    }
+
+    #[test]
+    fn tokens_are_found_whatever_is_glued_to_them() {
+        for (before, after) in
+            [("", ""), ("Bearer ", ""), ("", "."), ("", ". It"), ("token_", "-x"), ("v1.", ".x.y"), ("eyJ.", "")]
+        {
+            assert_eq!(of(&format!("{before}{TOKEN}{after}")), Some(Secret::Token), "{before}|{after}");
+        }
+        assert_eq!(of(&encoded(&format!("token: {TOKEN}"))), Some(Secret::Token));
+        assert_eq!(of(&format!("{TOKEN} {KEY}")), Some(Secret::PrivateKey));
+    }
+
+    #[test]
+    fn names_words_and_certificates_are_none() {
+        let certificate = encoded("0\u{82}\u{1}\u{f}0\u{7f}").repeat(9);
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n");
+        let texts = [
+            "",
+            "token",
+            "a.b.c",
+            "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ",
+            "eyJhbGciOiJub25lIn0.x.y",
+            "PRIVATE KEY",
+            "https://user@example.com:6443",
+            &pem,
+            &encoded(&pem),
+            &"a".repeat(1000),
+        ];
+        for text in texts {
+            assert!(!is_secret(text), "{text}");
+        }
+        assert!(is_secret("see https://admin:example@spoke-1 for it"));
+    }
 }

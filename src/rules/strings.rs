@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::secrets;
+use super::{problem, secrets};
 use crate::field::FieldPath;
 
 /// A step from a JSON value to one inside it.
@@ -80,8 +80,8 @@ pub(super) fn append<'a>(path: FieldPath<'a>, steps: &[Step<'a>]) -> FieldPath<'
 pub(super) fn shown<'a>(name: &Cow<'a, str>) -> Cow<'a, str> {
     /// Longest name of an environment variable that anybody uses; a token is longer.
     const LENGTH: usize = 63;
-    let is_shown = name.len() <= LENGTH && !name.contains(char::is_control) && secrets::of(name).is_none();
-    if is_shown { name.clone() } else { Cow::Borrowed("…") }
+    let is_shown = name.len() <= LENGTH && !name.contains(char::is_control) && !secrets::is_secret(name);
+    if is_shown { name.clone() } else { Cow::Borrowed(problem::HIDDEN) }
 }
 
 #[cfg(test)]

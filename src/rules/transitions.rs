@@ -28,8 +28,11 @@ fn time<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let path = || item(index, condition).field("lastTransitionTime");
         if condition.last_transition_time == Field::Absent {
             report.deny(path(), Problem::Required("must say when the status changed last, in RFC 3339".into()));
-            match stored.unchanged(condition).and_then(|stored| stored.last_transition_time.set()) {
-                Some(stored) => report.fix(path(), stored.as_ref(), None),
+            let stored = stored.unchanged(condition).and_then(|stored| stored.last_transition_time.text());
+            match stored.filter(|time| syntax::rfc3339(time).is_some()) {
+                Some(stored) => report.fix(path(), stored, None),
+                // Without a status nobody can tell whether it changed, so that each write would have another time.
+                None if status_of(condition).is_none() => {}
                 None => report.fix(path(), change.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), None),
             }
         }
@@ -65,8 +68,8 @@ fn transition<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         };
         let status_moved = status_of(condition) != status_of(stored);
         let detail = match (status_moved, time_moved) {
-            (true, false) => "must move: the status changed".to_owned(),
-            (false, true) => format!("must stay {}: the status did not change", quote(before)),
+            (true, false) => "must move, as the status did".to_owned(),
+            (false, true) => format!("must stay {}, as the status did", quote(before)),
             _ => continue,
         };
         report

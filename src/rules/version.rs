@@ -22,7 +22,7 @@ fn kubernetes_version<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     if !version.is_empty() && !is_version(version) {
         report.warn(
             FieldPath::of(&["status", "version", "kubernetes"]),
-            Problem::Invalid(Value::of(version), "must begin like v1.34 and have no spaces".into()),
+            Problem::Invalid(Value::of(version), "must be like v1.34, without spaces".into()),
         );
     }
 }

@@ -50,12 +50,15 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
             seen = Some(found);
         }
         if let Some(pair) = next.take_if(|pair| replaces(pair)) {
-            metrics.set_certificate_expiry(pair.expiry());
-            if !pair.is_same(&current) {
-                metrics.count_reload(true);
-                info!(expiry = pair.expiry(), "certificate pair replaced");
-            }
+            let expiry = pair.expiry();
+            let is_new = !pair.is_same(&current);
             certificates.replace(pair);
+            // After that, for who reads them goes on as soon as they tell of it.
+            metrics.set_certificate_expiry(expiry);
+            if is_new {
+                metrics.count_reload(true);
+                info!(expiry, "certificate pair replaced");
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use clusterprofile_webhook::{crd, manifest, server::Config};
+use clusterprofile_webhook::{crd, manifest, rules::Policy, server::Config};
 use serde_json::Value;
 
 use super::{assets::Assets, case::Case, case::PolicyOf, control_plane::ControlPlane, webhook::Webhook};
@@ -64,11 +64,20 @@ impl Planes {
 impl Plane {
     /// The webhook with the policy of `case`.
     pub(crate) fn webhook(&self, case: &Case) -> Arc<Webhook> {
+        self.webhook_of(&case.policy, || case.policy())
+    }
+
+    /// The webhook without any flags.
+    pub(crate) fn plain_webhook(&self) -> Arc<Webhook> {
+        self.webhook_of(&PolicyOf::default(), Policy::default)
+    }
+
+    fn webhook_of(&self, key: &PolicyOf, policy: impl FnOnce() -> Policy) -> Arc<Webhook> {
         let mut webhooks = self.webhooks.lock().expect("no test panics while it holds the webhooks");
         let name = format!("cases-{}", webhooks.len());
-        let config = || Config { policy: case.policy(), ..Config::default() };
+        let config = || Config { policy: policy(), ..Config::default() };
         let start = || Arc::new(Webhook::start(&self.control, &name, config()));
-        Arc::clone(webhooks.entry(case.policy.clone()).or_insert_with(start))
+        Arc::clone(webhooks.entry(key.clone()).or_insert_with(start))
     }
 }
 

@@ -19,13 +19,16 @@ impl Assets {
         let assets = Self(named.unwrap_or(built));
         let missing = ["etcd", "kube-apiserver", "kubectl"].into_iter().find(|name| !assets.program(name).exists());
         let Some(missing) = missing else { return Some(assets) };
-        let must = env::var("CI").is_ok_and(|value| !value.is_empty())
-            || env::var("E2E").is_ok_and(|value| value == "require");
-        assert!(!must, "{}: {missing} is missing: run `make control-plane`", assets.0.display());
+        assert!(!must_be_there(), "{}: {missing} is missing: run `make control-plane`", assets.0.display());
         None
     }
 
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+}
+
+/// Whether nothing may be left out.
+pub(crate) fn must_be_there() -> bool {
+    env::var("CI").is_ok_and(|value| !value.is_empty()) || env::var("E2E").is_ok_and(|value| value == "require")
 }

@@ -91,8 +91,12 @@ impl ControlPlane {
     pub(crate) fn kubectl(&self) -> Command {
         let mut kubectl = Command::new(self.assets.program("kubectl"));
         kubectl.env_clear().env("HOME", &self.directory).env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        kubectl.env("KUBECONFIG", self.directory.join(KUBECONFIG));
+        kubectl.env("KUBECONFIG", self.kubeconfig());
         kubectl
+    }
+
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.directory.join(KUBECONFIG)
     }
 
     /// Puts an object where the API server keeps it, past every check, as if it had been stored long ago.
@@ -112,8 +116,8 @@ impl ControlPlane {
     }
 }
 
-/// The API server gives the first address to its own Service, and takes those below 16 for Services that name none.
-const FIRST_HOST: u8 = 17;
+/// The API server gives the first address to its own Service. For those that name none it takes one from the upper end.
+const FIRST_HOST: u8 = 2;
 
 const KUBECONFIG: &str = "kubeconfig";
 

@@ -1,6 +1,6 @@
 //! The second half of `make demo`: the same story, told by kubectl against a real API server.
 
-#![expect(clippy::panic, reason = "what cannot go on must end")]
+#![expect(clippy::panic, clippy::indexing_slicing, reason = "what cannot go on must end")]
 #![expect(clippy::print_stdout, reason = "showing is what a demo is for")]
 
 #[path = "api.rs"]

@@ -59,17 +59,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Starts bash in `directory`, with the environment of `program`, which it finds first.
+    /// Starts [`bash`].
     pub(crate) fn start(program: &Command, directory: &Path) -> Self {
-        let variable = |wanted: &str| program.get_envs().find_map(|(name, value)| value.filter(|_| name == wanted));
-        let file = path::absolute(program.get_program()).expect("a program has a name");
-        let first = file.parent().expect("a program is in a directory").to_owned();
-        let others = env::split_paths(variable("PATH").unwrap_or_default());
-        let path = env::join_paths([first].into_iter().chain(others)).expect("no directory has a colon in its name");
-
-        let mut shell = Command::new("timeout");
-        shell.args([LONGEST, "bash", "-c", RUN, "bash"]).current_dir(directory);
-        shell.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path);
+        let mut shell = bash(program, directory);
+        shell.args(["-c", RUN, "bash"]);
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut shell = shell.spawn().expect("coreutils are installed");
         let commands = shell.stdin.take().expect("it is piped");
@@ -101,8 +94,21 @@ impl Drop for Session {
     }
 }
 
-/// How long a session may take, in seconds: far longer than any does.
-const LONGEST: &str = "120";
+/// bash in `directory`, with the environment of `program`, which it finds first; it is ended when it takes too long.
+pub(crate) fn bash(program: &Command, directory: &Path) -> Command {
+    /// In seconds, and far longer than any session takes.
+    const LONGEST: &str = "120";
+    let variable = |wanted: &str| program.get_envs().find_map(|(name, value)| value.filter(|_| name == wanted));
+    let file = path::absolute(program.get_program()).expect("a program has a name");
+    let first = file.parent().expect("a program is in a directory").to_owned();
+    let others = env::split_paths(variable("PATH").unwrap_or_default());
+    let path = env::join_paths([first].into_iter().chain(others)).expect("no directory has a colon in its name");
+
+    let mut shell = Command::new("timeout");
+    shell.args([LONGEST, "bash"]).current_dir(directory);
+    shell.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path);
+    shell
+}
 
 /// What bash runs: commands from standard input, each ended by a NUL, as are its output and its exit code.
 const RUN: &str = r#"

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Object, Outcome};
+use super::{super::printable, Object, Outcome};
 
 /// One paragraph for each object that something is to be said of, and a line that counts.
 pub(super) fn render(outcome: &Outcome, colours: bool) -> String {
@@ -17,33 +17,42 @@ pub(super) fn render(outcome: &Outcome, colours: bool) -> String {
 }
 
 fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Result {
-    let Object { file, document, item, line, checked } = object;
+    let Object { file, document, item, line, stored, checked } = object;
     let paint = |colour: u8, word: &str| if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() };
-    write!(text, "{file}: document {document}")?;
+    write!(text, "{}: document {document}", printable(file))?;
     if let Some(line) = line {
         write!(text, ", line {line}")?;
     }
     if let Some(item) = item {
         write!(text, ", item {item}")?;
     }
+    let (denied, warning) = (paint(31, "denied"), paint(33, "warning"));
     let verdict = match (checked.is_denied(), checked.is_warned()) {
-        (true, _) => paint(31, "denied"),
+        (true, _) => denied.clone(),
         (false, true) => paint(33, "allowed with warnings"),
         (false, false) => paint(32, "allowed"),
     };
     let namespace = if checked.namespace.is_empty() { "" } else { &format!("{}/", checked.namespace) };
-    writeln!(text, ": ClusterProfile {namespace}{}: {verdict}", checked.name)?;
+    writeln!(text, ": ClusterProfile {}: {verdict}", printable(&format!("{namespace}{}", checked.name)))?;
+    if *stored == Some(false) {
+        writeln!(text, "  {}: --old holds no object of its namespace and name", paint(36, "judged as new"))?;
+    }
     for fix in &checked.fixes {
         writeln!(text, "  {} {} = {:?} [{}]", paint(36, "set"), fix.field, fix.value, fix.rule)?;
     }
     for fix in &checked.fixes {
-        if let Some(warning) = fix.warning {
-            writeln!(text, "  {} {}: {warning} [{}]", paint(33, "warning"), fix.field, fix.rule)?;
+        if let Some(told) = fix.warning {
+            writeln!(text, "  {warning} {}: {told} [{}]", fix.field, fix.rule)?;
         }
     }
     for finding in &checked.findings {
-        let effect = if finding.effect == "deny" { paint(31, "denied") } else { paint(33, "warning") };
-        writeln!(text, "  {effect} {}: {}", finding.field, finding.message)?;
+        let effect = if finding.effect == "deny" { &denied } else { &warning };
+        writeln!(text, "  {effect} {}: {}", printable(&finding.field), finding.message)?;
+    }
+    for (effect, omitted) in [(denied, checked.omitted.denials), (warning, checked.omitted.warnings)] {
+        if omitted > 0 {
+            writeln!(text, "  {effect} … and {omitted} more")?;
+        }
     }
     Ok(())
 }

@@ -1,0 +1,117 @@
+//! What a review costs in process, without TLS, HTTP and the log: `make bench-core`.
+//!
+//! Every figure stands beside a scan of the same bytes that keeps nothing, the least that anybody who reads JSON pays.
+
+use std::hint::black_box;
+
+use clusterprofile_webhook::{
+    admission,
+    profile::{ClusterProfile, Version},
+    rules::{self, Change, Effect, Part, Phase, Policy, RULES},
+};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use jiff::Timestamp;
+use serde::{Deserialize, de::IgnoredAny};
+
+#[path = "support/bodies.rs"]
+mod bodies;
+
+use self::bodies::{BODIES, Counts, growing};
+
+criterion_group!(benches, sizes, growth);
+criterion_main!(benches);
+
+const PHASES: [Phase; 2] = [Phase::Mutate, Phase::Validate];
+
+/// The two objects of a review.
+#[derive(Deserialize)]
+struct Review<'a> {
+    #[serde(borrow)]
+    request: Objects<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Objects<'a> {
+    #[serde(borrow)]
+    object: ClusterProfile<'a>,
+    #[serde(borrow)]
+    old_object: Option<ClusterProfile<'a>>,
+    #[serde(default)]
+    sub_resource: &'a str,
+}
+
+/// A scan, reading both objects, the rules alone, and the whole review; `unruled` is the whole without rules, so that what
+/// the envelope and the answer cost is the difference to `parse`.
+fn sizes(criterion: &mut Criterion) {
+    let unruled = unruled();
+    for (name, body) in BODIES {
+        let body = body();
+        let mut group = criterion.benchmark_group(name);
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function("scan", |bencher| {
+            bencher.iter(|| serde_json::from_slice::<IgnoredAny>(black_box(&body)).expect("it is JSON"));
+        });
+        group.bench_function("parse", |bencher| bencher.iter(|| read(black_box(&body))));
+        let request = read(&body);
+        for phase in PHASES {
+            let id = |part| BenchmarkId::new(part, phase);
+            group.bench_function(id("rules"), |bencher| {
+                bencher.iter(|| rules::review(&change(black_box(&request)), phase, &Policy::default()));
+            });
+            group.bench_function(id("unruled"), |bencher| {
+                bencher.iter(|| admission::respond(black_box(&body), phase, &unruled, now()).expect("it is a review"));
+            });
+            group.bench_function(id("review"), |bencher| {
+                bencher.iter(|| {
+                    admission::respond(black_box(&body), phase, &Policy::default(), now()).expect("it is a review")
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+/// What each item of a list costs, and that no item costs more where there are many.
+fn growth(criterion: &mut Criterion) {
+    for list in ["properties", "conditions", "providers"] {
+        let mut group = criterion.benchmark_group(list);
+        for count in [10, 100, 1000, 5000] {
+            let body = growing(match list {
+                "properties" => Counts { properties: count, ..Counts::default() },
+                "conditions" => Counts { conditions: count, ..Counts::default() },
+                _ => Counts { providers: count, ..Counts::default() },
+            });
+            group.throughput(Throughput::Elements(count as u64));
+            for phase in PHASES {
+                group.bench_function(BenchmarkId::new(phase.to_string(), count), |bencher| {
+                    bencher.iter(|| {
+                        admission::respond(black_box(&body), phase, &Policy::default(), now()).expect("it is a review")
+                    });
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+fn read(body: &[u8]) -> Objects<'_> {
+    serde_json::from_slice::<Review<'_>>(body).expect("it is a review").request
+}
+
+fn change<'a>(request: &'a Objects<'a>) -> Change<'a> {
+    let part = if request.sub_resource == "status" { Part::Status } else { Part::Main };
+    Change::new(part, Version::V1alpha1, &request.object, request.old_object.as_ref(), now())
+}
+
+fn unruled() -> Policy {
+    let mut policy = Policy::default();
+    for rule in RULES {
+        policy.set(rule, Effect::Off);
+    }
+    policy
+}
+
+fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().expect("it is a time")
+}

@@ -1,0 +1,186 @@
+//! Instructions per review, counted under callgrind and held against a baseline: `make instructions`.
+//!
+//! Seconds depend on the machine and on what else it does; this count comes out the same to a fraction of a percent, so that
+//! CI can fail where a review has become dearer. Of two runs, one with twice the reviews, the difference counts: without what
+//! starting, making the body and a first review cost. TLS, HTTP and the log are not in it.
+
+#![expect(clippy::print_stdout, reason = "a table is what it is run for")]
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    hint::black_box,
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use clusterprofile_webhook::{
+    admission,
+    rules::{Phase, Policy},
+};
+use jiff::Timestamp;
+use serde::de::IgnoredAny;
+
+#[path = "support/bodies.rs"]
+mod bodies;
+
+use self::bodies::BODIES;
+
+const BASELINE: &str = "benches/instructions.tsv";
+
+/// How much worse a review may become unnoticed, in percent.
+///
+/// From run to run counts differ by a fiftieth of a percent, by what hash maps take at random; the C library and a linker's
+/// choices differ by more between machines.
+const LEEWAY: f64 = 5.0;
+
+fn main() -> anyhow::Result<ExitCode> {
+    // Cargo adds the flag for harnesses that share a binary with tests.
+    let args: Vec<_> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => compare(),
+        ["profile", directory] => profile(Path::new(directory)),
+        ["run", body, work, count] => run(body, work, count.parse()?),
+        _ => bail!("usage: instructions [profile DIRECTORY | run BODY WORK COUNT]"),
+    }
+}
+
+/// One thing that is counted: a review of a body, or a scan that keeps nothing of it, beside which a review stands.
+struct Case {
+    body: &'static str,
+    bytes: usize,
+    work: &'static str,
+}
+
+const SCAN: &str = "scan";
+const MUTATE: &str = "mutate";
+const VALIDATE: &str = "validate";
+
+fn cases(body: &'static str, make: fn() -> Vec<u8>) -> [Case; 3] {
+    let bytes = make().len();
+    [SCAN, MUTATE, VALIDATE].map(|work| Case { body, bytes, work })
+}
+
+impl Case {
+    /// Enough reviews that one more or less allocation of a page is lost in them.
+    fn count(&self) -> u32 {
+        if self.bytes > 1 << 20 { 4 } else { 200 }
+    }
+
+    fn instructions(&self) -> anyhow::Result<u64> {
+        let directory = tempfile::tempdir()?;
+        let total = |count: u32| {
+            let file = directory.path().join("callgrind.out");
+            self.callgrind(count, &file, &[])?;
+            let counted = fs::read_to_string(&file)?;
+            let total = counted.lines().find_map(|line| line.strip_prefix("summary: ")?.parse::<u64>().ok());
+            total.context("callgrind counts what it runs")
+        };
+        let (few, many) = (total(self.count())?, total(2 * self.count())?);
+        Ok((many - few) / u64::from(self.count()))
+    }
+
+    fn callgrind(&self, count: u32, file: &Path, options: &[&str]) -> anyhow::Result<()> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let output = Command::new("valgrind")
+            // The environment lies on the stack, where its length shifts what alignment costs.
+            .env_clear()
+            .env("PATH", path)
+            .args(["--tool=callgrind", &format!("--callgrind-out-file={}", file.display())])
+            .args(options)
+            .arg(env::current_exe()?)
+            .args(["run", self.body, self.work, &count.to_string()])
+            .stdin(Stdio::null())
+            .output()
+            .context("valgrind cannot be run: apt-get install valgrind")?;
+        ensure!(output.status.success(), "valgrind: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+}
+
+/// Prints the table; fails where it is worse than the baseline, or writes that with `UPDATE=1`.
+fn compare() -> anyhow::Result<ExitCode> {
+    let is_update = env::var_os("UPDATE").is_some();
+    let stored = if is_update { String::new() } else { fs::read_to_string(BASELINE).context(BASELINE)? };
+    let mut fresh = "# Instructions per review: `UPDATE=1 make instructions` writes them.\n".to_owned();
+    let mut worse = false;
+    println!(
+        "{:8} {:9} {:>12} {:>9} {:>6} {:>12} {:>8}",
+        "body", "", "instructions", "per byte", "scans", "baseline", "change"
+    );
+    for (body, make) in BODIES {
+        let mut scan = 0;
+        for case in cases(body, make) {
+            let count = case.instructions()?;
+            let key = format!("{body}\t{}", case.work);
+            if case.work == SCAN {
+                scan = count;
+            } else {
+                writeln!(fresh, "{key}\t{count}")?;
+            }
+            let baseline =
+                stored.lines().find_map(|line| line.strip_prefix(&key)?.strip_prefix('\t')?.parse::<u64>().ok());
+            let change = baseline.map(|baseline| (ratio(count, baseline) - 1.0) * 100.0);
+            worse |= !is_update && case.work != SCAN && change.is_none_or(|change| change > LEEWAY);
+            println!(
+                "{body:8} {:9} {count:>12} {:>9.2} {:>6.2} {:>12} {:>8}",
+                case.work,
+                ratio(count, case.bytes as u64),
+                ratio(count, scan),
+                baseline.map_or("-".into(), |baseline| baseline.to_string()),
+                change.map_or("-".into(), |change| format!("{change:+.2} %")),
+            );
+        }
+    }
+    if is_update {
+        fs::write(BASELINE, fresh)?;
+    } else if worse {
+        println!(
+            "more than {LEEWAY} % worse than {BASELINE}, or not in it: make it cheaper, or say in the commit why not"
+        );
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of instructions are far below 2^52")]
+fn ratio(count: u64, other: u64) -> f64 {
+    count as f64 / other as f64
+}
+
+/// Writes for each case what callgrind says of its functions, to look at with `callgrind_annotate` or `KCachegrind`.
+fn profile(directory: &Path) -> anyhow::Result<ExitCode> {
+    fs::create_dir_all(directory)?;
+    for case in BODIES.into_iter().flat_map(|(body, make)| cases(body, make)) {
+        let name = format!("{}-{}.callgrind", case.body.replace(' ', ""), case.work);
+        let file = directory.join(name);
+        case.callgrind(case.count(), &file, &["--collect-atstart=no", "--toggle-collect=*instructions*work_once*"])?;
+        println!("{}: {} times", file.display(), case.count());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run(body: &str, work: &str, count: u32) -> anyhow::Result<ExitCode> {
+    let (_, body) = BODIES.into_iter().find(|(name, _)| *name == body).context("no such body")?;
+    let (body, policy, now) = (body(), Policy::default(), "2026-11-24T12:00:00Z".parse()?);
+    for _ in 0..count {
+        work_once(&body, work, &policy, now);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Apart, so that a profile can begin and end with it.
+#[inline(never)]
+fn work_once(body: &[u8], work: &str, policy: &Policy, now: Timestamp) {
+    let phase = match work {
+        MUTATE => Phase::Mutate,
+        VALIDATE => Phase::Validate,
+        _ => {
+            black_box(serde_json::from_slice::<IgnoredAny>(black_box(body)).expect("it is JSON"));
+            return;
+        }
+    };
+    black_box(admission::respond(black_box(body), phase, policy, now).expect("it is a review"));
+}

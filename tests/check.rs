@@ -1,0 +1,186 @@
+//! `check` on the command line: its exit code, what it tells people, what it tells programs.
+
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+#[test]
+fn what_validate_refuses_is_denied_behind_any_flood() {
+    let property =
+        |number| json!({"name": format!("a{number}.k8s.io"), "value": "b", "lastObservedTime": "2999-01-01T00:00:00Z"});
+    let properties: Vec<_> = (0..5100).map(property).collect();
+    let provider = json!({"name": "a", "cluster": {"server": "https://user:password@a"}});
+    let output =
+        check(&["-"], &profile("a", &json!({"properties": properties, "accessProviders": [provider]})).to_string());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("[access-secret]"));
+}
+
+#[test]
+fn what_is_left_out_is_counted() {
+    let property = |value: &str| json!({"name": "a.k8s.io", "value": value});
+    let flood = |value| profile("a", &json!({"properties": vec![property(value); 5100]}));
+    // All but the first have a name that occurs before.
+    let output = check(&["-"], &flood("b").to_string());
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stdout);
+    assert!(told.contains("  denied … and 4999 more\n  warning … and 5000 more\n"), "{told}");
+
+    let outcome = json_of(&check(&["-", "-o", "json"], &flood("").to_string()));
+    assert_eq!(outcome["objects"][0]["omitted"], json!({"denials": 5000 + 4999, "warnings": 5000}));
+    let outcome = json_of(&check(&["-", "-o", "json"], &profile("a", &json!({})).to_string()));
+    assert_eq!(outcome["objects"][0]["omitted"], json!({"denials": 0, "warnings": 0}));
+}
+
+/// `spec.clusterManager.name` is another than the stored one: denied as an update, sound as a new object.
+#[test]
+fn a_manifest_without_a_namespace_is_an_update_of_the_only_object_of_its_name() {
+    let in_namespace = |object: &Value, namespace: Option<&str>| {
+        let mut object = object.clone();
+        object["metadata"]["namespace"] = json!(namespace);
+        object
+    };
+    let new = profile("a", &json!({}));
+    let mut stored = new.clone();
+    stored["spec"]["clusterManager"]["name"] = json!("kueue");
+    stored["metadata"]["labels"]["x-k8s.io/cluster-manager"] = json!("kueue");
+
+    for (namespace, old, is_stored) in [
+        (None, vec![Some("one")], true),
+        (None, vec![Some("one"), None], true),
+        (None, vec![Some("one"), Some("two")], false),
+        (Some("one"), vec![Some("two"), Some("one")], true),
+        (Some("one"), vec![Some("two")], false),
+        (Some("one"), vec![], false),
+    ] {
+        let old: Vec<_> = old.into_iter().map(|namespace| in_namespace(&stored, namespace)).collect();
+        let mut file = tempfile::NamedTempFile::new().expect("a file can be made");
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": old});
+        file.write_all(list.to_string().as_bytes()).expect("it can be written");
+        let old = file.path().to_str().expect("it is UTF-8");
+
+        let input = in_namespace(&new, namespace).to_string();
+        let outcome = json_of(&check(&["-", "-o", "json", "--old", old], &input));
+        assert_eq!(outcome["objects"][0]["stored"], json!(is_stored), "{namespace:?} {list}");
+        let output = check(&["-", "--old", old], &input);
+        assert_eq!(output.status.code(), Some(i32::from(is_stored)));
+        let says_new = text(&output.stdout).contains("\n  judged as new: --old holds no object");
+        assert_eq!(says_new, !is_stored, "{}", text(&output.stdout));
+    }
+    assert_eq!(json_of(&check(&["-", "-o", "json"], &new.to_string()))["objects"][0].get("stored"), None);
+}
+
+#[test]
+fn names_cannot_steer_the_terminal() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let file = directory.path().join("f\u{1b}[31m\nfake: ok.yaml");
+    let path = file.to_str().expect("it is UTF-8");
+    let name = "a\u{1b}[31mX\nfake: ok\u{202e}";
+    fs::write(&file, profile(name, &json!({})).to_string()).expect("it can be written");
+    let steers = |text: &str| text.chars().any(|letter| letter.is_control() && letter != '\n' || letter == '\u{202e}');
+
+    let output = check(&[path], "");
+    let told = text(&output.stdout);
+    assert!(!steers(&told) && told.lines().count() == 2, "{told}");
+    assert!(told.contains(r"f\u{1b}[31m\nfake: ok.yaml: document 1"), "{told}");
+    assert!(told.contains(r": ClusterProfile fleet/a\u{1b}[31mX\nfake: ok\u{202e}: allowed"), "{told}");
+
+    fs::write(&file, "apiVersion: v1\nkind: \"a\\e[31m\" x").expect("it can be written");
+    for arguments in [&[path][..], &["/nowhere/\u{1b}[31m\n"]] {
+        let output = check(arguments, "");
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(!steers(&told) && told.lines().count() == 1, "{told}");
+    }
+}
+
+#[test]
+fn a_directory_is_read_to_its_end_whatever_stands_in_the_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let links = [("a.yaml", "nowhere"), ("..data", "..1"), ("b.yaml", "..data/b.yaml"), ("round", "."), ("again", ".")];
+    fs::create_dir(path("..1")).unwrap();
+    fs::write(path("..1").join("b.yaml"), profile("b", &json!({})).to_string()).unwrap();
+    for (link, target) in links {
+        std::os::unix::fs::symlink(target, path(link)).unwrap();
+    }
+    let fifo = Command::new("mkfifo").arg(path("c.yaml")).status().expect("coreutils are installed");
+    assert!(fifo.success());
+    fs::write(path("d.json"), profile("d", &json!({})).to_string()).unwrap();
+
+    let names = |arguments: &[&str]| {
+        let output = check(&[arguments, &["-o", "json", &directory.path().display().to_string()]].concat(), "");
+        assert_eq!(output.status.code(), Some(2), "one cannot be read");
+        let outcome = json_of(&output);
+        assert_eq!(outcome["errors"].as_array().map(Vec::len), Some(1), "{outcome:#}");
+        let objects = outcome["objects"].as_array().unwrap().clone();
+        objects.iter().map(|object| object["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]), ["b", "d"]);
+    assert_eq!(names(&["-R"]), ["b", "b", "d"]);
+}
+
+#[test]
+fn lists_are_taken_apart_and_what_is_no_object_is_told() {
+    let mut bare = profile("a", &json!({}));
+    bare.as_object_mut().unwrap().retain(|field, _| field == "metadata" || field == "spec");
+    let list = |items: Value| json!({"apiVersion": "v1", "kind": "List", "items": items});
+    let typed = json!({
+        "apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ClusterProfileList", "items": [bare, null],
+    });
+    let outcome = json_of(&check(&["-", "-o", "json"], &list(json!([typed, list(json!([5]))])).to_string()));
+    assert_eq!(outcome["objects"].as_array().map(Vec::len), Some(1));
+    let place = "standard input: document 1, line 1: item";
+    let no_object = "must be an object with apiVersion and kind";
+    assert_eq!(outcome["errors"], json!([format!("{place} 1 {no_object}"), format!("{place} 0 {no_object}")]));
+}
+
+#[test]
+fn what_is_no_manifest_is_told_with_its_line_and_other_kinds_are_counted() {
+    for (input, told) in [
+        ("", "there is nothing to check"),
+        ("a: 1\na: 2\n", "standard input: document 1, line 2: \"a\" must not be there twice"),
+        ("a: [1\n", "standard input: document 1, line 1: unclosed bracket '['"),
+    ] {
+        let output = check(&["-"], input);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), format!("error: {told}\n")));
+    }
+    let output = check(&["-"], "apiVersion: v1\nkind: Pod\n");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).ends_with("1 other object skipped\n"));
+    let output = check(&["-", "--old", "-"], &profile("a", &json!({})).to_string());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("standard input: - must be given once"));
+}
+
+/// A sound profile of that name.
+fn profile(name: &str, status: &Value) -> Value {
+    json!({
+        "apiVersion": "multicluster.x-k8s.io/v1alpha1",
+        "kind": "ClusterProfile",
+        "metadata": {"name": name, "namespace": "fleet", "labels": {"x-k8s.io/cluster-manager": "ocm"}},
+        "spec": {"displayName": "A", "clusterManager": {"name": "ocm"}},
+        "status": status,
+    })
+}
+
+/// Runs `check` with `input` as standard input.
+fn check(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
+    command.arg("check").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().expect("the binary runs");
+    process.stdin.take().expect("it is piped").write_all(input.as_bytes()).expect("the binary reads");
+    process.wait_with_output().expect("the binary ends")
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("it prints JSON")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("it prints UTF-8")
+}

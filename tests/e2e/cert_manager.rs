@@ -1,0 +1,40 @@
+//! cert-manager's own controllers, as `make cert-manager` builds them.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{assets::must_be_there, control_plane::ControlPlane, manifests::Shell, process::Process};
+
+/// A directory that holds the program and the definitions of its objects.
+pub(crate) struct CertManager(PathBuf);
+
+impl CertManager {
+    /// None where it is not built and the trials that want it may be left out.
+    pub(crate) fn find() -> Option<Self> {
+        let built = Self(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/cert-manager"));
+        if built.program().exists() {
+            return Some(built);
+        }
+        assert!(!must_be_there(), "{} is missing: run `make cert-manager`", built.program().display());
+        println!("e2e: the trial with cert-manager is left out: `make cert-manager` builds what it wants");
+        None
+    }
+
+    /// Installs the definitions and starts the controllers.
+    pub(crate) fn start(&self, plane: &ControlPlane, shell: &Shell) -> Process {
+        let crds = self.0.join("crds");
+        let crds = crds.display();
+        // Some are too large for what kubectl otherwise puts into an annotation.
+        shell.run(&format!("kubectl apply --server-side -f {crds}"));
+        shell.run(&format!("kubectl wait --for=condition=Established --timeout=50s -f {crds}"));
+        let mut command = Command::new(self.program());
+        command.env_clear().env("KUBECONFIG", plane.kubeconfig());
+        Process::start(&mut command, &plane.directory().join("cert-manager.log"))
+    }
+
+    fn program(&self) -> PathBuf {
+        self.0.join("cert-manager")
+    }
+}

@@ -1,0 +1,118 @@
+//! Cluster managers write as they always do: none is denied, and none is made to write more.
+
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use super::{
+    control_plane::ControlPlane,
+    managers::{MANAGERS, Manager, Passes, Step, want},
+    planes::{Crd, Planes},
+    writer::{MANAGER, Sent, Writer},
+};
+
+pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
+    let pairs = Crd::ALL.into_iter().flat_map(|crd| MANAGERS.map(|manager| (crd, manager)));
+    let trial = |(crd, manager): (Crd, Manager)| {
+        let planes = Arc::clone(planes);
+        Trial::test(format!("controllers::{crd:?}::{}", manager.name).to_lowercase(), move || {
+            compare(&manager, crd, &planes);
+            Ok(())
+        })
+    };
+    pairs.map(trial).collect()
+}
+
+/// The same, in a namespace that is reviewed and in one that is not.
+fn compare(manager: &Manager, crd: Crd, planes: &Planes) {
+    let plane = planes.get(crd);
+    let webhook = plane.plain_webhook();
+    let reviewed = replay(manager, &plane.control, &webhook.labels());
+    let unreviewed = replay(manager, &plane.control, &json!({}));
+    for (with, without) in reviewed.rounds.iter().zip(&unreviewed.rounds) {
+        let counts = [|_: &Sent| true, |sent: &Sent| sent.changed, |sent: &Sent| sent.status == 409];
+        let no_more = counts.into_iter().all(|is| count(with, is) <= count(without, is));
+        assert!(no_more, "with the webhook: {}\nwithout: {}", told(with), told(without));
+    }
+    let expected: Vec<_> = unreviewed.stored.into_iter().map(filled_in).collect();
+    assert_eq!(reviewed.stored, expected);
+}
+
+/// What a manager did.
+struct Replay {
+    /// What it sent the first and the second time.
+    rounds: [Vec<Sent>; 2],
+    /// What was stored after each step of both.
+    stored: Vec<Value>,
+}
+
+/// All steps, twice.
+fn replay(manager: &Manager, control: &ControlPlane, labels: &Value) -> Replay {
+    let wanted = manager.steps.iter().find_map(|step| if let Step::Wants(file) = step { Some(file) } else { None });
+    let first = wanted.expect("each wants something");
+    let name = want(first, first)["metadata"]["name"].as_str().expect("a profile has a name").to_owned();
+    let mut writer = Writer::new(control, control.namespace(labels), &name);
+    let mut stored = Vec::new();
+    let rounds = [(); 2].map(|()| {
+        for step in manager.steps {
+            match step {
+                Step::Wants(file) => settle(manager, &mut writer, &want(file, first)),
+                Step::Edited(patch) => writer.edit(&serde_json::from_str(patch).expect("a patch is JSON")),
+            }
+            stored.push(comparable(writer.read().expect("it was written")));
+        }
+        std::mem::take(&mut writer.sent)
+    });
+    Replay { rounds, stored }
+}
+
+/// Passes of the manager's loop, until it has nothing to do; two of one that always has.
+fn settle(manager: &Manager, writer: &mut Writer<'_>, want: &Value) {
+    /// More than any needs: labels, then the status after a conflict, then a look.
+    const MOST: usize = 4;
+    if manager.passes == Passes::Always {
+        (manager.pass)(writer, want);
+        (manager.pass)(writer, want);
+        return;
+    }
+    for _ in 0..MOST {
+        let sent = writer.sent.len();
+        (manager.pass)(writer, want);
+        if writer.sent.len() == sent {
+            return;
+        }
+    }
+    panic!("{} writes and writes: {}", manager.name, told(&writer.sent));
+}
+
+fn count(round: &[Sent], is: fn(&Sent) -> bool) -> usize {
+    round.iter().filter(|sent| is(sent)).count()
+}
+
+fn told(round: &[Sent]) -> String {
+    let lines = round.iter().map(|sent| format!("{} {}, changed: {}", sent.what, sent.status, sent.changed));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Without what differs between any two profiles.
+fn comparable(mut profile: Value) -> Value {
+    let metadata = profile["metadata"].as_object_mut().expect("a profile has metadata");
+    for field in ["namespace", "uid", "resourceVersion", "creationTimestamp", "managedFields"] {
+        metadata.remove(field);
+    }
+    profile
+}
+
+/// With the defaults of the webhook.
+fn filled_in(mut profile: Value) -> Value {
+    let manager = profile["spec"]["clusterManager"]["name"].clone();
+    let labels = &mut profile["metadata"]["labels"];
+    if labels[MANAGER].is_null() {
+        labels[MANAGER] = manager;
+    }
+    if profile["spec"]["displayName"].is_null() {
+        profile["spec"]["displayName"] = profile["metadata"]["name"].clone();
+    }
+    profile
+}

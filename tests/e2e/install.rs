@@ -1,0 +1,119 @@
+//! What the README and the Makefile tell people to do, done.
+
+use std::{fs, thread};
+
+use serde_json::{Value, json};
+
+use super::{
+    api::Answer,
+    authority::Authority,
+    control_plane::ControlPlane,
+    installed::{DRY_RUN, MANAGER, Profiles, finalize, serve},
+    manifests::Shell,
+    readme::Section,
+    rendered::text,
+    replica::Replica,
+    wait::wait_until,
+    webhook::{collection, configurations},
+};
+
+pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane, shell: &Shell) {
+    let readme = Section::read("Install");
+    let scripts = readme.scripts();
+    let [with_cert_manager, _, with_a_pair, uninstall] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
+    assert_eq!(with_cert_manager.trim_end(), "kubectl apply -k manifests/overlays/cert-manager", "what is rendered");
+
+    shell.run(readme.command("kubectl apply -k manifests/crd"));
+    let profiles = Profiles::new(plane);
+    for name in ["staying", "leaving"] {
+        let created = profiles.create(name, Some(MANAGER), "");
+        assert_eq!(created.status, 201, "{created:#?}");
+    }
+    let kept = profiles.patch("leaving", "", &json!({"metadata": {"finalizers": ["example.com/inventory"]}}));
+    assert_eq!(kept.status, 200, "{kept:#?}");
+    plane.api.delete(&profiles.item("leaving"));
+
+    let authority = Authority::new("a reader's own");
+    let pair = authority.server(&[readme.between("**With a certificate pair of your own**, for `", "`")]);
+    let files = [("ca.crt", &authority.certificate), ("tls.crt", &pair.certificate), ("tls.key", &pair.key)];
+    for (name, content) in files {
+        fs::write(shell.directory.join(name), content).expect("a file can be written");
+    }
+    shell.run(with_a_pair);
+
+    nothing_but_deletion_passes_while_nobody_answers(&profiles);
+    let before = stored_configurations(plane);
+    shell.run("kubectl apply -k manifests/base");
+    assert_eq!(stored_configurations(plane), before, "an upgrade keeps the caBundle");
+    let replica = serve(plane, shell);
+    profiles.wait_until_reviewed();
+    drop(replica);
+    wait_until("nobody answers", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
+
+    thread::scope(|scope| {
+        let script = scope.spawn(|| shell.run(uninstall));
+        finalize(plane, readme.between("kubectl delete namespace ", "\n"));
+        script.join().expect("the script ends well");
+    });
+    wait_until("all may be written", || profiles.create("new", Some("another"), DRY_RUN).status == 201);
+    assert_eq!(plane.api.get(&profiles.item("staying")).status, 200);
+    shell.run("kubectl get -k manifests/crd");
+}
+
+fn nothing_but_deletion_passes_while_nobody_answers(profiles: &Profiles<'_>) {
+    wait_until("it is registered", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
+    let version = json!({"status": {"version": {"kubernetes": "1.37.2"}}});
+    let refused = profiles.patch("staying", "/status", &version);
+    assert!(is_refused_unseen(&refused), "{refused:#?}");
+
+    let passed = profiles.patch("leaving", "/status", &version);
+    assert_eq!((passed.status, &passed.body["status"]), (200, &version["status"]), "{passed:#?}");
+    let passed = profiles.patch("leaving", "", &json!({"metadata": {"finalizers": null}}));
+    assert_eq!(passed.status, 200, "{passed:#?}");
+    assert_eq!(profiles.plane.api.get(&profiles.item("leaving")).status, 404);
+}
+
+pub(crate) fn is_refused_unseen(answer: &Answer) -> bool {
+    let message = answer.body["message"].as_str().unwrap_or_default();
+    answer.status == 500 && message.contains("failed calling webhook \"validate.")
+}
+
+pub(crate) fn stored_configurations(plane: &ControlPlane) -> Vec<Value> {
+    configurations().iter().map(|configuration| plane.api.get(&item(configuration)).body).collect()
+}
+
+pub(crate) fn registered_with_make(plane: &ControlPlane, shell: &Shell) {
+    let readme = Section::read("Install");
+    shell.run(readme.command("kubectl apply -k manifests/crd"));
+    let profiles = Profiles::new(plane);
+    shell.run(readme.command("make register"));
+    // The authority is another, too, and must take the place of the first.
+    fs::remove_file(shell.directory.join("certs-dev/tls.crt")).expect("make has made a pair");
+    shell.run(readme.command("make register"));
+    let recipe = shell.run(&format!("{} --dry-run", readme.command("make run")));
+    let replica = Replica::start(&development_arguments(&recipe), &shell.directory);
+    for configuration in stored_configurations(plane) {
+        // Whoever runs the tests may be serving at the port that the manifests name.
+        let url = text(&configuration, "/webhooks/0/clientConfig/url");
+        let (origin, path) = url.rsplit_once('/').expect("it has a path");
+        let (host, _) = origin.rsplit_once(':').expect("it has a port");
+        let url = format!("{host}:{}/{path}", replica.address.port());
+        let moved = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/url", "value": url}]);
+        assert_eq!(plane.api.patch(&item(&configuration), "json", &moved).status, 200);
+    }
+    profiles.wait_until_reviewed();
+    shell.run(readme.command("kubectl delete -k manifests/overlays/dev"));
+    wait_until("all may be written", || profiles.create("new", Some("another"), DRY_RUN).status == 201);
+}
+
+/// Those with which make would run the binary, and free ports.
+fn development_arguments(recipe: &str) -> Vec<String> {
+    let (_, arguments) = recipe.split_once(" -- ").expect("cargo runs the binary with arguments");
+    let own = ["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json"];
+    arguments.split_whitespace().chain(own).map(ToOwned::to_owned).collect()
+}
+
+/// The path of a configuration.
+pub(crate) fn item(configuration: &Value) -> String {
+    format!("{}/{}", collection(configuration), text(configuration, "/metadata/name"))
+}

@@ -1,0 +1,147 @@
+//! What the manifests have installed, at work: ClusterProfiles, the server in its Pod's place, and what controllers would do.
+
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, SocketAddr, TcpListener},
+    path::Path,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    api::Answer,
+    case::Cause,
+    control_plane::ControlPlane,
+    manifests::Shell,
+    mount::Mount,
+    rendered::{at, only, rendered, text},
+    replica::{Replica, arguments},
+    told,
+    wait::wait_until,
+};
+
+/// The ClusterProfiles of a namespace.
+pub(crate) struct Profiles<'p> {
+    pub plane: &'p ControlPlane,
+    collection: String,
+}
+
+/// The cluster manager of every profile.
+pub(crate) const MANAGER: &str = "ocm";
+
+/// Nothing is stored.
+pub(crate) const DRY_RUN: &str = "?dryRun=All";
+
+impl<'p> Profiles<'p> {
+    /// Waits until they are served.
+    pub(crate) fn new(plane: &'p ControlPlane) -> Self {
+        let namespace = plane.namespace(&json!({}));
+        let collection = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{namespace}/clusterprofiles");
+        wait_until("the CRD is served", || plane.api.get(&collection).status == 200);
+        Self { plane, collection }
+    }
+
+    pub(crate) fn item(&self, name: &str) -> String {
+        format!("{}/{name}", self.collection)
+    }
+
+    /// With this value of the label, which is right where it is the [`MANAGER`].
+    pub(crate) fn create(&self, name: &str, label: Option<&str>, query: &str) -> Answer {
+        let mut profile = json!({
+            "apiVersion": "multicluster.x-k8s.io/v1alpha1",
+            "kind": "ClusterProfile",
+            "metadata": {"name": name},
+            "spec": {"displayName": name, "clusterManager": {"name": MANAGER}},
+        });
+        if let Some(label) = label {
+            profile["metadata"]["labels"] = json!({"x-k8s.io/cluster-manager": label});
+        }
+        self.plane.api.post(&format!("{}{query}", self.collection), &profile)
+    }
+
+    pub(crate) fn patch(&self, name: &str, part: &str, patch: &Value) -> Answer {
+        self.plane.api.patch(&format!("{}{part}", self.item(name)), "merge", patch)
+    }
+
+    /// Waits until the label is filled in where there is none; then a wrong one is refused.
+    pub(crate) fn wait_until_reviewed(&self) {
+        let label = |answer: &Answer| answer.body["metadata"]["labels"]["x-k8s.io/cluster-manager"].clone();
+        wait_until("the label is filled in", || label(&self.create("reviewed", None, DRY_RUN)) == MANAGER);
+        let created = self.create("reviewed", None, "");
+        assert_eq!((created.status, label(&created)), (201, json!(MANAGER)), "{created:#?}");
+        let refused = self.create("refused", Some("another"), "");
+        let cause = Cause {
+            rule: "cluster-manager-label".into(),
+            reason: "FieldValueInvalid".into(),
+            field: "metadata.labels[x-k8s.io/cluster-manager]".into(),
+        };
+        assert_eq!((refused.status, told::causes(&refused.body)), (422, vec![cause]), "{refused:#?}");
+    }
+}
+
+/// Starts the binary as the stored Deployment does, with the stored Secret mounted, at the address of the stored Service.
+pub(crate) fn serve(plane: &ControlPlane, shell: &Shell) -> Replica {
+    let deployment = stored(plane, "Deployment");
+    let namespace = text(&deployment, "/metadata/namespace");
+    let secret = format!("/api/v1/namespaces/{namespace}/secrets/{}", mounted_secret(&deployment));
+    let mut mount = Mount::new(shell.directory.join("mounted"));
+    mount.put(&plane.api.get(&secret).body);
+    serve_mounted(plane, shell, &mount.directory)
+}
+
+/// As [`serve`], with a directory for the Secret.
+pub(crate) fn serve_mounted(plane: &ControlPlane, shell: &Shell, mounted: &Path) -> Replica {
+    let address = address(shell, &stored(plane, "Service"));
+    Replica::start(&arguments(&stored(plane, "Deployment"), mounted, address), &shell.directory)
+}
+
+/// The object of this kind that the base has put into its namespace.
+pub(crate) fn stored(plane: &ControlPlane, kind: &str) -> Value {
+    let base = rendered(plane.kubectl(), "manifests/base");
+    let metadata = at(only(&base, kind), "/metadata");
+    let group = if kind == "Deployment" { "apis/apps" } else { "api" };
+    let (namespace, name) = (text(metadata, "/namespace"), text(metadata, "/name"));
+    plane.api.get(&format!("/{group}/v1/namespaces/{namespace}/{}s/{name}", kind.to_lowercase())).body
+}
+
+/// The name of the Secret that the Deployment's Pods mount.
+pub(crate) fn mounted_secret(deployment: &Value) -> &str {
+    text(deployment, "/spec/template/spec/volumes/0/secret/secretName")
+}
+
+/// Where the API server calls: the Service's own address, which is of loopback, as there is no proxy to send it elsewhere.
+fn address(shell: &Shell, service: &Value) -> SocketAddr {
+    /// Where the Service's own port is root's.
+    const PORT: u16 = 8443;
+    let ip: IpAddr = text(service, "/spec/clusterIP").parse().expect("the API server gives an address");
+    let port = at(service, "/spec/ports/0/port").as_u64().and_then(|port| port.try_into().ok());
+    let address = SocketAddr::new(ip, port.expect("a port is a number"));
+    match TcpListener::bind(address) {
+        Ok(_) => address,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            println!("e2e: {address}: {error}: the Service and the configurations get port {PORT}");
+            let (namespace, name) = (text(service, "/metadata/namespace"), text(service, "/metadata/name"));
+            let patch = |what: &str, operation: &str, path: &str| {
+                let patch = json!([{"op": operation, "path": path, "value": PORT}]);
+                shell.run(&format!("kubectl patch {what} --type=json --patch='{patch}'"));
+            };
+            patch(&format!("service -n {namespace} {name}"), "replace", "/spec/ports/0/port");
+            patch("-k manifests/base/webhooks", "add", "/webhooks/0/clientConfig/service/port");
+            SocketAddr::new(ip, PORT)
+        }
+        Err(error) => panic!("{address}: {error}"),
+    }
+}
+
+/// Ends the deletion of a namespace, once it has begun: there is no controller that would.
+pub(crate) fn finalize(plane: &ControlPlane, namespace: &str) {
+    let path = format!("/api/v1/namespaces/{namespace}");
+    let mut current = Value::Null;
+    wait_until("the namespace is being deleted", || {
+        current = plane.api.get(&path).body;
+        current["metadata"]["deletionTimestamp"].is_string()
+    });
+    current["spec"]["finalizers"] = json!([]);
+    let finalized = plane.api.put(&format!("{path}/finalize"), &current);
+    assert_eq!(finalized.status, 200, "{finalized:#?}");
+}

@@ -1,0 +1,131 @@
+//! The manifests on an API server of their own, which starts without the CRD and without anything of theirs.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::{PathBuf, absolute},
+    process::Command,
+};
+
+use libtest_mimic::Trial;
+use serde_json::json;
+
+use super::{
+    assets::Assets,
+    cert_manager::CertManager,
+    control_plane::ControlPlane,
+    install,
+    rendered::{at, only, rendered, text},
+    renewal,
+    transcript::bash,
+};
+
+pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
+    type Story = fn(&ControlPlane, &Shell);
+    let mut stories: Vec<(&str, Story)> = vec![
+        ("accepted", all_are_accepted_without_a_warning),
+        ("installed", install::installed_and_uninstalled_as_the_readme_says),
+        ("registered", install::registered_with_make),
+    ];
+    if CertManager::find().is_some() {
+        stories.push(("cert-manager", renewal::no_call_fails));
+    }
+    let trial = |(name, story): (&'static str, Story)| {
+        let assets = assets.clone();
+        Trial::test(format!("manifests::{name}"), move || {
+            let plane = ControlPlane::start(&assets, &format!("manifests-{name}"), &[]);
+            let told = catch_unwind(AssertUnwindSafe(|| story(&plane, &Shell::new(&plane))));
+            if let Err(panic) = told {
+                println!("e2e: logs and data are in {}", plane.directory().display());
+                resume_unwind(panic);
+            }
+            plane.forget();
+            Ok(())
+        })
+    };
+    stories.into_iter().map(trial).collect()
+}
+
+/// A shell in a directory that looks like this one, but in which a test may write.
+pub(crate) struct Shell {
+    pub directory: PathBuf,
+    kubectl: Command,
+}
+
+impl Shell {
+    fn new(plane: &ControlPlane) -> Self {
+        let directory = plane.directory().join("shell");
+        fs::create_dir_all(directory.join("certs-dev")).expect("a directory can be made");
+        for name in ["Makefile", "manifests"] {
+            symlink(absolute(name).expect("it has a path"), directory.join(name)).expect("a link can be made");
+        }
+        fs::copy("certs-dev/make.sh", directory.join("certs-dev/make.sh")).expect("the script can be copied");
+        Self { directory, kubectl: plane.kubectl() }
+    }
+
+    /// Runs a script, and returns what it printed.
+    ///
+    /// # Panics
+    ///
+    /// Where a command fails, warns or is not done in time.
+    pub(crate) fn run(&self, script: &str) -> String {
+        let mut shell = bash(&self.kubectl, &self.directory);
+        let output = shell.args(["-euo", "pipefail", "-c", script]).output().expect("coreutils are installed");
+        let [printed, told] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+        assert!(output.status.success() && told.is_empty(), "{script}\n{}\n{printed}\n{told}", output.status);
+        printed
+    }
+}
+
+const STRICT: &str = "--validate=strict --warnings-as-errors";
+
+fn all_are_accepted_without_a_warning(plane: &ControlPlane, shell: &Shell) {
+    for name in ["crd", "base", "overlays/dev"] {
+        let apply = || shell.run(&format!("kubectl apply {STRICT} -k manifests/{name}"));
+        let stored = || shell.run(&format!("kubectl get -o json -k manifests/{name}"));
+        apply();
+        if name == "crd" {
+            shell.run("kubectl wait --for=condition=Established --timeout=50s -f manifests/crd/clusterprofiles.yaml");
+        }
+        let before = stored();
+        assert!(before.contains("resourceVersion"), "{before}");
+        apply();
+        assert_eq!(stored(), before, "applied again, {name} changes");
+    }
+
+    // Without those that want cert-manager's definitions.
+    let mut objects = rendered(plane.kubectl(), "manifests/overlays/cert-manager");
+    objects.retain(|object| !text(object, "/apiVersion").starts_with("cert-manager.io/"));
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    fs::write(shell.directory.join("overlay.json"), list.to_string()).expect("a file can be written");
+    let applied = shell.run(&format!("kubectl apply {STRICT} --dry-run=server -f overlay.json"));
+    assert_eq!(applied.lines().count(), objects.len(), "{applied}");
+
+    pods_are_admitted(plane);
+}
+
+/// The API server judges no Pod template, but the Pods that are made of it.
+fn pods_are_admitted(plane: &ControlPlane) {
+    let base = rendered(plane.kubectl(), "manifests/base");
+    let deployment = only(&base, "Deployment");
+    let namespace = text(deployment, "/metadata/namespace");
+    let mut pod = at(deployment, "/spec/template").clone();
+    pod["metadata"]["name"] = json!("as-made-by-the-deployment");
+    let pods = format!("/api/v1/namespaces/{namespace}/pods");
+    let admitted = plane.api.post(&pods, &pod);
+    assert_eq!((admitted.status, &admitted.warnings[..]), (201, &[][..]), "{}", admitted.body);
+    let volumes = at(&pod, "/spec/volumes").as_array().map(Vec::len);
+    assert_eq!(at(&admitted.body, "/spec/volumes").as_array().map(Vec::len), volumes, "a token is mounted");
+
+    pod["metadata"]["name"] = json!("privileged");
+    pod["spec"]["hostNetwork"] = json!(true);
+    let refused = plane.api.post(&pods, &pod);
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    assert!(text(&refused.body, "/message").contains("restricted"), "{}", refused.body);
+    let name = text(deployment, "/metadata/name");
+    let deployment = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}?dryRun=All");
+    let privileged = json!({"spec": {"template": {"spec": {"hostNetwork": true}}}});
+    let warned = plane.api.patch(&deployment, "merge", &privileged);
+    assert!(warned.warnings.iter().any(|warning| warning.contains("restricted")), "{warned:#?}");
+}

@@ -1,0 +1,155 @@
+//! The authority of the webhook's certificate is replaced while 50 writers are at it.
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clusterprofile_webhook::{
+    server::Config,
+    tls::{Certificates, Files},
+};
+use serde_json::json;
+
+use super::{
+    authority::Authority,
+    control_plane::ControlPlane,
+    profiles::{Profiles, bad, good, is_filled_in, labelled},
+    server::{Server, get},
+    wait::wait_until,
+    webhook::{NAMESPACE, Webhook, collection, configurations},
+    writers::Writers,
+};
+
+/// First both authorities are trusted, then the new certificate is served, then the old authority is forgotten: no call fails.
+pub(crate) fn replaced(control: &ControlPlane) {
+    let rotation = Rotation::start(control, "rotated");
+    let (old, new) = (&rotation.webhook.authority, Authority::new("new"));
+    let writers = Writers::new(rotation.profiles(), good, Duration::ZERO);
+    writers.write(|| {
+        writers.go_on();
+        rotation.trust(&format!("{}{}", old.certificate, new.certificate));
+        writers.go_on();
+        rotation.serve(&new);
+        writers.go_on();
+        rotation.trust(&new.certificate);
+        writers.go_on();
+    });
+    writers.assert_stored_what_was_accepted();
+    let failed = writers.take_failed();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// The old authority is forgotten before the new certificate is served: calls fail until it is, and nothing bad slips in.
+pub(crate) fn replaced_the_wrong_way_round(control: &ControlPlane) {
+    let rotation = Rotation::start(control, "rotated-badly");
+    let new = Authority::new("new");
+    // Not those that want filling in: where /mutate fails alone, the webhook is right to refuse them.
+    let writers = Writers::new(rotation.profiles(), labelled, Duration::ZERO);
+    writers.write(|| {
+        writers.go_on();
+        rotation.trust(&new.certificate);
+        writers.go_on();
+    });
+    let failed = writers.take_failed();
+    assert!(!failed.is_empty(), "a certificate of an unknown authority is taken");
+    for answer in failed {
+        let message = answer.body["message"].as_str().unwrap_or_default();
+        assert!(answer.status == 500 && message.ends_with(UNKNOWN), "{answer:#?}");
+    }
+    rotation.serve(&new);
+    writers.write(|| writers.go_on());
+    writers.assert_stored_what_was_accepted();
+    let failed = writers.take_failed();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+const UNKNOWN: &str = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
+
+/// A webhook whose certificate is in files.
+struct Rotation<'c> {
+    control: &'c ControlPlane,
+    webhook: Webhook,
+    files: Files,
+    trusted: AtomicUsize,
+}
+
+impl<'c> Rotation<'c> {
+    fn start(control: &'c ControlPlane, name: &str) -> Self {
+        let mut webhook = Webhook::unserved(control, name);
+        let file = |kind: &str| control.directory().join(format!("{name}.{kind}"));
+        let files = Files { certificate: file("crt"), key: file("key") };
+        write_pair(&webhook.authority, name, &files);
+        let certificates = Certificates::new(files.load().expect("it was just written"));
+        let ca = webhook.authority.certificate.clone().into_bytes();
+        let server = Server::start_at(webhook.address, Config::default(), certificates, Some(files.clone()), ca);
+        webhook.server = Some(server);
+        for mut configuration in configurations() {
+            // So many writers and a busy machine must not make it a test of speed.
+            configuration["webhooks"][0]["timeoutSeconds"] = json!(30);
+            webhook.register(control, configuration);
+        }
+        let rotation = Self { control, webhook, files, trusted: AtomicUsize::new(0) };
+        rotation.trust(&rotation.webhook.authority.certificate);
+        rotation
+    }
+
+    /// Those that the webhook reviews.
+    fn profiles(&self) -> Profiles<'c> {
+        Profiles::new(self.control, &self.webhook.labels())
+    }
+
+    /// Replaces the bundle of both configurations, and waits until the API server goes by it.
+    ///
+    /// What a configuration says of a certificate is not seen from outside; so that it is, each bundle comes with a namespace
+    /// that was not reviewed before.
+    fn trust(&self, bundle: &str) {
+        let name = &self.webhook.name;
+        let label = format!("{name}-{}", self.trusted.fetch_add(1, Ordering::Relaxed));
+        let fresh = Profiles::new(self.control, &json!({"reviewed-by": label}));
+        for mut configuration in configurations() {
+            configuration["metadata"]["name"] = json!(name);
+            let item = format!("{}/{name}", collection(&configuration));
+            let selector =
+                json!({"matchExpressions": [{"key": "reviewed-by", "operator": "In", "values": [name, label]}]});
+            let patch = json!([
+                {"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": STANDARD.encode(bundle)},
+                {"op": "replace", "path": "/webhooks/0/namespaceSelector", "value": selector},
+            ]);
+            let patched = self.control.api.patch(&item, "json", &patch);
+            assert_eq!(patched.status, 200, "{patched:#?}");
+        }
+        wait_until("the API server goes by the new configuration", || {
+            let validated = fresh.try_to_create(&bad("a", 0)).status;
+            let mutated = fresh.try_to_create(&good("a"));
+            validated == 500 || (validated == 422 && is_filled_in(&mutated))
+        });
+    }
+
+    /// Replaces the certificate that is served, as whoever renews it does: in its files.
+    fn serve(&self, authority: &Authority) {
+        let reloads = || metric(&self.webhook, "certificate_reloads_total{result=\"success\"}");
+        let before = reloads();
+        write_pair(authority, &self.webhook.name, &self.files);
+        wait_until("the new certificate is served", || reloads() > before);
+    }
+}
+
+/// The value of one of the webhook's own metrics.
+pub(crate) fn metric(webhook: &Webhook, series: &str) -> u64 {
+    let server = webhook.server.as_ref().expect("it serves");
+    let line = format!("clusterprofile_webhook_{series} ");
+    let metrics = get(server.admin, "/metrics");
+    let value = metrics.lines().find_map(|metric| metric.strip_prefix(&line)?.parse().ok());
+    value.unwrap_or_else(|| panic!("no {series}"))
+}
+
+fn write_pair(authority: &Authority, name: &str, files: &Files) {
+    let signed = authority.server(&[&format!("{name}.{NAMESPACE}.svc")]);
+    let write = |path: &Path, pem: &str| fs::write(path, pem).expect("a file can be written");
+    write(&files.certificate, &signed.certificate);
+    write(&files.key, &signed.key);
+}

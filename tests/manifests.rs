@@ -1,0 +1,194 @@
+//! The manifests, rendered by kubectl: what one place says agrees with every other, and with the binary.
+//!
+//! What an API server makes of them is in `e2e/manifests.rs`.
+
+#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
+
+#[path = "support/assets.rs"]
+mod assets;
+#[path = "support/authority.rs"]
+#[expect(dead_code, reason = "a control plane has users, too")]
+mod authority;
+#[path = "manifests/cert_manager.rs"]
+mod cert_manager;
+#[path = "manifests/pods.rs"]
+mod pods;
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/readme.rs"]
+#[expect(dead_code, reason = "its commands want an API server")]
+mod readme;
+#[path = "support/rendered.rs"]
+mod rendered;
+#[path = "support/replica.rs"]
+mod replica;
+#[path = "support/server.rs"]
+#[expect(dead_code, reason = "only its way to ask a probe is wanted")]
+mod server;
+#[path = "support/wait.rs"]
+mod wait;
+#[path = "manifests/webhooks.rs"]
+mod webhooks;
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::absolute,
+    process::{Command, ExitCode},
+    sync::Arc,
+};
+
+use clusterprofile_webhook::{crd, manifest};
+use libtest_mimic::{Arguments, Trial};
+use serde_json::{Value, json};
+
+use self::{
+    assets::Assets,
+    readme::Section,
+    rendered::{at, only, rendered, text},
+};
+
+/// All renderings.
+struct Manifests {
+    crd: Vec<Value>,
+    base: Vec<Value>,
+    webhooks: Vec<Value>,
+    dev: Vec<Value>,
+    cert_manager: Vec<Value>,
+    /// The kustomization that the README tells people to write.
+    readers: Vec<Value>,
+}
+
+type Test = fn(&Manifests);
+
+const TESTS: [(&str, Test); 16] = [
+    ("each_rendering_has_its_objects", each_rendering_has_its_objects),
+    ("the_definition_is_the_one_that_is_printed", the_definition_is_the_one_that_is_printed),
+    ("all_objects_are_in_the_namespace_and_labelled", all_objects_are_in_the_namespace_and_labelled),
+    ("selectors_select_the_pods", selectors_select_the_pods),
+    ("webhooks::see_all_that_the_definition_serves", webhooks::see_all_that_the_definition_serves),
+    ("webhooks::differ_in_whom_they_call_alone", webhooks::differ_in_whom_they_call_alone),
+    ("webhooks::call_where_the_server_listens", webhooks::call_where_the_server_listens),
+    ("webhooks::call_where_a_development_server_listens", webhooks::call_where_a_development_server_listens),
+    ("the_readme_changes_the_registry_alone", the_readme_changes_the_registry_alone),
+    ("pods::run_what_the_binary_accepts", pods::run_what_the_binary_accepts),
+    ("pods::are_reached_at_their_ports_alone", pods::are_reached_at_their_ports_alone),
+    ("pods::see_renewed_certificates", pods::see_renewed_certificates),
+    ("pods::end_after_their_last_answer", pods::end_after_their_last_answer),
+    ("pods::are_confined", pods::are_confined),
+    ("pods::never_go_all_at_once", pods::never_go_all_at_once),
+    ("cert_manager::issues_what_the_api_server_trusts", cert_manager::issues_what_the_api_server_trusts),
+];
+
+#[expect(clippy::print_stdout, reason = "tests that are left out are told of")]
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let Some(assets) = Assets::find() else {
+        println!("manifests: left out: `make control-plane` builds the kubectl that these tests want");
+        return ExitCode::SUCCESS;
+    };
+    let render = |directory: &str| rendered(Command::new(assets.program("kubectl")), directory);
+    let manifests = Arc::new(Manifests {
+        crd: render("manifests/crd"),
+        base: render("manifests/base"),
+        webhooks: render("manifests/base/webhooks"),
+        dev: render("manifests/overlays/dev"),
+        cert_manager: render("manifests/overlays/cert-manager"),
+        readers: readers(render),
+    });
+    let trial = |(name, test): (&str, Test)| {
+        let manifests = Arc::clone(&manifests);
+        Trial::test(name, move || {
+            test(&manifests);
+            Ok(())
+        })
+    };
+    libtest_mimic::run(&arguments, TESTS.map(trial).into()).exit_code()
+}
+
+fn readers(render: impl Fn(&str) -> Vec<Value>) -> Vec<Value> {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let kustomization = Section::read("Install").between("```yaml\n", "```").to_owned();
+    fs::write(directory.path().join("kustomization.yaml"), kustomization).expect("a file can be written");
+    let here = absolute(".").expect("there is a directory");
+    symlink(here, directory.path().join("clusterprofile-webhook")).expect("a link can be made");
+    render(directory.path().to_str().expect("it is made of ASCII"))
+}
+
+/// Above all: none but `crd` has the definition, whose deletion deletes every ClusterProfile.
+fn each_rendering_has_its_objects(manifests: &Manifests) {
+    const WEBHOOKS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+    const SERVER: [&str; 6] =
+        ["Deployment", "Namespace", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount"];
+    const CERTIFICATES: [&str; 4] = ["Certificate", "Certificate", "Issuer", "Issuer"];
+    let expected: [(&[Value], &[&[&str]]); 5] = [
+        (&manifests.crd, &[&["CustomResourceDefinition"]]),
+        (&manifests.base, &[&SERVER, &WEBHOOKS]),
+        (&manifests.webhooks, &[&WEBHOOKS]),
+        (&manifests.dev, &[&WEBHOOKS]),
+        (&manifests.cert_manager, &[&SERVER, &WEBHOOKS, &CERTIFICATES]),
+    ];
+    for (objects, kinds) in expected {
+        let mut found: Vec<_> = objects.iter().map(|object| text(object, "/kind")).collect();
+        let mut kinds = kinds.concat();
+        found.sort_unstable();
+        kinds.sort_unstable();
+        assert_eq!(found, kinds);
+    }
+    let is_cert_managers = |object: &&Value| text(object, "/apiVersion").starts_with("cert-manager.io/");
+    let is_webhook = |object: &&Value| WEBHOOKS.contains(&text(object, "/kind"));
+    let more = manifests.cert_manager.iter().filter(|object| !is_cert_managers(object) && !is_webhook(object));
+    let base = manifests.base.iter().filter(|object| !is_webhook(object));
+    assert!(more.eq(base), "with cert-manager, the server is another");
+}
+
+fn the_definition_is_the_one_that_is_printed(manifests: &Manifests) {
+    let printed = manifest::read(crd::yaml().as_bytes()).0.remove(0).object;
+    assert_eq!(only(&manifests.crd, "CustomResourceDefinition"), &printed);
+}
+
+fn the_readme_changes_the_registry_alone(manifests: &Manifests) {
+    let mut readers = manifests.readers.clone();
+    let deployment = readers.iter_mut().find(|object| object["kind"] == "Deployment").expect("there is one");
+    let image = &mut deployment["spec"]["template"]["spec"]["containers"][0]["image"];
+    *image = json!(image.as_str().and_then(|image| image.strip_prefix("your-registry/")));
+    assert_eq!(readers, manifests.cert_manager);
+}
+
+fn all_objects_are_in_the_namespace_and_labelled(manifests: &Manifests) {
+    const LABELS: [&str; 3] = ["name", "component", "part-of"];
+    const CLUSTER_SCOPED: [&str; 3] = ["Namespace", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+    let namespace = text(only(&manifests.base, "Namespace"), "/metadata/name");
+    for object in [&manifests.base, &manifests.dev, &manifests.cert_manager].into_iter().flatten() {
+        for label in LABELS {
+            text(object, &format!("/metadata/labels/app.kubernetes.io~1{label}"));
+        }
+        let expected = (!CLUSTER_SCOPED.contains(&text(object, "/kind"))).then_some(namespace);
+        assert_eq!(object["metadata"]["namespace"].as_str(), expected, "{object:#}");
+    }
+    let deployment = only(&manifests.base, "Deployment");
+    assert_eq!(at(deployment, "/spec/template/metadata/labels"), at(deployment, "/metadata/labels"));
+}
+
+fn selectors_select_the_pods(manifests: &Manifests) {
+    let labels = at(only(&manifests.base, "Deployment"), "/spec/template/metadata/labels");
+    let mut selectors = vec![at(only(&manifests.base, "Service"), "/spec/selector")];
+    manifests.base.iter().for_each(|object| collect_selectors(object, &mut selectors));
+    assert_eq!(selectors.len(), 6, "of Service, Deployment, PodDisruptionBudget, NetworkPolicy and two spreads");
+    for selector in selectors {
+        let mut wanted = selector.as_object().expect("a selector is a map").iter().peekable();
+        assert!(wanted.peek().is_some(), "an empty selector selects everything");
+        assert!(wanted.all(|(name, value)| labels[name] == *value), "{selector} does not select {labels}");
+    }
+}
+
+fn collect_selectors<'o>(value: &'o Value, selectors: &mut Vec<&'o Value>) {
+    match value {
+        Value::Object(fields) => {
+            selectors.extend(fields.get("matchLabels"));
+            fields.values().for_each(|field| collect_selectors(field, selectors));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_selectors(item, selectors)),
+        _ => {}
+    }
+}

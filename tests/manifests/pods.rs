@@ -1,0 +1,114 @@
+//! What runs in the Pods, and what of them the API server does not judge by itself.
+
+use std::{collections::BTreeSet, fs, net::TcpStream, path::Path};
+
+use serde_json::{Value, json};
+
+use super::{
+    Manifests,
+    authority::Authority,
+    rendered::{at, items, only, text},
+    replica::{Replica, arguments, container},
+    server::get,
+};
+
+/// The value of an argument of the container.
+pub(crate) fn flag<'o>(container: &'o Value, name: &str) -> &'o str {
+    let arguments = items(container, "/args").iter().filter_map(|argument| argument.as_str()?.split_once('='));
+    let mut values = arguments.filter(|(flag, _)| *flag == name).map(|(_, value)| value);
+    values.next().unwrap_or_else(|| panic!("{name} is not in the arguments of {container:#}"))
+}
+
+/// The number of a port of the container.
+pub(crate) fn port_number(container: &Value, name: &str) -> u16 {
+    let port = items(container, "/ports").iter().find(|port| port["name"] == name);
+    let number = port.and_then(|port| port["containerPort"].as_u64()?.try_into().ok());
+    number.unwrap_or_else(|| panic!("no port {name} in {container:#}"))
+}
+
+pub(crate) fn run_what_the_binary_accepts(manifests: &Manifests) {
+    let deployment = only(&manifests.base, "Deployment");
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let pair = Authority::new("manifests").server(&["localhost"]);
+    for (name, content) in [("tls.crt", pair.certificate), ("tls.key", pair.key)] {
+        fs::write(directory.path().join(name), content).expect("a file can be written");
+    }
+    let arguments = arguments(deployment, directory.path(), ([127, 0, 0, 1], 0).into());
+    let replica = Replica::start(&arguments, directory.path());
+    TcpStream::connect(replica.address).expect("the server takes connections");
+    for (probe, path) in [("readinessProbe", "/readyz"), ("livenessProbe", "/livez")] {
+        assert_eq!(text(container(deployment), &format!("/{probe}/httpGet/path")), path);
+        assert!(get(replica.admin, path).starts_with("HTTP/1.1 200 "), "{path}");
+    }
+    let image = concat!("clusterprofile-webhook:", env!("CARGO_PKG_VERSION"));
+    assert_eq!(text(container(deployment), "/image"), image, "the binary that accepts them is of this version");
+}
+
+pub(crate) fn are_reached_at_their_ports_alone(manifests: &Manifests) {
+    let container = container(only(&manifests.base, "Deployment"));
+    let port_of = |name| flag(container, name).rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    for probe in ["readinessProbe", "livenessProbe"] {
+        let port = text(container, &format!("/{probe}/httpGet/port"));
+        assert_eq!(Some(port_number(container, port)), port_of("--admin-listen"), "{probe}");
+    }
+    let policy = at(only(&manifests.base, "NetworkPolicy"), "/spec");
+    let [rule] = items(policy, "/ingress") else { panic!("one rule: {policy:#}") };
+    let ports = |ports: &[Value], number: &str| -> BTreeSet<_> {
+        let port = |port: &Value| {
+            let protocol = port["protocol"].as_str().unwrap_or("TCP").to_owned();
+            (at(port, number).as_u64().expect("a port is a number"), protocol)
+        };
+        ports.iter().map(port).collect()
+    };
+    assert_eq!(ports(items(rule, "/ports"), "/port"), ports(items(container, "/ports"), "/containerPort"));
+    assert_eq!(rule.get("from"), None, "the API server and the kubelet have no labels");
+    assert_eq!(policy.get("egress"), None);
+    assert!(items(policy, "/policyTypes").contains(&json!("Egress")), "without a rule, nothing may go out");
+}
+
+/// The kubelet replaces what is in a mounted directory, but never a file that is mounted by itself.
+pub(crate) fn see_renewed_certificates(manifests: &Manifests) {
+    let deployment = only(&manifests.base, "Deployment");
+    let container = container(deployment);
+    let [mount] = items(container, "/volumeMounts") else { panic!("one volume is mounted") };
+    let [volume] = items(deployment, "/spec/template/spec/volumes") else { panic!("there is one volume") };
+    assert_eq!((mount.get("subPath"), &mount["name"]), (None, &volume["name"]));
+    // The names that a Secret of the type kubernetes.io/tls has.
+    for (name, file) in [("--tls-cert", "tls.crt"), ("--tls-key", "tls.key")] {
+        assert_eq!(Path::new(flag(container, name)), Path::new(text(mount, "/mountPath")).join(file));
+    }
+}
+
+pub(crate) fn end_after_their_last_answer(manifests: &Manifests) {
+    /// In seconds: no API server waits for an answer any longer.
+    const LONGEST_CALL: u64 = 30;
+    let deployment = only(&manifests.base, "Deployment");
+    let drain = flag(container(deployment), "--drain");
+    let drain: u64 = drain.strip_suffix('s').and_then(|seconds| seconds.parse().ok()).expect("it is in seconds");
+    let grace = at(deployment, "/spec/template/spec/terminationGracePeriodSeconds").as_u64().expect("it is a number");
+    assert!(grace >= drain + LONGEST_CALL, "{grace} s are over before {drain} s of drain and a call");
+}
+
+/// Beyond the Pod Security Standard `restricted`, which the API server enforces.
+pub(crate) fn are_confined(manifests: &Manifests) {
+    let deployment = only(&manifests.base, "Deployment");
+    let account = only(&manifests.base, "ServiceAccount");
+    assert_eq!(text(deployment, "/spec/template/spec/serviceAccountName"), text(account, "/metadata/name"));
+    // The variables of a Service of this name begin as those of the flags do.
+    assert_eq!(at(deployment, "/spec/template/spec/enableServiceLinks"), false);
+    assert_eq!(at(container(deployment), "/securityContext/readOnlyRootFilesystem"), true);
+    let limits = at(container(deployment), "/resources/limits").as_object().expect("limits are a map");
+    assert_eq!(limits.keys().collect::<Vec<_>>(), ["memory"], "a server without its time on the CPU is late");
+}
+
+pub(crate) fn never_go_all_at_once(manifests: &Manifests) {
+    let deployment = at(only(&manifests.base, "Deployment"), "/spec");
+    assert_eq!(at(deployment, "/strategy/rollingUpdate/maxUnavailable"), 0);
+    let budget = at(only(&manifests.base, "PodDisruptionBudget"), "/spec");
+    let evicted = at(budget, "/maxUnavailable").as_u64().expect("it is a number");
+    assert!((1..at(deployment, "/replicas").as_u64().expect("it is a number")).contains(&evicted));
+    assert_eq!(budget.get("minAvailable"), None, "with one replica, no node could be drained");
+    for spread in items(deployment, "/template/spec/topologySpreadConstraints") {
+        assert_eq!(text(spread, "/whenUnsatisfiable"), "ScheduleAnyway", "there are hubs of one node");
+    }
+}

@@ -1,0 +1,107 @@
+//! Whom the API server calls, and for what.
+
+use std::{net::SocketAddr, process::Command};
+
+use clusterprofile_webhook::crd;
+use serde_json::{Value, json};
+
+use super::{
+    Manifests,
+    pods::{flag, port_number},
+    rendered::{at, items, only, text},
+    replica::container,
+};
+
+/// Of each configuration: its kind, the path that it calls, and what it alone says.
+fn phases() -> [(&'static str, &'static str, Value); 2] {
+    [
+        (
+            "MutatingWebhookConfiguration",
+            "/mutate",
+            json!({"failurePolicy": "Ignore", "reinvocationPolicy": "IfNeeded"}),
+        ),
+        ("ValidatingWebhookConfiguration", "/validate", json!({"failurePolicy": "Fail"})),
+    ]
+}
+
+pub(crate) fn see_all_that_the_definition_serves(manifests: &Manifests) {
+    let crd = serde_json::to_value(crd::crd()).expect("a definition is JSON");
+    let versions = items(&crd, "/spec/versions").iter().filter(|version| version["served"] == true);
+    let versions: Vec<_> = versions.map(|version| text(version, "/name")).collect();
+    let plural = text(&crd, "/spec/names/plural");
+    for (kind, path, own) in phases() {
+        let mut expected = json!({
+            "admissionReviewVersions": ["v1"],
+            "clientConfig": {"service": service(manifests, path)},
+            "matchPolicy": "Equivalent",
+            "rules": [{
+                "apiGroups": [at(&crd, "/spec/group")],
+                "apiVersions": versions,
+                "operations": ["CREATE", "UPDATE"],
+                "resources": [plural, format!("{plural}/status")],
+                "scope": at(&crd, "/spec/scope"),
+            }],
+            "sideEffects": "None",
+            "timeoutSeconds": 5,
+        });
+        let expected = expected.as_object_mut().expect("it is one");
+        expected.extend(own.as_object().expect("it is one").clone());
+
+        let [webhook] = items(only(&manifests.base, kind), "/webhooks") else { panic!("{kind}: one webhook") };
+        let mut webhook = webhook.as_object().expect("a webhook is an object").clone();
+        // What the condition does is seen where an API server asks it.
+        assert_eq!(webhook.remove("matchConditions").and_then(|all| all.as_array().map(Vec::len)), Some(1));
+        assert!(webhook.remove("name").is_some());
+        assert_eq!(&webhook, expected);
+    }
+}
+
+/// The one in base. No port: 443 is the default.
+fn service(manifests: &Manifests, path: &str) -> Value {
+    let metadata = at(only(&manifests.base, "Service"), "/metadata");
+    json!({"name": metadata["name"], "namespace": metadata["namespace"], "path": path})
+}
+
+/// No `caBundle` either: an empty one, or somebody's, would be applied over what cert-manager or a person has filled in.
+pub(crate) fn differ_in_whom_they_call_alone(manifests: &Manifests) {
+    for (kind, path, _) in phases() {
+        let [base, dev, cert_manager] = [&manifests.base, &manifests.dev, &manifests.cert_manager].map(|rendering| {
+            let mut configuration = only(rendering, kind).clone();
+            let client = configuration["webhooks"][0]["clientConfig"].take();
+            let metadata = configuration["metadata"].as_object_mut().expect("a configuration has metadata");
+            let annotations = metadata.remove("annotations");
+            (configuration, client, annotations)
+        });
+        assert_eq!(only(&manifests.webhooks, kind), only(&manifests.base, kind));
+        assert_eq!((&dev.0, &cert_manager.0), (&base.0, &base.0));
+        assert_eq!((&base.2, &dev.2), (&None, &None));
+        assert_eq!((&base.1, &cert_manager.1), (&json!({"service": service(manifests, path)}), &base.1));
+        assert_eq!(dev.1, json!({"url": text(&dev.1, "/url")}));
+    }
+}
+
+pub(crate) fn call_where_the_server_listens(manifests: &Manifests) {
+    let container = container(only(&manifests.base, "Deployment"));
+    let [port] = items(only(&manifests.base, "Service"), "/spec/ports") else { panic!("one port") };
+    assert_eq!(port["port"], 443, "what a configuration without a port calls");
+    assert_eq!(port_number(container, text(port, "/targetPort")), address(flag(container, "--listen")).port());
+}
+
+/// The default of `serve`, with which `make run` serves.
+pub(crate) fn call_where_a_development_server_listens(manifests: &Manifests) {
+    let help =
+        Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")).args(["serve", "--help"]).env_clear().output();
+    let help = String::from_utf8(help.expect("the binary was built").stdout).expect("help is text");
+    let (_, listen) = help.split_once("--listen <ADDRESS>").expect("it has the flag");
+    let (_, default) = listen.split_once("[default: ").expect("the flag has a default");
+    let default =
+        default.split_whitespace().next().and_then(|word| word.strip_suffix(']')).expect("a bracket closes it");
+    for (kind, path, _) in phases() {
+        let url = format!("https://127.0.0.1:{}{path}", address(default).port());
+        assert_eq!(text(only(&manifests.dev, kind), "/webhooks/0/clientConfig/url"), url);
+    }
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("the server listens at an address")
+}

@@ -1,0 +1,39 @@
+//! What the README tells people to type.
+
+use std::fs;
+
+/// A section of the README.
+pub(crate) struct Section(String);
+
+impl Section {
+    pub(crate) fn read(heading: &str) -> Self {
+        let readme = fs::read_to_string("README.md").expect("the README is readable");
+        let (_, section) = readme.split_once(&format!("\n## {heading}\n")).expect("the section is there");
+        Self(section.split("\n## ").next().unwrap_or_default().to_owned())
+    }
+
+    /// Its blocks of commands, each a script.
+    pub(crate) fn scripts(&self) -> Vec<String> {
+        let blocks = self.0.split("```console\n").skip(1);
+        blocks.map(|block| script(block.split_once("```").expect("a block is closed").0)).collect()
+    }
+
+    /// A command within a sentence.
+    pub(crate) fn command<'c>(&self, command: &'c str) -> &'c str {
+        let words: Vec<_> = self.0.split_whitespace().collect();
+        assert!(words.join(" ").contains(&format!("`{command}`")), "the README does not tell to run {command}");
+        command
+    }
+
+    /// What is between the two.
+    pub(crate) fn between(&self, before: &str, after: &str) -> &str {
+        let (_, rest) = self.0.split_once(before).unwrap_or_else(|| panic!("{before} is not in the section"));
+        rest.split_once(after).expect("it is followed by something").0
+    }
+}
+
+/// The block without its prompts.
+fn script(block: &str) -> String {
+    let lines = block.lines().map(str::trim_start).map(|line| line.strip_prefix("$ ").unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
+}

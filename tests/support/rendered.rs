@@ -1,0 +1,39 @@
+//! The manifests as kubectl renders them.
+
+use std::process::Command;
+
+use clusterprofile_webhook::manifest;
+use serde_json::Value;
+
+/// The objects of the kustomization in a directory.
+pub(crate) fn rendered(mut kubectl: Command, directory: &str) -> Vec<Value> {
+    let output = kubectl.args(["kustomize", directory]).output().expect("kubectl can be run");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaints.is_empty(), "{directory}: {}: {complaints}", output.status);
+    let (documents, errors) = manifest::read(&output.stdout);
+    assert!(errors.is_empty(), "{directory}: {errors:?}");
+    documents.into_iter().map(|document| document.object).collect()
+}
+
+/// The one object of this kind.
+pub(crate) fn only<'o>(objects: &'o [Value], kind: &str) -> &'o Value {
+    let mut found = objects.iter().filter(|object| object["kind"] == kind);
+    let object = found.next().unwrap_or_else(|| panic!("there is no {kind}"));
+    assert!(found.next().is_none(), "there is more than one {kind}");
+    object
+}
+
+/// What is at a JSON Pointer, where it must be.
+pub(crate) fn at<'o>(object: &'o Value, pointer: &str) -> &'o Value {
+    object.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is not in {object:#}"))
+}
+
+/// The string at a JSON Pointer.
+pub(crate) fn text<'o>(object: &'o Value, pointer: &str) -> &'o str {
+    at(object, pointer).as_str().unwrap_or_else(|| panic!("{pointer} is no string in {object:#}"))
+}
+
+/// The items at a JSON Pointer.
+pub(crate) fn items<'o>(object: &'o Value, pointer: &str) -> &'o [Value] {
+    at(object, pointer).as_array().unwrap_or_else(|| panic!("{pointer} is no list in {object:#}"))
+}

@@ -1,0 +1,61 @@
+//! The binary, as a Pod runs it.
+
+use std::{fs, net::SocketAddr, path::Path, process::Command};
+
+use serde_json::Value;
+
+use super::{
+    process::Process,
+    rendered::{items, text},
+};
+
+/// A process of the binary, which ends with it.
+pub(crate) struct Replica {
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    _process: Process,
+}
+
+impl Replica {
+    /// Starts the binary in `directory`, and waits until it says that it listens.
+    pub(crate) fn start(arguments: &[String], directory: &Path) -> Self {
+        let log = directory.join("replica.log");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
+        command.args(arguments).env_clear().current_dir(directory);
+        let mut process = Process::start(&mut command, &log);
+        let mut listening = Value::Null;
+        process.wait_until("the server listens", || {
+            let log = fs::read_to_string(&log).expect("it was just made");
+            let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            listening = lines.find(|line| line["message"] == "listening").unwrap_or_default();
+            listening.is_object()
+        });
+        let address = |pointer| text(&listening, pointer).parse().expect("it tells an address");
+        Self { address: address("/address"), admin: address("/admin_address"), _process: process }
+    }
+}
+
+/// The arguments of the Deployment's container on this machine: `mounted` stands for what is mounted there.
+pub(crate) fn arguments(deployment: &Value, mounted: &Path, listen: SocketAddr) -> Vec<String> {
+    let container = container(deployment);
+    let mount = text(container, "/volumeMounts/0/mountPath");
+    let here = |argument: &Value| {
+        let argument = argument.as_str().expect("an argument is a string");
+        let (flag, value) = argument.split_once('=').unwrap_or((argument, ""));
+        match (flag, Path::new(value).strip_prefix(mount)) {
+            ("--listen", _) => format!("{flag}={listen}"),
+            ("--admin-listen", _) => format!("{flag}=127.0.0.1:0"),
+            (_, Ok(file)) => format!("{flag}={}", mounted.join(file).display()),
+            _ => argument.to_owned(),
+        }
+    };
+    items(container, "/args").iter().map(here).collect()
+}
+
+/// The container of the Deployment's Pods.
+pub(crate) fn container(deployment: &Value) -> &Value {
+    let [container] = items(deployment, "/spec/template/spec/containers") else {
+        panic!("one container: {deployment:#}")
+    };
+    container
+}
