@@ -101,7 +101,7 @@ impl Default for Metrics {
         let review_duration = Family::new_with_constructor(review_duration as fn() -> Histogram);
         registry.register_with_unit(
             "review_duration",
-            "Time from a body's last byte to its answer, by phase",
+            "Time that a review took once its turn had come, by phase",
             Unit::Seconds,
             review_duration.clone(),
         );

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -40,7 +43,13 @@ async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
     }
 }
 
-async fn metrics_text(State(health): State<Health>) -> Response {
-    let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// OpenMetrics text, which also reads as the older text format of Prometheus; called what the scraper asks for.
+async fn metrics_text(State(health): State<Health>, headers: HeaderMap) -> Response {
+    let asked = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = if asked.contains("application/openmetrics-text") {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
+    };
     ([(CONTENT_TYPE, format)], health.metrics.render()).into_response()
 }

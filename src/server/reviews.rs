@@ -51,9 +51,9 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
-/// Bytes of a body that are reviewed without leaving the thread that serves connections: half a millisecond's work, which
-/// going to another thread and back is not worth.
-const INLINE: usize = 256 << 10;
+/// Bytes of a body that are reviewed without leaving the thread that serves connections: a tenth of a millisecond's work, which
+/// going to another thread and back is not worth, and ten milliseconds' of nothing but mistakes, which others can wait.
+const INLINE: usize = 64 << 10;
 
 /// Most larger bodies that are reviewed at a time, if there are so many cores: one with nothing but mistakes takes thirty times
 /// its size while it is reviewed, and more at a time would be no faster.

@@ -123,10 +123,10 @@ const UNKNOWN_KEY: &str =
 
 /// The first private key; or what is wrong. Never tells what the file holds.
 fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    // What encrypts a key says so in a line of its own, of one form or another.
+    let is_encrypted = || text.windows(9).any(|word| word == b"ENCRYPTED");
     PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
-        pem::Error::NoItemsFound if holds(text, "-----BEGIN ENCRYPTED PRIVATE KEY-----") => {
-            "the private key must not be encrypted".to_owned()
-        }
+        _ if is_encrypted() => "the private key must not be encrypted".to_owned(),
         pem::Error::NoItemsFound => missing("private key", "PRIVATE KEY", text),
         error => format!("the private key is broken: {}", pem_cause(&error)),
     })
@@ -137,10 +137,6 @@ fn missing(what: &str, label: &str, text: &[u8]) -> String {
         return format!("no {what}: the file is empty");
     }
     format!("no {what}: no line is -----BEGIN {label}-----")
-}
-
-fn holds(text: &[u8], line: &str) -> bool {
-    text.split(|byte| *byte == b'\n').any(|found| found.trim_ascii() == line.as_bytes())
 }
 
 /// In words; the library's own print bytes as numbers.

@@ -37,10 +37,10 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
                 .as_ref()
                 .map_err(Clone::clone)
                 .and_then(|(certificate, key)| Pair::from_pem(certificate, key, &files).map_err(|error| told(&error)));
+            let untimely = || format!("{}: has expired or is not valid yet", files.certificate.display());
             let error = match &pair {
-                Ok(pair) if replaces(pair) => None,
-                Ok(_) => Some("the certificate has expired or is not valid yet"),
-                Err(error) => Some(error.as_str()),
+                Ok(pair) => (!replaces(pair)).then(untimely),
+                Err(error) => Some(error.clone()),
             };
             if let Some(error) = error {
                 metrics.count_reload(false);

@@ -159,13 +159,14 @@ fn pairs_that_cannot_be_served_are_refused_with_file_and_cause() {
         let error = format!("{:#}", anyhow::Error::from(files.load().expect_err("it is no pair")));
         error.replace(&format!("{}/", volume.path().display()), "")
     };
-    let refused_text = |name: &str, text: &str| {
-        fs::write(volume.path().join(name), text).unwrap();
-        if Path::new(name).extension().is_some_and(|end| end == "key") {
-            refused("tls.crt", name)
-        } else {
-            refused(name, "tls.key")
-        }
+    let written = |name: &str, text: &str| fs::write(volume.path().join(name), text).unwrap();
+    let refused_chain = |text: &str| {
+        written("a", text);
+        refused("a", "tls.key")
+    };
+    let refused_key = |text: &str| {
+        written("a.key", text);
+        refused("tls.crt", "a.key")
     };
     assert_eq!(refused("missing", "tls.key"), "missing: cannot be read: No such file or directory (os error 2)");
     assert_eq!(refused("..data", "tls.key"), "..data: cannot be read: it must be a regular file");
@@ -173,26 +174,29 @@ fn pairs_that_cannot_be_served_are_refused_with_file_and_cause() {
     assert!(made.success());
     assert_eq!(refused("tls.crt", "pipe"), "pipe: cannot be read: it must be a regular file");
 
-    assert_eq!(refused_text("a", ""), "a: no certificate: the file is empty");
-    assert_eq!(refused_text("a", &good("tls.key")), "a: no certificate: no line is -----BEGIN CERTIFICATE-----");
+    assert_eq!(refused_chain(""), "a: no certificate: the file is empty");
+    assert_eq!(refused_chain(&good("tls.key")), "a: no certificate: no line is -----BEGIN CERTIFICATE-----");
     let chain = |second: &str| format!("{}{second}", good("tls.crt"));
     assert_eq!(
-        refused_text("a", &chain("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")),
+        refused_chain(&chain("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")),
         "a: certificate 2 is broken: it is not X.509"
     );
     let cut = &good("tls.crt")[..200];
-    assert_eq!(refused_text("a", &chain(cut)), "a: certificate 2 is broken: its PEM section has no end");
+    assert_eq!(refused_chain(&chain(cut)), "a: certificate 2 is broken: its PEM section has no end");
 
     let no_key = "no line is -----BEGIN PRIVATE KEY-----";
-    assert_eq!(refused_text("a.key", ""), "a.key: no private key: the file is empty");
-    assert_eq!(refused_text("a.key", &good("tls.crt")), format!("a.key: no private key: {no_key}"));
+    assert_eq!(refused_key(""), "a.key: no private key: the file is empty");
+    assert_eq!(refused_key(&good("tls.crt")), format!("a.key: no private key: {no_key}"));
     let encrypted = good("tls.key").replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
-    assert_eq!(refused_text("a.key", &encrypted), "a.key: the private key must not be encrypted");
+    let older = good("tls.key").replacen('\n', "\nProc-Type: 4,ENCRYPTED\n\n", 1);
+    for encrypted in [encrypted, older] {
+        assert_eq!(refused_key(&encrypted), "a.key: the private key must not be encrypted");
+    }
     let cut = &good("tls.key")[..60];
-    assert_eq!(refused_text("a.key", cut), "a.key: the private key is broken: its PEM section has no end");
-    let unknown = refused_text("a.key", ON_SECP256K1);
+    assert_eq!(refused_key(cut), "a.key: the private key is broken: its PEM section has no end");
+    let unknown = refused_key(ON_SECP256K1);
     assert!(unknown.starts_with("a.key: the private key must be RSA of 2048 to 8192 bits,"), "{unknown}");
-    let other = refused_text("a.key", &KeyPair::generate().unwrap().serialize_pem());
+    let other = refused_key(&KeyPair::generate().unwrap().serialize_pem());
     assert!(other.starts_with("tls.crt and a.key are no pair"), "{other}");
 }
 

@@ -1,6 +1,10 @@
 //! What is answered, and how it is spoken.
 
-use std::sync::Arc;
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    sync::Arc,
+};
 
 use clusterprofile_webhook::server::Config;
 use rustls::{
@@ -82,4 +86,21 @@ fn a_body_of_8_mib_passes_and_one_byte_more_does_not() {
     client.send(b"POST /mutate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
     let _ = client.send(format!("{:x}\r\n", larger.len()).as_bytes()).and_then(|()| client.send(&larger));
     assert_eq!(client.answer().unwrap().status, 413, "refused by what comes");
+}
+
+#[test]
+fn metrics_are_called_what_the_scraper_asks_for() {
+    let server = Server::start(Config::default());
+    let asked = |accept: &str| {
+        let mut stream = TcpStream::connect(server.admin).unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: {accept}\r\n\r\n")
+            .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        assert!(text.ends_with("# EOF\n"));
+        text.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap().to_owned()
+    };
+    let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
+    assert_eq!(asked(prometheus), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(asked("*/*"), "text/plain; version=0.0.4; charset=utf-8");
 }
