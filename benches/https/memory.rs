@@ -13,6 +13,8 @@ use super::{
 
 #[derive(Serialize)]
 struct Figures {
+    /// A second after the start, before any connection.
+    fresh: u64,
     /// A second after the first review.
     idle: u64,
     /// The highest while 64 large reviews were sent at a time.
@@ -50,6 +52,8 @@ async fn measure(webhook: &Path) -> anyhow::Result<Figures> {
     };
     let (small, middle, large) = (requests(0), requests(1), requests(2));
 
+    sleep(Duration::from_secs(1));
+    let fresh = tell("idle, before any connection", server.memory("VmRSS")?);
     let mut connections = vec![server.connect(&trust).await?];
     load::closed(&mut connections, &Arc::from(small.clone()), 2).await?;
     sleep(Duration::from_secs(1));
@@ -81,7 +85,7 @@ async fn measure(webhook: &Path) -> anyhow::Result<Figures> {
     let mixed_peak = tell("their peak", server.memory("VmHWM")?);
     sleep(MINUTE);
     let mixed_after = tell("a minute later", server.memory("VmRSS")?);
-    Ok(Figures { idle, large_peak, large_after, mixed_peak, mixed, mixed_after })
+    Ok(Figures { fresh, idle, large_peak, large_after, mixed_peak, mixed, mixed_after })
 }
 
 async fn open(
