@@ -79,6 +79,8 @@ fn secrets() -> Vec<Secret> {
         secret(&format!("client-key-data: {encoded}"), &["LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t"]),
         secret(token, &["eyJhbGciOiJub25lIn0", "eyJzdWIiOiJub2JvZHkifQ", "bm90LWEtc2lnbmF0dXJl"]),
         secret("https://admin:hunter2@spoke-1.example.com", &["hunter2"]),
+        secret("http:/admin:hunter2@spoke-1.example.com", &["hunter2"]),
+        secret("admin:hunter2@spoke-1.example.com or ops@example.com", &["hunter2"]),
     ]
 }
 

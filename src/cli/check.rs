@@ -206,7 +206,8 @@ fn read_path(path: &Path, recursive: bool, read: &mut impl FnMut(String, anyhow:
                 let path = entry.path();
                 let is_manifest = || path.extension().is_some_and(|end| ENDINGS.iter().any(|known| end == *known));
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    if recursive {
+                    // A mounted ConfigMap's own directories, to whose files links lead, begin so.
+                    if recursive && !entry.file_name().as_encoded_bytes().starts_with(b"..") {
                         read_path(&path, recursive, read);
                     }
                 } else if is_manifest() && fs::metadata(&path).map_or(true, |file| file.is_file()) {

@@ -189,7 +189,9 @@ fn is_too_long(url: &str) -> bool {
     url.len() > URL_LIMIT && url.chars().count() > URL_LIMIT
 }
 
-/// A URL as a message may show it: whole, unless it holds userinfo.
+/// A URL as a message may show it: whole, unless it holds userinfo, a query, or a port that is none and may be a password.
 fn url_value(url: &str) -> Value<'_> {
-    if url.contains('@') { Value::hidden(url) } else { Value::of(url) }
+    let port = url.splitn(3, ':').nth(2);
+    let is_no_port = port.is_some_and(|port| !port.starts_with(|first: char| first.is_ascii_digit()));
+    if is_no_port || url.contains(['@', '?']) { Value::hidden(url) } else { Value::of(url) }
 }

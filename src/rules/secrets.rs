@@ -7,9 +7,7 @@ use base64::{
 };
 
 use super::{
-    Change, Effect, Level, Phase, Problem, Report, Rule, Value,
-    access_providers::{clusters, stored_cluster},
-    extensions, strings, url,
+    Change, Effect, Level, Phase, Problem, Report, Rule, Value, access_providers::clusters, extensions, strings, url,
 };
 use crate::field::FieldPath;
 
@@ -40,12 +38,10 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 tell(secret, path().field(field), Value::hidden(url), report);
             }
         }
-        if let Some(data) = cluster.certificate_authority_data.text() {
-            let stored = stored_cluster(item, change).map(|stored| &stored.certificate_authority_data);
-            let is_stored = stored.is_some_and(|stored| stored.is(data));
-            if let Some(secret) = if is_stored { just_behind(data) } else { of(data) } {
-                tell(secret, path().field("certificate-authority-data"), Value::hidden(data), report);
-            }
+        if let Some(data) = cluster.certificate_authority_data.text()
+            && let Some(secret) = of(data)
+        {
+            tell(secret, path().field("certificate-authority-data"), Value::hidden(data), report);
         }
         for (index, extension) in cluster.extensions.items() {
             let Some(body) = extension.extension else { continue };
@@ -76,10 +72,13 @@ pub(super) enum Secret {
     PrivateKey,
 }
 
-/// Whether `text` must not be shown: it gives something away, or holds a URL with a password.
+/// Whether `text` must not be shown: it gives something away, or holds a password before an `@`, as a URL does.
 pub(super) fn is_secret(text: &str) -> bool {
-    let userinfo = text.split_once("//").and_then(|(_, rest)| rest.rsplit_once('@'));
-    userinfo.is_some_and(|(userinfo, _)| userinfo.contains(':')) || of(text).is_some()
+    let holds_password = |before: &str| {
+        let userinfo = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+        userinfo.split_once(":/").map_or(userinfo, |(_, rest)| rest).contains(':')
+    };
+    text.rsplit_once('@').is_some_and(|(before, _)| before.split('@').any(holds_password)) || of(text).is_some()
 }
 
 /// What `text`, or what is behind base64 in it, gives away.
@@ -90,11 +89,6 @@ pub(super) fn of(text: &str) -> Option<Secret> {
     /// times the text.
     const LAYERS: usize = 3;
     in_layers(text, LAYERS)
-}
-
-/// What is behind the base64 that `text` is as a whole: enough for what was looked into when it came.
-fn just_behind(text: &str) -> Option<Secret> {
-    in_plain(&String::from_utf8_lossy(&decode(text.trim_end_matches('=').as_bytes())))
 }
 
 fn in_layers(text: &str, layers: usize) -> Option<Secret> {

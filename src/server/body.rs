@@ -1,6 +1,13 @@
 //! Receiving a body within the limits of one and of all.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
@@ -16,9 +23,9 @@ use super::Limits;
 ///
 /// Half of it is shared out to the connections. What fits into its connection's share, as nearly every review does, counts as
 /// it comes in and waits for nobody. A body that outgrows its share takes room in the other half for all that it announces, in
-/// the order in which they ask: so none waits for another with a part of itself in hand. What has not come after a moment
-/// counts no longer, until more comes: who announces much and sends little takes little. And who has sent much, but takes too
-/// long for the rest, is given up when others wait.
+/// the order in which they ask: so none waits for another with a part of itself in hand. Where nothing comes for a moment, what
+/// has not come counts no longer, until more comes: who announces much and sends little takes little. And who takes too long
+/// is given up when others wait, so that those who do wait with a part in hand do not wait for one another.
 pub(super) struct Room {
     limits: Limits,
     /// Bytes of each body that need no room.
@@ -53,6 +60,7 @@ pub(super) enum Unreviewed {
 
 impl Room {
     pub(super) fn new(limits: Limits) -> Self {
+        let limits = Limits { queue: limits.queue.min(Semaphore::MAX_PERMITS), ..limits };
         let share = limits.in_flight / 2 / limits.connections.max(1);
         // Semaphores count to 4 GiB at a time, more than any hub sends.
         let size = (limits.in_flight - share * limits.connections).min(u32::MAX as usize);
@@ -61,7 +69,7 @@ impl Room {
             share,
             size,
             free: Arc::new(Semaphore::new(size)),
-            queue: Semaphore::new(limits.queue.min(Semaphore::MAX_PERMITS)),
+            queue: Semaphore::new(limits.queue),
             wanted: Notify::new(),
         }
     }
@@ -72,7 +80,7 @@ impl Room {
     }
 
     async fn collect(&self, mut body: Body) -> Result<Received, Unreviewed> {
-        /// For which room is kept for what has not come yet: an API server sends a body at once.
+        /// For which room is kept while nothing comes: an API server sends a body at once.
         const MOMENT: Duration = Duration::from_millis(20);
         let announced = body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         if announced.is_some_and(|bytes| bytes > self.limits.body) {
@@ -88,29 +96,35 @@ impl Room {
         let needed = (announced.unwrap_or(self.limits.body) - self.share).min(self.size);
         let mut room = self.take(needed).await?;
         parts.reserve(announced.unwrap_or_default());
-        let rest = async move {
-            while timeout(MOMENT, parts.add_all(&mut body, self.limits.body)).await.ok().transpose()?.is_none() {
+        let waits = AtomicBool::new(false);
+        let rest = async {
+            loop {
+                match timeout(MOMENT, parts.add_next(&mut body, self.limits.body)).await {
+                    Ok(more) if more? => continue,
+                    Ok(_) => break,
+                    Err(_) => {}
+                }
                 let come = (parts.len() - self.share).min(needed);
                 drop(room.split(room.num_permits() - come));
                 if !parts.add_next(&mut body, self.limits.body).await? {
                     break;
                 }
-                room.merge(self.take(needed - room.num_permits()).await?);
+                waits.store(true, Ordering::Relaxed);
+                room.merge(self.take(needed - come).await?);
+                waits.store(false, Ordering::Relaxed);
             }
             Ok(Received { bytes: parts.into_bytes(), _room: Some(room) })
         };
         tokio::select! {
             biased;
             received = rest => received,
-            () = self.late() => Err(Unreviewed::Slow),
+            () = self.late(&waits) => Err(Unreviewed::Slow),
         }
     }
 
     /// Room for so many bytes, once it is there.
     async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unreviewed> {
         const OPEN: &str = "the semaphore of a server is never closed";
-        /// How often one who waits asks for the room of another that has become late.
-        const ASK: Duration = Duration::from_millis(50);
         let bytes = u32::try_from(bytes).expect("the room is no larger");
         if let Ok(room) = Arc::clone(&self.free).try_acquire_many_owned(bytes) {
             return Ok(room);
@@ -126,17 +140,28 @@ impl Room {
     }
 
     /// Waits until the body is late, and another asks for its room; who has been late for the longest is asked first.
-    async fn late(&self) {
+    ///
+    /// `waits` tells whether the body itself waits for room, and so is one of those who ask.
+    async fn late(&self, waits: &AtomicBool) {
         sleep(self.limits.sending).await;
         loop {
             self.wanted.notified().await;
-            // Who asked may have been served meanwhile.
-            if self.queue.available_permits() < self.limits.queue {
+            let waiting = self.limits.queue - self.queue.available_permits();
+            let itself = waits.load(Ordering::Relaxed);
+            if waiting > usize::from(itself) {
                 return;
+            }
+            // Who asked has been served meanwhile, or is this body itself: then another one that is late is asked.
+            if itself {
+                self.wanted.notify_one();
+                sleep(ASK).await;
             }
         }
     }
 }
+
+/// How often one who waits asks for the room of another that has become late.
+const ASK: Duration = Duration::from_millis(50);
 
 /// What has come of a body; copied together only if there is more than one part.
 #[derive(Default)]
@@ -146,12 +171,6 @@ struct Parts {
 }
 
 impl Parts {
-    /// Waits for all parts.
-    async fn add_all(&mut self, body: &mut Body, most: usize) -> Result<(), Unreviewed> {
-        while self.add_next(body, most).await? {}
-        Ok(())
-    }
-
     /// Waits for the next part; false at the end.
     async fn add_next(&mut self, body: &mut Body, most: usize) -> Result<bool, Unreviewed> {
         if body.is_end_stream() {

@@ -208,6 +208,9 @@ impl Case {
         assert!(text.starts_with("# "), "{}: the first line must say why the case matters", path.display());
         let mut case: Self =
             serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for difference in case.surfaces.values() {
+            assert!(!difference.why.is_empty(), "{}: a difference must say why", path.display());
+        }
         let api_version = format!("multicluster.x-k8s.io/{}", case.version);
         for object in case.old_object.iter_mut().chain([&mut case.object]) {
             let Value::Object(fields) = object else { continue };
@@ -225,10 +228,9 @@ impl Case {
 
     /// What is expected on a surface, `verdict` unless the case says how the surface differs.
     pub(crate) fn on(&self, surface: Surface, verdict: Verdict) -> Verdict {
-        let Some(Difference { why, allowed, causes, warnings, .. }) = self.surfaces.get(&surface).cloned() else {
+        let Some(Difference { allowed, causes, warnings, .. }) = self.surfaces.get(&surface).cloned() else {
             return verdict;
         };
-        assert!(!why.is_empty(), "a difference must say why");
         Verdict {
             allowed: allowed.unwrap_or(verdict.allowed),
             causes: causes.unwrap_or(verdict.causes),

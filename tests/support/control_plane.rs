@@ -90,7 +90,11 @@ impl ControlPlane {
     /// kubectl as an administrator, without colours or a home.
     pub(crate) fn kubectl(&self) -> Command {
         let mut kubectl = Command::new(self.assets.program("kubectl"));
-        kubectl.env_clear().env("HOME", &self.directory).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        kubectl
+            .env_clear()
+            .env("HOME", &self.directory)
+            .env("TMPDIR", &self.directory)
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         kubectl.env("KUBECONFIG", self.kubeconfig());
         kubectl
     }
@@ -124,6 +128,7 @@ const KUBECONFIG: &str = "kubeconfig";
 fn start_etcd(assets: &Assets, network: &Network, directory: &Path) -> Process {
     let [clients, peers, _] = PORTS.map(|port| format!("http://{}", network.at(1, port)));
     let mut command = Command::new(assets.program("etcd"));
+    command.env_clear();
     command.arg("--data-dir").arg(directory.join("etcd"));
     command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
     command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
@@ -162,6 +167,7 @@ fn start_api_server(assets: &Assets, network: &Network, directory: &Path) -> (Pr
         ("endpoint-reconciler-type", "none".into()),
     ];
     let mut command = Command::new(assets.program("kube-apiserver"));
+    command.env_clear();
     command.args(flags.map(|(name, value)| format!("--{name}={value}")));
     let mut server = Process::start(&mut command, &directory.join("kube-apiserver.log"));
 
