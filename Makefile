@@ -39,6 +39,7 @@ cert-manager: ## builds cert-manager's controllers for the end-to-end tests; wan
 lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	@cargo metadata --locked --quiet --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null # Its lock file is fresh.
 	cargo clippy --locked --all-targets -- -D warnings
 	@cargo deny --version >/dev/null 2>&1 || \
 	    { echo 'lint: cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2' >&2; exit 1; }
