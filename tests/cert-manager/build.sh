@@ -18,9 +18,10 @@ version=$(sed -n "s|^\t$path \(v[0-9.]*\)\$|\1|p" "$module/go.mod")
 
 say "building $version with $go: the first time that takes 2 to 5 minutes on 2 cores and 2 GB of disk, later seconds"
 compile '-s -w'
-# Before the program: where that is, these are.
-rm -rf "$out/crds"
-mkdir "$out/crds"
 source=$(cd "$module" && go list -m -f '{{.Dir}}' "$path")
-install -m 644 "$source"/deploy/crds/*.yaml "$out/crds"
+mkdir "$work/crds"
+install -m 644 "$source"/deploy/crds/*.yaml "$work/crds"
+# Where the program is, these are: it goes before them and comes after them.
+rm -rf "${out:?}/$BINARY" "$out/crds"
+mv "$work/crds" "$out/crds"
 put_in_place

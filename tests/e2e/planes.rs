@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, OnceLock},
 };
 
@@ -22,8 +23,8 @@ pub(crate) enum Crd {
 /// The control planes, by CRD.
 pub(crate) struct Planes {
     assets: Assets,
-    own: OnceLock<Plane>,
-    unkeyed: OnceLock<Plane>,
+    own: OnceLock<Option<Plane>>,
+    unkeyed: OnceLock<Option<Plane>>,
 }
 
 /// A control plane, and a webhook on it for each policy that cases ask for.
@@ -42,15 +43,18 @@ impl Planes {
             Crd::Own => (&self.own, "own"),
             Crd::Unkeyed => (&self.unkeyed, "unkeyed"),
         };
-        cell.get_or_init(|| Plane {
+        let start = || Plane {
             webhooks: Mutex::default(),
             control: ControlPlane::start(&self.assets, name, &[variant.object()]),
-        })
+        };
+        // Where it does not start for one test, it is not tried again for a thousand others.
+        let plane = cell.get_or_init(|| catch_unwind(AssertUnwindSafe(start)).ok());
+        plane.as_ref().expect("the control plane starts; the first test that wanted it was told why not")
     }
 
     /// Ends them all; what they wrote stays where a test failed.
     pub(crate) fn stop(self, failed: bool) {
-        for plane in [self.own, self.unkeyed].into_iter().filter_map(OnceLock::into_inner) {
+        for plane in [self.own, self.unkeyed].into_iter().filter_map(OnceLock::into_inner).flatten() {
             drop(plane.webhooks);
             if failed {
                 println!("e2e: logs and data are in {}", plane.control.directory().display());
