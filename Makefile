@@ -62,7 +62,9 @@ fmt: ## formats the code
 demo: ## shows the webhook at work: over HTTPS, then, with Go or KUBEBUILDER_ASSETS, through kubectl
 	cargo run --locked --quiet --release --example demo
 	@$(CONTROL_PLANE)/build.sh --optional 'the same through kubectl is'
-	@cargo run --locked --quiet --release --example demo-kubectl
+	@if [ -n "$${KUBEBUILDER_ASSETS:-}" ] || [ -e target/control-plane/kubectl ]; then \
+	    cargo run --locked --quiet --release --example demo-kubectl; \
+	fi
 
 .PHONY: run
 run: certs ## serves with the development certificate pair
