@@ -123,15 +123,9 @@ impl<'c> Write<'c> {
             })
         });
         let mut item = String::new();
-        if let Some(mut stored) = stored {
-            let name = stored["metadata"]["name"].as_str().expect("what is stored has a name").to_owned();
-            let metadata = &mut stored["metadata"];
-            metadata["namespace"] = json!(namespace);
-            metadata["uid"] = json!("5f3a1c52-8d7e-4d57-9a53-000000000000");
-            metadata["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
-            metadata["generation"] = json!(1);
-            control.store(&format!("/registry/multicluster.x-k8s.io/clusterprofiles/{namespace}/{name}"), &stored);
-            item = format!("{collection}/{name}");
+        if let Some(stored) = stored {
+            item = format!("{collection}/{}", stored["metadata"]["name"].as_str().expect("what is stored has a name"));
+            control.store(&namespace, stored);
             let current = control.api.get(&item);
             assert_eq!(current.status, 200, "{current:#?}");
             if object["metadata"].is_object() {

@@ -11,7 +11,6 @@ use std::{
 
 use clusterprofile_webhook::manifest;
 use libtest_mimic::Trial;
-use serde_json::json;
 
 use super::{
     control_plane::ControlPlane,
@@ -54,15 +53,7 @@ fn compare(transcript: &Path, name: &str, control: &ControlPlane) {
 /// Puts what is in `manifests`, if there is such a file, where the webhook does not see it come.
 fn store(manifests: &Path, control: &ControlPlane) {
     let Ok(text) = fs::read(manifests) else { return };
-    for (number, document) in manifest::read(&text).0.into_iter().enumerate() {
-        let mut object = document.object;
-        let metadata = &mut object["metadata"];
-        metadata["namespace"] = json!(NAMESPACE);
-        metadata["uid"] = json!(format!("5f3a1c52-8d7e-4d57-9a53-{number:012}"));
-        metadata["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
-        metadata["generation"] = json!(1);
-        let name = metadata["name"].as_str().expect("what is stored has a name");
-        let key = format!("/registry/multicluster.x-k8s.io/clusterprofiles/{NAMESPACE}/{name}");
-        control.store(&key, &object);
+    for document in manifest::read(&text).0 {
+        control.store(NAMESPACE, document.object);
     }
 }

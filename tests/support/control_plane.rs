@@ -30,6 +30,7 @@ pub(crate) struct ControlPlane {
     network: Network,
     hosts: AtomicU8,
     namespaces: AtomicUsize,
+    stored: AtomicUsize,
 }
 
 impl ControlPlane {
@@ -51,6 +52,7 @@ impl ControlPlane {
             network,
             hosts: AtomicU8::new(FIRST_HOST),
             namespaces: AtomicUsize::new(0),
+            stored: AtomicUsize::new(0),
         };
         for crd in crds {
             plane.install(crd);
@@ -103,9 +105,16 @@ impl ControlPlane {
         self.directory.join(KUBECONFIG)
     }
 
-    /// Puts an object where the API server keeps it, past every check, as if it had been stored long ago.
-    pub(crate) fn store(&self, key: &str, object: &Value) {
-        put_in_etcd(self.network.at(1, PORTS[0]), key, object);
+    /// Puts a profile where the API server keeps it, past every check, as if it had been stored long ago.
+    pub(crate) fn store(&self, namespace: &str, mut profile: Value) {
+        let metadata = &mut profile["metadata"];
+        metadata["namespace"] = json!(namespace);
+        metadata["uid"] = json!(format!("5f3a1c52-8d7e-4d57-9a53-{:012}", self.stored.fetch_add(1, Ordering::Relaxed)));
+        metadata["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+        metadata["generation"] = json!(1);
+        let name = metadata["name"].as_str().expect("what is stored has a name");
+        let key = &format!("/registry/multicluster.x-k8s.io/clusterprofiles/{namespace}/{name}");
+        put_in_etcd(self.network.at(1, PORTS[0]), key, &profile);
     }
 
     /// Removes what is left of it; else it stays, for whoever looks for the cause of a failure.

@@ -24,36 +24,7 @@ const WRITES: [(&str, &str, &str); 4] = [
     ("a sound profile", "", ACCEPTED),
 ];
 
-const EXAMPLE: &str = "
-apiVersion: multicluster.x-k8s.io/v1alpha1
-kind: ClusterProfile
-metadata:
-  name: some-cluster-name
-  namespace: fleet-system
-  labels:
-    x-k8s.io/cluster-manager: some-cluster-manager
-spec:
-  displayName: some-cluster
-  clusterManager:
-    name: some-cluster-manager
-status:
-  version:
-    kubernetes: 1.28.0
-  properties:
-    - name: clusterset.k8s.io
-      value: some-clusterset
-    - name: location
-      value: apac
-  conditions:
-    - type: ControlPlaneHealthy
-      status: True
-      lastTransitionTime: \"2023-05-08T07:56:55Z\"
-      message: \"\"
-    - type: Joined
-      status: True
-      lastTransitionTime: \"2023-05-08T07:58:55Z\"
-      message: \"\"
-";
+const EXAMPLE: &str = include_str!("../transcripts/overview.yaml");
 
 const DEFAULTED: &str = "
 apiVersion: multicluster.x-k8s.io/v1alpha1
