@@ -26,6 +26,7 @@
 pub mod admission;
 pub mod crd;
 pub mod field;
+mod json;
 pub mod manifest;
 pub mod metrics;
 pub mod profile;
