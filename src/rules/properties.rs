@@ -135,15 +135,15 @@ pub(super) static OBSERVED_TIME: Rule = Rule {
 
 fn observed_time<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     // Agents observe all properties at once.
-    let mut sound = "";
+    let mut sound = None;
     for (index, property) in properties(change) {
         let time = &property.last_observed_time;
-        if time.is(sound) {
+        if sound.is_some() && time.text() == sound {
             continue;
         }
         let path = || item(index, property).field("lastObservedTime");
         if syntax::check_time(time, path, change, report) {
-            sound = time.text().unwrap_or_default();
+            sound = time.text();
         }
     }
 }
