@@ -93,6 +93,7 @@ struct Reader<'de> {
 
 impl<'de> Reader<'de> {
     /// The next byte that is no white space.
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.text.as_bytes().get(self.at)?;
@@ -112,9 +113,13 @@ impl<'de> Reader<'de> {
         Ok(())
     }
 
+    /// A string, which is next.
+    #[inline]
     fn string(&mut self) -> Result<Cow<'de, str>, Unreadable> {
-        self.take(b'"')?;
-        let start = self.at;
+        if self.peek() != Some(b'"') {
+            return Err(Unreadable);
+        }
+        let start = self.at + 1;
         let (end, escaped) = scan::string_end(self.text.as_bytes(), start).ok_or(Unreadable)?;
         self.at = end + 1;
         if escaped {

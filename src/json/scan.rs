@@ -21,6 +21,7 @@ pub(super) fn string_end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
 }
 
 /// Where the first quote, backslash or control character is.
+#[inline]
 fn string_stop(bytes: &[u8], mut at: usize) -> Option<usize> {
     while let Some(lane) = bytes.get(at..)?.first_chunk::<LANE>() {
         let lane = u8x16::new(*lane);

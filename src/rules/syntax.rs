@@ -15,8 +15,7 @@ pub(super) const SEGMENT_LIMIT: usize = 63;
 
 /// Whether `text` is a label value that is not empty: 1 to 63 of `[A-Za-z0-9._-]`, alphanumeric at both ends.
 pub(super) fn is_segment(text: &str) -> bool {
-    text.len() <= SEGMENT_LIMIT
-        && is_word(text, |byte| byte.is_ascii_alphanumeric(), |byte| matches!(byte, b'.' | b'_' | b'-'))
+    text.len() <= SEGMENT_LIMIT && is_word(text, ALPHANUMERIC, ALPHANUMERIC | JOINING)
 }
 
 /// Whether `text` is a DNS-1123 subdomain: labels of `[a-z0-9-]` joined by dots, at most 253 in all.
@@ -27,8 +26,7 @@ pub(super) fn is_subdomain(text: &str) -> bool {
 /// Whether `text` is a condition type by the pattern of `metav1.Condition`, its length aside.
 pub(super) fn is_condition_type(text: &str) -> bool {
     let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
-    prefix.is_none_or(are_labels)
-        && is_word(name, |byte| byte.is_ascii_alphanumeric(), |byte| matches!(byte, b'.' | b'_' | b'-'))
+    prefix.is_none_or(are_labels) && is_word(name, ALPHANUMERIC, ALPHANUMERIC | JOINING)
 }
 
 /// Whether `text` is a reason by the pattern of `metav1.Condition`, its length aside.
@@ -39,17 +37,42 @@ pub(super) fn is_reason(text: &str) -> bool {
 }
 
 fn are_labels(text: &str) -> bool {
-    text.split('.')
-        .all(|label| is_word(label, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit(), |byte| byte == b'-'))
+    text.split('.').all(|label| is_word(label, LOWER, LOWER | HYPHEN))
 }
 
-/// Whether `text` has only such ends, and between them also `inner`.
-fn is_word(text: &str, end: impl Fn(u8) -> bool, inner: impl Fn(u8) -> bool) -> bool {
+/// Whether all of `text` is of the kinds `inner`, and both its ends of the kinds `end`.
+fn is_word(text: &str, end: u8, inner: u8) -> bool {
+    let is = |byte: &u8, kinds: u8| KINDS.get(usize::from(*byte)).is_some_and(|kind| kind & kinds != 0);
     let bytes = text.as_bytes();
-    bytes.first().is_some_and(|first| end(*first))
-        && bytes.last().is_some_and(|last| end(*last))
-        && bytes.iter().all(|byte| end(*byte) || inner(*byte))
+    bytes.first().is_some_and(|first| is(first, end))
+        && bytes.last().is_some_and(|last| is(last, end))
+        && bytes.iter().all(|byte| is(byte, inner))
 }
+
+const ALPHANUMERIC: u8 = 1;
+/// Lower-case letters and digits.
+const LOWER: u8 = 2;
+/// `-`, `.` and `_`.
+const JOINING: u8 = 4;
+const HYPHEN: u8 = 8;
+
+/// What each byte is: names are most of what rules read letter by letter.
+#[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        kinds[byte as usize] = match byte {
+            b'a'..=b'z' | b'0'..=b'9' => ALPHANUMERIC | LOWER,
+            b'A'..=b'Z' => ALPHANUMERIC,
+            b'-' => JOINING | HYPHEN,
+            b'.' | b'_' => JOINING,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
 
 /// The instant that `text` names, where it is RFC 3339 to the letter, but for leap seconds, which neither the CRD nor Go takes.
 ///
