@@ -121,7 +121,7 @@ fn a_deleted_configuration_stays_gone(plane: &ControlPlane, replica: &Replica) {
     assert_eq!(plane.api.get(mutating).status, 404);
 }
 
-fn is_armed(plane: &ControlPlane) -> bool {
+pub(crate) fn is_armed(plane: &ControlPlane) -> bool {
     stored_configurations(plane).iter().any(|configuration| configuration["webhooks"][0]["failurePolicy"] == "Fail")
 }
 
@@ -132,7 +132,7 @@ fn bundles(plane: &ControlPlane) -> Vec<Value> {
 }
 
 /// The value of a series of this webhook's.
-fn metric(replica: &Replica, series: &str) -> u64 {
+pub(crate) fn metric(replica: &Replica, series: &str) -> u64 {
     let name = format!("clusterprofile_webhook_{series} ");
     let metrics = get(replica.admin, "/metrics");
     metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_else(|| panic!("no {series}"))

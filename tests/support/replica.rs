@@ -13,7 +13,7 @@ use super::{
 pub(crate) struct Replica {
     pub address: SocketAddr,
     pub admin: SocketAddr,
-    _process: Process,
+    process: Process,
 }
 
 impl Replica {
@@ -34,7 +34,12 @@ impl Replica {
             listening.is_object()
         });
         let address = |pointer| text(&listening, pointer).parse().expect("it tells an address");
-        Self { address: address("/address"), admin: address("/admin_address"), _process: process }
+        Self { address: address("/address"), admin: address("/admin_address"), process }
+    }
+
+    /// Ends it without a warning.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
     }
 }
 
