@@ -194,7 +194,7 @@ mod tests {
 
     use jiff::Timestamp;
 
-    use super::Leaf;
+    use super::{End, Leaf};
     use crate::certificates::{NAP, authority::Authority, nap};
 
     #[test]
@@ -214,5 +214,22 @@ mod tests {
         assert!(leaf.is_due(Some(&authority), jumped) && leaf.is_due(None, jumped));
         assert_eq!(nap(leaf.due, now), NAP, "a clock that jumps is looked at before");
         assert!(nap(leaf.due, jumped) < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_end_is_told_of_once_a_week_ahead_or_in_the_last_quarter() {
+        const DAY: Duration = Duration::from_hours(24);
+        let expiry: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        for (lifetime, ahead) in [(365 * DAY, 7 * DAY), (8 * DAY, 2 * DAY)] {
+            let mut end = End { what: "certificate", expiry, lifetime, is_told: false };
+            end.warn(expiry - ahead);
+            assert!(!end.is_told);
+            end.warn(expiry - ahead + Duration::from_secs(1));
+            assert!(end.is_told);
+            end.set(expiry, lifetime);
+            assert!(end.is_told, "the same end is no news");
+            end.set(expiry + DAY, lifetime);
+            assert!(!end.is_told);
+        }
     }
 }

@@ -107,15 +107,15 @@ impl Hub<'_> {
     }
 
     fn read(&self) -> Value {
-        self.plane.api.get(&self.secret()).body["data"].clone()
+        self.plane.api.get(&secret()).body["data"].clone()
     }
 
     fn write(&self, data: &Value) {
-        let written = self.plane.api.patch(&self.secret(), "merge", &json!({"data": data}));
+        let written = self.plane.api.patch(&secret(), "merge", &json!({"data": data}));
         assert_eq!(written.status, 200, "{written:#?}");
     }
+}
 
-    fn secret(&self) -> String {
-        format!("/api/v1/namespaces/{NAMESPACE}/secrets/clusterprofile-webhook-authority")
-    }
+fn secret() -> String {
+    format!("/api/v1/namespaces/{NAMESPACE}/secrets/clusterprofile-webhook-authority")
 }

@@ -104,12 +104,14 @@ pub(crate) fn serve_managed(plane: &ControlPlane, shell: &Shell) -> Replica {
     serve_managed_at(address, plane, &shell.directory, &[])
 }
 
-/// The same with more flags, behind the Service or elsewhere.
+/// The same with more flags, or other values of those it has, behind the Service or elsewhere.
 pub(crate) fn serve_managed_at(address: SocketAddr, plane: &ControlPlane, directory: &Path, flags: &[&str]) -> Replica {
     let deployment = stored(plane, "Deployment");
     let account = text(&deployment, "/spec/template/spec/serviceAccountName");
     let kubeconfig = plane.service_account(text(&deployment, "/metadata/namespace"), account);
     let mut arguments = arguments(&deployment, Path::new("/nonexistent"), address);
+    let name = |argument: &str| argument.split('=').next().map(ToOwned::to_owned);
+    arguments.retain(|argument| flags.iter().all(|flag| name(flag) != name(argument)));
     arguments.extend(flags.iter().map(ToString::to_string));
     Replica::start(&arguments, directory, Some(&kubeconfig))
 }

@@ -37,6 +37,13 @@ impl Process {
         });
     }
 
+    /// Tells it to end, and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        let sent = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "it still runs");
+        wait_until("it ends", || self.child.try_wait().expect("a child can be asked").is_some());
+    }
+
     /// Ends it without a warning.
     pub(crate) fn kill(&mut self) {
         drop(self.child.kill());
