@@ -51,9 +51,16 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
         let key = STANDARD.encode(KeyPair::generate().expect("a key can be made").serialize_pem());
         let foreign =
             json!({"ca.crt": STANDARD.encode(&foreign.certificate), "ca.key": STANDARD.encode(foreign.key())});
-        for (harm, data) in [("emptied", json!(null)), ("torn", json!({"ca.key": key})), ("foreign", foreign)] {
-            hub.replaced(&leader, harm, &data);
+        for (harm, data) in [("torn", json!({"ca.key": key})), ("foreign", foreign)] {
+            hub.replaced(&leader, harm, &data["ca.crt"], || hub.write(&data));
         }
+        let empty = Section::read("Certificates").scripts().remove(0);
+        hub.replaced(&leader, "emptied", &json!(null), || drop(shell.run(&empty)));
+        hub.replaced(&leader, "deleted", &json!(null), || {
+            assert_eq!(plane.api.delete(&secret()).status, 200);
+            wait_until("it is missed", || metric(&leader, READ) > 0 && metric(&serving, READ) > 0);
+            shell.run(install);
+        });
 
         // In the middle of a rotation, whose other steps are another's.
         let promoted = metric(&serving, PROMOTED);
@@ -64,10 +71,9 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
         wait_until("another leads", || metric(&serving, "leading") == 1);
         wait_until("it goes on", || metric(&serving, PROMOTED) > promoted && hub.renewals() > renewals);
 
-        let renewals = hub.renewals();
-        let failures = "certificate_failures_total{failure=\"read\"}";
+        let (failed, renewals) = (metric(&serving, READ), hub.renewals());
         shell.run(&format!("kubectl delete rolebinding -n {NAMESPACE} clusterprofile-webhook"));
-        wait_until("it may not read", || metric(&serving, failures) > 0);
+        wait_until("it may not read", || metric(&serving, READ) > failed);
         shell.run(install);
         wait_until("it may read again", || hub.renewals() > renewals + 1);
         writers.go_on();
@@ -77,6 +83,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
     writers.assert_stored_what_was_accepted();
 }
 
+const READ: &str = "certificate_failures_total{failure=\"read\"}";
 const PROMOTED: &str = "authority_rotation_steps_total{step=\"promoted\"}";
 
 /// The installed webhook.
@@ -87,18 +94,15 @@ struct Hub<'h> {
 
 impl Hub<'_> {
     /// A harm to the Secret is told of, and a rotation mends it.
-    fn replaced(&self, leader: &Replica, harm: &str, data: &Value) {
+    fn replaced(&self, leader: &Replica, harm: &str, foreign: &Value, harmed: impl FnOnce()) {
         let failures = || metric(leader, "certificate_failures_total{failure=\"secret\"}");
         let (failed, promoted, renewals) = (failures(), metric(leader, PROMOTED), self.renewals());
         let before = self.read()["ca.crt"].clone();
-        self.write(data);
+        harmed();
         wait_until(harm, || metric(leader, PROMOTED) > promoted);
         assert!(failures() > failed, "{harm}: it is told of");
         let after = self.read();
-        assert!(
-            after["ca.crt"].is_string() && after["ca.crt"] != before && after["ca.crt"] != data["ca.crt"],
-            "{harm}"
-        );
+        assert!(after["ca.crt"].is_string() && after["ca.crt"] != before && after["ca.crt"] != *foreign, "{harm}");
         wait_until(harm, || self.renewals() > renewals);
     }
 

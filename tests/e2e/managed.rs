@@ -70,6 +70,11 @@ fn what_others_overwrite_is_repaired(plane: &ControlPlane, shell: &Shell, replic
     });
     assert_eq!((self::bundles(plane), &secret()["data"]), (bundles.clone(), &authority));
 
+    shell.run("kubectl apply --server-side --force-conflicts -k manifests/base");
+    let repairs = || metric(replica, "repairs_total{field=\"failure_policy\"}");
+    wait_until("it is armed again", || repairs() == 2 && is_armed(plane));
+    assert_eq!((self::bundles(plane), &secret()["data"]), (bundles.clone(), &authority));
+
     let other = STANDARD.encode(Authority::new("another").certificate);
     for (repaired, configuration) in (1..).zip(stored_configurations(plane)) {
         let overwritten = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": other}]);
