@@ -52,27 +52,28 @@ impl Failure {
 /// Whoever does one thing again and again, and what it has told of it last.
 pub(super) struct Report {
     metrics: Arc<Metrics>,
-    last: Option<(Failure, String)>,
+    /// Since it last went well.
+    told: Vec<(Failure, String)>,
 }
 
 impl Report {
     pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
-        Self { metrics: Arc::clone(metrics), last: None }
+        Self { metrics: Arc::clone(metrics), told: Vec::new() }
     }
 
     pub(super) fn failed(&mut self, failure: Failure, cause: String) {
         self.metrics.certificates.count_failure(failure);
-        let told = Some((failure, cause));
-        if self.last != told {
-            let cause = told.as_ref().map(|(_, cause)| cause);
+        if !self.told.iter().any(|(told, last)| *told == failure && *last == cause) {
             warn!(failure = failure.name(), cause, "certificates: what is served stays");
-            self.last = told;
+            // One for each: what takes turns is no news either.
+            self.told.retain(|(told, _)| *told != failure);
+            self.told.push((failure, cause));
         }
     }
 
     /// What fails next is news again.
     pub(super) fn went_well(&mut self) {
-        self.last = None;
+        self.told.clear();
     }
 }
 
