@@ -62,12 +62,16 @@ impl Report {
     }
 
     pub(super) fn failed(&mut self, failure: Failure, cause: String) {
+        /// More than take turns; the oldest is news again then.
+        const REMEMBERED: usize = 8;
         self.metrics.certificates.count_failure(failure);
-        if !self.told.iter().any(|(told, last)| *told == failure && *last == cause) {
-            warn!(failure = failure.name(), cause, "certificates: what is served stays");
-            // One for each: what takes turns is no news either.
-            self.told.retain(|(told, _)| *told != failure);
-            self.told.push((failure, cause));
+        let told = (failure, cause);
+        if !self.told.contains(&told) {
+            warn!(failure = failure.name(), cause = told.1, "certificates: what is served stays");
+            if self.told.len() == REMEMBERED {
+                self.told.remove(0);
+            }
+            self.told.push(told);
         }
     }
 
