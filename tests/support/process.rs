@@ -37,11 +37,24 @@ impl Process {
         });
     }
 
-    /// Tells it to end, and waits until it has.
+    /// Sends SIGTERM, and waits until it has ended well.
+    ///
+    /// # Panics
+    ///
+    /// Where it has not: then with the end of its log.
     pub(crate) fn stop(&mut self) {
-        let sent = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "it still runs");
-        wait_until("it ends", || self.child.try_wait().expect("a child can be asked").is_some());
+        self.signal("TERM");
+        let mut ended = None;
+        wait_until("it ends", || {
+            ended = self.child.try_wait().expect("a child can be asked");
+            ended.is_some()
+        });
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}:\n{}", self.last_words());
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill can be run").success());
     }
 
     /// Ends it without a warning.

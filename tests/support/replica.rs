@@ -37,14 +37,9 @@ impl Replica {
         Self { address: address("/address"), admin: address("/admin_address"), process }
     }
 
-    /// Tells it to end, as kubelet does, and waits until it has.
-    pub(crate) fn stop(&mut self) {
+    /// Ends it as kubelet does.
+    pub(crate) fn stop(mut self) {
         self.process.stop();
-    }
-
-    /// Ends it without a warning.
-    pub(crate) fn kill(&mut self) {
-        self.process.kill();
     }
 }
 
