@@ -25,6 +25,8 @@ mod control_plane;
 mod controllers;
 #[path = "e2e/faults.rs"]
 mod faults;
+#[path = "e2e/harmed.rs"]
+mod harmed;
 #[path = "e2e/install.rs"]
 mod install;
 #[path = "e2e/installed.rs"]
@@ -33,6 +35,8 @@ mod installed;
 mod kubectl;
 #[path = "support/loopback.rs"]
 mod loopback;
+#[path = "e2e/managed.rs"]
+mod managed;
 #[path = "e2e/managers.rs"]
 mod managers;
 #[path = "e2e/manifests.rs"]

@@ -26,6 +26,9 @@ pub(crate) struct Profiles<'p> {
     collection: String,
 }
 
+/// Where the manifests put the server.
+pub(crate) const NAMESPACE: &str = "clusterprofile-webhook";
+
 /// The cluster manager of every profile.
 pub(crate) const MANAGER: &str = "ocm";
 
@@ -92,7 +95,25 @@ pub(crate) fn serve(plane: &ControlPlane, shell: &Shell) -> Replica {
 /// As [`serve`], with a directory for the Secret.
 pub(crate) fn serve_mounted(plane: &ControlPlane, shell: &Shell, mounted: &Path) -> Replica {
     let address = address(shell, &stored(plane, "Service"));
-    Replica::start(&arguments(&stored(plane, "Deployment"), mounted, address), &shell.directory)
+    Replica::start(&arguments(&stored(plane, "Deployment"), mounted, address), &shell.directory, None)
+}
+
+/// As the stored Deployment does where nothing is mounted but its service account's token.
+pub(crate) fn serve_managed(plane: &ControlPlane, shell: &Shell) -> Replica {
+    let address = address(shell, &stored(plane, "Service"));
+    serve_managed_at(address, plane, &shell.directory, &[])
+}
+
+/// The same with more flags, or other values of those it has, behind the Service or elsewhere.
+pub(crate) fn serve_managed_at(address: SocketAddr, plane: &ControlPlane, directory: &Path, flags: &[&str]) -> Replica {
+    let deployment = stored(plane, "Deployment");
+    let account = text(&deployment, "/spec/template/spec/serviceAccountName");
+    let kubeconfig = plane.service_account(text(&deployment, "/metadata/namespace"), account);
+    let mut arguments = arguments(&deployment, Path::new("/nonexistent"), address);
+    let name = |argument: &str| argument.split('=').next().map(ToOwned::to_owned);
+    arguments.retain(|argument| flags.iter().all(|flag| name(flag) != name(argument)));
+    arguments.extend(flags.iter().map(ToString::to_string));
+    Replica::start(&arguments, directory, Some(&kubeconfig))
 }
 
 /// The object of this kind that the base has put into its namespace.
@@ -110,7 +131,7 @@ pub(crate) fn mounted_secret(deployment: &Value) -> &str {
 }
 
 /// Where the API server calls: the Service's own address, which is of loopback, as there is no proxy to send it elsewhere.
-fn address(shell: &Shell, service: &Value) -> SocketAddr {
+pub(crate) fn address(shell: &Shell, service: &Value) -> SocketAddr {
     /// Where the Service's own port is root's.
     const PORT: u16 = 8443;
     let ip: IpAddr = text(service, "/spec/clusterIP").parse().expect("the API server gives an address");

@@ -26,13 +26,28 @@ fn unusable_input_ends_with_2() {
         (Some(2), "error: missing.crt: cannot be read: No such file or directory (os error 2)\n".into())
     );
     for (flags, text) in [
-        (&[][..], "error: --tls-cert and --tls-key must be given, or --dev and --dev-ca\n"),
-        (&["--tls-cert=a"], "error: --tls-cert and --tls-key must be given, or --dev and --dev-ca\n"),
+        (&[][..], "error: --tls-cert and --tls-key must be given, or --service, or --dev and --dev-ca\n"),
+        (&["--tls-cert=a"], "error: --tls-cert and --tls-key must be given, or --service, or --dev and --dev-ca\n"),
+        (&["--service=a", "--dev"], "error: --service must not be given with --dev, --tls-cert or --tls-key\n"),
+        (&["--service=a", "--leaf-lifetime=0s"], "error: --leaf-lifetime must be from 1s to 3650d\n"),
+        (
+            &["--service=a", "--ca-lifetime=1h", "--leaf-lifetime=2h"],
+            "error: --leaf-lifetime must not be longer than --ca-lifetime\n",
+        ),
+        (
+            &["--service=a", "--ca-lifetime=11m", "--leaf-lifetime=1m"],
+            "error: --ca-lifetime must be six times --ca-overlap or more\n",
+        ),
         (&["--dev"], "error: --dev-ca must be given with --dev\n"),
         (&["--dev", "--dev-ca=a", "--tls-cert=b"], "error: --tls-cert and --tls-key must not be given with --dev\n"),
     ] {
         assert_eq!(with(flags), (Some(2), text.to_owned()));
     }
+    let no_access = Command::new(PROGRAM).args(serve).arg("--service=a").env("KUBECONFIG", "missing").output();
+    let no_access = no_access.expect("the binary was built");
+    let text = String::from_utf8(no_access.stderr).unwrap();
+    assert_eq!(no_access.status.code(), Some(2));
+    assert!(text.starts_with("error: no access to an API server: ") && text.contains("missing"), "{text}");
     let (code, text) = with(&["--dev", "--dev-ca=missing/ca.crt"]);
     assert_eq!(code, Some(2));
     assert!(text.starts_with("error: missing/ca.crt: cannot be written: "), "{text}");

@@ -1,0 +1,235 @@
+//! One replica's leaf: signed in its memory, served, renewed.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::{
+    Backoff, NAP,
+    authority::{Authority, Certificate},
+    cluster::{Cluster, Snapshot},
+    fraction, nap,
+    report::{Failure, Report},
+    rest,
+    state::State,
+    step::Lifetimes,
+    told,
+};
+use crate::{
+    metrics::Metrics,
+    rules::Phase,
+    tls::{Certificates, Pair},
+};
+
+/// Signs for itself alone, and asks of others only that they trust it.
+pub(super) struct Replica<'c> {
+    cluster: &'c Cluster,
+    lifetimes: Lifetimes,
+    certificates: Arc<Certificates>,
+    metrics: Arc<Metrics>,
+    report: Report,
+    leaf: Option<Leaf>,
+    ends: [End; 2],
+}
+
+/// What is known of the pair that is served.
+struct Leaf {
+    /// By whom it was signed.
+    authority: Certificate,
+    /// When another is to be signed.
+    due: Timestamp,
+}
+
+/// When something ends, and whether that was told of.
+struct End {
+    what: &'static str,
+    expiry: Timestamp,
+    lifetime: Duration,
+    is_told: bool,
+}
+
+impl<'c> Replica<'c> {
+    pub(super) fn new(
+        cluster: &'c Cluster,
+        lifetimes: Lifetimes,
+        certificates: Arc<Certificates>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        let ends = ["certificate", "authority"].map(|what| End {
+            what,
+            expiry: Timestamp::MAX,
+            lifetime: Duration::ZERO,
+            is_told: false,
+        });
+        let (report, metrics) = (Report::new(metrics), Arc::clone(metrics));
+        Self { cluster, lifetimes, certificates, metrics, report, leaf: None, ends }
+    }
+
+    /// Serves a leaf that is trusted, and another when two thirds of its life have passed, for as long as it is polled.
+    pub(super) async fn serve(mut self, mut changes: watch::Receiver<()>) -> Infallible {
+        let mut backoff = Backoff::default();
+        loop {
+            changes.mark_unchanged();
+            let now = Timestamp::now();
+            let (wait, hears) = match self.renew(now).await {
+                Ok(due) => {
+                    backoff.reset();
+                    self.report.went_well();
+                    (nap(due, now), true)
+                }
+                Err((failure, cause)) => {
+                    self.report.failed(failure, cause);
+                    // Another content may mend what was read, but not that nothing could be.
+                    (backoff.next(), failure != Failure::Read)
+                }
+            };
+            self.ends.iter_mut().for_each(|end| end.warn(now));
+            rest(wait, &mut changes, hears).await;
+        }
+    }
+
+    /// Signs and serves another leaf where that is due, and tells when it will be.
+    async fn renew(&mut self, now: Timestamp) -> Result<Timestamp, (Failure, String)> {
+        // Before every signature, for the authority may have been replaced.
+        let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, told(&error)))?;
+        self.show_trust(&snapshot, now);
+        let (state, unusable) = State::read(&snapshot.data());
+        let current = state.current.as_ref().filter(|current| !current.certificate.has_ended(now));
+        if let Some(leaf) = self.leaf.as_ref().filter(|leaf| !leaf.is_due(current, now)) {
+            return Ok(leaf.due);
+        }
+        let Some(current) = current else {
+            let cause = unusable.into_iter().next();
+            let cause = cause.or_else(|| state.current.map(|_| "ca.crt has expired".to_owned()));
+            return match cause {
+                Some(cause) => Err((Failure::Secret, cause)),
+                None if self.leaf.is_some() => Err((Failure::Secret, "ca.crt is missing".to_owned())),
+                // Whoever leads is at it.
+                None => Ok(now + NAP),
+            };
+        };
+
+        let signed = current.sign(&self.names(), now, self.lifetimes.leaf);
+        let pair = signed.map_err(|error| (Failure::Secret, told(&error)))?;
+        if !snapshot.bundles().iter().all(|bundle| bundle.vouches_for(&pair, &self.server_name(), now)) {
+            return Err((Failure::Trust, "a webhook configuration does not trust ca.crt".into()));
+        }
+        let expiry = pair.expiry();
+        let lifetime = Duration::from_secs(expiry.saturating_sub(now.as_second()).unsigned_abs());
+        let leaf = Leaf::new(current, now, lifetime);
+        let due = leaf.due;
+        self.certificates.replace(pair);
+        self.metrics.set_certificate_expiry(expiry);
+        self.metrics.count_reload(true);
+        info!(expiry, "certificate pair replaced");
+        let [leaf_end, authority_end] = &mut self.ends;
+        leaf_end.set(now + lifetime, lifetime);
+        authority_end.set(leaf.authority.not_after(), leaf.authority.lifetime());
+        self.metrics.certificates.set_authority_expiry(leaf.authority.not_after().as_second());
+        self.leaf = Some(leaf);
+        self.show_trust(&snapshot, now);
+        Ok(due)
+    }
+
+    /// Tells whether each configuration vouches for what is served.
+    fn show_trust(&self, snapshot: &Snapshot, now: Timestamp) {
+        let (name, pair) = (self.server_name(), self.certificates.current());
+        for phase in [Phase::Mutate, Phase::Validate] {
+            let live = snapshot.live.iter().filter(|live| live.phase == phase);
+            let bundles: Vec<_> = live.flat_map(|live| &live.webhooks).map(|webhook| &webhook.bundle).collect();
+            let vouches = |pair: Arc<Pair>| bundles.iter().all(|bundle| bundle.vouches_for(&pair, &name, now));
+            self.metrics.certificates.set_trusted(phase, !bundles.is_empty() && pair.clone().is_some_and(vouches));
+        }
+    }
+
+    /// As the API server calls it.
+    fn server_name(&self) -> String {
+        format!("{}.{}.svc", self.cluster.names.service, self.cluster.namespace)
+    }
+
+    fn names(&self) -> [String; 4] {
+        let (service, full) = (&self.cluster.names.service, self.server_name());
+        let local = format!("{full}.cluster.local");
+        [full, format!("{service}.{}", self.cluster.namespace), service.clone(), local]
+    }
+}
+
+impl Leaf {
+    fn new(authority: &Authority, now: Timestamp, lifetime: Duration) -> Self {
+        /// The part of its life after which it is renewed, and by how much less at random, so that replicas take turns.
+        const SPENT: f64 = 2.0 / 3.0;
+        const JITTER: f64 = 1.0 / 15.0;
+        let due = now + lifetime.mul_f64(SPENT - fraction() * JITTER);
+        Self { authority: authority.certificate.clone(), due }
+    }
+
+    /// Whether another is to be signed: by `current` where that is another authority, or at its time.
+    fn is_due(&self, current: Option<&Authority>, now: Timestamp) -> bool {
+        now >= self.due || current.is_some_and(|current| current.certificate != self.authority)
+    }
+}
+
+impl End {
+    fn set(&mut self, expiry: Timestamp, lifetime: Duration) {
+        if self.expiry != expiry {
+            (self.expiry, self.lifetime, self.is_told) = (expiry, lifetime, false);
+        }
+    }
+
+    /// A week ahead, or in the last quarter of a shorter life: what is renewed in time never gets so far.
+    fn warn(&mut self, now: Timestamp) {
+        const WEEK: Duration = Duration::from_hours(7 * 24);
+        if !self.is_told && self.expiry < now + WEEK.min(self.lifetime / 4) {
+            warn!(what = self.what, expiry = self.expiry.as_second(), "about to expire, and not renewed");
+            self.is_told = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::{End, Leaf};
+    use crate::certificates::{NAP, authority::Authority, nap};
+
+    #[test]
+    fn a_leaf_is_renewed_at_two_thirds_of_its_life_or_at_once_after_a_jump_of_the_clock() {
+        const DAY: Duration = Duration::from_hours(24);
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let [authority, other] = [(); 2].map(|()| Authority::make(now, 365 * DAY).unwrap());
+        for _ in 0..100 {
+            let leaf = Leaf::new(&authority, now, 30 * DAY);
+            assert!(!leaf.is_due(Some(&authority), now + 17 * DAY));
+            assert!(leaf.is_due(Some(&authority), now + 20 * DAY), "jitter only shortens");
+        }
+        let leaf = Leaf::new(&authority, now, 7 * DAY);
+        assert!(!leaf.is_due(Some(&authority), now) && !leaf.is_due(None, now));
+        assert!(leaf.is_due(Some(&other), now), "another authority signs");
+        let jumped = now + 31 * DAY;
+        assert!(leaf.is_due(Some(&authority), jumped) && leaf.is_due(None, jumped));
+        assert_eq!(nap(leaf.due, now), NAP, "a clock that jumps is looked at before");
+        assert!(nap(leaf.due, jumped) < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_end_is_told_of_once_a_week_ahead_or_in_the_last_quarter() {
+        const DAY: Duration = Duration::from_hours(24);
+        let expiry: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        for (lifetime, ahead) in [(365 * DAY, 7 * DAY), (8 * DAY, 2 * DAY)] {
+            let mut end = End { what: "certificate", expiry, lifetime, is_told: false };
+            end.warn(expiry - ahead);
+            assert!(!end.is_told);
+            end.warn(expiry - ahead + Duration::from_secs(1));
+            assert!(end.is_told);
+            end.set(expiry, lifetime);
+            assert!(end.is_told, "the same end is no news");
+            end.set(expiry + DAY, lifetime);
+            assert!(!end.is_told);
+        }
+    }
+}
