@@ -26,6 +26,7 @@ pub struct Metrics {
     closed_connections: Counter,
     certificate_expiry: Gauge<f64, AtomicU64>,
     reloads: Family<ReloadLabels, Counter>,
+    client_ca_reloads: Family<ReloadLabels, Counter>,
     dropped_lines: Counter,
 }
 
@@ -136,6 +137,12 @@ impl Default for Metrics {
             "Times that a changed certificate pair was read, by result",
             reloads.clone(),
         );
+        let client_ca_reloads = Family::default();
+        registry.register(
+            "client_ca_reloads",
+            "Times that a changed client CA was read, by result",
+            client_ca_reloads.clone(),
+        );
         let dropped_lines = Counter::default();
         registry.register(
             "dropped_log_lines",
@@ -154,6 +161,7 @@ impl Default for Metrics {
             closed_connections,
             certificate_expiry,
             reloads,
+            client_ca_reloads,
             dropped_lines,
         };
         metrics.show_all();
@@ -228,6 +236,7 @@ impl Metrics {
         }
         for result in [SUCCESS, FAILURE] {
             drop(self.reloads.get_or_create(&ReloadLabels { result }));
+            drop(self.client_ca_reloads.get_or_create(&ReloadLabels { result }));
         }
     }
 
@@ -235,6 +244,12 @@ impl Metrics {
     pub fn count_reload(&self, served: bool) {
         let result = if served { SUCCESS } else { FAILURE };
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
+    }
+
+    /// Counts a changed client CA that is trusted from now on, or that could not be.
+    pub fn count_client_ca_reload(&self, trusted: bool) {
+        let result = if trusted { SUCCESS } else { FAILURE };
+        self.client_ca_reloads.get_or_create(&ReloadLabels { result }).inc();
     }
 
     /// Counts a line of the log that could not be written.

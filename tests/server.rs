@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
+#[path = "support/authority.rs"]
+mod authority;
+#[path = "server/callers.rs"]
+mod callers;
 #[path = "server/certificates.rs"]
 mod certificates;
 #[path = "support/client.rs"]

@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clusterprofile_webhook::{
     metrics::Metrics,
     server::{self, Config, Limits},
-    tls::{self, Certificates, Files, Pair, TlsError},
+    tls::{self, Callers, Certificates, Files, Pair, TlsError},
 };
 use tokio::{
     net::TcpListener,
@@ -22,7 +22,8 @@ use super::{effects::Effects, log, units};
 #[command(after_help = "Examples:
   clusterprofile-webhook serve --dev --dev-ca ca.crt
   clusterprofile-webhook serve --tls-cert /tls/tls.crt --tls-key /tls/tls.key --audit
-  clusterprofile-webhook serve --tls-cert tls.crt --tls-key tls.key --effect name-prefix=warn")]
+  clusterprofile-webhook serve --tls-cert tls.crt --tls-key tls.key --effect name-prefix=warn
+  clusterprofile-webhook serve --tls-cert tls.crt --tls-key tls.key --client-ca ca.crt --client-name kube-apiserver")]
 pub(super) struct Args {
     /// Where the API server calls, over HTTPS; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8443", env = "CLUSTERPROFILE_WEBHOOK_LISTEN")]
@@ -42,6 +43,19 @@ pub(super) struct Args {
     /// Where to write the certificate of the CA that --dev makes
     #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_DEV_CA")]
     dev_ca: Option<PathBuf>,
+    /// PEM of the authorities of those who may call; read again when it changes; without it anybody may
+    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
+    /// Who of them may call: a common name, DNS name, URI or e-mail address of the certificate; may be given again for
+    /// another
+    #[arg(
+        long = "client-name",
+        value_name = "NAME",
+        env = "CLUSTERPROFILE_WEBHOOK_CLIENT_NAME",
+        value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    client_names: Vec<String>,
     #[command(flatten)]
     effects: Effects,
     /// How long new connections are still served after SIGTERM, until the Service has forgotten this endpoint
@@ -85,6 +99,18 @@ impl Args {
     }
 }
 
+impl Args {
+    /// Who may call, where that is limited.
+    fn callers(&self) -> anyhow::Result<Option<Callers>> {
+        match (self.client_ca.clone(), &self.client_names[..]) {
+            (None, []) => Ok(None),
+            (None, _) => anyhow::bail!("--client-ca must be given with --client-name"),
+            (Some(_), []) => anyhow::bail!("--client-name must be given with --client-ca"),
+            (Some(file), names) => Ok(Some(Callers::load(file, names.to_vec())?)),
+        }
+    }
+}
+
 impl Source {
     fn pair(&self) -> Result<Pair, TlsError> {
         match self {
@@ -105,8 +131,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
-    let source = match args.source() {
-        Ok(source) => source,
+    let (source, callers) = match args.source().and_then(|source| Ok((source, args.callers()?))) {
+        Ok((source, callers)) => (source, callers.map(Arc::new)),
         Err(error) => return Ok(super::unusable(&error)),
     };
     // First, for the CA's file belongs to whoever serves there already.
@@ -122,7 +148,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         connections: openable(usize::try_from(args.max_connections)?),
         ..Limits::default()
     };
-    let config = Config { policy: args.effects.policy(), limits, drain: args.drain };
+    let config = Config { policy: args.effects.policy(), limits, drain: args.drain, callers: callers.clone() };
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let stop = async || {
@@ -137,9 +163,16 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
             Source::Dev(_) => std::future::pending().await,
         }
     };
+    let watched_callers = async {
+        match callers {
+            Some(callers) => tls::watch_callers(callers, Arc::clone(&metrics)).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         served = server::serve(listener, admin, Arc::clone(&certificates), Arc::clone(&metrics), config, stop) => served?,
         never = watched => match never {},
+        never = watched_callers => match never {},
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -83,7 +83,7 @@ const FAULTS: [Fault; 4] = [
 
 /// Takes requests and never answers one.
 fn slow(webhook: &Webhook) -> Runtime {
-    let config = tls::server_config(Arc::new(Certificates::new(webhook.pair()))).expect("TLS can be configured");
+    let config = tls::server_config(Arc::new(Certificates::new(webhook.pair())), None).expect("TLS can be configured");
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let runtime = Runtime::new().expect("a runtime can be made");
     let listener = runtime.block_on(TcpListener::bind(webhook.address)).expect("the address is free");
