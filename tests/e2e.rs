@@ -9,6 +9,8 @@ mod api;
 mod assets;
 #[path = "support/authority.rs"]
 mod authority;
+#[path = "e2e/callers.rs"]
+mod callers;
 #[path = "support/case.rs"]
 #[expect(dead_code, reason = "other surfaces need more of it")]
 mod case;
@@ -97,6 +99,7 @@ fn main() -> ExitCode {
     trials.extend(controllers::trials(&planes));
     trials.extend(faults::trials(&planes));
     trials.push(url::trial(&planes));
+    trials.push(callers::trial(&assets));
     let conclusion = libtest_mimic::run(&arguments, trials);
     Arc::into_inner(planes).expect("no test runs any more").stop(conclusion.has_failed());
     conclusion.exit_code()

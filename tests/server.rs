@@ -1,6 +1,6 @@
 //! The real server, over real TLS: its limits, its certificates, its end.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
 #[path = "support/authority.rs"]
 mod authority;

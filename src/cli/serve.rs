@@ -22,8 +22,7 @@ use super::{effects::Effects, log, units};
 #[command(after_help = "Examples:
   clusterprofile-webhook serve --dev --dev-ca ca.crt
   clusterprofile-webhook serve --tls-cert /tls/tls.crt --tls-key /tls/tls.key --audit
-  clusterprofile-webhook serve --tls-cert tls.crt --tls-key tls.key --effect name-prefix=warn
-  clusterprofile-webhook serve --tls-cert tls.crt --tls-key tls.key --client-ca ca.crt --client-name kube-apiserver")]
+  clusterprofile-webhook serve --tls-cert tls.crt --tls-key tls.key --effect name-prefix=warn")]
 pub(super) struct Args {
     /// Where the API server calls, over HTTPS; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8443", env = "CLUSTERPROFILE_WEBHOOK_LISTEN")]

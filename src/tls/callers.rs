@@ -1,6 +1,10 @@
 //! Who may call: certificates of which authorities, and with which names.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use rustls::{
@@ -44,7 +48,7 @@ impl Callers {
         Ok(Self { authorities: ArcSwap::from_pointee(authorities), names, file })
     }
 
-    pub(super) fn file(&self) -> &PathBuf {
+    pub(super) fn file(&self) -> &Path {
         &self.file
     }
 
@@ -68,8 +72,8 @@ struct Authorities {
 }
 
 impl Authorities {
-    fn from_pem(pem: &[u8], file: &PathBuf) -> Result<Self, TlsError> {
-        let broken = |cause| TlsError::Certificate { path: file.clone(), cause };
+    fn from_pem(pem: &[u8], file: &Path) -> Result<Self, TlsError> {
+        let broken = |cause| TlsError::Certificate { path: file.to_owned(), cause };
         let (certificates, ..) = chain(pem).map_err(broken)?;
         let mut roots = RootCertStore::empty();
         for (index, certificate) in certificates.iter().enumerate() {

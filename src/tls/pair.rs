@@ -95,11 +95,10 @@ impl Files {
 
 /// The content of a regular file, to which links may lead: reading anything else may never end.
 pub(super) fn regular(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let read = fs::metadata(path).and_then(|metadata| match metadata.is_file() {
-        true => fs::read(path),
-        false => Err(io::Error::other("it must be a regular file")),
-    });
-    read.map_err(|source| TlsError::Read { path: path.to_owned(), source })
+    let read = |metadata: fs::Metadata| {
+        if metadata.is_file() { fs::read(path) } else { Err(io::Error::other("it must be a regular file")) }
+    };
+    fs::metadata(path).and_then(read).map_err(|source| TlsError::Read { path: path.to_owned(), source })
 }
 
 /// The certificates, and from when until when the first is valid; or what is wrong, in words that follow the file's name.

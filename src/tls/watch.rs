@@ -72,7 +72,7 @@ pub async fn watch_callers(callers: Arc<Callers>, metrics: Arc<Metrics>) -> Infa
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let file = callers.file().clone();
+        let file = callers.file().to_owned();
         // An error says that the runtime is going down, and this with it.
         let Ok(read) = tokio::task::spawn_blocking(move || settled(|| regular(&file))).await else { continue };
         let found = read.map_err(|error| told(&error));
