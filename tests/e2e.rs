@@ -11,6 +11,8 @@ mod assets;
 mod authority;
 #[path = "e2e/callers.rs"]
 mod callers;
+#[path = "support/calls.rs"]
+mod calls;
 #[path = "support/case.rs"]
 #[expect(dead_code, reason = "other surfaces need more of it")]
 mod case;
@@ -39,13 +41,13 @@ mod loopback;
 mod managers;
 #[path = "e2e/manifests.rs"]
 mod manifests;
-#[path = "e2e/mount.rs"]
+#[path = "support/mount.rs"]
 mod mount;
 #[path = "e2e/planes.rs"]
 mod planes;
 #[path = "support/process.rs"]
 mod process;
-#[path = "e2e/profiles.rs"]
+#[path = "support/profiles.rs"]
 mod profiles;
 #[path = "support/readme.rs"]
 mod readme;
@@ -73,7 +75,7 @@ mod wait;
 mod webhook;
 #[path = "e2e/writer.rs"]
 mod writer;
-#[path = "e2e/writers.rs"]
+#[path = "support/writers.rs"]
 mod writers;
 
 use std::{process::ExitCode, sync::Arc};
