@@ -10,6 +10,7 @@ mod check;
 mod effects;
 mod explain;
 mod log;
+mod managed;
 mod serve;
 mod units;
 
@@ -32,7 +33,7 @@ Exit codes: 0 clean, 1 denied or failed, 2 unusable input.";
 #[derive(Subcommand)]
 enum Command {
     /// Serve the two webhooks over HTTPS
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Do to manifests what the two webhooks would, without a cluster
     Check(check::Args),
     /// Tell what a rule asks for and why, or list all rules
@@ -60,7 +61,7 @@ impl Cli {
     /// What ended it early, for a person to read.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Serve(args) => serve::run(args),
+            Command::Serve(args) => serve::run(*args),
             Command::Check(args) => check::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Crd => print(&clusterprofile_webhook::crd::yaml()),

@@ -21,9 +21,11 @@
 //! | [`manifest`] | objects of manifests, and what the two webhooks would do to them |
 //! | [`server`] | both webhooks over HTTPS, probes and metrics over HTTP; its limits, its end |
 //! | [`tls`] | the certificate pair, and who may call; how both are replaced while serving |
+//! | [`certificates`] | self-managed certificates: an authority in a Secret, rotated without a failed call |
 //! | [`metrics`] | what Prometheus is told |
 
 pub mod admission;
+pub mod certificates;
 pub mod crd;
 pub mod field;
 pub mod manifest;

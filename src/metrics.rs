@@ -8,10 +8,13 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+pub use self::certificates::{Certificates, Repair};
 use crate::{
     admission::Response,
     rules::{Phase, RULES},
 };
+
+mod certificates;
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -28,6 +31,8 @@ pub struct Metrics {
     reloads: Family<ReloadLabels, Counter>,
     client_ca_reloads: Family<ReloadLabels, Counter>,
     dropped_lines: Counter,
+    /// Of certificates that are managed.
+    pub certificates: Certificates,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -134,7 +139,7 @@ impl Default for Metrics {
         let reloads = Family::default();
         registry.register(
             "certificate_reloads",
-            "Times that a changed certificate pair was read, by result",
+            "Times that another certificate pair was to be served, by result",
             reloads.clone(),
         );
         let client_ca_reloads = Family::default();
@@ -149,6 +154,7 @@ impl Default for Metrics {
             "Lines of the log that standard error did not take in time",
             dropped_lines.clone(),
         );
+        let certificates = Certificates::register(&mut registry);
         let metrics = Self {
             registry,
             reviews,
@@ -163,6 +169,7 @@ impl Default for Metrics {
             reloads,
             client_ca_reloads,
             dropped_lines,
+            certificates,
         };
         metrics.show_all();
         metrics
@@ -179,7 +186,7 @@ fn review_duration() -> Histogram {
 impl Metrics {
     /// Counts an answer, given the seconds that it took.
     pub fn count_review(&self, phase: Phase, response: &Response, seconds: f64) {
-        let phase = name(phase);
+        let phase = phase.name();
         let allowed = if response.allowed { "true" } else { "false" };
         self.reviews.get_or_create(&ReviewLabels { phase, allowed }).inc();
         self.review_duration.get_or_create(&PhaseLabels { phase }).observe(seconds);
@@ -190,7 +197,7 @@ impl Metrics {
 
     /// Counts a body that was no review.
     pub fn count_bad_request(&self, phase: Phase) {
-        self.bad_requests.get_or_create(&PhaseLabels { phase: name(phase) }).inc();
+        self.bad_requests.get_or_create(&PhaseLabels { phase: phase.name() }).inc();
     }
 
     /// Counts a review or a connection that ended in a defect.
@@ -221,7 +228,7 @@ impl Metrics {
 
     /// Makes every series there from the start, at zero: a family without any is not rendered, and a rate needs a first value.
     fn show_all(&self) {
-        for phase in [Phase::Mutate, Phase::Validate].map(name) {
+        for phase in [Phase::Mutate, Phase::Validate].map(Phase::name) {
             for allowed in ["true", "false"] {
                 drop(self.reviews.get_or_create(&ReviewLabels { phase, allowed }));
             }
@@ -229,7 +236,7 @@ impl Metrics {
             drop(self.bad_requests.get_or_create(&PhaseLabels { phase }));
         }
         for rule in RULES {
-            drop(self.findings.get_or_create(&RuleLabels { phase: name(rule.phase), rule: rule.name }));
+            drop(self.findings.get_or_create(&RuleLabels { phase: rule.phase.name(), rule: rule.name }));
         }
         for reason in Shed::ALL.map(Shed::name) {
             drop(self.shed.get_or_create(&ShedLabels { reason }));
@@ -263,12 +270,5 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a string takes all that is written to it");
         text
-    }
-}
-
-fn name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Mutate => "mutate",
-        Phase::Validate => "validate",
     }
 }

@@ -63,7 +63,9 @@ pub async fn serve(
     config: Config,
     mut stop: impl AsyncFnMut(),
 ) -> Result<(), TlsError> {
-    metrics.set_certificate_expiry(certificates.current().expiry());
+    if let Some(pair) = certificates.current() {
+        metrics.set_certificate_expiry(pair.expiry());
+    }
     let (stage, stages) = watch::channel(Stage::Serving);
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates), config.callers)?));
     let limits = config.limits;

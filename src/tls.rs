@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -18,6 +18,8 @@ pub use self::{
     pair::{Files, Pair},
     watch::{watch, watch_callers},
 };
+
+pub(crate) use self::watch::told;
 
 mod callers;
 mod dev;
@@ -69,39 +71,40 @@ pub enum TlsError {
         /// The cause.
         source: rustls::Error,
     },
-    /// A development pair could not be made.
-    #[error("cannot make a development certificate")]
-    Dev(#[from] rcgen::Error),
+    /// A certificate could not be made.
+    #[error("cannot make a certificate")]
+    Make(#[from] rcgen::Error),
     /// The crypto library offers none of the TLS versions.
     #[error("cannot configure TLS")]
     Configure(#[source] rustls::Error),
 }
 
-/// The pair that new connections are served with.
-pub struct Certificates(ArcSwap<Pair>);
+/// The pair that new connections are served with; while there is none, their handshakes fail.
+#[derive(Default)]
+pub struct Certificates(ArcSwapOption<Pair>);
 
 impl Certificates {
     /// Serves `pair` from the start.
     #[must_use]
     pub fn new(pair: Pair) -> Self {
-        Self(ArcSwap::from_pointee(pair))
+        Self(ArcSwapOption::from_pointee(pair))
     }
 
     /// Serves `pair` from now on; open connections keep the one that they have.
     pub fn replace(&self, pair: Pair) {
-        self.0.store(Arc::new(pair));
+        self.0.store(Some(Arc::new(pair)));
     }
 
-    /// The pair that is served.
+    /// The pair that is served, if there is one yet.
     #[must_use]
-    pub fn current(&self) -> Arc<Pair> {
+    pub fn current(&self) -> Option<Arc<Pair>> {
         self.0.load_full()
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.load().certified))
+        self.0.load().as_ref().map(|pair| Arc::clone(&pair.certified))
     }
 }
 
@@ -134,6 +137,7 @@ pub fn server_config(certificates: Arc<Certificates>, callers: Option<Arc<Caller
     Ok(config)
 }
 
-fn provider() -> CryptoProvider {
+/// The one crypto library.
+pub(crate) fn provider() -> CryptoProvider {
     aws_lc_rs::default_provider()
 }

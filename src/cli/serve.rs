@@ -1,13 +1,16 @@
 //! `serve`: the webhook itself.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, future::pending, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clusterprofile_webhook::{
+    certificates::{Managed, Options},
     metrics::Metrics,
     server::{self, Config, Limits},
-    tls::{self, Callers, Certificates, Files, Pair, TlsError},
+    tls::{self, Callers, Certificates, Files},
 };
 use tokio::{
     net::TcpListener,
@@ -15,14 +18,15 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{effects::Effects, log, units};
+use super::{effects::Effects, log, managed, units};
 
 /// Arguments of `serve`.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   clusterprofile-webhook serve --dev --dev-ca ca.crt
   clusterprofile-webhook serve --tls-cert /tls/tls.crt --tls-key /tls/tls.key --audit
-  clusterprofile-webhook serve --tls-cert tls.crt --tls-key tls.key --effect name-prefix=warn")]
+  clusterprofile-webhook serve --tls-cert tls.crt --tls-key tls.key --effect name-prefix=warn
+  clusterprofile-webhook serve --service clusterprofile-webhook")]
 pub(super) struct Args {
     /// Where the API server calls, over HTTPS; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8443", env = "CLUSTERPROFILE_WEBHOOK_LISTEN")]
@@ -56,6 +60,8 @@ pub(super) struct Args {
     )]
     client_names: Vec<String>,
     #[command(flatten)]
+    managed: managed::Managed,
+    #[command(flatten)]
     effects: Effects,
     /// How long new connections are still served after SIGTERM, until the Service has forgotten this endpoint
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::duration, env = "CLUSTERPROFILE_WEBHOOK_DRAIN")]
@@ -83,22 +89,36 @@ enum Source {
     Files(Files),
     /// Made in memory; the CA's certificate is written there.
     Dev(PathBuf),
+    Managed(Box<Options>),
+}
+
+/// Who goes on replacing the pair.
+enum Keeper {
+    Files(Files),
+    Managed(Box<Managed>),
+    Nobody,
 }
 
 impl Args {
     /// Judged by value, for a variable can also say that there is no `--dev`.
     fn source(&self) -> anyhow::Result<Source> {
-        match (self.dev, self.tls_cert.clone(), self.tls_key.clone(), self.dev_ca.clone()) {
-            (false, Some(certificate), Some(key), _) => Ok(Source::Files(Files { certificate, key })),
-            (false, ..) => anyhow::bail!("--tls-cert and --tls-key must be given, or --dev and --dev-ca"),
-            (true, None, None, Some(ca)) => Ok(Source::Dev(ca)),
-            (true, None, None, None) => anyhow::bail!("--dev-ca must be given with --dev"),
+        let files = (self.tls_cert.clone(), self.tls_key.clone());
+        if let Some(service) = &self.managed.service {
+            let is_other = self.dev || files != (None, None);
+            anyhow::ensure!(!is_other, "--service must not be given with --dev, --tls-cert or --tls-key");
+            return Ok(Source::Managed(Box::new(self.managed.options(service)?)));
+        }
+        match (self.dev, files, self.dev_ca.clone()) {
+            (false, (Some(certificate), Some(key)), _) => Ok(Source::Files(Files { certificate, key })),
+            (false, ..) => {
+                anyhow::bail!("--tls-cert and --tls-key must be given, or --service, or --dev and --dev-ca")
+            }
+            (true, (None, None), Some(ca)) => Ok(Source::Dev(ca)),
+            (true, (None, None), None) => anyhow::bail!("--dev-ca must be given with --dev"),
             (true, ..) => anyhow::bail!("--tls-cert and --tls-key must not be given with --dev"),
         }
     }
-}
 
-impl Args {
     /// Who may call, where that is limited.
     fn callers(&self) -> anyhow::Result<Option<Callers>> {
         match (self.client_ca.clone(), &self.client_names[..]) {
@@ -111,10 +131,32 @@ impl Args {
 }
 
 impl Source {
-    fn pair(&self) -> Result<Pair, TlsError> {
+    /// The first pair, if there is one, and who cares for the next.
+    async fn open(self) -> anyhow::Result<(Certificates, Keeper)> {
+        Ok(match self {
+            Self::Files(files) => (Certificates::new(files.load()?), Keeper::Files(files)),
+            Self::Dev(ca) => (Certificates::new(tls::dev_pair(&ca)?), Keeper::Nobody),
+            Self::Managed(options) => {
+                (Certificates::default(), Keeper::Managed(Box::new(Managed::new(*options).await?)))
+            }
+        })
+    }
+}
+
+impl Keeper {
+    async fn run(&self, certificates: &Arc<Certificates>, metrics: &Arc<Metrics>) -> Infallible {
+        let (certificates, metrics) = (Arc::clone(certificates), Arc::clone(metrics));
         match self {
-            Self::Files(files) => files.load(),
-            Self::Dev(ca) => tls::dev_pair(ca),
+            Self::Files(files) => tls::watch(files.clone(), certificates, metrics).await,
+            Self::Managed(managed) => Box::pin(managed.run(certificates, metrics)).await,
+            Self::Nobody => pending().await,
+        }
+    }
+
+    /// Leaves to others what this replica did for all.
+    async fn release(&self) {
+        if let Self::Managed(managed) = self {
+            managed.release().await;
         }
     }
 }
@@ -137,9 +179,9 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     // First, for the CA's file belongs to whoever serves there already.
     let listener = bind(args.listen, "--listen").await?;
     let admin = bind(args.admin_listen, "--admin-listen").await?;
-    let certificates = match source.pair() {
-        Ok(pair) => Arc::new(Certificates::new(pair)),
-        Err(error) => return Ok(super::unusable(&error.into())),
+    let (certificates, keeper) = match source.open().await {
+        Ok((certificates, keeper)) => (Arc::new(certificates), keeper),
+        Err(error) => return Ok(super::unusable(&error)),
     };
     let limits = Limits {
         body: args.max_body,
@@ -156,23 +198,18 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
             _ = interrupt.recv() => {}
         }
     };
-    let watched = async {
-        match source {
-            Source::Files(files) => tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics)).await,
-            Source::Dev(_) => std::future::pending().await,
-        }
-    };
     let watched_callers = async {
         match callers {
             Some(callers) => tls::watch_callers(callers, Arc::clone(&metrics)).await,
-            None => std::future::pending().await,
+            None => pending().await,
         }
     };
     tokio::select! {
         served = server::serve(listener, admin, Arc::clone(&certificates), Arc::clone(&metrics), config, stop) => served?,
-        never = watched => match never {},
+        never = keeper.run(&certificates, &metrics) => match never {},
         never = watched_callers => match never {},
     }
+    keeper.release().await;
     Ok(ExitCode::SUCCESS)
 }
 

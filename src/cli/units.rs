@@ -16,17 +16,19 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     size.filter(|size| *size > 0).ok_or_else(|| "must be a number of bytes, KiB, MiB or GiB, like 8MiB".into())
 }
 
-/// A time: `15s`, `500ms`, `2m`, `0s`.
+/// A time: `15s`, `500ms`, `2m`, `12h`, `7d`, `0s`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let number = digits.parse::<u32>().ok();
     let duration = match (number, text.get(digits.len()..).unwrap_or_default()) {
         (Some(number), "ms") => Some(Duration::from_millis(number.into())),
         (Some(number), "s") => Some(Duration::from_secs(number.into())),
-        (Some(number), "m") => Some(Duration::from_secs(u64::from(number) * 60)),
+        (Some(number), "m") => Some(Duration::from_mins(number.into())),
+        (Some(number), "h") => Some(Duration::from_hours(number.into())),
+        (Some(number), "d") => Some(Duration::from_hours(u64::from(number) * 24)),
         _ => None,
     };
-    duration.ok_or_else(|| "must be a whole number of ms, s or m, like 15s".into())
+    duration.ok_or_else(|| "must be a whole number of ms, s, m, h or d, like 15s".into())
 }
 
 #[cfg(test)]
@@ -44,7 +46,8 @@ mod tests {
         }
         assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
         assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
-        for bad in ["", "15", "1h", "-1s", "1.5s"] {
+        assert_eq!(duration("7d"), Ok(Duration::from_hours(168)));
+        for bad in ["", "15", "1w", "-1s", "1.5s"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

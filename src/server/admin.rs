@@ -34,12 +34,14 @@ pub(super) fn router(certificates: Arc<Certificates>, metrics: Arc<Metrics>, sta
 }
 
 async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
+    let unavailable = |cause| (StatusCode::SERVICE_UNAVAILABLE, cause);
     if *health.stages.borrow() != Stage::Serving {
-        (StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n")
-    } else if !health.certificates.current().is_valid(Timestamp::now()) {
-        (StatusCode::SERVICE_UNAVAILABLE, "the certificate has expired or is not valid yet\n")
-    } else {
-        (StatusCode::OK, "ok\n")
+        return unavailable("the server is stopping\n");
+    }
+    match health.certificates.current() {
+        Some(pair) if pair.is_valid(Timestamp::now()) => (StatusCode::OK, "ok\n"),
+        Some(_) => unavailable("the certificate has expired or is not valid yet\n"),
+        None => unavailable("there is no certificate yet that the webhook configurations trust\n"),
     }
 }
 

@@ -25,7 +25,7 @@ const NAMES: [&str; 7] = [
 ///
 /// # Errors
 ///
-/// [`TlsError::Dev`] where the crypto library fails, [`TlsError::Write`] where `ca` cannot be written.
+/// [`TlsError::Make`] where the crypto library fails, [`TlsError::Write`] where `ca` cannot be written.
 pub fn dev_pair(ca: &Path) -> Result<Pair, TlsError> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.distinguished_name.push(DnType::CommonName, "clusterprofile-webhook development CA");

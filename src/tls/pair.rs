@@ -50,6 +50,11 @@ impl Pair {
         }
     }
 
+    /// Its certificate, and those between it and its authority.
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
+    }
+
     /// When it expires, in Unix seconds.
     #[must_use]
     pub fn expiry(&self) -> i64 {

@@ -31,7 +31,10 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
         let Ok(read) = tokio::task::spawn_blocking(move || settled(|| reader.read())).await else { continue };
         let found = read.map_err(|error| told(&error));
         let current = certificates.current();
-        let replaces = |pair: &Pair| pair.is_valid(Timestamp::now()) || !current.is_valid(Timestamp::now());
+        let replaces = |pair: &Pair| {
+            pair.is_valid(Timestamp::now())
+                || !current.as_ref().is_some_and(|current| current.is_valid(Timestamp::now()))
+        };
         if seen.as_ref() != Some(&found) {
             let pair = found
                 .as_ref()
@@ -51,7 +54,7 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
         }
         if let Some(pair) = next.take_if(|pair| replaces(pair)) {
             let expiry = pair.expiry();
-            let is_new = !pair.is_same(&current);
+            let is_new = !current.is_some_and(|current| pair.is_same(&current));
             certificates.replace(pair);
             // After that, for who reads them goes on as soon as they tell of it.
             metrics.set_certificate_expiry(expiry);
@@ -97,8 +100,8 @@ pub async fn watch_callers(callers: Arc<Callers>, metrics: Arc<Metrics>) -> Infa
 }
 
 /// The error and its causes.
-fn told(error: &TlsError) -> String {
-    let causes = iter::successors(Some(error as &dyn Error), |&error| error.source());
+pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
+    let causes = iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 

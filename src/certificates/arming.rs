@@ -1,0 +1,105 @@
+//! When the validating webhook fails closed: not before it was seen to deny.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tracing::info;
+
+use super::{
+    Backoff, CertificatesError,
+    cluster::{Cluster, Live, Probe, Snapshot},
+    report::{Failure, Report},
+};
+use crate::{
+    metrics::{Metrics, Repair},
+    rules::Phase,
+};
+
+/// Of one leader.
+pub(super) struct Arming {
+    metrics: Arc<Metrics>,
+    /// Whether it was seen to be armed.
+    was_armed: bool,
+    backoff: Backoff,
+    report: Report,
+}
+
+/// What became of it.
+pub(super) struct Armed {
+    /// Whether it is armed for the first time that this leader knows of.
+    pub(super) is_new: bool,
+    /// When to look again, if nothing changes before.
+    pub(super) look_again: Timestamp,
+}
+
+impl Arming {
+    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
+        Self {
+            metrics: Arc::clone(metrics),
+            was_armed: false,
+            backoff: Backoff::default(),
+            report: Report::new(metrics),
+        }
+    }
+
+    /// Makes the validating configuration fail closed, if that is `wanted`, a bad profile is denied, and it does not yet.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificatesError`] where the API server cannot be asked, or refuses what is written.
+    pub(super) async fn arm(
+        &mut self,
+        cluster: &Cluster,
+        snapshot: &Snapshot,
+        wanted: bool,
+        due: Timestamp,
+    ) -> Result<Armed, CertificatesError> {
+        let validating = snapshot.live.iter().find(|live| live.phase == Phase::Validate && !live.webhooks.is_empty());
+        let is_armed = |live: &Live| live.webhooks.iter().all(|webhook| webhook.is_armed);
+        self.metrics.certificates.set_armed(validating.is_some_and(is_armed));
+        let Some(live) = validating.filter(|live| wanted && !is_armed(live)) else {
+            self.was_armed |= validating.is_some_and(is_armed);
+            self.backoff.reset();
+            return Ok(Armed { is_new: false, look_again: due });
+        };
+
+        let causes = match cluster.probe().await? {
+            Probe::Denied(told) if is_own(&told, live) => None,
+            Probe::Denied(told) | Probe::Refused(told) => Some(told),
+            Probe::Passed => {
+                Some("it is let through: by --audit or --effect, or as the webhook was not called".to_owned())
+            }
+        };
+        if let Some(cause) = causes {
+            self.wait_for(&cause);
+            return Ok(Armed { is_new: false, look_again: due.min(Timestamp::now() + self.backoff.next()) });
+        }
+        cluster.arm(live).await?;
+        self.metrics.certificates.set_armed(true);
+        self.report.went_well();
+        self.backoff.reset();
+        let is_new = !self.was_armed;
+        if is_new {
+            info!("armed: what is not reviewed is refused");
+        } else {
+            self.metrics.certificates.count_repair(Repair::FailurePolicy);
+            info!("armed again: somebody has overwritten failurePolicy");
+        }
+        self.was_armed = true;
+        Ok(Armed { is_new, look_again: due })
+    }
+
+    /// Tells why it stays open, unless that is about to change: an API server hears of a new caBundle with some delay.
+    fn wait_for(&mut self, cause: &str) {
+        const ATTEMPTS: u32 = 5;
+        if self.backoff.attempts() >= ATTEMPTS {
+            self.report.failed(Failure::Arming, format!("not armed: a bad profile is not denied: {cause}"));
+        }
+    }
+}
+
+/// Whether the denial is this webhook's, and for the reason for which the profile was made.
+fn is_own(told: &str, live: &Live) -> bool {
+    const RULE: &str = "[cluster-manager-label]";
+    told.contains(RULE) && live.webhooks.iter().any(|webhook| told.contains(&format!("\"{}\"", webhook.name)))
+}

@@ -1,0 +1,321 @@
+//! All that is asked of the API server: the Secret, the Lease, the two webhook configurations, Events, one dry run.
+
+use std::{collections::BTreeMap, convert::Infallible, fmt, pin::pin, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures_util::StreamExt as _;
+use kube::{
+    Api, Client, Config,
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
+};
+use serde_json::{Value, json};
+use tokio::{sync::watch, time::sleep};
+use tracing::debug;
+
+use super::{Backoff, CertificatesError, Names, bundle::Bundle, state::Data};
+use crate::rules::Phase;
+
+/// How long an answer may take: longer than any that comes, and shorter than a Lease is worth waiting for.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How long the API server keeps a watch, as clients of it have it, in seconds.
+const WATCH: u32 = 290;
+
+/// The field manager of caBundle in both configurations.
+const BUNDLE_MANAGER: &str = "clusterprofile-webhook-certificates";
+
+/// The field manager of failurePolicy, another one: without arming, nothing of it is owned.
+const ARMING_MANAGER: &str = "clusterprofile-webhook-arming";
+
+/// The API server, as a client of its own rights.
+pub(super) struct Cluster {
+    pub(super) names: Names,
+    pub(super) namespace: String,
+    secrets: Api<DynamicObject>,
+    leases: Api<DynamicObject>,
+    mutating: Api<DynamicObject>,
+    validating: Api<DynamicObject>,
+    profiles: Api<DynamicObject>,
+    events: Api<DynamicObject>,
+}
+
+/// What a rotation goes by, as the API server has it.
+pub(super) struct Snapshot {
+    /// The Secret as it was read.
+    pub(super) secret: DynamicObject,
+    /// The configurations that exist.
+    pub(super) live: Vec<Live>,
+}
+
+/// A webhook configuration that exists.
+pub(super) struct Live {
+    pub(super) phase: Phase,
+    uid: Option<String>,
+    version: Option<String>,
+    pub(super) webhooks: Vec<Webhook>,
+}
+
+/// One of its webhooks.
+pub(super) struct Webhook {
+    pub(super) name: String,
+    pub(super) bundle: Bundle,
+    /// Whether its failurePolicy is Fail.
+    pub(super) is_armed: bool,
+}
+
+/// What became of a ClusterProfile that a rule denies.
+pub(super) enum Probe {
+    /// Denied, in these words.
+    Denied(String),
+    /// Let through.
+    Passed,
+    /// Refused by something else, in these words.
+    Refused(String),
+}
+
+impl Cluster {
+    /// A client with what a Pod has, or else with what `KUBECONFIG` names.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificatesError`] where neither is there, or the client cannot be made. Nothing is sent.
+    pub(super) async fn connect(names: Names) -> Result<Self, CertificatesError> {
+        let mut config = Config::infer().await.map_err(|error| CertificatesError::Access(Box::new(error)))?;
+        // Whoever asks tries again by itself, with what has changed meanwhile.
+        config.default_retry = false;
+        let namespace = names.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let client = Client::try_from(config).map_err(CertificatesError::Client)?;
+        let of = |namespace: &str, resource| Api::namespaced_with(client.clone(), namespace, &resource);
+        let hooks = |kind: &str| {
+            let resource = resource("admissionregistration.k8s.io", "v1", kind);
+            Api::all_with(client.clone(), &resource)
+        };
+        Ok(Self {
+            secrets: of(&namespace, resource("", "v1", "Secret")),
+            leases: of(&namespace, resource("coordination.k8s.io", "v1", "Lease")),
+            profiles: of(&namespace, resource("multicluster.x-k8s.io", "v1alpha1", "ClusterProfile")),
+            events: of(EVENTS, resource("events.k8s.io", "v1", "Event")),
+            mutating: hooks("MutatingWebhookConfiguration"),
+            validating: hooks("ValidatingWebhookConfiguration"),
+            names,
+            namespace,
+        })
+    }
+
+    /// The Secret and the configurations, as they are now.
+    pub(super) async fn read(&self) -> Result<Snapshot, CertificatesError> {
+        let secret = ask("read the Secret", self.secrets.get(&self.names.secret)).await?;
+        let mut live = Vec::new();
+        for (phase, api) in self.configurations() {
+            let found = ask("read a webhook configuration", api.get_opt(&self.names.configuration)).await?;
+            live.extend(found.map(|object| Live::of(phase, &object)));
+        }
+        Ok(Snapshot { secret, live })
+    }
+
+    /// Stores other data in the Secret, unless somebody has written it since it was read.
+    pub(super) async fn store(&self, secret: &DynamicObject, data: &Data) -> Result<(), CertificatesError> {
+        let mut secret = secret.clone();
+        let data: BTreeMap<_, _> = data.iter().map(|(name, value)| (name, STANDARD.encode(value))).collect();
+        set(&mut secret, "data", json!(data));
+        let params = PostParams::default();
+        ask("write the Secret", self.secrets.replace(&self.names.secret, &params, &secret)).await.map(drop)
+    }
+
+    /// Makes a configuration trust the bundle alone.
+    pub(super) async fn publish(&self, live: &Live, bundle: &Bundle) -> Result<(), CertificatesError> {
+        let bundle = STANDARD.encode(bundle.pem());
+        self.apply(live, BUNDLE_MANAGER, &json!({"clientConfig": {"caBundle": bundle}})).await
+    }
+
+    /// Makes a configuration refuse what its webhooks are not asked about.
+    pub(super) async fn arm(&self, live: &Live) -> Result<(), CertificatesError> {
+        self.apply(live, ARMING_MANAGER, &json!({"failurePolicy": "Fail"})).await
+    }
+
+    /// Applies `fields` to each webhook of a configuration, if that is the one that was read.
+    ///
+    /// Applying would create what is not there: that it must be of this uid and version forbids it.
+    async fn apply(&self, live: &Live, manager: &str, fields: &Value) -> Result<(), CertificatesError> {
+        let webhooks = live.webhooks.iter().map(|webhook| {
+            let mut fields = fields.clone();
+            json_patch::merge(&mut fields, &json!({"name": webhook.name}));
+            fields
+        });
+        let name = &self.names.configuration;
+        let (kind, api) = match live.phase {
+            Phase::Mutate => ("MutatingWebhookConfiguration", &self.mutating),
+            Phase::Validate => ("ValidatingWebhookConfiguration", &self.validating),
+        };
+        let applied = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": kind,
+            "metadata": {"name": name, "uid": live.uid, "resourceVersion": live.version},
+            "webhooks": webhooks.collect::<Vec<_>>(),
+        });
+        let params = PatchParams::apply(manager).force();
+        ask("write a webhook configuration", api.patch(name, &params, &Patch::Apply(applied))).await.map(drop)
+    }
+
+    /// Sends a profile that a rule denies, as a dry run.
+    pub(super) async fn probe(&self) -> Result<Probe, CertificatesError> {
+        let profile: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "multicluster.x-k8s.io/v1alpha1",
+            "kind": "ClusterProfile",
+            "metadata": {"name": "clusterprofile-webhook-probe", "labels": {"x-k8s.io/cluster-manager": "another"}},
+            "spec": {"displayName": "probe", "clusterManager": {"name": "clusterprofile-webhook-probe"}},
+        }))
+        .expect("it is an object");
+        let params = PostParams { dry_run: true, field_manager: None };
+        match ask("send a profile as a dry run", self.profiles.create(&params, &profile)).await {
+            Ok(_) => Ok(Probe::Passed),
+            Err(CertificatesError::Request { source: kube::Error::Api(status), .. }) => {
+                let is_denial = status.code == 422 && status.reason == "Invalid";
+                let told = status.message;
+                Ok(if is_denial { Probe::Denied(told) } else { Probe::Refused(told) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The Lease; its `spec` is what counts.
+    pub(super) async fn lease(&self) -> Result<DynamicObject, CertificatesError> {
+        ask("read the Lease", self.leases.get(&self.names.lease)).await
+    }
+
+    /// Writes the Lease, unless somebody has written it since it was read.
+    pub(super) async fn store_lease(&self, lease: &DynamicObject) -> Result<(), CertificatesError> {
+        let params = PostParams::default();
+        ask("write the Lease", self.leases.replace(&self.names.lease, &params, lease)).await.map(drop)
+    }
+
+    /// Tells whoever reads Events what has become of the validating configuration.
+    pub(super) async fn tell(&self, event: &Value) -> Result<(), CertificatesError> {
+        let mut whole = json!({
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"generateName": "clusterprofile-webhook-", "namespace": EVENTS},
+            "regarding": {
+                "apiVersion": "admissionregistration.k8s.io/v1",
+                "kind": "ValidatingWebhookConfiguration",
+                "name": self.names.configuration,
+            },
+        });
+        json_patch::merge(&mut whole, event);
+        let event: DynamicObject = serde_json::from_value(whole).expect("it is an object");
+        let params = PostParams::default();
+        ask("write an Event", self.events.create(&params, &event)).await.map(drop)
+    }
+
+    /// Says on `changes` whenever the Secret or a configuration may have changed, for as long as it is polled.
+    pub(super) async fn watch(&self, changes: &watch::Sender<()>, failed: impl Fn(&CertificatesError)) -> Infallible {
+        let [(_, mutating), (_, validating)] = self.configurations();
+        let (secret, configuration) = (&self.names.secret, &self.names.configuration);
+        tokio::join!(
+            follow(&self.secrets, secret, changes, &failed),
+            follow(mutating, configuration, changes, &failed),
+            follow(validating, configuration, changes, &failed),
+        )
+        .0
+    }
+
+    fn configurations(&self) -> [(Phase, &Api<DynamicObject>); 2] {
+        [(Phase::Mutate, &self.mutating), (Phase::Validate, &self.validating)]
+    }
+}
+
+/// Where Events of cluster-scoped objects are.
+const EVENTS: &str = "default";
+
+impl Snapshot {
+    /// The Secret's data; what is not base64 is left out.
+    pub(super) fn data(&self) -> Data {
+        let data = self.secret.data.get("data").and_then(Value::as_object).into_iter().flatten();
+        let decoded = |value: &Value| STANDARD.decode(value.as_str()?).ok();
+        data.filter_map(|(name, value)| Some((name.clone(), decoded(value)?))).collect()
+    }
+
+    /// What every webhook of every live configuration trusts.
+    pub(super) fn bundles(&self) -> Vec<&Bundle> {
+        self.live.iter().flat_map(|live| &live.webhooks).map(|webhook| &webhook.bundle).collect()
+    }
+}
+
+impl Live {
+    fn of(phase: Phase, object: &DynamicObject) -> Self {
+        let webhook = |webhook: &Value| {
+            let bundle = text(webhook, "/clientConfig/caBundle");
+            Webhook {
+                name: text(webhook, "/name").to_owned(),
+                bundle: Bundle::parse(&STANDARD.decode(bundle).unwrap_or_default()),
+                is_armed: text(webhook, "/failurePolicy") == "Fail",
+            }
+        };
+        let webhooks = object.data.get("webhooks").and_then(Value::as_array);
+        let webhooks = webhooks.into_iter().flatten().map(webhook).collect();
+        let metadata = &object.metadata;
+        Self { phase, uid: metadata.uid.clone(), version: metadata.resource_version.clone(), webhooks }
+    }
+}
+
+/// The string at a JSON Pointer, or an empty one.
+pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Puts a value in the place of a field.
+pub(super) fn set(object: &mut DynamicObject, field: &str, value: Value) {
+    if let Some(fields) = object.data.as_object_mut() {
+        fields.insert(field.to_owned(), value);
+    }
+}
+
+fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
+    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let plural = format!("{}s", kind.to_lowercase());
+    ApiResource { group: group.into(), version: version.into(), api_version, kind: kind.into(), plural }
+}
+
+async fn ask<T>(
+    operation: &'static str,
+    answer: impl Future<Output = kube::Result<T>>,
+) -> Result<T, CertificatesError> {
+    let answer = tokio::time::timeout(ANSWER, answer).await.map_err(|_| CertificatesError::Timeout { operation })?;
+    answer.map_err(|source| CertificatesError::Request { operation, source })
+}
+
+async fn follow(
+    api: &Api<DynamicObject>,
+    name: &str,
+    changes: &watch::Sender<()>,
+    failed: &impl Fn(&CertificatesError),
+) -> Infallible {
+    let params = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(WATCH);
+    let mut backoff = Backoff::default();
+    loop {
+        // From what there is: the first event tells of all that a broken watch has missed.
+        match ask("watch", api.watch(&params, "0")).await {
+            Ok(events) => {
+                let mut events = pin!(events);
+                // A connection of which the other end is gone says nothing for ever.
+                let limit = Duration::from_secs(WATCH.into()) + ANSWER;
+                while let Ok(Some(Ok(event))) = tokio::time::timeout(limit, events.next()).await {
+                    if matches!(event, WatchEvent::Error(_)) {
+                        break;
+                    }
+                    backoff.reset();
+                    changes.send_replace(());
+                }
+                debug!(name, "watch ended");
+            }
+            Err(error) => failed(&error),
+        }
+        sleep(backoff.next()).await;
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cluster")
+    }
+}

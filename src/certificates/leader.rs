@@ -1,0 +1,168 @@
+//! What the one replica does that writes: it brings rotations on, publishes what is trusted, repairs and arms.
+
+use std::{convert::Infallible, sync::Arc};
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::watch;
+use tracing::info;
+
+use super::{
+    Backoff, CertificatesError, Options,
+    arming::Arming,
+    authority::{Authority, Certificate},
+    bundle::Bundle,
+    cluster::{Cluster, Live, Snapshot},
+    nap,
+    report::{self, Failure, Report},
+    rest,
+    state::{Next, State},
+    step::{self, Action, Step},
+    told,
+};
+use crate::metrics::{Metrics, Repair};
+
+/// A leader for as long as it is elected. It remembers nothing that the next one must know.
+pub(super) struct Leader<'c> {
+    cluster: &'c Cluster,
+    options: &'c Options,
+    identity: &'c str,
+    metrics: &'c Arc<Metrics>,
+    /// What was seen to sign and to be trusted.
+    confirmed: Option<Certificate>,
+    /// What every live configuration was seen to say, as it must.
+    settled: Option<Bundle>,
+    arming: Arming,
+    report: Report,
+}
+
+/// How it goes on.
+enum Progress {
+    /// At once, with what is read anew.
+    Acted,
+    /// When something changes, or then.
+    Waits(Timestamp),
+}
+
+impl<'c> Leader<'c> {
+    pub(super) fn new(
+        cluster: &'c Cluster,
+        options: &'c Options,
+        identity: &'c str,
+        metrics: &'c Arc<Metrics>,
+    ) -> Self {
+        let (arming, report) = (Arming::new(metrics), Report::new(metrics));
+        Self { cluster, options, identity, metrics, confirmed: None, settled: None, arming, report }
+    }
+
+    /// Leads for as long as it is polled.
+    pub(super) async fn lead(mut self, mut changes: watch::Receiver<()>) -> Infallible {
+        /// More of them in a row are no rotation but a quarrel with another writer, in which nobody must be fast.
+        const ACTIONS: u32 = 10;
+        let (mut backoff, mut actions) = (Backoff::default(), 0);
+        loop {
+            changes.mark_unchanged();
+            let now = Timestamp::now();
+            let (wait, hears) = match self.advance(now).await {
+                Ok(Progress::Acted) if actions < ACTIONS => {
+                    actions += 1;
+                    continue;
+                }
+                Ok(Progress::Acted) => (backoff.next(), false),
+                Ok(Progress::Waits(due)) => {
+                    backoff.reset();
+                    actions = 0;
+                    self.report.went_well();
+                    (nap(due, now), true)
+                }
+                Err((failure, error)) => {
+                    self.report.failed(failure, told(&error));
+                    (backoff.next(), false)
+                }
+            };
+            rest(wait, &mut changes, hears).await;
+        }
+    }
+
+    /// Does what is to be done next, if anything is.
+    async fn advance(&mut self, now: Timestamp) -> Result<Progress, (Failure, CertificatesError)> {
+        let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, error))?;
+        let (state, _) = State::read(&snapshot.data());
+        let live = snapshot.bundles();
+        let current = state.current.as_ref().map(|current| &current.certificate);
+        if let Some(current) = current.filter(|current| live.iter().any(|bundle| bundle.contains(current))) {
+            self.confirmed = Some(current.clone());
+        }
+        let failed = |error| (Failure::Write, error);
+        match step::next(&state, &live, self.confirmed.as_ref(), now, self.options.lifetimes) {
+            Action::Make(mut state) => {
+                let lifetime = self.options.lifetimes.authority;
+                let authority = Authority::make(now, lifetime).map_err(|error| failed(error.into()))?;
+                state.next = Some(Next { authority, trusted_since: None });
+                self.store(&snapshot, &state, Some(Step::Made)).await.map_err(failed)?;
+            }
+            Action::Store(state, step) => self.store(&snapshot, &state, step).await.map_err(failed)?,
+            Action::Publish(bundle) => {
+                for live in &snapshot.live {
+                    self.publish(live, &bundle).await.map_err(failed)?;
+                }
+            }
+            Action::Wait(due) => {
+                self.settled = Some(state.bundle());
+                return self.arm(&snapshot, due.min(now + super::NAP)).await.map(Progress::Waits);
+            }
+        }
+        Ok(Progress::Acted)
+    }
+
+    async fn store(&self, snapshot: &Snapshot, state: &State, step: Option<Step>) -> Result<(), CertificatesError> {
+        self.cluster.store(&snapshot.secret, &state.write()).await?;
+        if let Some(step) = step {
+            self.metrics.certificates.count_step(step);
+            info!(step = step.name(), "rotation of the authority");
+            self.tell(step.reason(), step.note()).await;
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, live: &Live, bundle: &Bundle) -> Result<(), CertificatesError> {
+        if live.webhooks.iter().all(|webhook| webhook.bundle == *bundle) {
+            return Ok(());
+        }
+        self.cluster.publish(live, bundle).await?;
+        info!(phase = live.phase.name(), "caBundle published");
+        // What it said before was not ours, where it said already what it must.
+        if self.settled.as_ref() == Some(bundle) {
+            self.metrics.certificates.count_repair(Repair::CaBundle);
+            info!(phase = live.phase.name(), "caBundle repaired, which somebody has overwritten");
+        }
+        Ok(())
+    }
+
+    /// Arms the validating configuration where that is wanted, and tells when to look again.
+    async fn arm(&mut self, snapshot: &Snapshot, due: Timestamp) -> Result<Timestamp, (Failure, CertificatesError)> {
+        let wanted = self.options.arming;
+        let armed =
+            self.arming.arm(self.cluster, snapshot, wanted, due).await.map_err(|error| (Failure::Arming, error))?;
+        if armed.is_new {
+            self.tell("Armed", "a dry run was denied: what is not reviewed is refused from now on").await;
+        }
+        Ok(armed.look_again)
+    }
+
+    /// Writes an Event; that it cannot holds up nothing.
+    async fn tell(&self, reason: &str, note: &str) {
+        let event = json!({
+            "eventTime": format!("{:.6}", Timestamp::now()),
+            "reportingController": "clusterprofile-webhook",
+            "reportingInstance": self.identity,
+            "action": "ManageCertificates",
+            "type": "Normal",
+            "reason": reason,
+            "note": note,
+        });
+        if let Err(error) = self.cluster.tell(&event).await {
+            report::count(self.metrics, Failure::Event, &error);
+        }
+    }
+}

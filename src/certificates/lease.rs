@@ -1,0 +1,148 @@
+//! Who writes: one replica, by a Lease, as client-go's leaderelection does it.
+//!
+//! Nothing rests on it alone: whoever writes writes over what it has read, or not at all.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::info;
+
+use super::{
+    CertificatesError,
+    cluster::{Cluster, set, text},
+    fraction,
+    report::{Failure, Report},
+    told,
+};
+use crate::metrics::Metrics;
+
+/// An election that goes on for ever.
+pub(super) struct Election<'c> {
+    pub(super) cluster: &'c Cluster,
+    pub(super) identity: &'c str,
+    /// How long a leader may be silent.
+    pub(super) duration: Duration,
+    pub(super) metrics: &'c Arc<Metrics>,
+}
+
+impl Election<'_> {
+    /// Leads whenever it is elected, for as long as it is polled.
+    pub(super) async fn run(&self, lead: impl AsyncFn() -> Infallible) -> Infallible {
+        let mut report = Report::new(self.metrics);
+        loop {
+            self.win(&mut report).await;
+            info!(identity = self.identity, "elected to write certificates");
+            self.metrics.certificates.set_leading(true);
+            tokio::select! {
+                never = lead() => match never {},
+                () = self.keep(&mut report) => {}
+            }
+            self.metrics.certificates.set_leading(false);
+            info!(identity = self.identity, "another may write certificates");
+        }
+    }
+
+    /// Waits until nobody else has the Lease, and takes it.
+    ///
+    /// Clocks of others are not compared with this one: a Lease has run out when it was not written for its duration.
+    async fn win(&self, report: &mut Report) {
+        let mut seen: Option<(Value, Instant)> = None;
+        loop {
+            match self.cluster.lease().await {
+                Ok(lease) => {
+                    let spec = lease.data.get("spec").unwrap_or(&Value::Null);
+                    let since = match &seen {
+                        Some((last, since)) if last == spec => *since,
+                        _ => seen.insert((spec.clone(), Instant::now())).1,
+                    };
+                    let holder = text(spec, "/holderIdentity");
+                    let duration = Duration::from_secs(number(spec, "/leaseDurationSeconds"));
+                    if holder.is_empty() || holder == self.identity || since.elapsed() >= duration {
+                        match self.write(lease, self.identity).await {
+                            Ok(()) => return report.went_well(),
+                            Err(error) if is_conflict(&error) => {}
+                            Err(error) => report.failed(Failure::Lease, told(&error)),
+                        }
+                    }
+                }
+                Err(error) => report.failed(Failure::Lease, told(&error)),
+            }
+            sleep(self.pause()).await;
+        }
+    }
+
+    /// Renews the Lease until somebody else has it, or it could not be renewed for two thirds of its duration: the last third
+    /// is for what is being written then.
+    async fn keep(&self, report: &mut Report) {
+        let mut deadline = Instant::now() + self.duration * 2 / 3;
+        loop {
+            sleep(self.pause()).await;
+            let asked = Instant::now();
+            let renewed = async {
+                let lease = self.cluster.lease().await?;
+                if text(&lease.data, "/spec/holderIdentity") != self.identity {
+                    return Ok(false);
+                }
+                self.write(lease, self.identity).await.map(|()| true)
+            };
+            match timeout_at(deadline, renewed).await {
+                Ok(Ok(true)) => {
+                    report.went_well();
+                    deadline = asked + self.duration * 2 / 3;
+                }
+                Ok(Ok(false)) | Err(_) => return,
+                Ok(Err(error)) => report.failed(Failure::Lease, told(&error)),
+            }
+        }
+    }
+
+    async fn write(&self, lease: DynamicObject, identity: &str) -> Result<(), CertificatesError> {
+        // It counts whole seconds.
+        let seconds = self.duration.as_secs().max(1);
+        write(self.cluster, lease, identity, seconds).await
+    }
+
+    /// A fifth of the duration, so that one lost answer changes nothing; a little less, so that not all ask at once.
+    fn pause(&self) -> Duration {
+        let pause = self.duration / 5;
+        pause.mul_f64(1.0 - fraction() / 4.0)
+    }
+}
+
+/// Gives the Lease back, where it is this replica's.
+pub(super) async fn release(cluster: &Cluster, identity: &str) -> Result<(), CertificatesError> {
+    let lease = cluster.lease().await?;
+    if text(&lease.data, "/spec/holderIdentity") == identity { write(cluster, lease, "", 1).await } else { Ok(()) }
+}
+
+async fn write(
+    cluster: &Cluster,
+    mut lease: DynamicObject,
+    identity: &str,
+    seconds: u64,
+) -> Result<(), CertificatesError> {
+    let now = json!(format!("{:.6}", Timestamp::now()));
+    let is_other = text(&lease.data, "/spec/holderIdentity") != identity;
+    let transitions = number(&lease.data, "/spec/leaseTransitions") + u64::from(is_other);
+    let acquired = lease.data.pointer("/spec/acquireTime").filter(|_| !is_other).unwrap_or(&now).clone();
+    let spec = json!({
+        "holderIdentity": identity,
+        "leaseDurationSeconds": seconds,
+        "acquireTime": acquired,
+        "renewTime": now,
+        "leaseTransitions": transitions,
+    });
+    set(&mut lease, "spec", spec);
+    cluster.store_lease(&lease).await
+}
+
+fn number(value: &Value, pointer: &str) -> u64 {
+    value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn is_conflict(error: &CertificatesError) -> bool {
+    matches!(error, CertificatesError::Request { source: kube::Error::Api(status), .. } if status.code == 409)
+}

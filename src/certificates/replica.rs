@@ -1,0 +1,176 @@
+//! One replica's leaf: signed in its memory, served, renewed.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::{
+    Backoff, NAP,
+    authority::Certificate,
+    cluster::{Cluster, Snapshot},
+    fraction, nap,
+    report::{Failure, Report},
+    rest,
+    state::State,
+    step::Lifetimes,
+    told,
+};
+use crate::{
+    metrics::Metrics,
+    rules::Phase,
+    tls::{Certificates, Pair},
+};
+
+/// Signs for itself alone, and asks of others only that they trust it.
+pub(super) struct Replica<'c> {
+    cluster: &'c Cluster,
+    lifetimes: Lifetimes,
+    certificates: Arc<Certificates>,
+    metrics: Arc<Metrics>,
+    report: Report,
+    leaf: Option<Leaf>,
+    ends: [End; 2],
+}
+
+/// What is known of the pair that is served.
+struct Leaf {
+    /// By whom it was signed.
+    authority: Certificate,
+    /// When another is to be signed.
+    due: Timestamp,
+}
+
+/// When something ends, and whether that was told of.
+struct End {
+    what: &'static str,
+    expiry: Timestamp,
+    lifetime: Duration,
+    is_told: bool,
+}
+
+impl<'c> Replica<'c> {
+    pub(super) fn new(
+        cluster: &'c Cluster,
+        lifetimes: Lifetimes,
+        certificates: Arc<Certificates>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        let ends = ["certificate", "authority"].map(|what| End {
+            what,
+            expiry: Timestamp::MAX,
+            lifetime: Duration::ZERO,
+            is_told: false,
+        });
+        let (report, metrics) = (Report::new(metrics), Arc::clone(metrics));
+        Self { cluster, lifetimes, certificates, metrics, report, leaf: None, ends }
+    }
+
+    /// Serves a leaf that is trusted, and another when two thirds of its life have passed, for as long as it is polled.
+    pub(super) async fn serve(mut self, mut changes: watch::Receiver<()>) -> Infallible {
+        let mut backoff = Backoff::default();
+        loop {
+            changes.mark_unchanged();
+            let now = Timestamp::now();
+            let (wait, hears) = match self.renew(now).await {
+                Ok(due) => {
+                    backoff.reset();
+                    self.report.went_well();
+                    (nap(due, now), true)
+                }
+                Err((failure, cause)) => {
+                    self.report.failed(failure, cause);
+                    // Another content may mend what was read, but not that nothing could be.
+                    (backoff.next(), failure != Failure::Read)
+                }
+            };
+            self.ends.iter_mut().for_each(|end| end.warn(now));
+            rest(wait, &mut changes, hears).await;
+        }
+    }
+
+    /// Signs and serves another leaf where that is due, and tells when it will be.
+    async fn renew(&mut self, now: Timestamp) -> Result<Timestamp, (Failure, String)> {
+        // Before every signature, for the authority may have been replaced.
+        let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, told(&error)))?;
+        self.show_trust(&snapshot, now);
+        let (state, unusable) = State::read(&snapshot.data());
+        let current = match (&state.current, unusable.first()) {
+            (Some(current), _) if current.certificate.is_valid(now) => current,
+            (_, Some(cause)) => return Err((Failure::Secret, cause.clone())),
+            (Some(_), None) => return Err((Failure::Secret, "ca.crt has expired or is not valid yet".into())),
+            (None, None) if self.leaf.is_some() => return Err((Failure::Secret, "there is no authority".into())),
+            // Whoever leads is at it.
+            (None, None) => return Ok(now + NAP),
+        };
+        let certificate = &current.certificate;
+        self.metrics.certificates.set_authority_expiry(certificate.not_after().as_second());
+        let [_, authority_end] = &mut self.ends;
+        authority_end.set(certificate.not_after(), certificate.lifetime());
+        if let Some(leaf) = self.leaf.as_ref().filter(|leaf| leaf.authority == *certificate && now < leaf.due) {
+            return Ok(leaf.due);
+        }
+
+        let signed = current.sign(&self.names(), now, self.lifetimes.leaf);
+        let pair = signed.map_err(|error| (Failure::Secret, told(&error)))?;
+        if !snapshot.bundles().iter().all(|bundle| bundle.vouches_for(&pair, &self.server_name(), now)) {
+            return Err((Failure::Trust, "a webhook configuration does not trust ca.crt".into()));
+        }
+        let expiry = pair.expiry();
+        let lifetime = Duration::from_secs(expiry.saturating_sub(now.as_second()).unsigned_abs());
+        let due = now + lifetime.mul_f64(SPENT - fraction() * JITTER);
+        self.certificates.replace(pair);
+        self.metrics.set_certificate_expiry(expiry);
+        self.metrics.count_reload(true);
+        info!(expiry, "certificate pair replaced");
+        let [leaf_end, _] = &mut self.ends;
+        leaf_end.set(now + lifetime, lifetime);
+        self.leaf = Some(Leaf { authority: certificate.clone(), due });
+        self.show_trust(&snapshot, now);
+        Ok(due)
+    }
+
+    /// Tells whether each configuration vouches for what is served.
+    fn show_trust(&self, snapshot: &Snapshot, now: Timestamp) {
+        let (name, pair) = (self.server_name(), self.certificates.current());
+        for phase in [Phase::Mutate, Phase::Validate] {
+            let live = snapshot.live.iter().filter(|live| live.phase == phase);
+            let bundles: Vec<_> = live.flat_map(|live| &live.webhooks).map(|webhook| &webhook.bundle).collect();
+            let vouches = |pair: Arc<Pair>| bundles.iter().all(|bundle| bundle.vouches_for(&pair, &name, now));
+            self.metrics.certificates.set_trusted(phase, !bundles.is_empty() && pair.clone().is_some_and(vouches));
+        }
+    }
+
+    /// As the API server calls it.
+    fn server_name(&self) -> String {
+        format!("{}.{}.svc", self.cluster.names.service, self.cluster.namespace)
+    }
+
+    fn names(&self) -> [String; 4] {
+        let (service, full) = (&self.cluster.names.service, self.server_name());
+        let local = format!("{full}.cluster.local");
+        [full, format!("{service}.{}", self.cluster.namespace), service.clone(), local]
+    }
+}
+
+/// The part of its life after which a leaf is renewed, and by how much less at random, so that replicas take turns.
+const SPENT: f64 = 2.0 / 3.0;
+const JITTER: f64 = 1.0 / 15.0;
+
+impl End {
+    fn set(&mut self, expiry: Timestamp, lifetime: Duration) {
+        if self.expiry != expiry {
+            (self.expiry, self.lifetime, self.is_told) = (expiry, lifetime, false);
+        }
+    }
+
+    /// A week ahead, or in the last quarter of a shorter life: what is renewed in time never gets so far.
+    fn warn(&mut self, now: Timestamp) {
+        const WEEK: Duration = Duration::from_hours(7 * 24);
+        if !self.is_told && self.expiry < now + WEEK.min(self.lifetime / 4) {
+            warn!(expiry = self.expiry.as_second(), "the {} expires and was not renewed", self.what);
+            self.is_told = true;
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What the Secret holds: the authorities of a webhook, each at its place in a rotation.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{
+    authority::{Authority, Certificate},
+    bundle::Bundle,
+};
+
+/// A Secret's data.
+pub(super) type Data = BTreeMap<String, Vec<u8>>;
+
+/// All authorities that API servers must trust.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct State {
+    /// The one that signs.
+    pub(super) current: Option<Authority>,
+    /// The one that is going to.
+    pub(super) next: Option<Next>,
+    /// Those that have signed what may still be served.
+    pub(super) old: Vec<Old>,
+}
+
+/// An authority that does not sign yet.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Next {
+    pub(super) authority: Authority,
+    /// Since when every live configuration has it; none while one has not.
+    pub(super) trusted_since: Option<Timestamp>,
+}
+
+/// An authority that signs no more.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Old {
+    pub(super) certificate: Certificate,
+    /// When nothing that it has signed is valid any more.
+    pub(super) until: Timestamp,
+}
+
+// The keys of the Secret; all hold PEM but the two that say so.
+const CURRENT: [&str; 2] = ["ca.crt", "ca.key"];
+const NEXT: [&str; 2] = ["next.crt", "next.key"];
+/// RFC 3339.
+const NEXT_TRUSTED_SINCE: &str = "next.trusted-since";
+const OLD: &str = "old.crt";
+/// A line of RFC 3339 for each certificate of `old.crt`.
+const OLD_UNTIL: &str = "old.until";
+
+impl State {
+    /// What of the Secret can be used, and one line for each part that cannot.
+    ///
+    /// Nothing is trusted because it is there: what cannot be used counts as absent, so that it is replaced like what was lost.
+    pub(super) fn read(data: &Data) -> (Self, Vec<String>) {
+        let mut unusable = Vec::new();
+        let mut authority = |[certificate, key]: [&str; 2]| {
+            let [certificate_pem, key_pem] =
+                [certificate, key].map(|name| data.get(name).filter(|pem| !pem.is_empty()));
+            let read = match (certificate_pem, key_pem) {
+                (None, None) => return None,
+                (Some(certificate), Some(key)) => Authority::from_pem(certificate, key),
+                _ => Err("one of the two is missing"),
+            };
+            read.map_err(|cause| unusable.push(format!("{certificate} and {key}: {cause}"))).ok()
+        };
+        let (current, next) = (authority(CURRENT), authority(NEXT));
+        let trusted_since = time(data.get(NEXT_TRUSTED_SINCE).map(Vec::as_slice));
+        let next = next.map(|authority| Next { authority, trusted_since });
+        let old = Bundle::parse(data.get(OLD).map(Vec::as_slice).unwrap_or_default()).0;
+        let mut until = data.get(OLD_UNTIL).map(Vec::as_slice).unwrap_or_default().split(|byte| *byte == b'\n');
+        let old = old.into_iter().map(|certificate| {
+            // Where nobody knows, as long as it could be.
+            let until = time(until.next()).unwrap_or(certificate.not_after());
+            Old { certificate, until }
+        });
+        (Self { current, next, old: old.collect() }, unusable)
+    }
+
+    pub(super) fn write(&self) -> Data {
+        let mut data = Data::new();
+        let mut put = |name: &str, text: String| data.insert(name.to_owned(), text.into_bytes());
+        let next = self.next.as_ref().map(|next| &next.authority);
+        for ([certificate, key], authority) in [(CURRENT, self.current.as_ref()), (NEXT, next)] {
+            if let Some(authority) = authority {
+                put(certificate, authority.certificate.pem());
+                put(key, authority.key().to_owned());
+            }
+        }
+        if let Some(since) = self.next.as_ref().and_then(|next| next.trusted_since) {
+            put(NEXT_TRUSTED_SINCE, since.to_string());
+        }
+        if !self.old.is_empty() {
+            put(OLD, self.old.iter().map(|old| old.certificate.pem()).collect());
+            put(OLD_UNTIL, self.old.iter().map(|old| old.until.to_string()).collect::<Vec<_>>().join("\n"));
+        }
+        data
+    }
+
+    /// What every live configuration must say.
+    pub(super) fn bundle(&self) -> Bundle {
+        let signing = self.current.iter().chain(self.next.as_ref().map(|next| &next.authority));
+        let signing = signing.map(|authority| &authority.certificate);
+        Bundle(signing.chain(self.old.iter().map(|old| &old.certificate)).cloned().collect())
+    }
+}
+
+fn time(text: Option<&[u8]>) -> Option<Timestamp> {
+    std::str::from_utf8(text?).ok()?.trim().parse().ok()
+}

@@ -1,0 +1,168 @@
+//! What is told of certificates that are managed; where they are not, all of it stays zero.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::{Registry, Unit},
+};
+
+use crate::{
+    certificates::{Failure, Step},
+    rules::Phase,
+};
+
+/// Metrics of certificates that are managed.
+pub struct Certificates {
+    authority_expiry: Gauge<f64, AtomicU64>,
+    trusted: Family<PhaseLabels, Gauge>,
+    steps: Family<StepLabels, Counter>,
+    repairs: Family<RepairLabels, Counter>,
+    failures: Family<FailureLabels, Counter>,
+    leading: Gauge,
+    armed: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StepLabels {
+    step: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RepairLabels {
+    field: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    failure: &'static str,
+}
+
+/// A field of a webhook configuration that somebody has overwritten.
+#[derive(Clone, Copy, Debug)]
+pub enum Repair {
+    /// Which authorities are trusted.
+    CaBundle,
+    /// Whether what is not reviewed is refused.
+    FailurePolicy,
+}
+
+impl Repair {
+    const ALL: [Self; 2] = [Self::CaBundle, Self::FailurePolicy];
+
+    fn field(self) -> &'static str {
+        match self {
+            Self::CaBundle => "ca_bundle",
+            Self::FailurePolicy => "failure_policy",
+        }
+    }
+}
+
+impl Certificates {
+    /// Metrics that have counted nothing. Every series is there from the start.
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            authority_expiry: Gauge::default(),
+            trusted: Family::default(),
+            steps: Family::default(),
+            repairs: Family::default(),
+            failures: Family::default(),
+            leading: Gauge::default(),
+            armed: Gauge::default(),
+        };
+        registry.register_with_unit(
+            "authority_expiry",
+            "When the authority expires that signs what is served, in Unix time; 0 where none is managed",
+            Unit::Seconds,
+            metrics.authority_expiry.clone(),
+        );
+        registry.register(
+            "certificate_trusted",
+            "1 where the live webhook configuration vouches for the certificate that is served, by phase",
+            metrics.trusted.clone(),
+        );
+        registry.register(
+            "authority_rotation_steps",
+            "Steps of rotations of the authority that this replica has made",
+            metrics.steps.clone(),
+        );
+        registry.register(
+            "repairs",
+            "Fields of webhook configurations that somebody had overwritten, by field",
+            metrics.repairs.clone(),
+        );
+        registry.register(
+            "certificate_failures",
+            "Attempts at managing certificates that have failed, by what has",
+            metrics.failures.clone(),
+        );
+        registry.register("leading", "1 while this replica writes what all share", metrics.leading.clone());
+        registry.register(
+            "armed",
+            "1 where this replica leads and the validating webhook configuration fails closed",
+            metrics.armed.clone(),
+        );
+        metrics.show_all();
+        metrics
+    }
+
+    fn show_all(&self) {
+        for phase in [Phase::Mutate, Phase::Validate] {
+            self.set_trusted(phase, false);
+        }
+        for step in Step::ALL.map(Step::name) {
+            drop(self.steps.get_or_create(&StepLabels { step }));
+        }
+        for field in Repair::ALL.map(Repair::field) {
+            drop(self.repairs.get_or_create(&RepairLabels { field }));
+        }
+        for failure in Failure::ALL.map(Failure::name) {
+            drop(self.failures.get_or_create(&FailureLabels { failure }));
+        }
+    }
+
+    /// Tells when the authority expires that signs.
+    pub fn set_authority_expiry(&self, unix_seconds: i64) {
+        #[expect(clippy::cast_precision_loss, reason = "seconds are exact in f64 for millions of years")]
+        self.authority_expiry.set(unix_seconds as f64);
+    }
+
+    /// Tells whether the live configuration vouches for what is served.
+    pub fn set_trusted(&self, phase: Phase, is_trusted: bool) {
+        self.trusted.get_or_create(&PhaseLabels { phase: phase.name() }).set(i64::from(is_trusted));
+    }
+
+    /// Counts a step of a rotation.
+    pub fn count_step(&self, step: Step) {
+        self.steps.get_or_create(&StepLabels { step: step.name() }).inc();
+    }
+
+    /// Counts a field that says again what it must.
+    pub fn count_repair(&self, repair: Repair) {
+        self.repairs.get_or_create(&RepairLabels { field: repair.field() }).inc();
+    }
+
+    /// Counts an attempt that has failed.
+    pub fn count_failure(&self, failure: Failure) {
+        self.failures.get_or_create(&FailureLabels { failure: failure.name() }).inc();
+    }
+
+    /// Tells whether this replica is the one that writes.
+    pub fn set_leading(&self, is_leading: bool) {
+        self.leading.set(i64::from(is_leading));
+        if !is_leading {
+            self.armed.set(0);
+        }
+    }
+
+    /// Tells whether the validating configuration fails closed.
+    pub fn set_armed(&self, is_armed: bool) {
+        self.armed.set(i64::from(is_armed));
+    }
+}
