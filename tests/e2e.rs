@@ -37,6 +37,8 @@ mod installed;
 mod kubectl;
 #[path = "support/loopback.rs"]
 mod loopback;
+#[path = "e2e/managed.rs"]
+mod managed;
 #[path = "e2e/managers.rs"]
 mod managers;
 #[path = "e2e/manifests.rs"]

@@ -54,6 +54,7 @@ struct Manifests {
     base: Vec<Value>,
     webhooks: Vec<Value>,
     dev: Vec<Value>,
+    certificate_pair: Vec<Value>,
     cert_manager: Vec<Value>,
     /// The kustomization that the README tells people to write.
     readers: Vec<Value>,
@@ -61,7 +62,7 @@ struct Manifests {
 
 type Test = fn(&Manifests);
 
-const TESTS: [(&str, Test); 16] = [
+const TESTS: [(&str, Test); 17] = [
     ("each_rendering_has_its_objects", each_rendering_has_its_objects),
     ("the_definition_is_the_one_that_is_printed", the_definition_is_the_one_that_is_printed),
     ("all_objects_are_in_the_namespace_and_labelled", all_objects_are_in_the_namespace_and_labelled),
@@ -76,6 +77,7 @@ const TESTS: [(&str, Test); 16] = [
     ("pods::see_renewed_certificates", pods::see_renewed_certificates),
     ("pods::end_after_their_last_answer", pods::end_after_their_last_answer),
     ("pods::are_confined", pods::are_confined),
+    ("pods::may_do_what_certificates_want", pods::may_do_what_certificates_want),
     ("pods::never_go_all_at_once", pods::never_go_all_at_once),
     ("cert_manager::issues_what_the_api_server_trusts", cert_manager::issues_what_the_api_server_trusts),
 ];
@@ -93,6 +95,7 @@ fn main() -> ExitCode {
         base: render("manifests/base"),
         webhooks: render("manifests/base/webhooks"),
         dev: render("manifests/overlays/dev"),
+        certificate_pair: render("manifests/overlays/certificate-pair"),
         cert_manager: render("manifests/overlays/cert-manager"),
         readers: readers(render),
     });
@@ -120,10 +123,23 @@ fn each_rendering_has_its_objects(manifests: &Manifests) {
     const WEBHOOKS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
     const SERVER: [&str; 6] =
         ["Deployment", "Namespace", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount"];
+    const MANAGED: [&str; 10] = [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Lease",
+        "Role",
+        "Role",
+        "RoleBinding",
+        "RoleBinding",
+        "Secret",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ];
     const CERTIFICATES: [&str; 4] = ["Certificate", "Certificate", "Issuer", "Issuer"];
-    let expected: [(&[Value], &[&[&str]]); 5] = [
+    let expected: [(&[Value], &[&[&str]]); 6] = [
         (&manifests.crd, &[&["CustomResourceDefinition"]]),
-        (&manifests.base, &[&SERVER, &WEBHOOKS]),
+        (&manifests.base, &[&SERVER, &WEBHOOKS, &MANAGED]),
+        (&manifests.certificate_pair, &[&SERVER, &WEBHOOKS]),
         (&manifests.webhooks, &[&WEBHOOKS]),
         (&manifests.dev, &[&WEBHOOKS]),
         (&manifests.cert_manager, &[&SERVER, &WEBHOOKS, &CERTIFICATES]),
@@ -138,8 +154,8 @@ fn each_rendering_has_its_objects(manifests: &Manifests) {
     let is_cert_managers = |object: &&Value| text(object, "/apiVersion").starts_with("cert-manager.io/");
     let is_webhook = |object: &&Value| WEBHOOKS.contains(&text(object, "/kind"));
     let more = manifests.cert_manager.iter().filter(|object| !is_cert_managers(object) && !is_webhook(object));
-    let base = manifests.base.iter().filter(|object| !is_webhook(object));
-    assert!(more.eq(base), "with cert-manager, the server is another");
+    let pair = manifests.certificate_pair.iter().filter(|object| !is_webhook(object));
+    assert!(more.eq(pair), "with cert-manager, the server is another");
 }
 
 fn the_definition_is_the_one_that_is_printed(manifests: &Manifests) {
@@ -152,17 +168,27 @@ fn the_readme_changes_the_registry_alone(manifests: &Manifests) {
     let deployment = readers.iter_mut().find(|object| object["kind"] == "Deployment").expect("there is one");
     let image = &mut deployment["spec"]["template"]["spec"]["containers"][0]["image"];
     *image = json!(image.as_str().and_then(|image| image.strip_prefix("your-registry/")));
-    assert_eq!(readers, manifests.cert_manager);
+    assert_eq!(readers, manifests.base);
 }
 
 fn all_objects_are_in_the_namespace_and_labelled(manifests: &Manifests) {
     const LABELS: [&str; 3] = ["name", "component", "part-of"];
-    const CLUSTER_SCOPED: [&str; 3] = ["Namespace", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+    const CLUSTER_SCOPED: [&str; 7] = [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+    ];
     let namespace = text(only(&manifests.base, "Namespace"), "/metadata/name");
     for object in [&manifests.base, &manifests.dev, &manifests.cert_manager].into_iter().flatten() {
         for label in LABELS {
             text(object, &format!("/metadata/labels/app.kubernetes.io~1{label}"));
         }
+        // Events of cluster-scoped objects are there.
+        let namespace = if text(object, "/metadata/name").ends_with("-events") { "default" } else { namespace };
         let expected = (!CLUSTER_SCOPED.contains(&text(object, "/kind"))).then_some(namespace);
         assert_eq!(object["metadata"]["namespace"].as_str(), expected, "{object:#}");
     }

@@ -91,7 +91,8 @@ impl Arming {
 
     /// Tells why it stays open, unless that is about to change: an API server hears of a new caBundle with some delay.
     fn wait_for(&mut self, cause: &str) {
-        const ATTEMPTS: u32 = 5;
+        /// By then a dozen seconds have passed.
+        const ATTEMPTS: u32 = 7;
         if self.backoff.attempts() >= ATTEMPTS {
             self.report.failed(Failure::Arming, format!("not armed: a bad profile is not denied: {cause}"));
         }

@@ -3,8 +3,8 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PublicKeyData as _,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PublicKeyData as _,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use std::{fmt, time::Duration};
@@ -60,6 +60,14 @@ impl Certificate {
         text
     }
 
+    /// What is signed says by it who has. Of an authority that somebody else has named, it may be a part of the name; then
+    /// nobody trusts what is signed, and nobody serves it.
+    fn name(&self) -> String {
+        let parsed = parse_x509_certificate(&self.der);
+        let name = parsed.as_ref().ok().and_then(|(_, parsed)| parsed.subject().iter_common_name().next());
+        name.and_then(|name| name.as_str().ok()).unwrap_or_default().to_owned()
+    }
+
     pub(super) fn not_after(&self) -> Timestamp {
         self.not_after
     }
@@ -68,7 +76,7 @@ impl Certificate {
         (self.not_before..=self.not_after).contains(&now)
     }
 
-    /// When `parts` thirds of its life have passed, which begins when it was made.
+    /// When two thirds of its life have passed, which begins when it was made.
     pub(super) fn two_thirds(&self) -> Timestamp {
         let made = self.not_before + SKEW;
         made + self.not_after.duration_since(made).unsigned_abs() * 2 / 3
@@ -93,9 +101,8 @@ impl Authority {
     ///
     /// Where the crypto library fails.
     pub(super) fn make(now: Timestamp, lifetime: Duration) -> Result<Self, rcgen::Error> {
-        let mut params = CertificateParams::default();
         // A name of its own: where two share one, those who verify may try the wrong key alone.
-        params.distinguished_name.push(DnType::CommonName, format!("clusterprofile-webhook authority of {now:.3}"));
+        let mut params = named(format!("clusterprofile-webhook authority of {now:.3}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         params.not_before = x509_time(now - SKEW);
@@ -130,7 +137,7 @@ impl Authority {
     ///
     /// [`TlsError`] where the crypto library fails.
     pub(super) fn sign(&self, names: &[String], now: Timestamp, lifetime: Duration) -> Result<Pair, TlsError> {
-        let issuer = Issuer::from_ca_cert_der(self.certificate.der(), KeyPair::from_pem(&self.key)?)?;
+        let issuer = Issuer::new(named(self.certificate.name()), KeyPair::from_pem(&self.key)?);
         let mut params = CertificateParams::new(names)?;
         let name = names.first().cloned().unwrap_or_default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -150,6 +157,13 @@ impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Authority({:?})", self.certificate)
     }
+}
+
+fn named(name: String) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
 }
 
 /// X.509 counts whole seconds.

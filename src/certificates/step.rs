@@ -174,7 +174,7 @@ fn without_current(state: &State, live: &[&Bundle], now: Timestamp, lifetimes: L
     let lost = state.current.take().map(|authority| authority.certificate);
     let trusted = live.iter().flat_map(|bundle| &bundle.0).chain(&lost);
     for certificate in trusted.filter(|certificate| certificate.is_valid(now)) {
-        if state.old.len() < ADOPTED && !state.old.iter().any(|old| old.certificate == *certificate) {
+        if state.old.len() < ADOPTED && !state.bundle().contains(certificate) {
             state.old.push(Old { certificate: certificate.clone(), until: last_leaf(certificate, now, lifetimes) });
         }
     }

@@ -124,7 +124,6 @@ fn register(plane: &ControlPlane, address: SocketAddr, authority: &Authority) {
     create(&format!("/api/v1/namespaces/{SERVICE}/services"), &service);
     for mut configuration in configurations() {
         let hook = &mut configuration["webhooks"][0];
-        hook["failurePolicy"] = json!("Fail");
         hook["clientConfig"]["service"]["port"] = json!(address.port());
         hook["clientConfig"]["caBundle"] = json!(STANDARD.encode(&authority.certificate));
         create(&collection(&configuration), &configuration);
@@ -139,5 +138,5 @@ fn serve(authority: &Authority, address: SocketAddr, directory: &Path, name: &st
     let arguments =
         ["serve", "--admin-listen=127.0.0.1:0", "--log-format=json", "--tls-cert=tls.crt", "--tls-key=tls.key"];
     let own = [format!("--listen={address}"), format!("--client-ca={CLIENT_CA}"), format!("--client-name={name}")];
-    Replica::start(&arguments.map(String::from).into_iter().chain(own).collect::<Vec<_>>(), directory)
+    Replica::start(&arguments.map(String::from).into_iter().chain(own).collect::<Vec<_>>(), directory, None)
 }

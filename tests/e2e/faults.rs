@@ -116,7 +116,7 @@ fn slow(webhook: &Webhook) -> Runtime {
     runtime
 }
 
-/// Under Fail, as the manifests have it for /validate: nothing is written, but what is being deleted can go.
+/// Under Fail, as it is for /validate once it is armed: nothing is written, but what is being deleted can go.
 fn refused(fault: Fault, control: &ControlPlane) {
     let name = format!("{}-fail", fault.name);
     let broken = Broken::new(fault, control, &name, None);

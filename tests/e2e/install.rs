@@ -8,7 +8,7 @@ use super::{
     api::Answer,
     authority::Authority,
     control_plane::ControlPlane,
-    installed::{DRY_RUN, MANAGER, Profiles, finalize, serve},
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, finalize, serve},
     manifests::Shell,
     readme::Section,
     rendered::text,
@@ -20,7 +20,9 @@ use super::{
 pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane, shell: &Shell) {
     let readme = Section::read("Install");
     let scripts = readme.scripts();
-    let [with_cert_manager, _, with_a_pair, uninstall] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
+    let [_, with_cert_manager, _, with_a_pair, uninstall] = &scripts[..] else {
+        panic!("which are these? {scripts:#?}")
+    };
     assert_eq!(with_cert_manager.trim_end(), "kubectl apply -k manifests/overlays/cert-manager", "what is rendered");
 
     shell.run(readme.command("kubectl apply -k manifests/crd"));
@@ -43,7 +45,7 @@ pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane,
 
     nothing_but_deletion_passes_while_nobody_answers(&profiles);
     let before = stored_configurations(plane);
-    shell.run("kubectl apply -k manifests/base");
+    shell.run("kubectl apply -k manifests/overlays/certificate-pair");
     assert_eq!(stored_configurations(plane), before, "an upgrade keeps the caBundle");
     let replica = serve(plane, shell);
     profiles.wait_until_reviewed();
@@ -51,8 +53,8 @@ pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane,
     wait_until("nobody answers", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
 
     thread::scope(|scope| {
-        let script = scope.spawn(|| shell.run(uninstall));
-        finalize(plane, readme.between("kubectl delete namespace ", "\n"));
+        let script = scope.spawn(|| shell.run(&uninstall.replace("/base", "/overlays/certificate-pair")));
+        finalize(plane, NAMESPACE);
         script.join().expect("the script ends well");
     });
     wait_until("all may be written", || profiles.create("new", Some("another"), DRY_RUN).status == 201);
@@ -91,7 +93,7 @@ pub(crate) fn registered_with_make(plane: &ControlPlane, shell: &Shell) {
     fs::remove_file(shell.directory.join("certs-dev/tls.crt")).expect("make has made a pair");
     shell.run(readme.command("make register"));
     let recipe = shell.run(&format!("{} --dry-run", readme.command("make run")));
-    let replica = Replica::start(&development_arguments(&recipe), &shell.directory);
+    let replica = Replica::start(&development_arguments(&recipe), &shell.directory, None);
     for configuration in stored_configurations(plane) {
         // Whoever runs the tests may be serving at the port that the manifests name.
         let url = text(&configuration, "/webhooks/0/clientConfig/url");

@@ -26,6 +26,9 @@ pub(crate) struct Profiles<'p> {
     collection: String,
 }
 
+/// Where the manifests put the server.
+pub(crate) const NAMESPACE: &str = "clusterprofile-webhook";
+
 /// The cluster manager of every profile.
 pub(crate) const MANAGER: &str = "ocm";
 
@@ -92,7 +95,17 @@ pub(crate) fn serve(plane: &ControlPlane, shell: &Shell) -> Replica {
 /// As [`serve`], with a directory for the Secret.
 pub(crate) fn serve_mounted(plane: &ControlPlane, shell: &Shell, mounted: &Path) -> Replica {
     let address = address(shell, &stored(plane, "Service"));
-    Replica::start(&arguments(&stored(plane, "Deployment"), mounted, address), &shell.directory)
+    Replica::start(&arguments(&stored(plane, "Deployment"), mounted, address), &shell.directory, None)
+}
+
+/// As the stored Deployment does where nothing is mounted but its service account's token.
+pub(crate) fn serve_managed(plane: &ControlPlane, shell: &Shell) -> Replica {
+    let deployment = stored(plane, "Deployment");
+    let address = address(shell, &stored(plane, "Service"));
+    let account = text(&deployment, "/spec/template/spec/serviceAccountName");
+    let kubeconfig = plane.service_account(text(&deployment, "/metadata/namespace"), account);
+    let nothing = Path::new("/nonexistent");
+    Replica::start(&arguments(&deployment, nothing, address), &shell.directory, Some(&kubeconfig))
 }
 
 /// The object of this kind that the base has put into its namespace.

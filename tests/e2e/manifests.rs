@@ -9,13 +9,13 @@ use std::{
 };
 
 use libtest_mimic::Trial;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     assets::Assets,
     cert_manager::CertManager,
     control_plane::ControlPlane,
-    install,
+    install, managed,
     rendered::{at, only, rendered, text},
     renewal,
     transcript::bash,
@@ -27,6 +27,7 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
         ("accepted", all_are_accepted_without_a_warning),
         ("installed", install::installed_and_uninstalled_as_the_readme_says),
         ("registered", install::registered_with_make),
+        ("managed", managed::works_and_is_armed_as_it_is),
     ];
     if CertManager::find().is_some() {
         stories.push(("cert-manager", renewal::no_call_fails));
@@ -81,7 +82,7 @@ impl Shell {
 const STRICT: &str = "--validate=strict --warnings-as-errors";
 
 fn all_are_accepted_without_a_warning(plane: &ControlPlane, shell: &Shell) {
-    for name in ["crd", "base", "overlays/dev"] {
+    for name in ["crd", "base", "overlays/certificate-pair", "overlays/dev"] {
         let apply = || shell.run(&format!("kubectl apply {STRICT} -k manifests/{name}"));
         let stored = || shell.run(&format!("kubectl get -o json -k manifests/{name}"));
         apply();
@@ -110,13 +111,21 @@ fn pods_are_admitted(plane: &ControlPlane) {
     let base = rendered(plane.kubectl(), "manifests/base");
     let deployment = only(&base, "Deployment");
     let namespace = text(deployment, "/metadata/namespace");
-    let mut pod = at(deployment, "/spec/template").clone();
-    pod["metadata"]["name"] = json!("as-made-by-the-deployment");
     let pods = format!("/api/v1/namespaces/{namespace}/pods");
-    let admitted = plane.api.post(&pods, &pod);
-    assert_eq!((admitted.status, &admitted.warnings[..]), (201, &[][..]), "{}", admitted.body);
-    let volumes = at(&pod, "/spec/volumes").as_array().map(Vec::len);
-    assert_eq!(at(&admitted.body, "/spec/volumes").as_array().map(Vec::len), volumes, "a token is mounted");
+    let admitted = |deployment: &Value, name: &str| {
+        let mut pod = at(deployment, "/spec/template").clone();
+        pod["metadata"]["name"] = json!(name);
+        let admitted = plane.api.post(&pods, &pod);
+        assert_eq!((admitted.status, &admitted.warnings[..]), (201, &[][..]), "{}", admitted.body);
+        let volumes = at(&admitted.body, "/spec/volumes").as_array().expect("volumes are a list");
+        let has_token = volumes.iter().any(|volume| volume.to_string().contains("serviceAccountToken"));
+        (pod, has_token)
+    };
+    let (mut pod, has_token) = admitted(deployment, "as-made-by-the-deployment");
+    assert!(has_token, "without it there are no certificates");
+    let with_files = rendered(plane.kubectl(), "manifests/overlays/certificate-pair");
+    let (_, has_token) = admitted(only(&with_files, "Deployment"), "with-a-certificate-pair");
+    assert!(!has_token, "it is for nothing");
 
     pod["metadata"]["name"] = json!("privileged");
     pod["spec"]["hostNetwork"] = json!(true);

@@ -1,6 +1,6 @@
 //! What runs in the Pods, and what of them the API server does not judge by itself.
 
-use std::{collections::BTreeSet, fs, net::TcpStream, path::Path};
+use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
@@ -26,15 +26,16 @@ pub(crate) fn port_number(container: &Value, name: &str) -> u16 {
     number.unwrap_or_else(|| panic!("no port {name} in {container:#}"))
 }
 
+/// With a certificate pair; without, it wants an API server, and is in `e2e/managed.rs`.
 pub(crate) fn run_what_the_binary_accepts(manifests: &Manifests) {
-    let deployment = only(&manifests.base, "Deployment");
+    let deployment = only(&manifests.certificate_pair, "Deployment");
     let directory = tempfile::tempdir().expect("a directory can be made");
     let pair = Authority::new("manifests").server(&["localhost"]);
     for (name, content) in [("tls.crt", pair.certificate), ("tls.key", pair.key)] {
         fs::write(directory.path().join(name), content).expect("a file can be written");
     }
     let arguments = arguments(deployment, directory.path(), ([127, 0, 0, 1], 0).into());
-    let replica = Replica::start(&arguments, directory.path());
+    let replica = Replica::start(&arguments, directory.path(), None);
     TcpStream::connect(replica.address).expect("the server takes connections");
     for (probe, path) in [("readinessProbe", "/readyz"), ("livenessProbe", "/livez")] {
         assert_eq!(text(container(deployment), &format!("/{probe}/httpGet/path")), path);
@@ -62,13 +63,17 @@ pub(crate) fn are_reached_at_their_ports_alone(manifests: &Manifests) {
     };
     assert_eq!(ports(items(rule, "/ports"), "/port"), ports(items(container, "/ports"), "/containerPort"));
     assert_eq!(rule.get("from"), None, "the API server and the kubelet have no labels");
-    assert_eq!(policy.get("egress"), None);
-    assert!(items(policy, "/policyTypes").contains(&json!("Egress")), "without a rule, nothing may go out");
+    // The API server's Service, and what is behind it where clusters are made with kubeadm.
+    let [rule] = items(policy, "/egress") else { panic!("one rule: {policy:#}") };
+    assert_eq!(ports(items(rule, "/ports"), "/port"), [443, 6443].map(|port| (port, "TCP".to_owned())).into());
+    let with_a_pair = at(only(&manifests.certificate_pair, "NetworkPolicy"), "/spec");
+    assert_eq!(with_a_pair.get("egress"), None);
+    assert!(items(with_a_pair, "/policyTypes").contains(&json!("Egress")), "without a rule, nothing may go out");
 }
 
 /// The kubelet replaces what is in a mounted directory, but never a file that is mounted by itself.
 pub(crate) fn see_renewed_certificates(manifests: &Manifests) {
-    let deployment = only(&manifests.base, "Deployment");
+    let deployment = only(&manifests.certificate_pair, "Deployment");
     let container = container(deployment);
     let [mount] = items(container, "/volumeMounts") else { panic!("one volume is mounted") };
     let [volume] = items(deployment, "/spec/template/spec/volumes") else { panic!("there is one volume") };
@@ -99,6 +104,61 @@ pub(crate) fn are_confined(manifests: &Manifests) {
     assert_eq!(at(container(deployment), "/securityContext/readOnlyRootFilesystem"), true);
     let limits = at(container(deployment), "/resources/limits").as_object().expect("limits are a map");
     assert_eq!(limits.keys().collect::<Vec<_>>(), ["memory"], "a server without its time on the CPU is late");
+}
+
+/// What is asked for by name is what is there, and nothing may be done to anything else.
+pub(crate) fn may_do_what_certificates_want(manifests: &Manifests) {
+    let account = at(only(&manifests.base, "ServiceAccount"), "/metadata");
+    let mut granted = BTreeSet::new();
+    for role in manifests.base.iter().filter(|object| text(object, "/kind").ends_with("Role")) {
+        let binding = manifests.base.iter().find(|object| {
+            object["kind"] == format!("{}Binding", text(role, "/kind"))
+                && object["roleRef"]["name"] == role["metadata"]["name"]
+        });
+        let binding = binding.expect("each role is bound");
+        assert_eq!(binding["metadata"]["namespace"], role["metadata"]["namespace"]);
+        assert_eq!(binding["roleRef"]["kind"], role["kind"]);
+        let subject = json!({"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]});
+        assert_eq!(at(binding, "/subjects"), &json!([subject]));
+        for rule in items(role, "/rules") {
+            for (resource, verb) in items(rule, "/resources")
+                .iter()
+                .flat_map(|resource| items(rule, "/verbs").iter().map(move |verb| (resource, verb)))
+            {
+                let name = rule["resourceNames"][0].as_str().unwrap_or("any");
+                let (resource, verb) =
+                    (resource.as_str().expect("it is a string"), verb.as_str().expect("it is a string"));
+                granted.insert(format!("{verb} {resource} {name}"));
+            }
+        }
+    }
+    let default = |flag: &str| {
+        let help =
+            Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")).args(["serve", "--help"]).env_clear().output();
+        let help = String::from_utf8(help.expect("the binary was built").stdout).expect("help is text");
+        let words: Vec<_> = help.split_whitespace().collect();
+        let (_, rest) = words
+            .join(" ")
+            .split_once(&format!("{flag} <NAME>"))
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .expect("it has the flag");
+        rest.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']')).expect("it has a default").0.to_owned()
+    };
+    let (secret, lease, configuration) = (default("--secret"), default("--lease"), default("--configuration"));
+    assert_eq!(text(only(&manifests.base, "Secret"), "/metadata/name"), secret);
+    assert_eq!(text(only(&manifests.base, "Lease"), "/metadata/name"), lease);
+    let mut expected = BTreeSet::from(["create clusterprofiles any".to_owned(), "create events any".to_owned()]);
+    expected.extend(["get", "watch", "update"].map(|verb| format!("{verb} secrets {secret}")));
+    expected.extend(["get", "update"].map(|verb| format!("{verb} leases {lease}")));
+    for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
+        assert_eq!(text(only(&manifests.base, kind), "/metadata/name"), configuration);
+        expected
+            .extend(["get", "watch", "patch"].map(|verb| format!("{verb} {}s {configuration}", kind.to_lowercase())));
+    }
+    assert_eq!(granted, expected);
+    let user = format!("system:serviceaccount:{}:{}", text(account, "/namespace"), text(account, "/name"));
+    let condition = text(only(&manifests.base, "ValidatingAdmissionPolicy"), "/spec/matchConditions/0/expression");
+    assert_eq!(condition, format!("request.userInfo.username == \"{user}\""));
 }
 
 pub(crate) fn never_go_all_at_once(manifests: &Manifests) {

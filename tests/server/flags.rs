@@ -28,8 +28,18 @@ fn unusable_input_ends_with_2() {
         (Some(2), "error: missing.crt: cannot be read: No such file or directory (os error 2)\n".into())
     );
     for (flags, text) in [
-        (&[][..], "error: --tls-cert and --tls-key must be given, or --dev and --dev-ca\n"),
-        (&["--tls-cert=a"], "error: --tls-cert and --tls-key must be given, or --dev and --dev-ca\n"),
+        (&[][..], "error: --tls-cert and --tls-key must be given, or --service, or --dev and --dev-ca\n"),
+        (&["--tls-cert=a"], "error: --tls-cert and --tls-key must be given, or --service, or --dev and --dev-ca\n"),
+        (&["--service=a", "--dev"], "error: --service must not be given with --dev, --tls-cert or --tls-key\n"),
+        (&["--service=a", "--leaf-lifetime=0s"], "error: --leaf-lifetime must be from 1s to 3650d\n"),
+        (
+            &["--service=a", "--ca-lifetime=1h", "--leaf-lifetime=2h"],
+            "error: --leaf-lifetime must not be longer than --ca-lifetime\n",
+        ),
+        (
+            &["--service=a", "--ca-lifetime=11m", "--leaf-lifetime=1m"],
+            "error: --ca-lifetime must be six times --ca-overlap or more\n",
+        ),
         (&["--dev"], "error: --dev-ca must be given with --dev\n"),
         (&["--dev", "--dev-ca=a", "--tls-cert=b"], "error: --tls-cert and --tls-key must not be given with --dev\n"),
     ] {

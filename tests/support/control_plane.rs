@@ -110,6 +110,21 @@ impl ControlPlane {
         self.directory.join(KUBECONFIG)
     }
 
+    /// A kubeconfig with a token of a service account, in whose namespace it is.
+    pub(crate) fn service_account(&self, namespace: &str, name: &str) -> PathBuf {
+        let tokens = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let issued = self.api.post(&tokens, &request);
+        assert_eq!(issued.status, 201, "{issued:#?}");
+        let kubeconfig = fs::read(self.kubeconfig()).expect("it was just written");
+        let mut kubeconfig: Value = serde_json::from_slice(&kubeconfig).expect("it is JSON");
+        kubeconfig["users"][0]["user"] = json!({"token": issued.body["status"]["token"]});
+        kubeconfig["contexts"][0]["context"]["namespace"] = json!(namespace);
+        let path = self.directory.join(format!("{namespace}-{name}.kubeconfig"));
+        fs::write(&path, kubeconfig.to_string()).expect("a file can be written");
+        path
+    }
+
     /// Puts a profile where the API server keeps it, past every check, as if it had been stored long ago.
     pub(crate) fn store(&self, namespace: &str, mut profile: Value) {
         let metadata = &mut profile["metadata"];

@@ -18,10 +18,13 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// Starts the binary in `directory`, and waits until it says that it listens.
-    pub(crate) fn start(arguments: &[String], directory: &Path) -> Self {
+    ///
+    /// `kubeconfig` stands for what a Pod has of its service account.
+    pub(crate) fn start(arguments: &[String], directory: &Path, kubeconfig: Option<&Path>) -> Self {
         let log = directory.join("replica.log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
         command.args(arguments).env_clear().current_dir(directory);
+        command.envs(kubeconfig.map(|kubeconfig| ("KUBECONFIG", kubeconfig)));
         let mut process = Process::start(&mut command, &log);
         let mut listening = Value::Null;
         process.wait_until("the server listens", || {
@@ -38,14 +41,14 @@ impl Replica {
 /// The arguments of the Deployment's container on this machine: `mounted` stands for what is mounted there.
 pub(crate) fn arguments(deployment: &Value, mounted: &Path, listen: SocketAddr) -> Vec<String> {
     let container = container(deployment);
-    let mount = text(container, "/volumeMounts/0/mountPath");
+    let mount = container.pointer("/volumeMounts/0/mountPath").and_then(Value::as_str);
     let here = |argument: &Value| {
         let argument = argument.as_str().expect("an argument is a string");
         let (flag, value) = argument.split_once('=').unwrap_or((argument, ""));
-        match (flag, Path::new(value).strip_prefix(mount)) {
+        match (flag, mount.and_then(|mount| Path::new(value).strip_prefix(mount).ok())) {
             ("--listen", _) => format!("{flag}={listen}"),
             ("--admin-listen", _) => format!("{flag}=127.0.0.1:0"),
-            (_, Ok(file)) => format!("{flag}={}", mounted.join(file).display()),
+            (_, Some(file)) => format!("{flag}={}", mounted.join(file).display()),
             _ => argument.to_owned(),
         }
     };

@@ -120,14 +120,17 @@ pub(crate) fn collection(configuration: &Value) -> String {
     format!("/apis/admissionregistration.k8s.io/v1/{kind}s")
 }
 
-/// The two configurations of the manifests.
+/// The two configurations of the manifests, the validating one as it is once it is armed.
 pub(crate) fn configurations() -> Vec<Value> {
     let files = fs::read_dir("manifests/base/webhooks").expect("the manifests are there");
     let texts = files.map(|file| fs::read(file.expect("it is readable").path()).expect("it is readable"));
     let objects = texts.flat_map(|text| manifest::read(&text).0).map(|document| document.object);
-    let configurations: Vec<_> = objects
+    let mut configurations: Vec<_> = objects
         .filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("WebhookConfiguration")))
         .collect();
     assert_eq!(configurations.len(), 2, "one for each phase");
+    for configuration in configurations.iter_mut().filter(|object| object["kind"] == "ValidatingWebhookConfiguration") {
+        configuration["webhooks"][0]["failurePolicy"] = json!("Fail");
+    }
     configurations
 }

@@ -1,0 +1,139 @@
+//! Self-managed certificates, as the manifests install them.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::{
+    api::Api,
+    authority::Authority,
+    control_plane::ControlPlane,
+    install::{item, stored_configurations},
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, finalize, serve_managed},
+    manifests::Shell,
+    readme::Section,
+    rendered::text,
+    replica::Replica,
+    server::get,
+    wait::wait_until,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
+    let scripts = Section::read("Install").scripts();
+    let [install, .., uninstall] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
+    shell.run("kubectl apply -k manifests/crd");
+    let profiles = Profiles::new(plane);
+    shell.run(install);
+    wait_until("all may be written while nobody serves", || {
+        profiles.create("new", Some("another"), DRY_RUN).status == 201
+    });
+    let replica = serve_managed(plane, shell);
+    wait_until("it is armed", || is_armed(plane));
+    assert!(get(replica.admin, "/readyz").starts_with("HTTP/1.1 200"));
+    profiles.wait_until_reviewed();
+    for series in
+        ["armed", "leading", "certificate_trusted{phase=\"mutate\"}", "certificate_trusted{phase=\"validate\"}"]
+    {
+        wait_until(series, || metric(&replica, series) == 1);
+    }
+
+    what_others_overwrite_is_repaired(plane, shell, &replica);
+    the_account_writes_dry_runs_alone(plane);
+    the_steps_are_told_by_events(plane);
+    a_deleted_configuration_stays_gone(plane, &replica);
+    shell.run(install);
+    wait_until("it is trusted again", || metric(&replica, "certificate_trusted{phase=\"mutate\"}") == 1);
+
+    thread::scope(|scope| {
+        let script = scope.spawn(|| shell.run(uninstall));
+        // Before its namespace has ended, in which it may go on for as long as it drains.
+        wait_until("nobody is called", || {
+            stored_configurations(plane).iter().all(|configuration| configuration["kind"] == "Status")
+        });
+        finalize(plane, NAMESPACE);
+        script.join().expect("the script ends well");
+    });
+    drop(replica);
+    wait_until("all may be written", || profiles.create("new", Some("another"), DRY_RUN).status == 201);
+    assert_eq!(profiles.create("new", Some(MANAGER), "").status, 201);
+}
+
+fn what_others_overwrite_is_repaired(plane: &ControlPlane, shell: &Shell, replica: &Replica) {
+    let secret =
+        || plane.api.get(&format!("/api/v1/namespaces/{NAMESPACE}/secrets/clusterprofile-webhook-authority")).body;
+    let (bundles, authority) = (bundles(plane), secret()["data"].clone());
+    assert!(authority["ca.crt"].is_string(), "{authority}");
+    shell.run("kubectl apply -k manifests/base");
+    wait_until("it is armed again", || {
+        metric(replica, "repairs_total{field=\"failure_policy\"}") == 1 && is_armed(plane)
+    });
+    assert_eq!((self::bundles(plane), &secret()["data"]), (bundles.clone(), &authority));
+
+    let other = STANDARD.encode(Authority::new("another").certificate);
+    for (repaired, configuration) in (1..).zip(stored_configurations(plane)) {
+        let overwritten = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": other}]);
+        assert_eq!(plane.api.patch(&item(&configuration), "json", &overwritten).status, 200);
+        wait_until("caBundle is as before", || self::bundles(plane) == bundles);
+        wait_until("it is counted", || metric(replica, "repairs_total{field=\"ca_bundle\"}") == repaired);
+    }
+    assert_eq!(secret()["data"], authority);
+}
+
+/// What it could do with its token, if somebody else had it.
+fn the_account_writes_dry_runs_alone(plane: &ControlPlane) {
+    let account = Api::new(&plane.service_account(NAMESPACE, "clusterprofile-webhook"));
+    let profile = json!({
+        "apiVersion": "multicluster.x-k8s.io/v1alpha1",
+        "kind": "ClusterProfile",
+        "metadata": {"name": "a", "labels": {"x-k8s.io/cluster-manager": "b"}},
+        "spec": {"displayName": "a", "clusterManager": {"name": "b"}},
+    });
+    let path = |namespace: &str| format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{namespace}/clusterprofiles");
+    assert_eq!(account.post(&format!("{}{DRY_RUN}", path(NAMESPACE)), &profile).status, 201);
+    let refused = account.post(&path(NAMESPACE), &profile);
+    assert_eq!(refused.status, 403, "{refused:#?}");
+    assert!(text(&refused.body, "/message").contains("ClusterProfiles, but in dry runs"), "{refused:#?}");
+    let refused = account.post(&format!("{}{DRY_RUN}", path("default")), &profile);
+    assert_eq!(refused.status, 403, "{refused:#?}");
+    for path in ["/api/v1/namespaces/clusterprofile-webhook/secrets", "/api/v1/namespaces/default/events"] {
+        assert_eq!(account.get(path).status, 403, "{path}");
+    }
+}
+
+fn the_steps_are_told_by_events(plane: &ControlPlane) {
+    let reasons = || {
+        let events = plane.api.get("/apis/events.k8s.io/v1/namespaces/default/events").body;
+        let events = events["items"].as_array().cloned().unwrap_or_default();
+        let reasons = events.iter().filter_map(|event| Some(event["reason"].as_str()?.to_owned()));
+        reasons.collect::<Vec<_>>()
+    };
+    for reason in ["AuthorityMade", "AuthorityTrusted", "AuthorityPromoted", "Armed"] {
+        wait_until(reason, || reasons().iter().any(|found| found == reason));
+    }
+}
+
+/// Whoever deletes one wants no calls: it is not the leader's to bring it back.
+fn a_deleted_configuration_stays_gone(plane: &ControlPlane, replica: &Replica) {
+    let mutating = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/clusterprofile-webhook";
+    assert_eq!(plane.api.delete(mutating).status, 200);
+    wait_until("it is noticed", || metric(replica, "certificate_trusted{phase=\"mutate\"}") == 0);
+    assert_eq!(plane.api.get(mutating).status, 404);
+}
+
+fn is_armed(plane: &ControlPlane) -> bool {
+    stored_configurations(plane).iter().any(|configuration| configuration["webhooks"][0]["failurePolicy"] == "Fail")
+}
+
+/// What both configurations trust.
+fn bundles(plane: &ControlPlane) -> Vec<Value> {
+    let bundles = stored_configurations(plane);
+    bundles.iter().map(|configuration| configuration["webhooks"][0]["clientConfig"]["caBundle"].clone()).collect()
+}
+
+/// The value of a series of this webhook's.
+fn metric(replica: &Replica, series: &str) -> u64 {
+    let name = format!("clusterprofile_webhook_{series} ");
+    let metrics = get(replica.admin, "/metrics");
+    metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_else(|| panic!("no {series}"))
+}
