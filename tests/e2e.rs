@@ -58,6 +58,7 @@ mod rendered;
 #[path = "e2e/renewal.rs"]
 mod renewal;
 #[path = "support/replica.rs"]
+#[expect(dead_code, reason = "programs are killed here")]
 mod replica;
 #[path = "e2e/rotation.rs"]
 mod rotation;
@@ -78,6 +79,7 @@ mod webhook;
 #[path = "e2e/writer.rs"]
 mod writer;
 #[path = "support/writers.rs"]
+#[expect(dead_code, reason = "how long a write takes is the proof's to tell")]
 mod writers;
 
 use std::{process::ExitCode, sync::Arc};

@@ -16,6 +16,7 @@ mod control_plane;
 #[path = "loopback.rs"]
 mod loopback;
 #[path = "process.rs"]
+#[expect(dead_code, reason = "programs are killed here")]
 mod process;
 #[path = "server.rs"]
 #[expect(dead_code, reason = "tests need more of it")]

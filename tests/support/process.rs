@@ -37,6 +37,26 @@ impl Process {
         });
     }
 
+    /// Sends SIGTERM, and waits until it has ended well.
+    ///
+    /// # Panics
+    ///
+    /// Where it has not: then with the end of its log.
+    pub(crate) fn stop(&mut self) {
+        self.signal("TERM");
+        let mut ended = None;
+        wait_until("it ends", || {
+            ended = self.child.try_wait().expect("a child can be asked");
+            ended.is_some()
+        });
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}:\n{}", self.last_words());
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill can be run").success());
+    }
+
     fn last_words(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = log.lines().rev().take(20).collect();

@@ -13,7 +13,7 @@ use super::{
 pub(crate) struct Replica {
     pub address: SocketAddr,
     pub admin: SocketAddr,
-    _process: Process,
+    process: Process,
 }
 
 impl Replica {
@@ -34,7 +34,17 @@ impl Replica {
             listening.is_object()
         });
         let address = |pointer| text(&listening, pointer).parse().expect("it tells an address");
-        Self { address: address("/address"), admin: address("/admin_address"), _process: process }
+        Self { address: address("/address"), admin: address("/admin_address"), process }
+    }
+
+    /// Lets it do nothing any more.
+    pub(crate) fn freeze(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Ends it as kubelet does.
+    pub(crate) fn stop(mut self) {
+        self.process.stop();
     }
 }
 
