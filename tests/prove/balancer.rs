@@ -36,10 +36,13 @@ pub(crate) struct Backend {
     owed: AtomicU64,
 }
 
-/// Whether the API server waits for an answer on a connection: it has sent something, and nothing has come back since.
+/// Whether the API server waits for an answer on a connection, as far as can be told without looking into TLS.
 struct Call<'b> {
     backend: &'b Backend,
-    waits: AtomicBool,
+    /// Whether the server has said anything: the handshake is then over, but for what the API server sends with a review.
+    is_open: AtomicBool,
+    /// Bytes from the API server since anything came back.
+    unanswered: AtomicUsize,
 }
 
 impl Balancer {
@@ -114,7 +117,7 @@ impl Backends {
 impl<'b> Call<'b> {
     fn new(backend: &'b Backend) -> Self {
         backend.opened.fetch_add(1, Ordering::Relaxed);
-        Self { backend, waits: AtomicBool::new(false) }
+        Self { backend, is_open: AtomicBool::new(false), unanswered: AtomicUsize::new(0) }
     }
 
     /// Carries bytes both ways until the server closes, or either is gone.
@@ -128,13 +131,9 @@ impl<'b> Call<'b> {
             let mut bytes = vec![0; BUFFER];
             loop {
                 match from_client.read(&mut bytes).await? {
-                    0 => {
-                        // What it has sent last told that it closes.
-                        self.is_answered();
-                        return to_server.shutdown().await;
-                    }
+                    0 => return to_server.shutdown().await,
                     count => {
-                        self.is_asked();
+                        self.is_asked(count);
                         to_server.write_all(bytes.get(..count).unwrap_or_default()).await?;
                     }
                 }
@@ -155,18 +154,25 @@ impl<'b> Call<'b> {
         tokio::try_join!(asks, answers).map(|((), ())| ())
     }
 
-    fn is_asked(&self) {
-        if !self.waits.swap(true, Ordering::Relaxed) {
-            self.backend.owed.fetch_add(1, Ordering::Relaxed);
+    fn is_asked(&self, bytes: usize) {
+        if self.is_open.load(Ordering::Relaxed) {
+            let before = self.unanswered.fetch_add(bytes, Ordering::Relaxed);
+            if before < REVIEW && before + bytes >= REVIEW {
+                self.backend.owed.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 
     fn is_answered(&self) {
-        if self.waits.swap(false, Ordering::Relaxed) {
+        self.is_open.store(true, Ordering::Relaxed);
+        if self.unanswered.swap(0, Ordering::Relaxed) >= REVIEW {
             self.backend.owed.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
+
+/// Shorter than any review, and longer than the end of a handshake or of a connection.
+const REVIEW: usize = 500;
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {

@@ -79,14 +79,20 @@ impl<'p> Hub<'p> {
     /// Ends the replica that leads as a rollout does; another leads then.
     pub(crate) fn stop_leader(&mut self) {
         let leader = self.leader();
-        self.renewed += self.renewals()[leader];
-        self.fleet.stop(leader);
+        self.stop(leader);
         self.changes_of_leader += 1;
         self.leader();
     }
 
+    fn stop(&mut self, index: usize) {
+        self.renewed += self.renewals()[index];
+        self.fleet.stop(index);
+    }
+
     /// Kills the replica that leads, and waits for another to lead. Tells how many calls may have failed for it.
     pub(crate) fn kill_leader(&mut self) -> u64 {
+        // Most connections that are kept would else be to the other replica, if it is the older one.
+        self.stop(1 - self.leader());
         let leader = self.leader();
         self.renewed += self.renewals()[leader];
         self.fleet.kill(leader, |fleet| {
