@@ -10,7 +10,6 @@
 
 use std::{
     convert::Infallible,
-    error::Error,
     future::pending,
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
@@ -18,6 +17,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use kube::config::InferConfigError;
 use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
 
@@ -43,8 +43,8 @@ mod step;
 #[derive(Debug, Error)]
 pub enum CertificatesError {
     /// There is neither a service account nor a kubeconfig.
-    #[error("no access to an API server")]
-    Access(#[source] Box<dyn Error + Send + Sync>),
+    #[error("no access to an API server: {0}")]
+    Access(Box<InferConfigError>),
     /// A client cannot be made of what there is.
     #[error("cannot make a client of the API server")]
     Client(#[source] kube::Error),

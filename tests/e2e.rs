@@ -29,6 +29,8 @@ mod control_plane;
 mod controllers;
 #[path = "e2e/faults.rs"]
 mod faults;
+#[path = "e2e/harmed.rs"]
+mod harmed;
 #[path = "e2e/install.rs"]
 mod install;
 #[path = "e2e/installed.rs"]

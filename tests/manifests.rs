@@ -7,7 +7,7 @@
 #[path = "support/assets.rs"]
 mod assets;
 #[path = "support/authority.rs"]
-#[expect(dead_code, reason = "a control plane has users, too")]
+#[expect(dead_code, reason = "a control plane has users, too, and a Secret a key")]
 mod authority;
 #[path = "manifests/cert_manager.rs"]
 mod cert_manager;
@@ -21,7 +21,7 @@ mod readme;
 #[path = "support/rendered.rs"]
 mod rendered;
 #[path = "support/replica.rs"]
-#[expect(dead_code, reason = "programs are killed here")]
+#[expect(dead_code, reason = "it ends by itself")]
 mod replica;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "only its way to ask a probe is wanted")]

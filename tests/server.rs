@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
 #[path = "support/authority.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod authority;
 #[path = "server/callers.rs"]
 mod callers;

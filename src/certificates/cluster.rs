@@ -1,31 +1,27 @@
 //! All that is asked of the API server: the Secret, the Lease, the two webhook configurations, Events, one dry run.
 
-use std::{collections::BTreeMap, convert::Infallible, fmt, pin::pin, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use futures_util::StreamExt as _;
 use kube::{
     Api, Client, Config,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use tokio::{sync::watch, time::sleep};
-use tracing::debug;
 
-use super::{Backoff, CertificatesError, Names, bundle::Bundle, state::Data};
+use super::{CertificatesError, Names, bundle::Bundle, state::Data};
 use crate::rules::Phase;
 
 /// How long an answer may take: longer than any that comes, and shorter than a Lease is worth waiting for.
 const ANSWER: Duration = Duration::from_secs(10);
-
-/// How long the API server keeps a watch, as clients of it have it, in seconds.
-const WATCH: u32 = 290;
 
 /// The field manager of caBundle in both configurations.
 const BUNDLE_MANAGER: &str = "clusterprofile-webhook-certificates";
 
 /// The field manager of failurePolicy, another one: without arming, nothing of it is owned.
 const ARMING_MANAGER: &str = "clusterprofile-webhook-arming";
+
+mod watch;
 
 /// The API server, as a client of its own rights.
 pub(super) struct Cluster {
@@ -207,18 +203,6 @@ impl Cluster {
         ask("write an Event", self.events.create(&params, &event)).await.map(drop)
     }
 
-    /// Says on `changes` whenever the Secret or a configuration may have changed, for as long as it is polled.
-    pub(super) async fn watch(&self, changes: &watch::Sender<()>, failed: impl Fn(&CertificatesError)) -> Infallible {
-        let [(_, mutating), (_, validating)] = self.configurations();
-        let (secret, configuration) = (&self.names.secret, &self.names.configuration);
-        tokio::join!(
-            follow(&self.secrets, secret, changes, &failed),
-            follow(mutating, configuration, changes, &failed),
-            follow(validating, configuration, changes, &failed),
-        )
-        .0
-    }
-
     fn configurations(&self) -> [(Phase, &Api<DynamicObject>); 2] {
         [(Phase::Mutate, &self.mutating), (Phase::Validate, &self.validating)]
     }
@@ -282,36 +266,6 @@ async fn ask<T>(
 ) -> Result<T, CertificatesError> {
     let answer = tokio::time::timeout(ANSWER, answer).await.map_err(|_| CertificatesError::Timeout { operation })?;
     answer.map_err(|source| CertificatesError::Request { operation, source })
-}
-
-async fn follow(
-    api: &Api<DynamicObject>,
-    name: &str,
-    changes: &watch::Sender<()>,
-    failed: &impl Fn(&CertificatesError),
-) -> Infallible {
-    let params = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(WATCH);
-    let mut backoff = Backoff::default();
-    loop {
-        // From what there is: the first event tells of all that a broken watch has missed.
-        match ask("watch", api.watch(&params, "0")).await {
-            Ok(events) => {
-                let mut events = pin!(events);
-                // A connection of which the other end is gone says nothing for ever.
-                let limit = Duration::from_secs(WATCH.into()) + ANSWER;
-                while let Ok(Some(Ok(event))) = tokio::time::timeout(limit, events.next()).await {
-                    if matches!(event, WatchEvent::Error(_)) {
-                        break;
-                    }
-                    backoff.reset();
-                    changes.send_replace(());
-                }
-                debug!(name, "watch ended");
-            }
-            Err(error) => failed(&error),
-        }
-        sleep(backoff.next()).await;
-    }
 }
 
 impl fmt::Debug for Cluster {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 use super::{
-    Backoff, CertificatesError, Options,
+    Backoff, CertificatesError, NAP, Options,
     arming::Arming,
     authority::{Authority, Certificate},
     bundle::Bundle,
@@ -76,7 +76,12 @@ impl<'c> Leader<'c> {
                     (nap(due, now), true)
                 }
                 Err((failure, error)) => {
-                    self.report.failed(failure, told(&error));
+                    // That nothing can be read, the replica in this process tells.
+                    if failure == Failure::Read {
+                        report::count(self.metrics, failure, &error);
+                    } else {
+                        self.report.failed(failure, told(&error));
+                    }
                     (backoff.next(), false)
                 }
             };
@@ -87,7 +92,10 @@ impl<'c> Leader<'c> {
     /// Does what is to be done next, if anything is.
     async fn advance(&mut self, now: Timestamp) -> Result<Progress, (Failure, CertificatesError)> {
         let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, error))?;
-        let (state, _) = State::read(&snapshot.data());
+        let (state, unusable) = State::read(&snapshot.data());
+        for cause in unusable {
+            self.report.failed(Failure::Secret, cause);
+        }
         let live = snapshot.bundles();
         let current = state.current.as_ref().map(|current| &current.certificate);
         if let Some(current) = current.filter(|current| live.iter().any(|bundle| bundle.contains(current))) {
@@ -95,11 +103,15 @@ impl<'c> Leader<'c> {
         }
         let failed = |error| (Failure::Write, error);
         match step::next(&state, &live, self.confirmed.as_ref(), now, self.options.lifetimes) {
-            Action::Make(mut state) => {
+            Action::Make(mut next) => {
+                if next.current.is_none() && !next.old.is_empty() && next.old != state.old {
+                    let cause = "ca.crt is missing, has expired, or is none that was trusted; it is replaced";
+                    self.report.failed(Failure::Secret, cause.to_owned());
+                }
                 let lifetime = self.options.lifetimes.authority;
                 let authority = Authority::make(now, lifetime).map_err(|error| failed(error.into()))?;
-                state.next = Some(Next { authority, trusted_since: None });
-                self.store(&snapshot, &state, Some(Step::Made)).await.map_err(failed)?;
+                next.next = Some(Next { authority, trusted_since: None });
+                self.store(&snapshot, &next, Some(Step::Made)).await.map_err(failed)?;
             }
             Action::Store(state, step) => self.store(&snapshot, &state, step).await.map_err(failed)?,
             Action::Publish(bundle) => {
@@ -109,7 +121,10 @@ impl<'c> Leader<'c> {
             }
             Action::Wait(due) => {
                 self.settled = Some(state.bundle());
-                return self.arm(&snapshot, due.min(now + super::NAP)).await.map(Progress::Waits);
+                let due = due.min(now + NAP);
+                // Without one that signs, nobody answers.
+                let armed = if state.current.is_some() { self.arm(&snapshot, due).await? } else { due };
+                return Ok(Progress::Waits(armed));
             }
         }
         Ok(Progress::Acted)
@@ -150,7 +165,7 @@ impl<'c> Leader<'c> {
         Ok(armed.look_again)
     }
 
-    /// Writes an Event; that it cannot holds up nothing.
+    /// Writes an Event; that it cannot holds up nothing for longer than an answer may take.
     async fn tell(&self, reason: &str, note: &str) {
         let event = json!({
             "eventTime": format!("{:.6}", Timestamp::now()),

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::{
     Backoff, NAP,
-    authority::Certificate,
+    authority::{Authority, Certificate},
     cluster::{Cluster, Snapshot},
     fraction, nap,
     report::{Failure, Report},
@@ -96,21 +96,20 @@ impl<'c> Replica<'c> {
         let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, told(&error)))?;
         self.show_trust(&snapshot, now);
         let (state, unusable) = State::read(&snapshot.data());
-        let current = match (&state.current, unusable.first()) {
-            (Some(current), _) if current.certificate.is_valid(now) => current,
-            (_, Some(cause)) => return Err((Failure::Secret, cause.clone())),
-            (Some(_), None) => return Err((Failure::Secret, "ca.crt has expired or is not valid yet".into())),
-            (None, None) if self.leaf.is_some() => return Err((Failure::Secret, "there is no authority".into())),
-            // Whoever leads is at it.
-            (None, None) => return Ok(now + NAP),
-        };
-        let certificate = &current.certificate;
-        self.metrics.certificates.set_authority_expiry(certificate.not_after().as_second());
-        let [_, authority_end] = &mut self.ends;
-        authority_end.set(certificate.not_after(), certificate.lifetime());
-        if let Some(leaf) = self.leaf.as_ref().filter(|leaf| leaf.authority == *certificate && now < leaf.due) {
+        let current = state.current.as_ref().filter(|current| current.certificate.is_valid(now));
+        if let Some(leaf) = self.leaf.as_ref().filter(|leaf| !leaf.is_due(current, now)) {
             return Ok(leaf.due);
         }
+        let Some(current) = current else {
+            let cause = unusable.into_iter().next();
+            let cause = cause.or_else(|| state.current.map(|_| "ca.crt has expired or is not valid yet".to_owned()));
+            return match cause {
+                Some(cause) => Err((Failure::Secret, cause)),
+                None if self.leaf.is_some() => Err((Failure::Secret, "ca.crt is missing".to_owned())),
+                // Whoever leads is at it.
+                None => Ok(now + NAP),
+            };
+        };
 
         let signed = current.sign(&self.names(), now, self.lifetimes.leaf);
         let pair = signed.map_err(|error| (Failure::Secret, told(&error)))?;
@@ -119,14 +118,17 @@ impl<'c> Replica<'c> {
         }
         let expiry = pair.expiry();
         let lifetime = Duration::from_secs(expiry.saturating_sub(now.as_second()).unsigned_abs());
-        let due = now + lifetime.mul_f64(SPENT - fraction() * JITTER);
+        let leaf = Leaf::new(current, now, lifetime);
+        let due = leaf.due;
         self.certificates.replace(pair);
         self.metrics.set_certificate_expiry(expiry);
         self.metrics.count_reload(true);
         info!(expiry, "certificate pair replaced");
-        let [leaf_end, _] = &mut self.ends;
+        let [leaf_end, authority_end] = &mut self.ends;
         leaf_end.set(now + lifetime, lifetime);
-        self.leaf = Some(Leaf { authority: certificate.clone(), due });
+        authority_end.set(leaf.authority.not_after(), leaf.authority.lifetime());
+        self.metrics.certificates.set_authority_expiry(leaf.authority.not_after().as_second());
+        self.leaf = Some(leaf);
         self.show_trust(&snapshot, now);
         Ok(due)
     }
@@ -154,9 +156,20 @@ impl<'c> Replica<'c> {
     }
 }
 
-/// The part of its life after which a leaf is renewed, and by how much less at random, so that replicas take turns.
-const SPENT: f64 = 2.0 / 3.0;
-const JITTER: f64 = 1.0 / 15.0;
+impl Leaf {
+    fn new(authority: &Authority, now: Timestamp, lifetime: Duration) -> Self {
+        /// The part of its life after which it is renewed, and by how much less at random, so that replicas take turns.
+        const SPENT: f64 = 2.0 / 3.0;
+        const JITTER: f64 = 1.0 / 15.0;
+        let due = now + lifetime.mul_f64(SPENT - fraction() * JITTER);
+        Self { authority: authority.certificate.clone(), due }
+    }
+
+    /// Whether another is to be signed: by `current` where that is another authority, or at its time.
+    fn is_due(&self, current: Option<&Authority>, now: Timestamp) -> bool {
+        now >= self.due || current.is_some_and(|current| current.certificate != self.authority)
+    }
+}
 
 impl End {
     fn set(&mut self, expiry: Timestamp, lifetime: Duration) {
@@ -171,6 +184,52 @@ impl End {
         if !self.is_told && self.expiry < now + WEEK.min(self.lifetime / 4) {
             warn!(expiry = self.expiry.as_second(), "the {} expires and was not renewed", self.what);
             self.is_told = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::{End, Leaf};
+    use crate::certificates::{NAP, authority::Authority, nap};
+
+    #[test]
+    fn a_leaf_is_renewed_at_two_thirds_of_its_life_or_at_once_after_a_jump_of_the_clock() {
+        const DAY: Duration = Duration::from_hours(24);
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let [authority, other] = [(); 2].map(|()| Authority::make(now, 365 * DAY).unwrap());
+        for _ in 0..100 {
+            let leaf = Leaf::new(&authority, now, 30 * DAY);
+            assert!(!leaf.is_due(Some(&authority), now + 17 * DAY));
+            assert!(leaf.is_due(Some(&authority), now + 20 * DAY), "jitter only shortens");
+        }
+        let leaf = Leaf::new(&authority, now, 7 * DAY);
+        assert!(!leaf.is_due(Some(&authority), now) && !leaf.is_due(None, now));
+        assert!(leaf.is_due(Some(&other), now), "another authority signs");
+        let jumped = now + 31 * DAY;
+        assert!(leaf.is_due(Some(&authority), jumped) && leaf.is_due(None, jumped));
+        assert_eq!(nap(leaf.due, now), NAP, "a clock that jumps is looked at before");
+        assert!(nap(leaf.due, jumped) < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_end_is_told_of_once_a_week_ahead_or_in_the_last_quarter() {
+        const DAY: Duration = Duration::from_hours(24);
+        let expiry: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        for (lifetime, ahead) in [(365 * DAY, 7 * DAY), (8 * DAY, 2 * DAY)] {
+            let mut end = End { what: "certificate", expiry, lifetime, is_told: false };
+            end.warn(expiry - ahead);
+            assert!(!end.is_told);
+            end.warn(expiry - ahead + Duration::from_secs(1));
+            assert!(end.is_told);
+            end.set(expiry, lifetime);
+            assert!(end.is_told, "the same end is no news");
+            end.set(expiry + DAY, lifetime);
+            assert!(!end.is_told);
         }
     }
 }

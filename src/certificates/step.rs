@@ -195,3 +195,6 @@ fn promoted(state: &State, now: Timestamp, lifetimes: Lifetimes) -> State {
 fn last_leaf(certificate: &Certificate, now: Timestamp, lifetimes: Lifetimes) -> Timestamp {
     certificate.not_after().min(now + lifetimes.leaf + lifetimes.overlap)
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,12 +100,20 @@ pub(crate) fn serve_mounted(plane: &ControlPlane, shell: &Shell, mounted: &Path)
 
 /// As the stored Deployment does where nothing is mounted but its service account's token.
 pub(crate) fn serve_managed(plane: &ControlPlane, shell: &Shell) -> Replica {
-    let deployment = stored(plane, "Deployment");
     let address = address(shell, &stored(plane, "Service"));
+    serve_managed_at(address, plane, &shell.directory, &[])
+}
+
+/// The same with more flags, or other values of those it has, behind the Service or elsewhere.
+pub(crate) fn serve_managed_at(address: SocketAddr, plane: &ControlPlane, directory: &Path, flags: &[&str]) -> Replica {
+    let deployment = stored(plane, "Deployment");
     let account = text(&deployment, "/spec/template/spec/serviceAccountName");
     let kubeconfig = plane.service_account(text(&deployment, "/metadata/namespace"), account);
-    let nothing = Path::new("/nonexistent");
-    Replica::start(&arguments(&deployment, nothing, address), &shell.directory, Some(&kubeconfig))
+    let mut arguments = arguments(&deployment, Path::new("/nonexistent"), address);
+    let name = |argument: &str| argument.split('=').next().map(ToOwned::to_owned);
+    arguments.retain(|argument| flags.iter().all(|flag| name(flag) != name(argument)));
+    arguments.extend(flags.iter().map(ToString::to_string));
+    Replica::start(&arguments, directory, Some(&kubeconfig))
 }
 
 /// The object of this kind that the base has put into its namespace.
@@ -123,7 +131,7 @@ pub(crate) fn mounted_secret(deployment: &Value) -> &str {
 }
 
 /// Where the API server calls: the Service's own address, which is of loopback, as there is no proxy to send it elsewhere.
-fn address(shell: &Shell, service: &Value) -> SocketAddr {
+pub(crate) fn address(shell: &Shell, service: &Value) -> SocketAddr {
     /// Where the Service's own port is root's.
     const PORT: u16 = 8443;
     let ip: IpAddr = text(service, "/spec/clusterIP").parse().expect("the API server gives an address");

@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     authority::Authority,
     control_plane::ControlPlane,
     install::{item, stored_configurations},
-    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, finalize, serve_managed},
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, address, finalize, serve_managed, serve_managed_at, stored},
     manifests::Shell,
     readme::Section,
     rendered::text,
@@ -17,7 +18,6 @@ use super::{
     server::get,
     wait::wait_until,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
     let scripts = Section::read("Install").scripts();
@@ -70,6 +70,11 @@ fn what_others_overwrite_is_repaired(plane: &ControlPlane, shell: &Shell, replic
     });
     assert_eq!((self::bundles(plane), &secret()["data"]), (bundles.clone(), &authority));
 
+    shell.run("kubectl apply --server-side --force-conflicts -k manifests/base");
+    let repairs = || metric(replica, "repairs_total{field=\"failure_policy\"}");
+    wait_until("it is armed again", || repairs() == 2 && is_armed(plane));
+    assert_eq!((self::bundles(plane), &secret()["data"]), (bundles.clone(), &authority));
+
     let other = STANDARD.encode(Authority::new("another").certificate);
     for (repaired, configuration) in (1..).zip(stored_configurations(plane)) {
         let overwritten = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": other}]);
@@ -116,12 +121,64 @@ fn the_steps_are_told_by_events(plane: &ControlPlane) {
 /// Whoever deletes one wants no calls: it is not the leader's to bring it back.
 fn a_deleted_configuration_stays_gone(plane: &ControlPlane, replica: &Replica) {
     let mutating = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/clusterprofile-webhook";
+    let mut applied = plane.api.get(mutating).body;
     assert_eq!(plane.api.delete(mutating).status, 200);
     wait_until("it is noticed", || metric(replica, "certificate_trusted{phase=\"mutate\"}") == 0);
     assert_eq!(plane.api.get(mutating).status, 404);
+
+    // Nor could it: even to who may create, an object of this uid and version is another one.
+    let metadata = &applied["metadata"];
+    applied["metadata"] =
+        json!({"name": metadata["name"], "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]});
+    let refused = plane.api.patch(&format!("{mutating}?fieldManager=test&force=true"), "apply", &applied);
+    assert_eq!(refused.status, 409, "{refused:#?}");
+    assert_eq!(plane.api.get(mutating).status, 404);
 }
 
-fn is_armed(plane: &ControlPlane) -> bool {
+/// Where nothing is denied, nothing is closed; and a replica that is told to go leaves the Lease to others.
+pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &Shell) {
+    let scripts = Section::read("Install").scripts();
+    let [install, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
+    shell.run("kubectl apply -k manifests/crd");
+    let profiles = Profiles::new(plane);
+    shell.run(install);
+    let address = address(shell, &stored(plane, "Service"));
+    let start = |flag: &str| serve_managed_at(address, plane, &shell.directory, &["--drain=0s", flag]);
+    let holder = || {
+        let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/clusterprofile-webhook");
+        plane.api.get(&lease).body["spec"]["holderIdentity"].clone()
+    };
+    let bad = || profiles.create("bad", Some("another"), DRY_RUN);
+
+    let mut audited = start("--audit");
+    wait_until("it tells why it is not armed", || {
+        metric(&audited, "certificate_failures_total{failure=\"arming\"}") > 0
+    });
+    let passed = bad();
+    assert!(passed.status == 201 && !passed.warnings.is_empty(), "{passed:#?}");
+    assert!(!is_armed(plane) && metric(&audited, "armed") == 0);
+    assert!(holder().as_str().is_some_and(|holder| !holder.is_empty()));
+    audited.stop();
+    assert_eq!(holder(), "");
+
+    let mut unarmed = start("--no-arming");
+    wait_until("it leads at once", || metric(&unarmed, "leading") == 1);
+    wait_until("what is bad is denied", || bad().status == 422);
+    let other = STANDARD.encode(Authority::new("another").certificate);
+    let overwritten = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": other}]);
+    for configuration in stored_configurations(plane) {
+        assert_eq!(plane.api.patch(&item(&configuration), "json", &overwritten).status, 200);
+        wait_until("it is at work", || bad().status == 422);
+    }
+    assert!(!is_armed(plane) && metric(&unarmed, "armed") == 0);
+    unarmed.stop();
+    wait_until("nobody is asked", || bad().status == 201);
+
+    let armed = start("--log-level=info");
+    wait_until("it is armed", || is_armed(plane) && metric(&armed, "armed") == 1);
+}
+
+pub(crate) fn is_armed(plane: &ControlPlane) -> bool {
     stored_configurations(plane).iter().any(|configuration| configuration["webhooks"][0]["failurePolicy"] == "Fail")
 }
 
@@ -132,7 +189,7 @@ fn bundles(plane: &ControlPlane) -> Vec<Value> {
 }
 
 /// The value of a series of this webhook's.
-fn metric(replica: &Replica, series: &str) -> u64 {
+pub(crate) fn metric(replica: &Replica, series: &str) -> u64 {
     let name = format!("clusterprofile_webhook_{series} ");
     let metrics = get(replica.admin, "/metrics");
     metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_else(|| panic!("no {series}"))

@@ -15,7 +15,7 @@ use super::{
     assets::Assets,
     cert_manager::CertManager,
     control_plane::ControlPlane,
-    install, managed,
+    harmed, install, managed,
     rendered::{at, only, rendered, text},
     renewal,
     transcript::bash,
@@ -28,6 +28,8 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
         ("installed", install::installed_and_uninstalled_as_the_readme_says),
         ("registered", install::registered_with_make),
         ("managed", managed::works_and_is_armed_as_it_is),
+        ("open", managed::stays_open_where_nothing_is_denied),
+        ("harmed", harmed::no_call_fails),
     ];
     if CertManager::find().is_some() {
         stories.push(("cert-manager", renewal::no_call_fails));

@@ -23,6 +23,8 @@ struct Row {
     bound: u64,
     unchecked: usize,
     longest: Duration,
+    /// What the API server said of one that failed.
+    example: String,
 }
 
 /// All rows of a part.
@@ -63,6 +65,10 @@ impl<'p> Account<'p> {
         row.longest = row.longest.max(writers.take_longest());
         let (unchecked, others): (Vec<_>, Vec<_>) = writers.take_failed().into_iter().partition(is_unchecked);
         row.unchecked += unchecked.len();
+        let told = |answer: &Answer| answer.body["message"].as_str().unwrap_or_default().to_owned();
+        if let Some(refused) = others.iter().find(|answer| answer.status == 500) {
+            row.example = told(refused);
+        }
         self.strange.extend(others.into_iter().filter(|answer| failed == 0 || !is_uncalled(answer)));
     }
 

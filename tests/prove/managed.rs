@@ -18,12 +18,12 @@ use super::{
 
 /// What a leader may be interrupted in.
 const STEPS: [(Stage, &str); 3] = [
-    (Stage::Overlap, "the next CA joins caBundle"),
-    (Stage::Signing, "the next CA signs, the last is trusted"),
-    (Stage::Steady, "the last CA leaves caBundle, leaves are renewed"),
+    (Stage::Overlap, "a new authority is made and trusted"),
+    (Stage::Signing, "it is promoted, the old one still trusted"),
+    (Stage::Steady, "the old one is removed, leaves are renewed"),
 ];
 
-/// How often the CA is replaced.
+/// How often the authority is replaced.
 pub(crate) const ROTATIONS: usize = 3;
 
 /// Rotations under load, the leader stopped in the middle of each step; tells of steps that no other leader has finished.
@@ -38,7 +38,7 @@ pub(crate) fn rotated(hub: &mut Hub<'_>, account: &mut Account<'_>, writers: &Wr
                 hub.stop_leader();
                 // Where the machine is too slow for that once, it is not in all rotations.
                 unfinished.retain(|other| other.0 != stage || hub.stage() != stage);
-                account.close(&format!("{step}, and the leader stops"), writers, 0);
+                account.close(&format!("{step}; the leader stops meanwhile"), writers, 0);
             }
         }
     });
@@ -53,7 +53,7 @@ pub(crate) fn killed(hub: &mut Hub<'_>, account: &mut Account<'_>, writers: &Wri
         for (stage, step) in STEPS {
             hub.wait_for(stage);
             let connections = hub.kill_leader();
-            account.close(&format!("{step}, and the leader is killed"), writers, connections);
+            account.close(&format!("{step}; the leader is killed meanwhile"), writers, connections);
         }
     });
     account.add(writers);
@@ -77,7 +77,11 @@ pub(crate) fn overwritten(
         if failed > LONGEST || hub.bundles() != before {
             broken.push(format!("an overwritten caBundle is not repaired within {LONGEST:?}, but after {failed:?}"));
         }
-        account.close(&format!("caBundle is overwritten: calls fail for {} ms", failed.as_millis()), writers, u64::MAX);
+        account.close(
+            &format!("another client overwrites `caBundle`: calls fail for {} ms", failed.as_millis()),
+            writers,
+            u64::MAX,
+        );
 
         let started = Instant::now();
         hub.overwrite("failurePolicy", &json!("Ignore"));
@@ -90,7 +94,7 @@ pub(crate) fn overwritten(
         }
         writers.go_on();
         account.close(
-            &format!("failurePolicy is overwritten: it is repaired after {} ms", repaired.as_millis()),
+            &format!("another client overwrites `failurePolicy`: it is repaired after {} ms", repaired.as_millis()),
             writers,
             0,
         );

@@ -60,6 +60,11 @@ fn unusable_input_ends_with_2() {
         let flags: Vec<_> = ["--dev", "--dev-ca=/dev/null"].into_iter().chain(flags.split(' ')).collect();
         assert_eq!(with(&flags), (Some(2), format!("error: {text}\n")));
     }
+    let no_access = Command::new(PROGRAM).args(serve).arg("--service=a").env("KUBECONFIG", "missing").output();
+    let no_access = no_access.expect("the binary was built");
+    let text = String::from_utf8(no_access.stderr).unwrap();
+    assert_eq!(no_access.status.code(), Some(2));
+    assert!(text.starts_with("error: no access to an API server: ") && text.contains("missing"), "{text}");
     let (code, text) = with(&["--dev", "--dev-ca=missing/ca.crt"]);
     assert_eq!(code, Some(2));
     assert!(text.starts_with("error: missing/ca.crt: cannot be written: "), "{text}");

@@ -28,6 +28,11 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), certificate }
     }
 
+    /// PEM of the key to its certificate.
+    pub(crate) fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// For a server of these names and addresses.
     pub(crate) fn server(&self, names: &[&str]) -> Pair {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();

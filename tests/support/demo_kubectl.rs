@@ -9,6 +9,7 @@ mod api;
 #[path = "assets.rs"]
 mod assets;
 #[path = "authority.rs"]
+#[expect(dead_code, reason = "tests need more of it")]
 mod authority;
 #[path = "control_plane.rs"]
 #[expect(dead_code, reason = "tests need more of it")]
@@ -16,7 +17,7 @@ mod control_plane;
 #[path = "loopback.rs"]
 mod loopback;
 #[path = "process.rs"]
-#[expect(dead_code, reason = "programs are killed here")]
+#[expect(dead_code, reason = "tests need more of it")]
 mod process;
 #[path = "server.rs"]
 #[expect(dead_code, reason = "tests need more of it")]

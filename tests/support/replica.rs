@@ -42,9 +42,14 @@ impl Replica {
         self.process.signal("STOP");
     }
 
-    /// Ends it as kubelet does.
-    pub(crate) fn stop(mut self) {
+    /// Tells it to end, as kubelet does, and waits until it has.
+    pub(crate) fn stop(&mut self) {
         self.process.stop();
+    }
+
+    /// Ends it without a warning.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
     }
 }
 

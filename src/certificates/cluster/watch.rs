@@ -1,0 +1,68 @@
+//! Noticing that what a rotation goes by may have changed.
+
+use std::{convert::Infallible, pin::pin, time::Duration};
+
+use futures_util::StreamExt as _;
+use kube::{
+    Api,
+    api::{DynamicObject, WatchEvent, WatchParams},
+};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tracing::debug;
+
+use super::{ANSWER, Cluster, ask};
+use crate::certificates::{Backoff, CertificatesError};
+
+/// How long the API server keeps a watch, as clients of it have it, in seconds.
+const WATCH: u32 = 290;
+
+impl Cluster {
+    /// Says on `changes` whenever the Secret or a configuration may have changed, for as long as it is polled.
+    pub(in crate::certificates) async fn watch(
+        &self,
+        changes: &watch::Sender<()>,
+        failed: impl Fn(&CertificatesError),
+    ) -> Infallible {
+        let [(_, mutating), (_, validating)] = self.configurations();
+        let (secret, configuration) = (&self.names.secret, &self.names.configuration);
+        tokio::join!(
+            follow(&self.secrets, secret, changes, &failed),
+            follow(mutating, configuration, changes, &failed),
+            follow(validating, configuration, changes, &failed),
+        )
+        .0
+    }
+}
+
+async fn follow(
+    api: &Api<DynamicObject>,
+    name: &str,
+    changes: &watch::Sender<()>,
+    failed: &impl Fn(&CertificatesError),
+) -> Infallible {
+    let params = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(WATCH);
+    let mut backoff = Backoff::default();
+    loop {
+        // From what there is: the first event tells of all that a broken watch has missed.
+        match ask("watch", api.watch(&params, "0")).await {
+            Ok(events) => {
+                let mut events = pin!(events);
+                // A connection of which the other end is gone says nothing for ever.
+                let limit = Duration::from_secs(WATCH.into()) + ANSWER;
+                while let Ok(Some(Ok(event))) = timeout(limit, events.next()).await {
+                    if matches!(event, WatchEvent::Error(_)) {
+                        break;
+                    }
+                    backoff.reset();
+                    changes.send_replace(());
+                }
+                debug!(name, "watch ended");
+            }
+            Err(error) => failed(&error),
+        }
+        sleep(backoff.next()).await;
+    }
+}
