@@ -91,8 +91,10 @@ impl<'p> Account<'p> {
     /// In which way a promise was broken, a line for each.
     pub(crate) fn broken(&self) -> Vec<String> {
         let failed = self.rows.iter().filter(|row| row.calls.failed > row.bound);
-        let failed = failed
-            .map(|row| format!("{} calls have failed, of {} at the most: {}", row.calls.failed, row.bound, row.step));
+        let failed = failed.map(|row| {
+            let Row { step, calls, bound, example, .. } = row;
+            format!("{} calls have failed, of {bound} at the most: {step}: {example}", calls.failed)
+        });
         let unchecked = self.rows.iter().filter(|row| row.unchecked > 0);
         let unchecked = unchecked.map(|row| format!("{} bad writes were accepted: {}", row.unchecked, row.step));
         let strange = self.strange.iter().take(10).map(|answer| format!("{answer:?}"));
