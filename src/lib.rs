@@ -28,6 +28,7 @@ pub mod admission;
 pub mod certificates;
 pub mod crd;
 pub mod field;
+mod json;
 pub mod manifest;
 pub mod metrics;
 pub mod profile;

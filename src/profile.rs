@@ -8,10 +8,10 @@
 use std::{borrow::Cow, fmt};
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 pub(crate) use self::read::Fields;
 pub use self::read::{Content, Field, Items, Json, MAX_ITEMS};
+use crate::json::Raw;
 
 mod read;
 
@@ -233,13 +233,13 @@ pub struct Extension<'a> {
 
 /// An extension's JSON, unread.
 #[derive(Clone, Copy, Deserialize)]
-pub struct Body<'a>(#[serde(borrow)] &'a RawValue);
+pub struct Body<'a>(#[serde(borrow)] Raw<'a>);
 
 impl<'a> Body<'a> {
     /// The JSON as it was written.
     #[must_use]
     pub fn text(self) -> &'a str {
-        self.0.get()
+        self.0.0
     }
 
     /// Whether it is a JSON object.

@@ -17,12 +17,14 @@ use crate::{
 mod acceptor;
 mod admin;
 mod body;
+mod buffers;
 mod connection;
 mod connections;
 mod deadline;
 mod limits;
 mod reviews;
 mod stream;
+mod ticks;
 
 /// How the webhook is served.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +74,7 @@ pub async fn serve(
     let reviews = Reviews::new(config.policy, limits, Arc::clone(&metrics));
     let webhook = Acceptor {
         tls: Some(tls),
-        router: reviews.router(),
+        router: reviews.clone().router(),
         connections: Connections::new(Some(Arc::clone(&metrics))),
         most: limits.connections,
         metrics: Arc::clone(&metrics),
@@ -96,7 +98,11 @@ pub async fn serve(
         drop(timeout(config.drain, stop()).await);
         stage.send_replace(Stage::Stopping);
     };
-    let ((), (), ()) = tokio::join!(webhook.run(listener), probes.run(admin), drain);
+    let served = async { tokio::join!(webhook.run(listener), probes.run(admin), drain) };
+    tokio::select! {
+        ((), (), ()) = served => {}
+        () = reviews.run() => {}
+    }
     info!("stopped");
     Ok(())
 }

@@ -83,6 +83,14 @@ async fn drive<F>(connections: &mut Vec<Connection>, task: impl Fn(Connection) -
 where
     F: Future<Output = anyhow::Result<(Connection, Vec<Duration>)>> + Send + 'static,
 {
+    // Asleep, the load would have to be woken by the server's answer, at the server's expense: and the slower server, whose
+    // load sleeps more, would look slower still.
+    let mut awake = JoinSet::new();
+    awake.spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
     let started = Instant::now();
     let mut tasks = JoinSet::new();
     for connection in connections.drain(..) {

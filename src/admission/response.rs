@@ -1,6 +1,6 @@
 //! Writing the response of an admission review.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
@@ -78,12 +78,9 @@ pub(super) fn refuse(request: &Request<'_>, cause: &str) -> Response {
 
 /// Tells what a review found.
 pub(super) fn answer(request: &Request<'_>, phase: Phase, report: &Report<'_>, new: &ClusterProfile<'_>) -> Response {
-    let fired: HashSet<_> = report
-        .fixes
-        .iter()
-        .map(|fix| fix.rule.name)
-        .chain(report.findings.iter().map(|finding| finding.rule.name))
-        .collect();
+    let fixes = report.fixes.iter().map(|fix| fix.rule.name);
+    let mut fired: Vec<_> = fixes.chain(report.findings.iter().map(|finding| finding.rule.name)).collect();
+    fired.dedup();
     let rules: Vec<_> = RULES.iter().map(|rule| rule.name).filter(|name| fired.contains(name)).collect();
     let denied = phase == Phase::Validate && report.denies();
     let patch = patch(&report.fixes, new)

@@ -83,7 +83,7 @@ impl Arming {
             info!("armed: what is not reviewed is refused");
         } else {
             self.metrics.certificates.count_repair(Repair::FailurePolicy);
-            info!("armed again: somebody has overwritten failurePolicy");
+            info!("failurePolicy repaired");
         }
         self.was_armed = true;
         Ok(Armed { is_new, look_again: due })

@@ -1,5 +1,7 @@
 //! A certificate authority: one certificate, the key to it, and what it signs.
 
+use std::{fmt, time::Duration};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use rcgen::{
@@ -7,7 +9,6 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData as _,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use std::{fmt, time::Duration};
 use time::OffsetDateTime;
 use x509_parser::parse_x509_certificate;
 
@@ -70,6 +71,11 @@ impl Certificate {
 
     pub(super) fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// Whether it has expired. One that is not valid yet has not: then it is this clock that is behind.
+    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
+        self.not_after < now
     }
 
     pub(super) fn is_valid(&self, now: Timestamp) -> bool {

@@ -82,7 +82,8 @@ impl<'c> Leader<'c> {
                     } else {
                         self.report.failed(failure, told(&error));
                     }
-                    (backoff.next(), false)
+                    // Whether it is armed must not hold up a repair.
+                    (backoff.next(), failure == Failure::Arming)
                 }
             };
             rest(wait, &mut changes, hears).await;
@@ -145,11 +146,12 @@ impl<'c> Leader<'c> {
             return Ok(());
         }
         self.cluster.publish(live, bundle).await?;
-        info!(phase = live.phase.name(), "caBundle published");
-        // What it said before was not ours, where it said already what it must.
+        // Where it has said the same already, somebody has overwritten it.
         if self.settled.as_ref() == Some(bundle) {
             self.metrics.certificates.count_repair(Repair::CaBundle);
-            info!(phase = live.phase.name(), "caBundle repaired, which somebody has overwritten");
+            info!(phase = live.phase.name(), "caBundle repaired");
+        } else {
+            info!(phase = live.phase.name(), "caBundle published");
         }
         Ok(())
     }

@@ -96,13 +96,13 @@ impl<'c> Replica<'c> {
         let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, told(&error)))?;
         self.show_trust(&snapshot, now);
         let (state, unusable) = State::read(&snapshot.data());
-        let current = state.current.as_ref().filter(|current| current.certificate.is_valid(now));
+        let current = state.current.as_ref().filter(|current| !current.certificate.has_ended(now));
         if let Some(leaf) = self.leaf.as_ref().filter(|leaf| !leaf.is_due(current, now)) {
             return Ok(leaf.due);
         }
         let Some(current) = current else {
             let cause = unusable.into_iter().next();
-            let cause = cause.or_else(|| state.current.map(|_| "ca.crt has expired or is not valid yet".to_owned()));
+            let cause = cause.or_else(|| state.current.map(|_| "ca.crt has expired".to_owned()));
             return match cause {
                 Some(cause) => Err((Failure::Secret, cause)),
                 None if self.leaf.is_some() => Err((Failure::Secret, "ca.crt is missing".to_owned())),
@@ -182,7 +182,7 @@ impl End {
     fn warn(&mut self, now: Timestamp) {
         const WEEK: Duration = Duration::from_hours(7 * 24);
         if !self.is_told && self.expiry < now + WEEK.min(self.lifetime / 4) {
-            warn!(expiry = self.expiry.as_second(), "the {} expires and was not renewed", self.what);
+            warn!(what = self.what, expiry = self.expiry.as_second(), "about to expire, and not renewed");
             self.is_told = true;
         }
     }

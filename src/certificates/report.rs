@@ -52,27 +52,32 @@ impl Failure {
 /// Whoever does one thing again and again, and what it has told of it last.
 pub(super) struct Report {
     metrics: Arc<Metrics>,
-    last: Option<(Failure, String)>,
+    /// Since it last went well.
+    told: Vec<(Failure, String)>,
 }
 
 impl Report {
     pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
-        Self { metrics: Arc::clone(metrics), last: None }
+        Self { metrics: Arc::clone(metrics), told: Vec::new() }
     }
 
     pub(super) fn failed(&mut self, failure: Failure, cause: String) {
+        /// More than take turns; the oldest is news again then.
+        const REMEMBERED: usize = 8;
         self.metrics.certificates.count_failure(failure);
-        let told = Some((failure, cause));
-        if self.last != told {
-            let cause = told.as_ref().map(|(_, cause)| cause);
-            warn!(failure = failure.name(), cause, "certificates: what is served stays");
-            self.last = told;
+        let told = (failure, cause);
+        if !self.told.contains(&told) {
+            warn!(failure = failure.name(), cause = told.1, "certificates: what is served stays");
+            if self.told.len() == REMEMBERED {
+                self.told.remove(0);
+            }
+            self.told.push(told);
         }
     }
 
     /// What fails next is news again.
     pub(super) fn went_well(&mut self) {
-        self.last = None;
+        self.told.clear();
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn next(
     now: Timestamp,
     lifetimes: Lifetimes,
 ) -> Action {
-    let has_ended = |old: &Old| old.until <= now || old.certificate.not_after() < now;
+    let has_ended = |old: &Old| old.until <= now || old.certificate.has_ended(now);
     if state.old.iter().any(has_ended) {
         let mut state = state.clone();
         state.old.retain(|old| !has_ended(old));
@@ -101,7 +101,7 @@ pub(super) fn next(
     }
 
     let current = state.current.as_ref().map(|current| &current.certificate);
-    let usable = current.filter(|current| current.is_valid(now) && !is_foreign(current, live, confirmed, now));
+    let usable = current.filter(|current| !current.has_ended(now) && !is_foreign(current, live, confirmed, now));
     if usable.is_none() {
         let taken_over = without_current(state, live, now, lifetimes);
         if taken_over.next.is_none() {
@@ -120,7 +120,7 @@ pub(super) fn next(
 
 /// Brings the next authority to its place.
 fn go_on(state: &State, next: &Next, live: &[&Bundle], now: Timestamp, lifetimes: Lifetimes) -> Action {
-    if !next.authority.certificate.is_valid(now) {
+    if next.authority.certificate.has_ended(now) {
         return Action::Store(State { next: None, ..state.clone() }, None);
     }
     let with_trust = |trusted_since, step| {
@@ -160,7 +160,7 @@ fn maintain(state: &State, live: &[&Bundle], due: Timestamp) -> Action {
 ///
 /// One that was confirmed was taken out of the configurations, and comes back.
 fn is_foreign(current: &Certificate, live: &[&Bundle], confirmed: Option<&Certificate>, now: Timestamp) -> bool {
-    let trusts_others = live.iter().any(|bundle| bundle.0.iter().any(|certificate| certificate.is_valid(now)));
+    let trusts_others = live.iter().any(|bundle| bundle.0.iter().any(|certificate| !certificate.has_ended(now)));
     confirmed != Some(current) && trusts_others && !live.iter().any(|bundle| bundle.contains(current))
 }
 
@@ -173,7 +173,7 @@ fn without_current(state: &State, live: &[&Bundle], now: Timestamp, lifetimes: L
     let mut state = state.clone();
     let lost = state.current.take().map(|authority| authority.certificate);
     let trusted = live.iter().flat_map(|bundle| &bundle.0).chain(&lost);
-    for certificate in trusted.filter(|certificate| certificate.is_valid(now)) {
+    for certificate in trusted.filter(|certificate| !certificate.has_ended(now)) {
         if state.old.len() < ADOPTED && !state.bundle().contains(certificate) {
             state.old.push(Old { certificate: certificate.clone(), until: last_leaf(certificate, now, lifetimes) });
         }
@@ -183,7 +183,7 @@ fn without_current(state: &State, live: &[&Bundle], now: Timestamp, lifetimes: L
 
 fn promoted(state: &State, now: Timestamp, lifetimes: Lifetimes) -> State {
     let State { current, next, mut old } = state.clone();
-    if let Some(certificate) = current.map(|current| current.certificate).filter(|current| current.is_valid(now)) {
+    if let Some(certificate) = current.map(|current| current.certificate).filter(|current| !current.has_ended(now)) {
         old.push(Old { until: last_leaf(&certificate, now, lifetimes), certificate });
     }
     State { current: next.map(|next| next.authority), next: None, old }
@@ -191,7 +191,7 @@ fn promoted(state: &State, now: Timestamp, lifetimes: Lifetimes) -> State {
 
 /// When the last is invalid that an authority has signed which signs no more from now on.
 ///
-/// A replica signs with what it has just read. The overlap covers what happens between.
+/// A replica signs with what it has just read. The overlap covers what happens between, and that clocks differ.
 fn last_leaf(certificate: &Certificate, now: Timestamp, lifetimes: Lifetimes) -> Timestamp {
     certificate.not_after().min(now + lifetimes.leaf + lifetimes.overlap)
 }

@@ -13,6 +13,8 @@ use clap::ValueEnum;
 use clusterprofile_webhook::metrics::Metrics;
 use tracing::{error, level_filters::LevelFilter};
 
+mod line;
+
 /// How lines are written.
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Format {
@@ -73,16 +75,13 @@ pub(super) fn start(format: Format, level: Level, metrics: &Arc<Metrics>) -> io:
     let writer = Arc::clone(&log);
     thread::Builder::new().name("log".into()).spawn(move || writer.write())?;
     let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = tracing_subscriber::fmt()
+    tracing_subscriber::fmt()
         .with_max_level(LevelFilter::from(level))
         .with_writer(Arc::clone(&log))
         .log_internal_errors(false)
-        .with_target(false)
-        .with_ansi(colours);
-    match format {
-        Format::Text => subscriber.init(),
-        Format::Json => subscriber.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
-    }
+        .with_ansi(colours)
+        .event_format(format)
+        .init();
     // The default writes to standard error itself, which may block, and tells the panic's text, in which an object can be quoted.
     panic::set_hook(Box::new(|panic| {
         error!(location = panic.location().map(Location::to_string), "panic");

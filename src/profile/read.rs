@@ -11,12 +11,13 @@ use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
-use serde_json::{Number, value::RawValue};
+use serde_json::Number;
 
 use super::{
     AccessProvider, Cluster, ClusterManager, ClusterProfile, ClusterVersion, Condition, Extension, Labels, Metadata,
     Property, Spec, Status,
 };
+use crate::json::Raw;
 
 /// A field as it was written.
 #[derive(Debug, Default, PartialEq)]
@@ -159,16 +160,16 @@ pub trait Takes<'de>: Sized {
 
     fn array<A: SeqAccess<'de>>(mut items: A) -> Result<Field<Self>, A::Error> {
         let mut content = DefaultHasher::new();
-        while let Some(item) = items.next_element::<&RawValue>()? {
-            item.get().hash(&mut content);
+        while let Some(item) = items.next_element::<Raw<'_>>()? {
+            item.0.hash(&mut content);
         }
         Ok(Field::Mistyped(Json::Array(Content(content.finish()))))
     }
 
     fn object<A: MapAccess<'de>>(mut fields: A) -> Result<Field<Self>, A::Error> {
         let mut content = DefaultHasher::new();
-        while let Some((name, value)) = fields.next_entry::<Cow<'_, str>, &RawValue>()? {
-            (name, value.get()).hash(&mut content);
+        while let Some((name, value)) = fields.next_entry::<Cow<'_, str>, Raw<'_>>()? {
+            (name, value.0).hash(&mut content);
         }
         Ok(Field::Mistyped(Json::Object(Content(content.finish()))))
     }

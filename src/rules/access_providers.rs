@@ -30,12 +30,13 @@ pub(super) fn providers<'a>(change: &Change<'a>) -> impl Iterator<Item = Item<'a
         .flat_map(|(list, providers)| providers.items().map(move |(index, provider)| Item { list, index, provider }))
 }
 
-/// The stored cluster of the provider at the same place in its list, where that has the same name.
-pub(super) fn stored_cluster<'a>(item: Item<'_>, change: &Change<'a>) -> Option<&'a Cluster<'a>> {
-    let status = change.old_status()?;
-    let list = if item.list == ACCESS_PROVIDERS { &status.access_providers } else { &status.credential_providers };
-    let stored = list.get(item.index)?;
-    stored.cluster.set().filter(|_| stored.name == item.provider.name)
+/// Whether the provider at the same place in its list, and of the same name, is stored with the same CA data.
+pub(super) fn is_stored_ca(item: Item<'_>, data: &str, change: &Change<'_>) -> bool {
+    let stored = change.old_status().and_then(|status| {
+        let list = if item.list == ACCESS_PROVIDERS { &status.access_providers } else { &status.credential_providers };
+        list.get(item.index).filter(|stored| stored.name == item.provider.name)?.cluster.set()
+    });
+    stored.is_some_and(|stored| stored.certificate_authority_data.is(data))
 }
 
 /// Every provider that has a cluster, with the path of the cluster.

@@ -9,7 +9,7 @@ use x509_parser::{parse_x509_certificate, pem::Pem};
 
 use super::{
     Change, Effect, Level, Phase, Problem, Report, Rule, Value,
-    access_providers::{Item, clusters, denied_by_v1alpha2, is_used, stored_cluster},
+    access_providers::{clusters, denied_by_v1alpha2, is_stored_ca, is_used},
     syntax, url,
 };
 use crate::profile::Field;
@@ -112,30 +112,45 @@ pub(super) static CA: Rule = Rule {
 };
 
 fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    // The providers of a cluster nearly always have the same.
+    let mut last = None;
     for (item, cluster) in clusters(change) {
         let Some(data) = cluster.certificate_authority_data.text() else { continue };
-        let path = || item.path().field("cluster").field("certificate-authority-data");
-        let invalid = |detail: &'static str| Problem::Invalid(Value::hidden(data), detail.into());
-        match decode(data).filter(|pem| !pem.is_empty()) {
-            None if decode(&data.replace(['\r', '\n'], "")).is_some_and(|pem| !pem.is_empty()) => {
-                report.deny(path(), invalid("must be without line breaks"));
-            }
-            None => report.deny(path(), invalid("must be PEM in base64 or absent")),
-            // What the stored object has, too, is not worth the time that parsing takes: nothing would be told of it.
-            Some(_) if is_stored(item, data, change) && !report.tells_stored(Level::Warn) => {}
-            Some(pem) => match expiries(&pem) {
-                None => report.warn(path(), invalid("must hold PEM certificates")),
-                Some(expiries) if expiries.iter().all(|expiry| *expiry < change.now.as_second()) => {
-                    report.warn(path(), invalid("must not have expired"));
-                }
-                Some(_) => {}
-            },
+        // What the stored object has, too, is not worth the time that parsing takes: nothing would be told of it.
+        let is_known = is_stored_ca(item, data, change) && !report.tells_stored(Level::Warn);
+        let depth = if is_known { Depth::Encoding } else { Depth::Certificates };
+        let judged = last.filter(|(judged, _)| *judged == (data, depth));
+        let (_, problem) = *last.insert(judged.unwrap_or_else(|| ((data, depth), ca_problem(data, depth, change))));
+        if let Some((level, detail)) = problem {
+            let path = item.path().field("cluster").field("certificate-authority-data");
+            report.add(level, path, Problem::Invalid(Value::hidden(data), detail.into()));
         }
     }
 }
 
-fn is_stored(item: Item<'_>, data: &str, change: &Change<'_>) -> bool {
-    stored_cluster(item, change).is_some_and(|stored| stored.certificate_authority_data.is(data))
+/// How far into CA data one looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Encoding,
+    Certificates,
+}
+
+fn ca_problem(data: &str, depth: Depth, change: &Change<'_>) -> Option<(Level, &'static str)> {
+    let Some(pem) = decode(data).filter(|pem| !pem.is_empty()) else {
+        let is_broken = decode(&data.replace(['\r', '\n'], "")).is_some_and(|pem| !pem.is_empty());
+        let detail = if is_broken { "must be without line breaks" } else { "must be PEM in base64 or absent" };
+        return Some((Level::Deny, detail));
+    };
+    if depth == Depth::Encoding {
+        return None;
+    }
+    match expiries(&pem) {
+        None => Some((Level::Warn, "must hold PEM certificates")),
+        Some(expiries) if expiries.iter().all(|expiry| *expiry < change.now.as_second()) => {
+            Some((Level::Warn, "must not have expired"))
+        }
+        Some(_) => None,
+    }
 }
 
 /// The bytes behind base64 as the CRD and Go take it: padded, on one line, whatever its last bits are.

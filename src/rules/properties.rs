@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Change, Effect, Phase, Problem, Report, Rule, Value, problem::quote, syntax};
 use crate::{
     field::FieldPath,
-    profile::{Field, Property, Status},
+    profile::{Field, Items, MAX_ITEMS, Property, Status},
 };
 
 /// `property-name`
@@ -75,7 +75,8 @@ pub(super) static UNIQUE: Rule = Rule {
 };
 
 fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let mut names = HashSet::new();
+    let count = change.status().and_then(|status| status.properties.set()).map_or(0, Items::len);
+    let mut names = HashSet::with_capacity(count.min(MAX_ITEMS));
     for (index, property) in properties(change) {
         if let Some(name) = property.name.text().filter(|name| !names.insert(*name)) {
             report.deny(item(index, property).field("name"), Problem::Duplicate(Value::of(name)));
@@ -133,13 +134,17 @@ pub(super) static OBSERVED_TIME: Rule = Rule {
 };
 
 fn observed_time<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    // Agents observe all properties at once.
+    let mut sound = None;
     for (index, property) in properties(change) {
-        syntax::check_time(
-            &property.last_observed_time,
-            || item(index, property).field("lastObservedTime"),
-            change,
-            report,
-        );
+        let time = &property.last_observed_time;
+        if sound.is_some() && time.text() == sound {
+            continue;
+        }
+        let path = || item(index, property).field("lastObservedTime");
+        if syntax::check_time(time, path, change, report) {
+            sound = time.text();
+        }
     }
 }
 

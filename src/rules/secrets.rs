@@ -7,7 +7,9 @@ use base64::{
 };
 
 use super::{
-    Change, Effect, Level, Phase, Problem, Report, Rule, Value, access_providers::clusters, extensions, strings, url,
+    Change, Effect, Level, Phase, Problem, Report, Rule, Value,
+    access_providers::{clusters, is_stored_ca},
+    extensions, strings, url,
 };
 use crate::field::FieldPath;
 
@@ -27,6 +29,8 @@ pub(super) static SECRET: Rule = Rule {
 };
 
 fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    // The providers of a cluster nearly always have the same.
+    let mut last = None;
     for (item, cluster) in clusters(change) {
         let path = || item.path().field("cluster");
         for (field, url) in [("server", &cluster.server), ("proxy-url", &cluster.proxy_url)] {
@@ -38,10 +42,14 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 tell(secret, path().field(field), Value::hidden(url), report);
             }
         }
-        if let Some(data) = cluster.certificate_authority_data.text()
-            && let Some(secret) = of(data)
-        {
-            tell(secret, path().field("certificate-authority-data"), Value::hidden(data), report);
+        if let Some(data) = cluster.certificate_authority_data.text() {
+            let is_stored = is_stored_ca(item, data, change);
+            let judged = last.filter(|(judged, _)| *judged == (data, is_stored));
+            let judge = || if is_stored && !shows_key(data) { None } else { of(data) };
+            let (_, secret) = *last.insert(judged.unwrap_or_else(|| ((data, is_stored), judge())));
+            if let Some(secret) = secret {
+                tell(secret, path().field("certificate-authority-data"), Value::hidden(data), report);
+            }
         }
         for (index, extension) in cluster.extensions.items() {
             let Some(body) = extension.extension else { continue };
@@ -61,6 +69,16 @@ fn tell<'a>(secret: Secret, path: FieldPath<'a>, value: Value<'a>, report: &mut 
         Secret::Token => (Level::Warn, "must not hold a token"),
     };
     report.add(level, path, Problem::Forbidden(value, detail.into()));
+}
+
+/// Whether a private key may be in CA data, or behind one layer of base64 in it.
+///
+/// All that is looked for in data that is stored already: to look deeper takes ten times as long, at each write, and what is
+/// found there is not refused.
+fn shows_key(data: &str) -> bool {
+    /// `PRIVATE KEY`, and as much of it as base64 shows wherever in a group of three bytes it begins.
+    const SIGNS: [&str; 4] = ["PRIVATE KEY", "UFJJVkFURSBL", "SVZBVEUgS0VZ", "UklWQVRFIEtF"];
+    SIGNS.iter().any(|sign| data.contains(sign))
 }
 
 /// What a text gives away.
@@ -203,7 +221,7 @@ fn has_password(url: &str) -> bool {
 mod tests {
     use base64::{Engine as _, engine::general_purpose};
 
-    use super::{Secret, is_secret, of};
+    use super::{Secret, is_secret, of, shows_key};
 
     const KEY: &str =
         "-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5LCBidXQgb2YgdGhlIHNoYXBlIG9mIG9uZQ==\n-----END PRIVATE KEY-----\n";
@@ -246,6 +264,15 @@ mod tests {
             assert_eq!(of(&text), Some(Secret::PrivateKey), "{text}");
         }
         assert_eq!(of(&encoded(&encoded(&encoded(&once)))), None, "the fourth layer is not looked at");
+    }
+
+    #[test]
+    fn a_key_shows_wherever_it_begins() {
+        for before in ["", "\n", "\n\n", "\n\n\n"] {
+            let text = format!("{before}{KEY}");
+            assert!(shows_key(&text) && shows_key(&encoded(&text)), "{text}");
+            assert!(!shows_key(&encoded(&text.replace("PRIVATE", "PUBLIC"))), "{text}");
+        }
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub(super) const SEGMENT_LIMIT: usize = 63;
 
 /// Whether `text` is a label value that is not empty: 1 to 63 of `[A-Za-z0-9._-]`, alphanumeric at both ends.
 pub(super) fn is_segment(text: &str) -> bool {
-    text.len() <= SEGMENT_LIMIT && is_word(text, |byte| byte.is_ascii_alphanumeric(), b"._-")
+    text.len() <= SEGMENT_LIMIT
+        && is_word(text, |byte| byte.is_ascii_alphanumeric(), |byte| matches!(byte, b'.' | b'_' | b'-'))
 }
 
 /// Whether `text` is a DNS-1123 subdomain: labels of `[a-z0-9-]` joined by dots, at most 253 in all.
@@ -26,26 +27,28 @@ pub(super) fn is_subdomain(text: &str) -> bool {
 /// Whether `text` is a condition type by the pattern of `metav1.Condition`, its length aside.
 pub(super) fn is_condition_type(text: &str) -> bool {
     let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
-    prefix.is_none_or(are_labels) && is_word(name, |byte| byte.is_ascii_alphanumeric(), b"._-")
+    prefix.is_none_or(are_labels)
+        && is_word(name, |byte| byte.is_ascii_alphanumeric(), |byte| matches!(byte, b'.' | b'_' | b'-'))
 }
 
 /// Whether `text` is a reason by the pattern of `metav1.Condition`, its length aside.
 pub(super) fn is_reason(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && !text.ends_with([',', ':'])
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_,:".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b',' | b':'))
 }
 
 fn are_labels(text: &str) -> bool {
-    text.split('.').all(|label| is_word(label, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit(), b"-"))
+    text.split('.')
+        .all(|label| is_word(label, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit(), |byte| byte == b'-'))
 }
 
 /// Whether `text` has only such ends, and between them also `inner`.
-fn is_word(text: &str, end: fn(u8) -> bool, inner: &[u8]) -> bool {
+fn is_word(text: &str, end: impl Fn(u8) -> bool, inner: impl Fn(u8) -> bool) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(|first| end(*first))
         && bytes.last().is_some_and(|last| end(*last))
-        && bytes.iter().all(|byte| end(*byte) || inner.contains(byte))
+        && bytes.iter().all(|byte| end(*byte) || inner(*byte))
 }
 
 /// The instant that `text` names, where it is RFC 3339 to the letter, but for leap seconds, which neither the CRD nor Go takes.
@@ -91,23 +94,26 @@ fn has_shape(text: &str, shape: &str) -> bool {
         })
 }
 
-/// Denies a time, where it is set, that is not RFC 3339, and warns of one that no clock that is a little off explains.
+/// Denies a time, where it is set, that is not RFC 3339, and warns of one that no clock that is a little off explains; returns
+/// whether it is a sound one.
 pub(super) fn check_time<'a>(
     time: &'a Text<'a>,
     path: impl FnOnce() -> FieldPath<'a>,
     change: &Change<'a>,
     report: &mut Report<'a>,
-) {
-    let Some(text) = time.set() else { return };
+) -> bool {
+    let Some(text) = time.set() else { return false };
     match rfc3339(text) {
         None => {
             let detail = "must be RFC 3339, like 2026-01-31T12:00:00Z";
             report.deny(path(), Problem::Invalid(Value::of(text), detail.into()));
+            false
         }
         Some(time) if time > latest(change) => {
             report.warn(path(), Problem::Invalid(Value::hidden(text), "must not be in the future".into()));
+            false
         }
-        Some(_) => {}
+        Some(_) => true,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Receiving a body within the limits of one and of all.
 
 use std::{
+    ops::Deref,
     pin::pin,
     sync::{
         Arc,
@@ -14,10 +15,14 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::Instant,
 };
 
-use super::Limits;
+use super::{
+    Limits,
+    buffers::{Buffer, Buffers},
+    ticks::Ticks,
+};
 
 /// The room for bodies that are being received or reviewed: `in_flight` bytes in all.
 ///
@@ -35,12 +40,30 @@ pub(super) struct Room {
     free: Arc<Semaphore>,
     queue: Semaphore,
     wanted: Notify,
+    buffers: Arc<Buffers>,
+    ticks: Ticks,
 }
 
 /// A body in memory, and the room that it takes for as long as it is there.
-pub(super) struct Received {
-    pub(super) bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+pub(super) enum Received {
+    /// All that came at once.
+    Part(Bytes),
+    /// No more than its connection's share.
+    Small(Vec<u8>),
+    /// Whatever is larger.
+    Large { buffer: Buffer, _room: OwnedSemaphorePermit },
+}
+
+impl Deref for Received {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Part(bytes) => bytes,
+            Self::Small(bytes) => bytes,
+            Self::Large { buffer, .. } => buffer,
+        }
+    }
 }
 
 /// Why a request was not reviewed.
@@ -71,12 +94,19 @@ impl Room {
             free: Arc::new(Semaphore::new(size)),
             queue: Semaphore::new(limits.queue),
             wanted: Notify::new(),
+            buffers: Arc::default(),
+            ticks: Ticks::default(),
         }
+    }
+
+    /// Sees to it that waits end and memory is given back, for as long as it is polled.
+    pub(super) async fn run(&self) {
+        tokio::join!(self.ticks.run(), self.buffers.tidy());
     }
 
     /// The whole body, by the deadline.
     pub(super) async fn receive(&self, body: Body, deadline: Instant) -> Result<Received, Unreviewed> {
-        timeout_at(deadline, self.collect(body)).await.unwrap_or(Err(Unreviewed::Deadline))
+        self.ticks.timeout_at(deadline, self.collect(body)).await.unwrap_or(Err(Unreviewed::Deadline))
     }
 
     async fn collect(&self, mut body: Body) -> Result<Received, Unreviewed> {
@@ -86,34 +116,41 @@ impl Room {
         if announced.is_some_and(|bytes| bytes > self.limits.body) {
             return Err(Unreviewed::TooLarge);
         }
-        let mut parts = Parts::default();
-        while parts.len() <= self.share {
-            if !parts.add_next(&mut body, self.limits.body).await? {
-                return Ok(Received { bytes: parts.into_bytes(), _room: None });
-            }
+        let share = self.share.min(self.limits.body);
+        let mut small = match next(&mut body).await? {
+            Some(only) if body.is_end_stream() && only.len() <= share => return Ok(Received::Part(only)),
+            Some(first) => first.to_vec(),
+            None => return Ok(Received::Small(Vec::new())),
+        };
+        while small.len() <= share {
+            let Some(part) = next(&mut body).await? else { return Ok(Received::Small(small)) };
+            small.extend_from_slice(&part);
         }
         // Whoever does not say how much comes may send the most. Who sends more than there is room has all of it.
-        let needed = (announced.unwrap_or(self.limits.body) - self.share).min(self.size);
+        let most = announced.unwrap_or(self.limits.body);
+        let needed = (most - share).min(self.size);
         let mut room = self.take(needed).await?;
-        parts.reserve(announced.unwrap_or_default());
+        let mut buffer = self.buffers.take(most).map_err(|_| Unreviewed::QueueFull)?;
+        let mut fits = buffer.add(&small);
+        drop(small);
         let waits = AtomicBool::new(false);
         let rest = async {
-            loop {
-                match timeout(MOMENT, parts.add_next(&mut body, self.limits.body)).await {
-                    Ok(more) if more? => continue,
-                    Ok(_) => break,
-                    Err(_) => {}
-                }
-                let come = (parts.len() - self.share).min(needed);
-                drop(room.split(room.num_permits() - come));
-                if !parts.add_next(&mut body, self.limits.body).await? {
-                    break;
-                }
-                waits.store(true, Ordering::Relaxed);
-                room.merge(self.take(needed - come).await?);
-                waits.store(false, Ordering::Relaxed);
+            while fits {
+                let part = if let Some(part) = self.ticks.timeout(MOMENT, next(&mut body)).await {
+                    part?
+                } else {
+                    let come = (buffer.len() - share).min(needed);
+                    drop(room.split(room.num_permits() - come));
+                    let part = next(&mut body).await?;
+                    waits.store(true, Ordering::Relaxed);
+                    room.merge(self.take(needed - come).await?);
+                    waits.store(false, Ordering::Relaxed);
+                    part
+                };
+                let Some(part) = part else { return Ok(Received::Large { buffer, _room: room }) };
+                fits = buffer.add(&part);
             }
-            Ok(Received { bytes: parts.into_bytes(), _room: Some(room) })
+            Err(Unreviewed::TooLarge)
         };
         tokio::select! {
             biased;
@@ -133,7 +170,7 @@ impl Room {
         let mut room = pin!(Arc::clone(&self.free).acquire_many_owned(bytes));
         loop {
             self.wanted.notify_one();
-            if let Ok(room) = timeout(ASK, &mut room).await {
+            if let Some(room) = self.ticks.timeout(ASK, &mut room).await {
                 return Ok(room.expect(OPEN));
             }
         }
@@ -143,7 +180,7 @@ impl Room {
     ///
     /// `waits` tells whether the body itself waits for room, and so is one of those who ask.
     async fn late(&self, waits: &AtomicBool) {
-        sleep(self.limits.sending).await;
+        self.ticks.until(Instant::now() + self.limits.sending).await;
         loop {
             self.wanted.notified().await;
             let waiting = self.limits.queue - self.queue.available_permits();
@@ -154,7 +191,7 @@ impl Room {
             // Who asked has been served meanwhile, or is this body itself: then another one that is late is asked.
             if itself {
                 self.wanted.notify_one();
-                sleep(ASK).await;
+                self.ticks.until(Instant::now() + ASK).await;
             }
         }
     }
@@ -163,48 +200,14 @@ impl Room {
 /// How often one who waits asks for the room of another that has become late.
 const ASK: Duration = Duration::from_millis(50);
 
-/// What has come of a body; copied together only if there is more than one part.
-#[derive(Default)]
-struct Parts {
-    first: Bytes,
-    all: Vec<u8>,
-}
-
-impl Parts {
-    /// Waits for the next part; false at the end.
-    async fn add_next(&mut self, body: &mut Body, most: usize) -> Result<bool, Unreviewed> {
-        if body.is_end_stream() {
-            return Ok(false);
-        }
-        let Some(frame) = body.frame().await else { return Ok(false) };
-        let Ok(part) = frame.map_err(|_| Unreviewed::Broken)?.into_data() else { return Ok(true) };
-        if self.len() + part.len() > most {
-            return Err(Unreviewed::TooLarge);
-        }
-        if self.len() == 0 {
-            self.first = part;
-        } else {
-            self.reserve(self.len() + part.len());
-            self.all.extend_from_slice(&part);
-        }
-        Ok(true)
-    }
-
-    /// Makes space for so many bytes in all.
-    fn reserve(&mut self, bytes: usize) {
-        if self.all.is_empty() {
-            self.all.reserve(bytes);
-            self.all.extend_from_slice(&self.first);
-        } else {
-            self.all.reserve(bytes.saturating_sub(self.all.len()));
+/// Waits for the next part of a body; none at its end.
+async fn next(body: &mut Body) -> Result<Option<Bytes>, Unreviewed> {
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
+        if let Ok(part) = frame.map_err(|_| Unreviewed::Broken)?.into_data() {
+            return Ok(Some(part));
         }
     }
-
-    fn len(&self) -> usize {
-        self.first.len().max(self.all.len())
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.all.is_empty() { self.first } else { self.all.into() }
-    }
+    Ok(None)
 }

@@ -66,6 +66,11 @@ impl Reviews {
         Self(Arc::new(Shared { policy, limits, room: Room::new(limits), large, metrics }))
     }
 
+    /// Sees to it that waits end and memory is given back, for as long as it is polled.
+    pub(super) async fn run(self) {
+        self.0.room.run().await;
+    }
+
     /// The two paths.
     pub(super) fn router(self) -> Router {
         let mutate = async |State(reviews): State<Self>, request| reviews.answer(Phase::Mutate, request).await;
@@ -122,7 +127,7 @@ impl Reviews {
         received: Received,
         deadline: time::Instant,
     ) -> Result<Response, Unreviewed> {
-        if received.bytes.len() <= INLINE {
+        if received.len() <= INLINE {
             return Ok(self.review(phase, &received));
         }
         let turn = timeout_at(deadline, Arc::clone(&self.0.large).acquire_owned()).await;
@@ -137,8 +142,7 @@ impl Reviews {
     fn review(&self, phase: Phase, received: &Received) -> Response {
         let Shared { policy, metrics, .. } = &*self.0;
         let started = Instant::now();
-        let answer =
-            catch_unwind(AssertUnwindSafe(|| admission::respond(&received.bytes, phase, policy, Timestamp::now())));
+        let answer = catch_unwind(AssertUnwindSafe(|| admission::respond(received, phase, policy, Timestamp::now())));
         let took = started.elapsed();
         match answer {
             Ok(Ok(response)) => {
@@ -164,7 +168,7 @@ impl Reviews {
             }
             Err(_) => {
                 metrics.count_panic();
-                error!(phase = %phase, bytes = received.bytes.len(), "a review ended in a defect, which must be reported");
+                error!(phase = %phase, bytes = received.len(), "a review ended in a defect, which must be reported");
                 unavailable("clusterprofile-webhook failed to review this: its log and its authors must know")
             }
         }

@@ -315,3 +315,18 @@ fn configurations_that_are_not_there_hold_nobody_up() {
     while world.act() {}
     assert_eq!(world.bundles, [world.state().bundle()]);
 }
+
+#[test]
+fn a_clock_that_is_behind_loses_no_trust() {
+    let mut world = World::new();
+    world.act_all();
+    world.steps.clear();
+    let (secret, bundles) = (world.secret.clone(), world.bundles.clone());
+    world.crashes = true;
+    world.now -= HOUR;
+    assert!(!world.act(), "{:?}", world.steps);
+    assert_eq!((&world.secret, &world.bundles), (&secret, &bundles));
+    world.secret.clear();
+    while world.act() {}
+    assert!(world.bundles.iter().all(|bundle| bundle.contains(&bundles[0].0[0])));
+}
