@@ -17,7 +17,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kube::config::InferConfigError;
+use kube::{config::InferConfigError, core::Status};
 use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
 
@@ -48,7 +48,15 @@ pub enum CertificatesError {
     /// A client cannot be made of what there is.
     #[error("cannot make a client of the API server")]
     Client(#[source] kube::Error),
-    /// The API server, or the way to it, has refused.
+    /// The API server has refused.
+    #[error("cannot {operation}: {message}", message = status.message)]
+    Refused {
+        /// What was asked.
+        operation: &'static str,
+        /// The answer.
+        status: Box<Status>,
+    },
+    /// There was no answer to be had.
     #[error("cannot {operation}")]
     Request {
         /// What was asked.

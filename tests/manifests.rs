@@ -21,7 +21,7 @@ mod readme;
 #[path = "support/rendered.rs"]
 mod rendered;
 #[path = "support/replica.rs"]
-#[expect(dead_code, reason = "it ends by itself")]
+#[expect(dead_code, reason = "programs are killed here")]
 mod replica;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "only its way to ask a probe is wanted")]

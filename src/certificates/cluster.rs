@@ -165,7 +165,7 @@ impl Cluster {
         let params = PostParams { dry_run: true, field_manager: None };
         match ask("send a profile as a dry run", self.profiles.create(&params, &profile)).await {
             Ok(_) => Ok(Probe::Passed),
-            Err(CertificatesError::Request { source: kube::Error::Api(status), .. }) => {
+            Err(CertificatesError::Refused { status, .. }) => {
                 let is_denial = status.code == 422 && status.reason == "Invalid";
                 let told = status.message;
                 Ok(if is_denial { Probe::Denied(told) } else { Probe::Refused(told) })
@@ -265,7 +265,10 @@ async fn ask<T>(
     answer: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, CertificatesError> {
     let answer = tokio::time::timeout(ANSWER, answer).await.map_err(|_| CertificatesError::Timeout { operation })?;
-    answer.map_err(|source| CertificatesError::Request { operation, source })
+    answer.map_err(|error| match error {
+        kube::Error::Api(status) => CertificatesError::Refused { operation, status },
+        source => CertificatesError::Request { operation, source },
+    })
 }
 
 impl fmt::Debug for Cluster {

@@ -94,6 +94,7 @@ impl<'c> Leader<'c> {
     async fn advance(&mut self, now: Timestamp) -> Result<Progress, (Failure, CertificatesError)> {
         let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, error))?;
         let (state, unusable) = State::read(&snapshot.data());
+        let is_told = !unusable.is_empty();
         for cause in unusable {
             self.report.failed(Failure::Secret, cause);
         }
@@ -105,7 +106,7 @@ impl<'c> Leader<'c> {
         let failed = |error| (Failure::Write, error);
         match step::next(&state, &live, self.confirmed.as_ref(), now, self.options.lifetimes) {
             Action::Make(mut next) => {
-                if next.current.is_none() && !next.old.is_empty() && next.old != state.old {
+                if !is_told && next.current.is_none() && next.old != state.old {
                     let cause = "ca.crt is missing, has expired, or is none that was trusted; it is replaced";
                     self.report.failed(Failure::Secret, cause.to_owned());
                 }

@@ -144,5 +144,5 @@ fn number(value: &Value, pointer: &str) -> u64 {
 }
 
 fn is_conflict(error: &CertificatesError) -> bool {
-    matches!(error, CertificatesError::Request { source: kube::Error::Api(status), .. } if status.code == 409)
+    matches!(error, CertificatesError::Refused { status, .. } if status.code == 409)
 }

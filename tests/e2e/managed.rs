@@ -150,7 +150,7 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     };
     let bad = || profiles.create("bad", Some("another"), DRY_RUN);
 
-    let mut audited = start("--audit");
+    let audited = start("--audit");
     wait_until("it tells why it is not armed", || {
         metric(&audited, "certificate_failures_total{failure=\"arming\"}") > 0
     });
@@ -161,7 +161,7 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     audited.stop();
     assert_eq!(holder(), "");
 
-    let mut unarmed = start("--no-arming");
+    let unarmed = start("--no-arming");
     wait_until("it leads at once", || metric(&unarmed, "leading") == 1);
     wait_until("what is bad is denied", || bad().status == 422);
     let other = STANDARD.encode(Authority::new("another").certificate);

@@ -48,7 +48,7 @@ impl Fleet {
 
     /// Ends a replica as kubelet does, while its Service sends nobody there any more. Another takes its place.
     pub(crate) fn stop(&mut self, index: usize) {
-        let (mut replica, backend) = self.replicas.remove(index);
+        let (replica, backend) = self.replicas.remove(index);
         self.balancer.remove(&backend);
         replica.stop();
         self.add();

@@ -42,14 +42,9 @@ impl Replica {
         self.process.signal("STOP");
     }
 
-    /// Tells it to end, as kubelet does, and waits until it has.
-    pub(crate) fn stop(&mut self) {
+    /// Ends it as kubelet does.
+    pub(crate) fn stop(mut self) {
         self.process.stop();
-    }
-
-    /// Ends it without a warning.
-    pub(crate) fn kill(&mut self) {
-        self.process.kill();
     }
 }
 
