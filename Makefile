@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 60
 
 .PHONY: help
 help: ## tells what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## builds the release binary
@@ -26,6 +26,11 @@ test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-e
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the end-to-end tests are)
 	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the tests with cert-manager are)
 	cargo test --locked
+
+.PHONY: prove-certificates
+prove-certificates: ## proves under load that no rotation of certificates fails a call: three minutes; wants Go
+	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
+	cargo test --locked --test prove -- prove
 
 .PHONY: control-plane
 control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tests, unless they are there; wants Go
@@ -120,7 +125,7 @@ profile: ## tells what functions a review's instructions are spent in, in target
 	done
 
 .PHONY: check
-check: lint test instructions ## what CI runs
+check: lint test prove-certificates instructions ## what CI runs
 
 .PHONY: fuzz
 fuzz: ## fuzzes the reading of admission reviews for FUZZ_SECONDS (60); wants nightly Rust and cargo-fuzz

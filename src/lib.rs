@@ -20,7 +20,7 @@
 //! | [`rules`] | the catalogue, and what it says of a change |
 //! | [`manifest`] | objects of manifests, and what the two webhooks would do to them |
 //! | [`server`] | both webhooks over HTTPS, probes and metrics over HTTP; its limits, its end |
-//! | [`tls`] | the certificate pair, and how it is replaced while serving |
+//! | [`tls`] | the certificate pair, and who may call; how both are replaced while serving |
 //! | [`certificates`] | self-managed certificates: an authority in a Secret, rotated without a failed call |
 //! | [`metrics`] | what Prometheus is told |
 

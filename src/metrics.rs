@@ -29,6 +29,7 @@ pub struct Metrics {
     closed_connections: Counter,
     certificate_expiry: Gauge<f64, AtomicU64>,
     reloads: Family<ReloadLabels, Counter>,
+    client_ca_reloads: Family<ReloadLabels, Counter>,
     dropped_lines: Counter,
     /// Of certificates that are managed.
     pub certificates: Certificates,
@@ -141,6 +142,12 @@ impl Default for Metrics {
             "Times that another certificate pair was to be served, by result",
             reloads.clone(),
         );
+        let client_ca_reloads = Family::default();
+        registry.register(
+            "client_ca_reloads",
+            "Times that a changed client CA was read, by result",
+            client_ca_reloads.clone(),
+        );
         let dropped_lines = Counter::default();
         registry.register(
             "dropped_log_lines",
@@ -160,6 +167,7 @@ impl Default for Metrics {
             closed_connections,
             certificate_expiry,
             reloads,
+            client_ca_reloads,
             dropped_lines,
             certificates,
         };
@@ -235,6 +243,7 @@ impl Metrics {
         }
         for result in [SUCCESS, FAILURE] {
             drop(self.reloads.get_or_create(&ReloadLabels { result }));
+            drop(self.client_ca_reloads.get_or_create(&ReloadLabels { result }));
         }
     }
 
@@ -242,6 +251,12 @@ impl Metrics {
     pub fn count_reload(&self, served: bool) {
         let result = if served { SUCCESS } else { FAILURE };
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
+    }
+
+    /// Counts a changed client CA that is trusted from now on, or that could not be.
+    pub fn count_client_ca_reload(&self, trusted: bool) {
+        let result = if trusted { SUCCESS } else { FAILURE };
+        self.client_ca_reloads.get_or_create(&ReloadLabels { result }).inc();
     }
 
     /// Counts a line of the log that could not be written.

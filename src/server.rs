@@ -11,7 +11,7 @@ use self::{acceptor::Acceptor, connections::Connections, reviews::Reviews};
 use crate::{
     metrics::Metrics,
     rules::Policy,
-    tls::{self, Certificates, TlsError},
+    tls::{self, Callers, Certificates, TlsError},
 };
 
 mod acceptor;
@@ -36,6 +36,8 @@ pub struct Config {
     /// How long new connections are still served once the server is told to stop, unless it is told again: as long as
     /// endpoints of a Service need to forget it.
     pub drain: Duration,
+    /// Who may call; without it anybody.
+    pub callers: Option<Arc<Callers>>,
 }
 
 /// Where the server is in its life.
@@ -67,7 +69,7 @@ pub async fn serve(
         metrics.set_certificate_expiry(pair.expiry());
     }
     let (stage, stages) = watch::channel(Stage::Serving);
-    let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates))?));
+    let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates), config.callers)?));
     let limits = config.limits;
     let reviews = Reviews::new(config.policy, limits, Arc::clone(&metrics));
     let webhook = Acceptor {

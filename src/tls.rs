@@ -1,4 +1,4 @@
-//! The certificate pair that is served, and how it is replaced while serving.
+//! The certificate pair that is served, and who may call; how both are replaced while serving.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -13,18 +13,20 @@ use rustls::{
 use thiserror::Error;
 
 pub use self::{
+    callers::Callers,
     dev::dev_pair,
     pair::{Files, Pair},
-    watch::watch,
+    watch::{watch, watch_callers},
 };
 
 pub(crate) use self::watch::told;
 
+mod callers;
 mod dev;
 mod pair;
 mod watch;
 
-/// Why a certificate pair cannot be served.
+/// Why a certificate pair cannot be served, or nobody be let in.
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// A file could not be read.
@@ -115,17 +117,20 @@ impl fmt::Debug for Certificates {
 /// TLS 1.2 and 1.3 as the webhook speaks them.
 ///
 /// ALPN offers `http/1.1` alone: it is what the API server speaks to a Service. No session tickets and none remembered: the API
-/// server resumes no session, and making them costs each handshake.
+/// server resumes no session, and making them costs each handshake. Without `callers` anybody may call.
 ///
 /// # Errors
 ///
 /// [`TlsError::Configure`] where the crypto library lacks both versions.
-pub fn server_config(certificates: Arc<Certificates>) -> Result<ServerConfig, TlsError> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
+pub fn server_config(certificates: Arc<Certificates>, callers: Option<Arc<Callers>>) -> Result<ServerConfig, TlsError> {
+    let config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])
-        .map_err(TlsError::Configure)?
-        .with_no_client_auth()
-        .with_cert_resolver(certificates);
+        .map_err(TlsError::Configure)?;
+    let config = match callers {
+        Some(callers) => config.with_client_cert_verifier(callers),
+        None => config.with_no_client_auth(),
+    };
+    let mut config = config.with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});

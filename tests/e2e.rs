@@ -9,6 +9,10 @@ mod api;
 mod assets;
 #[path = "support/authority.rs"]
 mod authority;
+#[path = "e2e/callers.rs"]
+mod callers;
+#[path = "support/calls.rs"]
+mod calls;
 #[path = "support/case.rs"]
 #[expect(dead_code, reason = "other surfaces need more of it")]
 mod case;
@@ -41,13 +45,13 @@ mod managed;
 mod managers;
 #[path = "e2e/manifests.rs"]
 mod manifests;
-#[path = "e2e/mount.rs"]
+#[path = "support/mount.rs"]
 mod mount;
 #[path = "e2e/planes.rs"]
 mod planes;
 #[path = "support/process.rs"]
 mod process;
-#[path = "e2e/profiles.rs"]
+#[path = "support/profiles.rs"]
 mod profiles;
 #[path = "support/readme.rs"]
 mod readme;
@@ -56,6 +60,7 @@ mod rendered;
 #[path = "e2e/renewal.rs"]
 mod renewal;
 #[path = "support/replica.rs"]
+#[expect(dead_code, reason = "programs are killed here")]
 mod replica;
 #[path = "e2e/rotation.rs"]
 mod rotation;
@@ -75,7 +80,8 @@ mod wait;
 mod webhook;
 #[path = "e2e/writer.rs"]
 mod writer;
-#[path = "e2e/writers.rs"]
+#[path = "support/writers.rs"]
+#[expect(dead_code, reason = "how long a write takes is the proof's to tell")]
 mod writers;
 
 use std::{process::ExitCode, sync::Arc};
@@ -101,6 +107,7 @@ fn main() -> ExitCode {
     trials.extend(controllers::trials(&planes));
     trials.extend(faults::trials(&planes));
     trials.push(url::trial(&planes));
+    trials.push(callers::trial(&assets));
     let conclusion = libtest_mimic::run(&arguments, trials);
     Arc::into_inner(planes).expect("no test runs any more").stop(conclusion.has_failed());
     conclusion.exit_code()

@@ -22,6 +22,7 @@ const BLOCKS: &[Block] = &[
     ("boolean-status", || transcript("boolean-status")),
     ("check", || help("check")),
     ("rules", rules),
+    ("proof", || fs::read_to_string("tests/prove/figures.md").expect("`make prove-certificates` has made it")),
     ("serve", || help("serve")),
     ("metrics", metrics),
 ];

@@ -1,7 +1,12 @@
 //! The real server, over real TLS: its limits, its certificates, its end.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
+#[path = "support/authority.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod authority;
+#[path = "server/callers.rs"]
+mod callers;
 #[path = "server/certificates.rs"]
 mod certificates;
 #[path = "support/client.rs"]

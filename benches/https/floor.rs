@@ -31,7 +31,7 @@ const IDLE: Duration = Duration::from_mins(2);
 /// Serves until it is killed.
 pub(crate) fn serve(listen: SocketAddr, certificate: PathBuf, key: PathBuf) -> anyhow::Result<()> {
     let pair = Files { certificate, key }.load()?;
-    let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::new(Certificates::new(pair)))?));
+    let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::new(Certificates::new(pair)), None)?));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(listen).await?;

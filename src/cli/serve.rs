@@ -5,12 +5,12 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clusterprofile_webhook::{
     certificates::{Managed, Options},
     metrics::Metrics,
     server::{self, Config, Limits},
-    tls::{self, Certificates, Files},
+    tls::{self, Callers, Certificates, Files},
 };
 use tokio::{
     net::TcpListener,
@@ -46,6 +46,19 @@ pub(super) struct Args {
     /// Where to write the certificate of the CA that --dev makes
     #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_DEV_CA")]
     dev_ca: Option<PathBuf>,
+    /// PEM of the authorities of those who may call; read again when it changes; without it anybody may
+    #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
+    /// Who of them may call: a common name, DNS name, URI or e-mail address of the certificate; may be given again for
+    /// another
+    #[arg(
+        long = "client-name",
+        value_name = "NAME",
+        env = "CLUSTERPROFILE_WEBHOOK_CLIENT_NAME",
+        value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    client_names: Vec<String>,
     #[command(flatten)]
     managed: managed::Managed,
     #[command(flatten)]
@@ -105,6 +118,16 @@ impl Args {
             (true, ..) => anyhow::bail!("--tls-cert and --tls-key must not be given with --dev"),
         }
     }
+
+    /// Who may call, where that is limited.
+    fn callers(&self) -> anyhow::Result<Option<Callers>> {
+        match (self.client_ca.clone(), &self.client_names[..]) {
+            (None, []) => Ok(None),
+            (None, _) => anyhow::bail!("--client-ca must be given with --client-name"),
+            (Some(_), []) => anyhow::bail!("--client-name must be given with --client-ca"),
+            (Some(file), names) => Ok(Some(Callers::load(file, names.to_vec())?)),
+        }
+    }
 }
 
 impl Source {
@@ -149,8 +172,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
-    let source = match args.source() {
-        Ok(source) => source,
+    let (source, callers) = match args.source().and_then(|source| Ok((source, args.callers()?))) {
+        Ok((source, callers)) => (source, callers.map(Arc::new)),
         Err(error) => return Ok(super::unusable(&error)),
     };
     // First, for the CA's file belongs to whoever serves there already.
@@ -166,7 +189,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         connections: openable(usize::try_from(args.max_connections)?),
         ..Limits::default()
     };
-    let config = Config { policy: args.effects.policy(), limits, drain: args.drain };
+    let config = Config { policy: args.effects.policy(), limits, drain: args.drain, callers: callers.clone() };
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let stop = async || {
@@ -175,9 +198,16 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
             _ = interrupt.recv() => {}
         }
     };
+    let watched_callers = async {
+        match callers {
+            Some(callers) => tls::watch_callers(callers, Arc::clone(&metrics)).await,
+            None => pending().await,
+        }
+    };
     tokio::select! {
         served = server::serve(listener, admin, Arc::clone(&certificates), Arc::clone(&metrics), config, stop) => served?,
         never = keeper.run(&certificates, &metrics) => match never {},
+        never = watched_callers => match never {},
     }
     keeper.release().await;
     Ok(ExitCode::SUCCESS)

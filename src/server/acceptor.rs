@@ -1,15 +1,16 @@
 //! Accepting connections, for as long as the server runs.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{
+    io::{self, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinError, JoinSet},
     time::{Instant, sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::{debug, error, warn};
 
 use super::{
@@ -118,9 +119,9 @@ impl Acceptor {
         }
         let serve = async {
             let Some(tls) = &self.tls else { return connection::serve(stream, &self, &place).await };
-            match timeout(self.limits.handshake, tls.accept(stream)).await {
-                Ok(Ok(stream)) => connection::serve(stream, &self, &place).await,
-                Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
+            match timeout(self.limits.handshake, handshake(tls, stream)).await {
+                Ok(Some(stream)) => connection::serve(stream, &self, &place).await,
+                Ok(None) => {}
                 Err(_) => debug!("TLS handshake took too long"),
             }
         };
@@ -132,10 +133,21 @@ impl Acceptor {
     }
 }
 
+/// None where it failed, once the caller knows, and has closed.
+async fn handshake(tls: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    let (error, mut stream) = match tls.accept(stream).into_fallible().await {
+        Ok(stream) => return Some(stream),
+        Err(failed) => failed,
+    };
+    debug!(%error, "TLS handshake failed");
+    // With TLS 1.3 the request may be on its way by now. Closing on it would reset the connection, and the API server then
+    // tells of a broken pipe instead of the alert that says why.
+    drop(stream.shutdown().await);
+    drop(io::copy(&mut stream, &mut io::sink()).await);
+    None
+}
+
 /// Whether only the connection that was to be accepted is concerned, unlike where there are too many open files.
 fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
-    )
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused)
 }

@@ -94,18 +94,20 @@ impl Files {
     }
 
     pub(super) fn read(&self) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
-        let read = |path: &PathBuf| regular(path).map_err(|source| TlsError::Read { path: path.clone(), source });
-        Ok((read(&self.certificate)?, read(&self.key)?))
+        Ok((regular(&self.certificate)?, regular(&self.key)?))
     }
 }
 
 /// The content of a regular file, to which links may lead: reading anything else may never end.
-fn regular(path: &Path) -> io::Result<Vec<u8>> {
-    if fs::metadata(path)?.is_file() { fs::read(path) } else { Err(io::Error::other("it must be a regular file")) }
+pub(super) fn regular(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let read = |metadata: fs::Metadata| {
+        if metadata.is_file() { fs::read(path) } else { Err(io::Error::other("it must be a regular file")) }
+    };
+    fs::metadata(path).and_then(read).map_err(|source| TlsError::Read { path: path.to_owned(), source })
 }
 
 /// The certificates, and from when until when the first is valid; or what is wrong, in words that follow the file's name.
-fn chain(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, i64, i64), String> {
+pub(super) fn chain(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, i64, i64), String> {
     let mut chain = Vec::new();
     let mut validity = None;
     for (index, certificate) in CertificateDer::pem_slice_iter(text).enumerate() {

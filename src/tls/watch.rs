@@ -1,4 +1,4 @@
-//! Noticing that the files of a certificate pair have changed.
+//! Noticing that the files of a certificate pair, or of who may call, have changed.
 
 use std::{convert::Infallible, error::Error, iter, sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use super::{Certificates, Files, Pair, TlsError};
+use super::{Callers, Certificates, Files, Pair, TlsError, pair::regular};
 use crate::metrics::Metrics;
 
 /// How often the files are read.
@@ -28,7 +28,7 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
         ticks.tick().await;
         let reader = files.clone();
         // An error says that the runtime is going down, and this with it.
-        let Ok(read) = tokio::task::spawn_blocking(move || settled(&reader)).await else { continue };
+        let Ok(read) = tokio::task::spawn_blocking(move || settled(|| reader.read())).await else { continue };
         let found = read.map_err(|error| told(&error));
         let current = certificates.current();
         let replaces = |pair: &Pair| {
@@ -66,23 +66,56 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
     }
 }
 
+/// Lets those call whom the file of `callers` names whenever it changes, for as long as it is polled.
+///
+/// What names nobody is told once, and the last good authorities stay until the file changes again.
+pub async fn watch_callers(callers: Arc<Callers>, metrics: Arc<Metrics>) -> Infallible {
+    let mut seen = None;
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let file = callers.file().to_owned();
+        // An error says that the runtime is going down, and this with it.
+        let Ok(read) = tokio::task::spawn_blocking(move || settled(|| regular(&file))).await else { continue };
+        let found = read.map_err(|error| told(&error));
+        if seen.as_ref() == Some(&found) {
+            continue;
+        }
+        let replaced =
+            found.as_ref().map_err(Clone::clone).and_then(|pem| callers.replace(pem).map_err(|error| told(&error)));
+        match replaced {
+            Ok(false) => {}
+            Ok(true) => {
+                metrics.count_client_ca_reload(true);
+                info!("client CA replaced");
+            }
+            Err(error) => {
+                metrics.count_client_ca_reload(false);
+                warn!(error, "client CA not replaced, the last good one is trusted");
+            }
+        }
+        seen = Some(found);
+    }
+}
+
 /// The error and its causes.
 pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
     let causes = iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// What the files hold, read again where they were swapped between one and the other.
-fn settled(files: &Files) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
-    /// More swaps within microseconds are no rotation; what is no pair then is found out, and the next look comes.
+/// What files hold, read again where they were written or swapped meanwhile.
+fn settled<T: PartialEq>(read: impl Fn() -> Result<T, TlsError>) -> Result<T, TlsError> {
+    /// More swaps within microseconds are no rotation; what is not whole then is found out, and the next look comes.
     const TRIES: usize = 3;
-    let mut read = files.read();
+    let mut found = read();
     for _ in 1..TRIES {
-        let again = files.read();
-        if matches!((&read, &again), (Ok(before), Ok(after)) if before == after) {
+        let again = read();
+        if matches!((&found, &again), (Ok(before), Ok(after)) if before == after) {
             break;
         }
-        read = again;
+        found = again;
     }
-    read
+    found
 }

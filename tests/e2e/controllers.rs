@@ -9,7 +9,8 @@ use super::{
     control_plane::ControlPlane,
     managers::{MANAGERS, Manager, Passes, Step, want},
     planes::{Crd, Planes},
-    writer::{MANAGER, Sent, Writer},
+    profiles::MANAGER,
+    writer::{Sent, Writer},
 };
 
 pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {

@@ -1,13 +1,14 @@
 //! The webhook is away, slow or not who it says: what the API server answers then, under Fail and under Ignore.
 
-use std::{sync::Arc, thread};
+use std::{fs, sync::Arc, thread};
 
 use clusterprofile_webhook::{
     server::Config,
-    tls::{self, Certificates},
+    tls::{self, Callers, Certificates},
 };
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_rustls::TlsAcceptor;
 
@@ -56,7 +57,7 @@ struct Fault {
     told: &'static str,
 }
 
-const FAULTS: [Fault; 4] = [
+const FAULTS: [Fault; 5] = [
     Fault { name: "down", start: |_| None, timeout: 30, told: ": connect: connection refused" },
     Fault { name: "slow", start: |webhook| Some(slow(webhook)), timeout: 1, told: ": context deadline exceeded" },
     Fault {
@@ -79,11 +80,27 @@ const FAULTS: [Fault; 4] = [
         timeout: 30,
         told: ": tls: failed to verify certificate: x509: certificate is valid for another.default.svc, not wrong-name-",
     },
+    Fault {
+        name: "no-client-certificate",
+        start: |webhook| {
+            webhook.serve(Config { callers: Some(Arc::new(others())), ..Config::default() });
+            None
+        },
+        timeout: 30,
+        told: ": remote error: tls: certificate required",
+    },
 ];
+
+/// Of whom the API server is none.
+fn others() -> Callers {
+    let file = NamedTempFile::new().expect("a file can be made");
+    fs::write(&file, Authority::new("others").certificate).expect("it can be written");
+    Callers::load(file.path().to_owned(), vec!["another".into()]).expect("it is an authority's")
+}
 
 /// Takes requests and never answers one.
 fn slow(webhook: &Webhook) -> Runtime {
-    let config = tls::server_config(Arc::new(Certificates::new(webhook.pair()))).expect("TLS can be configured");
+    let config = tls::server_config(Arc::new(Certificates::new(webhook.pair())), None).expect("TLS can be configured");
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let runtime = Runtime::new().expect("a runtime can be made");
     let listener = runtime.block_on(TcpListener::bind(webhook.address)).expect("the address is free");

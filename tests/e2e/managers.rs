@@ -9,7 +9,10 @@ use self::{
     Passes::{Always, UntilAtRest},
     Step::{Edited, Wants},
 };
-use super::writer::{MANAGER, Main, Status, Writer};
+use super::{
+    profiles::MANAGER,
+    writer::{Main, Status, Writer},
+};
 
 /// A program that keeps a profile.
 #[derive(Clone, Copy)]

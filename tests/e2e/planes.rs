@@ -92,7 +92,7 @@ impl Crd {
         self == Self::Own || version == "v1alpha1"
     }
 
-    fn object(self) -> Value {
+    pub(crate) fn object(self) -> Value {
         const LISTS: [&str; 4] = ["accessProviders", "conditions", "credentialProviders", "properties"];
         let mut crd = manifest::read(crd::yaml().as_bytes()).0.remove(0).object;
         if self == Self::Unkeyed {

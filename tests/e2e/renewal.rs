@@ -15,6 +15,7 @@ use rustls::{
 use serde_json::{Value, json};
 
 use super::{
+    calls::Calls,
     cert_manager::CertManager,
     client::tls,
     control_plane::ControlPlane,
@@ -61,7 +62,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
         let refused = writers.take_failed();
         assert!(refused.iter().all(|answer| matches!(answer.status, 422 | 500)), "{refused:#?}");
 
-        let before = failed_calls(plane);
+        let before = Calls::count(&plane.api).failed;
         assert!(before > 0, "those were failed calls, too");
         let hub = Hub { plane, address: replica.address, namespace, writers: &writers };
         hub.renewed_by_the_clock();
@@ -70,7 +71,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
         });
         hub.authority_renewed();
         hub.authority_replaced(shell, replace_authority);
-        assert_eq!(failed_calls(plane), before);
+        assert_eq!(Calls::count(&plane.api).failed, before);
         let metrics = get(replica.admin, "/metrics");
         let failed = metrics.lines().filter(|line| line.contains("result=\"failure\"") && !line.ends_with(" 0"));
         assert_eq!(failed.collect::<Vec<_>>(), [""; 0], "a pair could not be read");
@@ -83,18 +84,6 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
 /// The names of the overlay's Certificates and of their Secrets.
 const CERTIFICATE: &str = "clusterprofile-webhook-tls";
 const AUTHORITY: &str = "clusterprofile-webhook-ca";
-
-/// How often the API server could not call a webhook, or went on without it.
-fn failed_calls(plane: &ControlPlane) -> u64 {
-    let metrics = plane.api.get("/metrics").body;
-    let metrics = metrics.as_str().expect("metrics are text");
-    let failed = metrics.lines().filter(|line| {
-        line.starts_with("apiserver_admission_webhook_fail_open_count")
-            || (line.starts_with("apiserver_admission_webhook_rejection_count")
-                && line.contains("error_type=\"calling_webhook_error\""))
-    });
-    failed.map(|line| line.rsplit_once(' ').and_then(|(_, count)| count.parse::<u64>().ok()).expect("it counts")).sum()
-}
 
 /// The installed webhook, and those who write through it.
 struct Hub<'h> {

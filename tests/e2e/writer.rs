@@ -10,9 +10,6 @@ use super::{
 
 pub(crate) use Part::{Main, Status};
 
-/// The label by which managers tell their profiles.
-pub(crate) const MANAGER: &str = "x-k8s.io/cluster-manager";
-
 /// Where a write goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Part {

@@ -6,6 +6,8 @@ use std::{
     process::{Command, Output},
 };
 
+use rcgen::KeyPair;
+
 use super::process::PROGRAM;
 
 /// A run that must end by itself, with these variables of ours alone.
@@ -42,6 +44,21 @@ fn unusable_input_ends_with_2() {
         (&["--dev", "--dev-ca=a", "--tls-cert=b"], "error: --tls-cert and --tls-key must not be given with --dev\n"),
     ] {
         assert_eq!(with(flags), (Some(2), text.to_owned()));
+    }
+    let key = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    let key = key.path().display();
+    for (flags, text) in [
+        ("--client-ca=a", "--client-name must be given with --client-ca".to_owned()),
+        ("--client-name=a", "--client-ca must be given with --client-name".to_owned()),
+        ("--client-ca=a --client-name=b", "a: cannot be read: No such file or directory (os error 2)".to_owned()),
+        (
+            &format!("--client-ca={key} --client-name=b"),
+            format!("{key}: no certificate: no line is -----BEGIN CERTIFICATE-----"),
+        ),
+    ] {
+        let flags: Vec<_> = ["--dev", "--dev-ca=/dev/null"].into_iter().chain(flags.split(' ')).collect();
+        assert_eq!(with(&flags), (Some(2), format!("error: {text}\n")));
     }
     let no_access = Command::new(PROGRAM).args(serve).arg("--service=a").env("KUBECONFIG", "missing").output();
     let no_access = no_access.expect("the binary was built");

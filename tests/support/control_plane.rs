@@ -38,11 +38,16 @@ impl ControlPlane {
     ///
     /// `name` is that of the directory for certificates, data and logs, which stays until [`ControlPlane::forget`].
     pub(crate) fn start(assets: &Assets, name: &str, crds: &[Value]) -> Self {
+        Self::start_with(assets, name, crds, &[])
+    }
+
+    /// The same, with more flags for the API server.
+    pub(crate) fn start_with(assets: &Assets, name: &str, crds: &[Value], flags: &[String]) -> Self {
         let network = Network::claim();
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("target/tmp/{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory can be made");
         let etcd = start_etcd(assets, &network, &directory);
-        let (server, api) = start_api_server(assets, &network, &directory);
+        let (server, api) = start_api_server(assets, &network, &directory, flags);
         let plane = Self {
             api,
             _server: server,
@@ -164,7 +169,7 @@ fn start_etcd(assets: &Assets, network: &Network, directory: &Path) -> Process {
     etcd
 }
 
-fn start_api_server(assets: &Assets, network: &Network, directory: &Path) -> (Process, Api) {
+fn start_api_server(assets: &Assets, network: &Network, directory: &Path, more: &[String]) -> (Process, Api) {
     let file = |name: &str, content: &str| {
         let path = directory.join(name);
         fs::write(&path, content).expect("a file can be written");
@@ -192,7 +197,7 @@ fn start_api_server(assets: &Assets, network: &Network, directory: &Path) -> (Pr
     ];
     let mut command = Command::new(assets.program("kube-apiserver"));
     command.env_clear();
-    command.args(flags.map(|(name, value)| format!("--{name}={value}")));
+    command.args(flags.map(|(name, value)| format!("--{name}={value}"))).args(more);
     let mut server = Process::start(&mut command, &directory.join("kube-apiserver.log"));
 
     let admin = authority.client("admin", "system:masters");

@@ -52,15 +52,10 @@ impl Process {
         assert!(ended.is_some_and(|status| status.success()), "{ended:?}:\n{}", self.last_words());
     }
 
+    /// Sends a signal of that name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(sent.expect("kill can be run").success());
-    }
-
-    /// Ends it without a warning.
-    pub(crate) fn kill(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 
     fn last_words(&self) -> String {
@@ -72,6 +67,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill();
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }

@@ -18,6 +18,11 @@ impl Section {
         blocks.map(|block| script(block.split_once("```").expect("a block is closed").0)).collect()
     }
 
+    /// Its blocks of YAML.
+    pub(crate) fn manifests(&self) -> Vec<&str> {
+        self.0.split("```yaml\n").skip(1).map(|block| block.split_once("```").expect("a block is closed").0).collect()
+    }
+
     /// A command within a sentence.
     pub(crate) fn command<'c>(&self, command: &'c str) -> &'c str {
         let words: Vec<_> = self.0.split_whitespace().collect();

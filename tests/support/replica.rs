@@ -37,6 +37,11 @@ impl Replica {
         Self { address: address("/address"), admin: address("/admin_address"), process }
     }
 
+    /// Lets it do nothing any more.
+    pub(crate) fn freeze(&self) {
+        self.process.signal("STOP");
+    }
+
     /// Ends it as kubelet does.
     pub(crate) fn stop(mut self) {
         self.process.stop();

@@ -63,6 +63,9 @@ impl Server {
                 if let Some(files) = files {
                     tokio::spawn(tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics)));
                 }
+                if let Some(callers) = &config.callers {
+                    tokio::spawn(tls::watch_callers(Arc::clone(callers), Arc::clone(&metrics)));
+                }
                 let stop = async || stopped.recv().await.unwrap_or_default();
                 server::serve(listener, admin, certificates, metrics, config, stop)
                     .await

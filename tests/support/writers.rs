@@ -4,7 +4,7 @@ use std::{
     mem,
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -27,6 +27,7 @@ pub(crate) struct Writers<'c> {
     turns: AtomicUsize,
     accepted: AtomicUsize,
     failed: Mutex<Vec<Answer>>,
+    longest_micros: AtomicU64,
 }
 
 impl<'c> Writers<'c> {
@@ -40,6 +41,7 @@ impl<'c> Writers<'c> {
             turns: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
             failed: Mutex::default(),
+            longest_micros: AtomicU64::new(0),
         }
     }
 
@@ -64,18 +66,26 @@ impl<'c> Writers<'c> {
         while !self.stop.load(Ordering::Relaxed) {
             let turn = self.turns.fetch_add(1, Ordering::Relaxed);
             assert!(turn < MOST, "they are not stopped");
-            let created = self.profiles.create(&(self.good)(&format!("good-{turn}")));
+            let created = self.create(&(self.good)(&format!("good-{turn}")));
             if created.status == 201 && is_filled_in(&created) {
                 self.accepted.fetch_add(1, Ordering::Relaxed);
             } else {
                 self.note(created);
             }
-            let denied = self.profiles.create(&bad(&format!("bad-{turn}"), turn));
+            let denied = self.create(&bad(&format!("bad-{turn}"), turn));
             if denied.status != 422 {
                 self.note(denied);
             }
             self.wait_for_turn(started);
         }
+    }
+
+    fn create(&self, profile: &Value) -> Answer {
+        let started = Instant::now();
+        let answer = self.profiles.create(profile);
+        let micros = started.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+        self.longest_micros.fetch_max(micros, Ordering::Relaxed);
+        answer
     }
 
     fn wait_for_turn(&self, started: Instant) {
@@ -91,6 +101,11 @@ impl<'c> Writers<'c> {
     /// What was not as it must be, since the last call.
     pub(crate) fn take_failed(&self) -> Vec<Answer> {
         mem::take(&mut self.failed.lock().expect("no writer panics"))
+    }
+
+    /// The longest that a write has taken, since the last call.
+    pub(crate) fn take_longest(&self) -> Duration {
+        Duration::from_micros(self.longest_micros.swap(0, Ordering::Relaxed))
     }
 
     /// Waits until each has had about two turns more.

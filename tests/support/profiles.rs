@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use super::{
     api::{Answer, Api},
     control_plane::ControlPlane,
-    writer::MANAGER,
 };
+
+/// The label by which managers tell their profiles.
+pub(crate) const MANAGER: &str = "x-k8s.io/cluster-manager";
 
 /// A namespace for profiles.
 pub(crate) struct Profiles<'c> {

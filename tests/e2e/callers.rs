@@ -1,0 +1,145 @@
+//! The API server presents a certificate to the webhook, as the README says how.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use super::{
+    assets::Assets,
+    authority::Authority,
+    control_plane::ControlPlane,
+    planes::Crd,
+    profiles::{Profiles, bad, good, is_filled_in},
+    readme::Section,
+    replica::Replica,
+    wait::wait_until,
+    webhook::{collection, configurations},
+};
+
+pub(crate) fn trial(assets: &Assets) -> Trial {
+    let assets = assets.clone();
+    Trial::test("callers::presented", move || {
+        presented(&assets);
+        Ok(())
+    })
+}
+
+/// The name in the API server's certificate, and in its next one.
+const NAME: &str = "kube-apiserver";
+const RENEWED: &str = "kube-apiserver-renewed";
+
+/// The name, and the namespace, of the manifests' Service.
+const SERVICE: &str = "clusterprofile-webhook";
+
+fn presented(assets: &Assets) {
+    let files = tempfile::tempdir().expect("a directory can be made");
+    let port = port();
+    let clients = Authority::new("clients");
+    let flag =
+        format!("--admission-control-config-file={}", as_the_readme_says(files.path(), port, &clients).display());
+    let plane = ControlPlane::start_with(assets, "callers", &[Crd::Own.object()], &[flag]);
+    let address = plane.network().at(plane.host(), port).into();
+    let authority = Authority::new("servers");
+    register(&plane, address, &authority);
+    let profiles = Profiles::new(&plane, &json!({}));
+
+    let replica = serve(&authority, address, files.path(), NAME);
+    wait_until("both webhooks are called", || {
+        profiles.try_to_create(&bad("a", 0)).status == 422 && is_filled_in(&profiles.try_to_create(&good("a")))
+    });
+    let created = profiles.create(&good("good"));
+    assert!(created.status == 201 && is_filled_in(&created), "{created:#?}");
+    let denied = profiles.create(&bad("bad", 0));
+    assert!(denied.status == 422 && denied.body.to_string().contains("[cluster-manager-label]"), "{denied:#?}");
+
+    drop(replica);
+    let _replica = serve(&authority, address, files.path(), RENEWED);
+    // The first may still go to the one that is gone.
+    wait_until("it is told why it is refused", || {
+        let refused = profiles.create(&good("refused"));
+        assert_eq!(refused.status, 500, "{refused:#?}");
+        refused.body["message"].as_str().is_some_and(|message| message.ends_with(": remote error: tls: access denied"))
+    });
+    put_certificate(files.path(), RENEWED, &clients);
+    wait_until("the certificate is read again", || profiles.create(&good("renewed")).status == 201);
+    assert_eq!(profiles.names(), ["good", "renewed"].map(String::from).into());
+    plane.forget();
+}
+
+/// The manifests' own port, but where it is root's.
+fn port() -> u16 {
+    match TcpListener::bind("127.0.0.1:443") {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => 8443,
+        _ => 443,
+    }
+}
+
+/// The README's files, in this directory, with what they name; the path of the first.
+fn as_the_readme_says(directory: &Path, port: u16, clients: &Authority) -> PathBuf {
+    const THERE: &str = "/etc/kubernetes/admission";
+    let readme = Section::read("Serve");
+    let [configuration, users] = readme.manifests()[..] else { panic!("which are these?") };
+    let here = |text: &str| text.replace(THERE, &directory.display().to_string());
+    let mut users = here(users);
+    if port != 443 {
+        let user = format!("{SERVICE}.{SERVICE}.svc");
+        users = users.replace(&user, &format!("{user}:{port}"));
+    }
+    put(directory, "webhooks.yaml", &users);
+    put(directory, CLIENT_CA, &clients.certificate);
+    put_certificate(directory, NAME, clients);
+    put(directory, "admission.yaml", &here(configuration))
+}
+
+/// Gives the API server a certificate with this name.
+fn put_certificate(directory: &Path, name: &str, clients: &Authority) {
+    let pair = clients.client(name, "any");
+    put(directory, "client.crt", &pair.certificate);
+    put(directory, "client.key", &pair.key);
+}
+
+fn put(directory: &Path, name: &str, content: &str) -> PathBuf {
+    let path = directory.join(name);
+    fs::write(&path, content).expect("a file can be written");
+    path
+}
+
+const CLIENT_CA: &str = "client-ca.crt";
+
+/// The manifests' Service at this address, and their configurations.
+fn register(plane: &ControlPlane, address: SocketAddr, authority: &Authority) {
+    let create = |path: &str, object: &Value| {
+        let created = plane.api.post(path, object);
+        assert_eq!(created.status, 201, "{created:#?}");
+    };
+    create("/api/v1/namespaces", &json!({"metadata": {"name": SERVICE}}));
+    let service = json!({
+        "metadata": {"name": SERVICE},
+        "spec": {"clusterIP": address.ip().to_string(), "ports": [{"port": address.port()}]},
+    });
+    create(&format!("/api/v1/namespaces/{SERVICE}/services"), &service);
+    for mut configuration in configurations() {
+        let hook = &mut configuration["webhooks"][0];
+        hook["clientConfig"]["service"]["port"] = json!(address.port());
+        hook["clientConfig"]["caBundle"] = json!(STANDARD.encode(&authority.certificate));
+        create(&collection(&configuration), &configuration);
+    }
+}
+
+/// The binary, for callers of this name.
+fn serve(authority: &Authority, address: SocketAddr, directory: &Path, name: &str) -> Replica {
+    let pair = authority.server(&[&format!("{SERVICE}.{SERVICE}.svc")]);
+    put(directory, "tls.crt", &pair.certificate);
+    put(directory, "tls.key", &pair.key);
+    let arguments =
+        ["serve", "--admin-listen=127.0.0.1:0", "--log-format=json", "--tls-cert=tls.crt", "--tls-key=tls.key"];
+    let own = [format!("--listen={address}"), format!("--client-ca={CLIENT_CA}"), format!("--client-name={name}")];
+    Replica::start(&arguments.map(String::from).into_iter().chain(own).collect::<Vec<_>>(), directory, None)
+}

@@ -1,0 +1,95 @@
+//! The replicas of a Deployment, behind its Service.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    balancer::{Backend, Balancer},
+    replica::Replica,
+    server::get,
+    wait::wait_until,
+};
+
+/// Two replicas, each a process of its own.
+pub(crate) struct Fleet {
+    balancer: Balancer,
+    arguments: Vec<String>,
+    kubeconfig: Option<PathBuf>,
+    directory: PathBuf,
+    replicas: Vec<(Replica, Arc<Backend>)>,
+    started: usize,
+}
+
+impl Fleet {
+    /// Starts them with these arguments, each in a directory of its own.
+    pub(crate) fn start(
+        service: SocketAddr,
+        arguments: Vec<String>,
+        kubeconfig: Option<PathBuf>,
+        directory: &Path,
+    ) -> Self {
+        let mut fleet = Self {
+            balancer: Balancer::start(service),
+            arguments,
+            kubeconfig,
+            directory: directory.to_owned(),
+            replicas: Vec::new(),
+            started: 0,
+        };
+        for _ in 0..2 {
+            fleet.add();
+        }
+        fleet
+    }
+
+    /// Ends a replica as kubelet does, while its Service sends nobody there any more. Another takes its place.
+    pub(crate) fn stop(&mut self, index: usize) {
+        let (replica, backend) = self.replicas.remove(index);
+        self.balancer.remove(&backend);
+        replica.stop();
+        self.add();
+    }
+
+    /// Kills a replica while it is called. Its Service does not know until `meanwhile` is done, and another takes its place
+    /// then. Tells how many calls may have got no answer: one on each of its connections.
+    pub(crate) fn kill(&mut self, index: usize, meanwhile: impl FnOnce(&Self)) -> u64 {
+        let (replica, backend) = self.replicas.remove(index);
+        // Its answers take so little time that none would be under way.
+        let closed = backend.closed();
+        replica.freeze();
+        wait_until("it is called", || backend.owed() >= OWED);
+        drop(replica);
+        meanwhile(self);
+        self.balancer.remove(&backend);
+        self.add();
+        backend.open_since(closed)
+    }
+
+    /// The value of a series in each.
+    pub(crate) fn metric(&self, series: &str) -> Vec<u64> {
+        let line = format!("clusterprofile_webhook_{series} ");
+        let value = |(replica, _): &(Replica, _)| {
+            let metrics = get(replica.admin, "/metrics");
+            let value = metrics.lines().find_map(|metric| metric.strip_prefix(&line)?.parse().ok());
+            value.unwrap_or_else(|| panic!("no {series}"))
+        };
+        self.replicas.iter().map(value).collect()
+    }
+
+    fn add(&mut self) {
+        self.started += 1;
+        let directory = self.directory.join(format!("replica-{}", self.started));
+        fs::create_dir_all(&directory).expect("a directory can be made");
+        let replica = Replica::start(&self.arguments, &directory, self.kubeconfig.as_deref());
+        wait_until("it is ready", || get(replica.admin, "/readyz").starts_with("HTTP/1.1 200"));
+        let backend = self.balancer.add(replica.address);
+        self.replicas.push((replica, backend));
+    }
+}
+
+/// How many calls are under way at least when a replica is killed.
+const OWED: u64 = 5;

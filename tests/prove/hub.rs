@@ -1,0 +1,206 @@
+//! A hub on which the manifests have installed the webhook, which manages its certificates itself.
+
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, SocketAddr, TcpListener},
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    control_plane::ControlPlane,
+    fleet::Fleet,
+    rendered::{at, items, text},
+    replica::container,
+    wait::wait_until,
+    webhook::{collection, configurations},
+};
+
+/// The replicas, and what is known of their certificates.
+pub(crate) struct Hub<'p> {
+    plane: &'p ControlPlane,
+    fleet: Fleet,
+    /// Of replicas that are gone.
+    renewed: u64,
+    pub changes_of_leader: usize,
+}
+
+/// How far the rotation of the authority is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Stage {
+    /// There is one authority.
+    Steady,
+    /// There is a next one, which is trusted or about to be, and does not sign.
+    Overlap,
+    /// It signs, and the one before is still trusted.
+    Signing,
+}
+
+/// The name of nearly everything in the manifests, and of their namespace.
+const NAME: &str = "clusterprofile-webhook";
+
+/// Lifetimes in which a rotation takes 24 seconds: 5 until the new authority signs, 14 more until the old one is forgotten.
+/// Leaves are renewed every 6 seconds, with 3 to spare for a machine that has other things to do.
+///
+/// A replica drains for longer than writers pause, so that each connection is used once more, and closed with its answer.
+const FLAGS: [&str; 5] =
+    ["--ca-lifetime=36s", "--ca-overlap=5s", "--leaf-lifetime=9s", "--lease-duration=2s", "--drain=2s"];
+
+impl<'p> Hub<'p> {
+    /// Applies the manifests as they are, and runs the Deployment's own command line, but for lifetimes and addresses.
+    pub(crate) fn install(plane: &'p ControlPlane) -> Self {
+        let applied = plane.kubectl().args(["apply", "-k", "manifests/base"]).output().expect("kubectl can be run");
+        assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+        let stored = |group: &str, kind: &str| {
+            let answer = plane.api.get(&format!("/{group}/v1/namespaces/{NAME}/{kind}s/{NAME}"));
+            assert_eq!(answer.status, 200, "{answer:#?}");
+            answer.body
+        };
+        let deployment = stored("apis/apps", "deployment");
+        let account = text(&deployment, "/spec/template/spec/serviceAccountName");
+        let service = address(plane, &stored("api", "service"));
+        let kubeconfig = plane.service_account(NAME, account);
+        let fleet = Fleet::start(service, arguments(&deployment), Some(kubeconfig), plane.directory());
+        let hub = Self { plane, fleet, renewed: 0, changes_of_leader: 0 };
+        // A busy machine must not make it a test of speed.
+        hub.overwrite("timeoutSeconds", &json!(30));
+        wait_until("the validating webhook fails closed", || hub.failure_policy() == "Fail");
+        hub
+    }
+
+    /// Waits until a rotation is so far.
+    pub(crate) fn wait_for(&self, stage: Stage) {
+        /// Often enough to see each stage begin.
+        const PAUSE: Duration = Duration::from_millis(50);
+        wait_until(&format!("the rotation is at {stage:?}"), || {
+            thread::park_timeout(PAUSE);
+            self.stage() == stage
+        });
+    }
+
+    /// Ends the replica that leads as a rollout does; another leads then.
+    pub(crate) fn stop_leader(&mut self) {
+        let leader = self.leader();
+        self.stop(leader);
+        self.changes_of_leader += 1;
+        self.leader();
+    }
+
+    fn stop(&mut self, index: usize) {
+        self.renewed += self.renewals()[index];
+        self.fleet.stop(index);
+    }
+
+    /// Kills the replica that leads, and waits for another to lead. Tells how many calls may have failed for it.
+    pub(crate) fn kill_leader(&mut self) -> u64 {
+        // Most connections that are kept would else be to the other replica, if it is the older one.
+        self.stop(1 - self.leader());
+        let leader = self.leader();
+        self.renewed += self.renewals()[leader];
+        self.fleet.kill(leader, |fleet| {
+            wait_until("another leads", || leaders(fleet).len() == 1);
+        })
+    }
+
+    /// How often a replica has replaced its leaf.
+    pub(crate) fn renewed(&self) -> u64 {
+        self.renewed + self.renewals().iter().sum::<u64>()
+    }
+
+    /// What both configurations trust.
+    pub(crate) fn bundles(&self) -> Vec<Value> {
+        self.hooks().iter().map(|hook| at(hook, "/clientConfig/caBundle").clone()).collect()
+    }
+
+    /// That of the validating configuration.
+    pub(crate) fn failure_policy(&self) -> String {
+        let hooks = self.hooks();
+        let validating = hooks.iter().find(|hook| text(hook, "/name").starts_with("validate."));
+        text(validating.expect("there is one"), "/failurePolicy").to_owned()
+    }
+
+    /// Overwrites a field of both webhooks, as another client.
+    pub(crate) fn overwrite(&self, field: &str, value: &Value) {
+        let patch = json!([{"op": "replace", "path": format!("/webhooks/0/{field}"), "value": value}]);
+        for path in paths() {
+            let patched = self.plane.api.patch(&path, "json", &patch);
+            assert_eq!(patched.status, 200, "{patched:#?}");
+        }
+    }
+
+    fn hooks(&self) -> Vec<Value> {
+        paths().iter().map(|path| at(&self.plane.api.get(path).body, "/webhooks/0").clone()).collect()
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        let secret = format!("/api/v1/namespaces/{NAME}/secrets/{NAME}-authority");
+        let secret = self.plane.api.get(&secret).body;
+        let has = |key: &str| secret["data"][key].is_string();
+        match (has("next.crt"), has("old.crt")) {
+            (true, _) => Stage::Overlap,
+            (false, true) => Stage::Signing,
+            (false, false) => Stage::Steady,
+        }
+    }
+
+    /// The index of the replica that leads, once one does.
+    fn leader(&self) -> usize {
+        let mut found = Vec::new();
+        wait_until("one leads", || {
+            found = leaders(&self.fleet);
+            found.len() == 1
+        });
+        found[0]
+    }
+
+    /// The first leaf of a replica replaces none.
+    fn renewals(&self) -> Vec<u64> {
+        let replaced = self.fleet.metric("certificate_reloads_total{result=\"success\"}");
+        replaced.into_iter().map(|count| count.saturating_sub(1)).collect()
+    }
+}
+
+fn leaders(fleet: &Fleet) -> Vec<usize> {
+    let leading = fleet.metric("leading");
+    leading.iter().enumerate().filter(|(_, leads)| **leads == 1).map(|(index, _)| index).collect()
+}
+
+/// Those of the Deployment, with lifetimes that pass, on free ports.
+fn arguments(deployment: &Value) -> Vec<String> {
+    let own = FLAGS.iter().chain(&["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"]);
+    let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
+    let given = items(container(deployment), "/args").iter();
+    let given = given.map(|argument| argument.as_str().expect("an argument is a string"));
+    let kept = given.filter(|argument| !own.clone().any(|flag| name(flag) == name(argument)));
+    kept.chain(own.clone().copied()).map(ToOwned::to_owned).collect()
+}
+
+/// The Service's own address, where there is no proxy; where its port is root's, both configurations get another.
+fn address(plane: &ControlPlane, service: &Value) -> SocketAddr {
+    const PORT: u16 = 8443;
+    let ip: IpAddr = text(service, "/spec/clusterIP").parse().expect("the API server gives an address");
+    let port = at(service, "/spec/ports/0/port").as_u64().and_then(|port| port.try_into().ok());
+    let address = SocketAddr::new(ip, port.expect("a port is a number"));
+    match TcpListener::bind(address) {
+        Ok(_) => address,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let patch = |path: &str, operation: &str, field: &str| {
+                let patched = plane.api.patch(path, "json", &json!([{"op": operation, "path": field, "value": PORT}]));
+                assert_eq!(patched.status, 200, "{patched:#?}");
+            };
+            patch(&format!("/api/v1/namespaces/{NAME}/services/{NAME}"), "replace", "/spec/ports/0/port");
+            for path in paths() {
+                patch(&path, "add", "/webhooks/0/clientConfig/service/port");
+            }
+            SocketAddr::new(ip, PORT)
+        }
+        Err(error) => panic!("{address}: {error}"),
+    }
+}
+
+/// Where the configurations are.
+fn paths() -> Vec<String> {
+    configurations().iter().map(|configuration| format!("{}/{NAME}", collection(configuration))).collect()
+}

@@ -1,0 +1,182 @@
+//! Who may call: with a certificate, of which authority, of which name.
+
+use std::{fs, io, path::Path, sync::Arc};
+
+use clusterprofile_webhook::{
+    server::Config,
+    tls::{Callers, Certificates, Files, Pair},
+};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SanType};
+use rustls::{
+    AlertDescription, ClientConfig, Error, RootCertStore, SupportedProtocolVersion,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    version::{TLS12, TLS13},
+};
+use time::{Duration, OffsetDateTime};
+
+use super::{
+    REVIEW, answered,
+    authority::{self, Authority},
+    client::Client,
+    metric,
+    server::{Server, get},
+    wait::wait_until,
+};
+
+const NAME: &str = "kube-apiserver";
+
+#[test]
+fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
+    let (authority, directory) = (Authority::new("clients"), tempfile::tempdir().unwrap());
+    let names = [NAME, "api.example.com", "spiffe://example.com/api", "api@example.com"];
+    let server = serve(&authority, &directory.path().join("ca.crt"), &names);
+    let common_name = |name| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+    };
+    let alternative = |name: SanType| {
+        let mut params = common_name("another");
+        params.subject_alt_names = vec![SanType::DnsName("another".try_into().unwrap()), name];
+        params
+    };
+    let client = |params| authority.sign(params, ExtendedKeyUsagePurpose::ClientAuth);
+    let accepted = [
+        client(common_name(NAME)),
+        client(alternative(SanType::DnsName("api.example.com".try_into().unwrap()))),
+        client(alternative(SanType::URI("spiffe://example.com/api".try_into().unwrap()))),
+        client(alternative(SanType::Rfc822Name("api@example.com".try_into().unwrap()))),
+    ];
+    let mut expired = common_name(NAME);
+    (expired.not_before, expired.not_after) = (in_minutes(-20), in_minutes(-10));
+    let mut early = common_name(NAME);
+    early.not_before = in_minutes(10);
+    let refused = [
+        (client(common_name("KUBE-APISERVER")), AlertDescription::AccessDenied),
+        (client(alternative(SanType::DnsName("*.example.com".try_into().unwrap()))), AlertDescription::AccessDenied),
+        (client(CertificateParams::default()), AlertDescription::AccessDenied),
+        (Authority::new("clients").client(NAME, "system:masters"), AlertDescription::DecryptError),
+        (Authority::new("others").client(NAME, "system:masters"), AlertDescription::UnknownCA),
+        (
+            authority.sign(common_name(NAME), ExtendedKeyUsagePurpose::ServerAuth),
+            AlertDescription::UnsupportedCertificate,
+        ),
+        (client(expired), AlertDescription::CertificateExpired),
+        (client(early), AlertDescription::CertificateExpired),
+    ];
+    for version in [&TLS13, &TLS12] {
+        for pair in &accepted {
+            assert!(answered(&mut connect(&server, version, Some(pair)).unwrap()));
+        }
+        for (pair, alert) in &refused {
+            assert_eq!(refusal(&server, version, Some(pair)), *alert);
+        }
+        assert_eq!(refusal(&server, version, None), AlertDescription::CertificateRequired);
+    }
+    assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"), "probes need no certificate");
+    let reviews = 2 * accepted.len();
+    let reviews = format!("clusterprofile_webhook_reviews_total{{phase=\"validate\",allowed=\"false\"}} {reviews}");
+    assert!(metric(&server, &reviews), "nobody else got as far as a review");
+}
+
+#[test]
+fn the_authorities_are_replaced_while_serving_and_a_torn_file_replaces_none() {
+    let [old, new] = ["old", "new"].map(Authority::new);
+    let [old_client, new_client] = [&old, &new].map(|authority| authority.client(NAME, "system:masters"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.crt");
+    let server = serve(&old, &file, &[NAME]);
+    let connect = |pair| connect(&server, &TLS13, Some(pair));
+    let is_answered = |pair| connect(pair).is_ok_and(|mut client| answered(&mut client));
+    let counted = |result: &str, count: u8| {
+        let line = format!("clusterprofile_webhook_client_ca_reloads_total{{result=\"{result}\"}} {count}");
+        wait_until("the file is read", || metric(&server, &line));
+    };
+    let mut kept = connect(&old_client).unwrap();
+    assert!(answered(&mut kept));
+    assert_eq!(refusal(&server, &TLS13, Some(&new_client)), AlertDescription::UnknownCA);
+
+    let bundle = format!("{}{}", old.certificate, new.certificate);
+    put(&file, &bundle);
+    counted("success", 1);
+    assert!(is_answered(&old_client) && is_answered(&new_client));
+
+    put(&file, &new.certificate);
+    counted("success", 2);
+    assert!(is_answered(&new_client));
+    assert_eq!(refusal(&server, &TLS13, Some(&old_client)), AlertDescription::UnknownCA);
+    assert!(answered(&mut kept), "an open connection stays");
+
+    for (failures, torn) in [(1, &bundle[..bundle.len() - 40]), (2, "")] {
+        put(&file, torn);
+        counted("failure", failures);
+        assert!(is_answered(&new_client), "the last good one stays");
+        assert_eq!(refusal(&server, &TLS13, Some(&old_client)), AlertDescription::UnknownCA);
+    }
+    put(&file, &old.certificate);
+    counted("success", 3);
+    assert!(is_answered(&old_client));
+    counted("failure", 2);
+}
+
+/// A server that those may call whom this authority, in `file`, has given one of the names.
+fn serve(authority: &Authority, file: &Path, names: &[&str]) -> Server {
+    put(file, &authority.certificate);
+    let callers = Callers::load(file.to_owned(), names.iter().map(ToString::to_string).collect()).unwrap();
+    let config = Config { callers: Some(Arc::new(callers)), ..Config::default() };
+    let servers = Authority::new("servers");
+    let pair = servers.server(&["localhost"]);
+    let files = Files { certificate: "certificate".into(), key: "key".into() };
+    let pair = Pair::from_pem(pair.certificate.as_bytes(), pair.key.as_bytes(), &files).unwrap();
+    Server::start_with(config, Certificates::new(pair), None, servers.certificate.into_bytes())
+}
+
+/// In one step, so that a torn file is one that a test wants torn.
+fn put(file: &Path, text: &str) {
+    let new = file.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(new, file).unwrap();
+}
+
+fn in_minutes(minutes: i64) -> OffsetDateTime {
+    OffsetDateTime::now_utc() + Duration::minutes(minutes)
+}
+
+/// With this certificate, if any. With TLS 1.3 the server judges it only after that.
+fn connect(
+    server: &Server,
+    version: &'static SupportedProtocolVersion,
+    pair: Option<&authority::Pair>,
+) -> io::Result<Client> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&server.ca).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots);
+    let config = match pair {
+        None => config.with_no_client_auth(),
+        Some(pair) => {
+            let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
+            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+            config.with_client_auth_cert(vec![certificate], key).unwrap()
+        }
+    };
+    Client::connect_with(server.address, Arc::new(config))
+}
+
+/// The alert that comes in the place of an answer; it is not lost, although the request was sent before it.
+fn refusal(
+    server: &Server,
+    version: &'static SupportedProtocolVersion,
+    pair: Option<&authority::Pair>,
+) -> AlertDescription {
+    let error = connect(server, version, pair)
+        .and_then(|mut client| client.post("/validate", REVIEW))
+        .expect_err("it is let in");
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(Error::AlertReceived(alert)) => *alert,
+        _ => panic!("no alert: {error}"),
+    }
+}
