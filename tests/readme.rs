@@ -11,6 +11,9 @@ use clusterprofile_webhook::{
     rules::{Phase, RULES, Rule},
 };
 
+#[path = "readme/cost.rs"]
+mod cost;
+
 /// The name of a block, and what makes it.
 type Block = (&'static str, fn() -> String);
 
@@ -25,6 +28,7 @@ const BLOCKS: &[Block] = &[
     ("proof", || fs::read_to_string("tests/prove/figures.md").expect("`make prove-certificates` has made it")),
     ("serve", || help("serve")),
     ("metrics", metrics),
+    ("cost", cost::cost),
 ];
 
 #[test]
