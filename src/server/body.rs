@@ -94,7 +94,8 @@ impl Room {
             free: Arc::new(Semaphore::new(size)),
             queue: Semaphore::new(limits.queue),
             wanted: Notify::new(),
-            buffers: Arc::default(),
+            // All that bodies with room can need. It comes on top: what is kept may be in use by bodies that take little room.
+            buffers: Arc::new(Buffers::new(size)),
             ticks: Ticks::default(),
         }
     }
