@@ -143,9 +143,11 @@ impl Room {
                     let come = (buffer.len() - share).min(needed);
                     drop(room.split(room.num_permits() - come));
                     let part = next(&mut body).await?;
-                    waits.store(true, Ordering::Relaxed);
-                    room.merge(self.take(needed - come).await?);
-                    waits.store(false, Ordering::Relaxed);
+                    if part.is_some() {
+                        waits.store(true, Ordering::Relaxed);
+                        room.merge(self.take(needed - come).await?);
+                        waits.store(false, Ordering::Relaxed);
+                    }
                     part
                 };
                 let Some(part) = part else { return Ok(Received::Large { buffer, _room: room }) };
