@@ -94,7 +94,8 @@ impl Room {
             free: Arc::new(Semaphore::new(size)),
             queue: Semaphore::new(limits.queue),
             wanted: Notify::new(),
-            buffers: Arc::default(),
+            // All that bodies with room can need. It comes on top: what is kept may be in use by bodies that take little room.
+            buffers: Arc::new(Buffers::new(size)),
             ticks: Ticks::default(),
         }
     }
@@ -142,9 +143,11 @@ impl Room {
                     let come = (buffer.len() - share).min(needed);
                     drop(room.split(room.num_permits() - come));
                     let part = next(&mut body).await?;
-                    waits.store(true, Ordering::Relaxed);
-                    room.merge(self.take(needed - come).await?);
-                    waits.store(false, Ordering::Relaxed);
+                    if part.is_some() {
+                        waits.store(true, Ordering::Relaxed);
+                        room.merge(self.take(needed - come).await?);
+                        waits.store(false, Ordering::Relaxed);
+                    }
                     part
                 };
                 let Some(part) = part else { return Ok(Received::Large { buffer, _room: room }) };

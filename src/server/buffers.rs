@@ -14,8 +14,22 @@ use tokio::time::{Instant, sleep};
 ///
 /// Each is a mapping of its own. The allocator would keep megabytes in each thread's arena, for ever; and it would fetch them
 /// from the system anew, page by page, for nearly every body, which costs a third of a review.
+///
+/// Memory that is used again is there in whole, however little a body puts into it, and whatever room that body takes. So it
+/// has a limit of its own, spare or in use: past that, buffers are given back to the system once they are done with.
+pub(super) struct Buffers {
+    /// Bytes of all memory that is used again, at most.
+    most: usize,
+    kept: Mutex<Kept>,
+}
+
+/// Memory that is used again.
 #[derive(Default)]
-pub(super) struct Buffers(Mutex<Vec<Spare>>);
+struct Kept {
+    spares: Vec<Spare>,
+    /// Of the spares, and of what was one and is in use.
+    bytes: usize,
+}
 
 struct Spare {
     memory: MmapMut,
@@ -26,6 +40,7 @@ struct Spare {
 pub(super) struct Buffer {
     memory: Option<MmapMut>,
     len: usize,
+    is_kept: bool,
     home: Arc<Buffers>,
 }
 
@@ -33,7 +48,12 @@ pub(super) struct Buffer {
 const KEPT: Duration = Duration::from_secs(10);
 
 impl Buffers {
-    /// An empty buffer for so many bytes.
+    /// Buffers of which no more than so many bytes are used again.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, kept: Mutex::default() }
+    }
+
+    /// An empty buffer for so many bytes, or more.
     ///
     /// Where every spare one is too small, the largest gives way: so there are never more than were used at a time.
     ///
@@ -41,32 +61,47 @@ impl Buffers {
     ///
     /// The system's, where it has no memory.
     pub(super) fn take(self: &Arc<Self>, bytes: usize) -> io::Result<Buffer> {
-        let mut spares = self.spares();
-        let fits = |spare: &Spare| spare.memory.len() >= bytes;
-        let fitting = (0..spares.len()).filter(|index| spares.get(*index).is_some_and(fits));
-        let size = |index: &usize| spares.get(*index).map(|spare| spare.memory.len());
-        let best = fitting.min_by_key(size);
-        let too_small = (0..spares.len()).max_by_key(size);
-        let spare = best.or(too_small).map(|index| spares.swap_remove(index)).filter(fits);
-        drop(spares);
-        let memory = spare.map_or_else(|| MmapMut::map_anon(bytes), |spare| Ok(spare.memory))?;
-        Ok(Buffer { memory: Some(memory), len: 0, home: Arc::clone(self) })
+        let spare = self.kept().take(bytes);
+        let is_kept = spare.is_some();
+        let memory = spare.map_or_else(|| MmapMut::map_anon(bytes), Ok)?;
+        Ok(Buffer { memory: Some(memory), len: 0, is_kept, home: Arc::clone(self) })
     }
 
     /// Gives back to the system what nobody needs, for as long as it is polled.
     pub(super) async fn tidy(&self) {
         loop {
             sleep(KEPT).await;
-            let mut spares = self.spares();
-            let (kept, unneeded) = mem::take(&mut *spares).into_iter().partition(|spare| spare.since.elapsed() < KEPT);
-            *spares = kept;
-            drop(spares);
-            drop::<Vec<_>>(unneeded);
+            let unneeded = self.kept().take_unneeded();
+            drop(unneeded);
         }
     }
 
-    fn spares(&self) -> MutexGuard<'_, Vec<Spare>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// The smallest spare memory for so many bytes, which counts as long as it is in use.
+    fn take(&mut self, bytes: usize) -> Option<MmapMut> {
+        let size = |index: &usize| self.spares.get(*index).map(|spare| spare.memory.len());
+        let indices = 0..self.spares.len();
+        let best = indices.clone().filter(|index| size(index) >= Some(bytes)).min_by_key(size);
+        let index = best.or_else(|| indices.max_by_key(size))?;
+        let memory = self.spares.swap_remove(index).memory;
+        if memory.len() < bytes {
+            self.bytes -= memory.len();
+            return None;
+        }
+        Some(memory)
+    }
+
+    fn take_unneeded(&mut self) -> Vec<Spare> {
+        let spares = mem::take(&mut self.spares).into_iter();
+        let (kept, unneeded): (_, Vec<_>) = spares.partition(|spare| spare.since.elapsed() < KEPT);
+        self.spares = kept;
+        self.bytes -= unneeded.iter().map(|spare| spare.memory.len()).sum::<usize>();
+        unneeded
     }
 }
 
@@ -93,9 +128,15 @@ impl Deref for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(memory) = self.memory.take() {
-            self.home.spares().push(Spare { memory, since: Instant::now() });
+        let Some(memory) = self.memory.take() else { return };
+        let mut kept = self.home.kept();
+        if !self.is_kept {
+            if kept.bytes + memory.len() > self.home.most {
+                return;
+            }
+            kept.bytes += memory.len();
         }
+        kept.spares.push(Spare { memory, since: Instant::now() });
     }
 }
 
@@ -107,9 +148,9 @@ mod tests {
 
     #[test]
     fn buffers_are_used_again_and_never_more_than_at_a_time() {
-        let buffers = Arc::new(Buffers::default());
+        let buffers = Arc::new(Buffers::new(1000));
         let sizes = || {
-            let mut sizes: Vec<_> = buffers.spares().iter().map(|spare| spare.memory.len()).collect();
+            let mut sizes: Vec<_> = buffers.kept().spares.iter().map(|spare| spare.memory.len()).collect();
             sizes.sort_unstable();
             sizes
         };
@@ -125,5 +166,28 @@ mod tests {
         assert_eq!(smallest.iter().map(|byte| usize::from(*byte)).sum::<usize>(), 110);
         drop(smallest);
         assert!(buffers.take(100).unwrap().is_empty());
+    }
+    #[test]
+    fn what_is_used_again_has_a_limit_while_it_is_in_use_too() {
+        let buffers = Arc::new(Buffers::new(300));
+        let held = || {
+            let kept = buffers.kept();
+            (kept.spares.len(), kept.bytes)
+        };
+        drop((buffers.take(100).unwrap(), buffers.take(100).unwrap()));
+        assert_eq!(held(), (2, 200));
+        let stalling: Vec<_> = (0..9)
+            .map(|_| {
+                drop(buffers.take(100).unwrap());
+                buffers.take(10).unwrap()
+            })
+            .collect();
+        assert_eq!(held(), (0, 300), "buffers of bodies that stall count");
+        drop(buffers.take(100).unwrap());
+        assert_eq!(held(), (0, 300), "what is too much is given back");
+        drop(stalling);
+        assert_eq!(held(), (3, 300));
+        drop(buffers.take(400).unwrap());
+        assert_eq!(held(), (2, 200), "so is what never fits");
     }
 }

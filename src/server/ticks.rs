@@ -8,13 +8,14 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 
-/// A clock that ticks while somebody waits.
+/// A clock that ticks while somebody waits for it.
 ///
 /// A timer of tokio's that is due before all others wakes the thread that sleeps until the next of them: a system call for each
-/// of a review's waits, nearly all of which are over in microseconds. A tick is a timer for all.
+/// of a review's waits, nearly all of which are over in microseconds. A tick is a timer for all. Who waits on after it has one
+/// of its own: a tick wakes all who wait for it, and those that stall are thousands.
 #[derive(Default)]
 pub(super) struct Ticks {
     waiting: AtomicUsize,
@@ -22,7 +23,7 @@ pub(super) struct Ticks {
     tick: Notify,
 }
 
-/// Who waits, for as long as it is there.
+/// Who waits for a tick, for as long as it is there.
 struct Waiting<'t>(&'t Ticks);
 
 /// How late a wait may end: nothing to one of seconds, and a half of the shortest.
@@ -45,15 +46,20 @@ impl Ticks {
         }
     }
 
-    /// Waits until the first tick after that instant.
+    /// Waits until the instant, or the first tick after it.
     pub(super) async fn until(&self, instant: Instant) {
+        if Instant::now() < instant {
+            self.tick().await;
+            sleep_until(instant).await;
+        }
+    }
+
+    async fn tick(&self) {
         if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
             self.begun.notify_one();
         }
         let _waiting = Waiting(self);
-        while Instant::now() < instant {
-            self.tick.notified().await;
-        }
+        self.tick.notified().await;
     }
 
     /// What `future` gives, unless the instant comes first.
@@ -76,5 +82,35 @@ impl Ticks {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, pin::pin, sync::Arc};
+
+    use tokio::{runtime, time::Instant};
+
+    use super::{TICK, Ticks};
+
+    #[test]
+    fn who_waits_long_is_not_woken_by_each_tick() {
+        const COUNT: u32 = 20;
+        let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let ticks = Arc::new(Ticks::default());
+        let ticking = Arc::clone(&ticks);
+        runtime.spawn(async move { ticking.run().await });
+        let mut polls = 0;
+        runtime.block_on(async {
+            let end = Instant::now() + TICK * COUNT;
+            let mut until = pin!(ticks.until(end));
+            poll_fn(|context| {
+                polls += 1;
+                until.as_mut().poll(context)
+            })
+            .await;
+            assert!(Instant::now() >= end);
+        });
+        assert!(polls < COUNT / 2, "{polls}");
     }
 }

@@ -123,3 +123,21 @@ fn who_stalls_gives_its_room_to_those_who_wait() {
     assert_eq!((answer.status, answer.closes()), (503, true));
     assert!(answer.head.contains(&"retry-after: 1".to_owned()));
 }
+
+#[test]
+fn a_body_that_has_come_waits_for_no_room_to_end() {
+    let limits = Limits { in_flight: 256 << 10, connections: 64, sending: Duration::from_mins(1), ..Limits::default() };
+    let server = Server::start(limited(limits));
+    let mut ending = connect(&server);
+    let head = "POST /validate?timeout=30s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let body = padded(4000);
+    ending.send(format!("{head}{:x}\r\n", body.len()).as_bytes()).unwrap();
+    ending.send(&body).unwrap();
+    let stalling = stalling(&server, 2, 8 << 20, 60_000);
+    wait_until("the room is taken", || {
+        connect(&server).post("/validate?timeout=1s", &padded(20_000)).unwrap().status == 503
+    });
+    ending.send(b"\r\n0\r\n\r\n").unwrap();
+    assert_eq!(ending.answer().unwrap().status, 200);
+    drop(stalling);
+}

@@ -3,7 +3,7 @@
 //! The library's own lines cost a fifth of a small review: each value goes through `Debug`, letter by letter, and JSON through a
 //! map.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use tracing::{
     Event, Level, Subscriber,
@@ -108,10 +108,14 @@ impl Visit for Fields<'_> {
 
     /// Messages, and what is logged as it displays itself.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let value = format!("{value:?}");
-        self.add(field, |format, line| match format {
-            Format::Text if !value.contains(char::is_control) => line.write_str(&value),
-            _ => quoted(format, &value, line),
+        self.add(field, |format, line| {
+            let mut text = String::new();
+            // What fails to display itself ends where it failed: `format!` would panic.
+            let _ = write!(text, "{value:?}");
+            match format {
+                Format::Text if !text.contains(char::is_control) => line.write_str(&text),
+                _ => quoted(format, &text, line),
+            }
         });
     }
 }
@@ -133,7 +137,7 @@ fn quoted(format: Format, value: &str, line: &mut Writer<'_>) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use std::{
-        io,
+        fmt, io,
         sync::{Arc, Mutex},
     };
 
@@ -156,7 +160,7 @@ mod tests {
         }
     }
 
-    fn logged(format: Format, colours: bool) -> String {
+    fn logged(format: Format, colours: bool, log: impl FnOnce()) -> String {
         let written = Written::default();
         let writer = written.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -164,30 +168,45 @@ mod tests {
             .with_ansi(colours)
             .event_format(format)
             .finish();
-        with_default(subscriber, || {
-            info!(uid = "a", empty = "", allowed = true, micros = 7_u64, below = -1_i64, phase = %"mutate", "review");
-            warn!(error = %"a\u{1b}[31m", name = "\"\\\u{1b}é", none = Option::<&str>::None, "two words");
-            debug!("below the level");
-        });
+        with_default(subscriber, log);
         let bytes = written.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
 
+    fn some_lines() {
+        info!(uid = "a", empty = "", allowed = true, micros = 7_u64, below = -1_i64, phase = %"mutate", "review");
+        warn!(error = %"a\u{1b}[31m", name = "\"\\\u{1b}é", none = Option::<&str>::None, "two words");
+        debug!("below the level");
+    }
+
     #[test]
     fn lines_for_people() {
-        let lines = logged(Format::Text, false);
+        let lines = logged(Format::Text, false, some_lines);
         let lines: Vec<_> = lines.lines().map(|line| line.split_once("Z ").unwrap().1).collect();
         let expected = [
             r#" INFO review uid="a" empty="" allowed=true micros=7 below=-1 phase=mutate"#,
             r#" WARN two words error="a\u{1b}[31m" name="\"\\\u{1b}é""#,
         ];
         assert_eq!(lines, expected);
-        assert!(logged(Format::Text, true).contains("Z \u{1b}[32m INFO\u{1b}[0m review"));
+        assert!(logged(Format::Text, true, some_lines).contains("Z \u{1b}[32m INFO\u{1b}[0m review"));
+    }
+
+    #[test]
+    fn what_fails_to_display_itself_ends_there() {
+        struct Failing;
+        impl fmt::Display for Failing {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("so far")?;
+                Err(fmt::Error)
+            }
+        }
+        let lines = logged(Format::Json, false, || info!(error = %Failing, after = 1, "failing"));
+        assert!(lines.ends_with("\"message\":\"failing\",\"error\":\"so far\",\"after\":1}\n"), "{lines}");
     }
 
     #[test]
     fn lines_for_machines() {
-        let lines = logged(Format::Json, true);
+        let lines = logged(Format::Json, true, some_lines);
         let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let expected = [
             json!({"level": "INFO", "message": "review", "uid": "a", "empty": "", "allowed": true, "micros": 7, "below": -1, "phase": "mutate"}),
