@@ -103,7 +103,7 @@ pub(super) fn next(
     let current = state.current.as_ref().map(|current| &current.certificate);
     let usable = current.filter(|current| !current.has_ended(now) && !is_foreign(current, live, confirmed, now));
     if usable.is_none() {
-        let taken_over = without_current(state, live, now, lifetimes);
+        let taken_over = without_current(state, live, confirmed, now, lifetimes);
         if taken_over.next.is_none() {
             return Action::Make(taken_over);
         }
@@ -168,11 +168,18 @@ fn is_foreign(current: &Certificate, live: &[&Bundle], confirmed: Option<&Certif
 /// the caBundle longer, by about 800 bytes.
 const ADOPTED: usize = 8;
 
-/// All that is trusted now stays so for as long as something may be served that it has signed.
-fn without_current(state: &State, live: &[&Bundle], now: Timestamp, lifetimes: Lifetimes) -> State {
+/// All that is trusted now stays so for as long as something may be served that it has signed. First what is known to have
+/// signed: somebody may have put any number of others into the live configurations.
+fn without_current(
+    state: &State,
+    live: &[&Bundle],
+    confirmed: Option<&Certificate>,
+    now: Timestamp,
+    lifetimes: Lifetimes,
+) -> State {
     let mut state = state.clone();
     let lost = state.current.take().map(|authority| authority.certificate);
-    let trusted = live.iter().flat_map(|bundle| &bundle.0).chain(&lost);
+    let trusted = confirmed.into_iter().chain(&lost).chain(live.iter().flat_map(|bundle| &bundle.0));
     for certificate in trusted.filter(|certificate| !certificate.has_ended(now)) {
         if state.old.len() < ADOPTED && !state.bundle().contains(certificate) {
             state.old.push(Old { certificate: certificate.clone(), until: last_leaf(certificate, now, lifetimes) });

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use time::OffsetDateTime;
 
 use super::{Action, Lifetimes, Step, next};
 use crate::certificates::{
@@ -286,6 +287,39 @@ fn an_overwritten_bundle_is_published_again_and_nothing_else_happens() {
     world.bundles = vec![other.clone(); 2];
     while world.act() {}
     assert!(world.bundles.iter().all(|bundle| bundle.contains(&expected[0].0[0]) && bundle.contains(&other.0[0])));
+}
+
+#[test]
+fn a_crowd_of_others_in_a_bundle_loses_no_trust_whatever_else_is_lost() {
+    let now = World::settled().now;
+    let crowd = Bundle((0..20).map(|_| Authority::make(now, DAY).unwrap().certificate).collect());
+    for (crashes, is_emptied) in [(true, false), (false, true)] {
+        let mut world = World::settled();
+        world.crashes = crashes;
+        let old = world.trusted();
+        world.bundles = vec![crowd.clone(); 2];
+        if is_emptied {
+            world.secret.clear();
+        }
+        while world.act() {}
+        assert!(world.bundles.iter().all(|bundle| bundle.contains(&old)), "crashes: {crashes}");
+        assert!(world.bundles[0].0.len() < 20, "it grows no longer than it must");
+    }
+}
+
+#[test]
+fn an_authority_from_the_end_of_time_ends_nobody() {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_before = OffsetDateTime::from_unix_timestamp(Timestamp::MAX.as_second() - 60).unwrap();
+    params.not_after = params.not_before + HOUR / 60 / 2;
+    let key = KeyPair::generate().unwrap();
+    let mut world = World::new();
+    world.bundles.clear();
+    world.put("ca.crt", &params.self_signed(&key).unwrap().pem());
+    world.put("ca.key", &key.serialize_pem());
+    world.act_all();
+    assert_eq!(world.steps, [Step::Made, Step::Trusted, Step::Promoted]);
 }
 
 #[test]
