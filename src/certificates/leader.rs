@@ -95,12 +95,15 @@ impl<'c> Leader<'c> {
             self.report.failed(Failure::Secret, cause);
         }
         let live = snapshot.bundles();
+        let action = step::next(&state, &live, self.confirmed.as_ref(), now, self.options.lifetimes);
         let current = state.current.as_ref().map(|current| &current.certificate);
-        if let Some(current) = current.filter(|current| live.iter().any(|bundle| bundle.contains(current))) {
+        // Not before another one is kept that was.
+        let is_kept = !matches!(&action, Action::Store(_, None));
+        if let Some(current) = current.filter(|current| is_kept && live.iter().any(|bundle| bundle.contains(current))) {
             self.confirmed = Some(current.clone());
         }
         let failed = |error| (Failure::Write, error);
-        match step::next(&state, &live, self.confirmed.as_ref(), now, self.options.lifetimes) {
+        match action {
             Action::Make(mut next) => {
                 if !is_told && next.current.is_none() && next.old != state.old {
                     let cause = "ca.crt is missing, has expired, or is none that was trusted; it is replaced";
