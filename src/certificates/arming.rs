@@ -100,8 +100,10 @@ impl Arming {
     }
 }
 
-/// Whether the denial is this webhook's, and for the reason for which the profile was made.
+/// Whether the denial is this webhook's, and for the reason for which the profile was made. It is the API server that says whose
+/// it is, and first: what follows can be in anybody's words.
 fn is_own(told: &str, live: &Live) -> bool {
     const RULE: &str = "[cluster-manager-label]";
-    told.contains(RULE) && live.webhooks.iter().any(|webhook| told.contains(&format!("\"{}\"", webhook.name)))
+    let denied = |name: &str| format!("admission webhook \"{name}\" denied the request: ");
+    told.contains(RULE) && live.webhooks.iter().any(|webhook| told.starts_with(&denied(&webhook.name)))
 }

@@ -178,6 +178,7 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     };
     let bad = || profiles.create("bad", Some("another"), DRY_RUN);
 
+    let pretenders = pretend(plane);
     let audited = start("--audit");
     wait_until("it tells why it is not armed", || {
         metric(&audited, "certificate_failures_total{failure=\"arming\"}") > 0
@@ -188,6 +189,9 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     assert!(holder().as_str().is_some_and(|holder| !holder.is_empty()));
     audited.stop();
     assert_eq!(holder(), "");
+    for path in pretenders {
+        assert_eq!(plane.api.delete(&path).status, 200);
+    }
 
     let unarmed = start("--no-arming");
     wait_until("it leads at once", || metric(&unarmed, "leading") == 1);
@@ -205,6 +209,45 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     let armed = start("--log-level=info");
     wait_until("it is armed", || is_armed(plane) && metric(&armed, "armed") == 1);
     a_quarrel_is_no_load(plane, &armed, ["/failurePolicy", "failure_policy"], &json!("Ignore"));
+}
+
+/// Has a policy deny what is written where the webhook is, in the webhook's words; tells what was made.
+fn pretend(plane: &ControlPlane) -> [String; 2] {
+    const WORDS: &str =
+        r#"admission webhook "validate.clusterprofile-webhook.internal" denied the request: [cluster-manager-label]"#;
+    let group = "/apis/admissionregistration.k8s.io/v1";
+    let rule = json!({
+        "apiGroups": ["multicluster.x-k8s.io"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["clusterprofiles"],
+    });
+    let here = json!({"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}});
+    let policy = json!({
+        "metadata": {"name": "pretender"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [rule], "namespaceSelector": here},
+            "validations": [{"expression": "false", "message": WORDS, "reason": "Invalid"}],
+        },
+    });
+    let binding = json!({
+        "metadata": {"name": "pretender"}, "spec": {"policyName": "pretender", "validationActions": ["Deny"]},
+    });
+    let profile = json!({
+        "apiVersion": "multicluster.x-k8s.io/v1alpha1",
+        "kind": "ClusterProfile",
+        "metadata": {"name": "a"},
+        "spec": {"displayName": "a", "clusterManager": {"name": "b"}},
+    });
+    let made = [("ies", policy), ("ybindings", binding)].map(|(plural, object)| {
+        let collection = format!("{group}/validatingadmissionpolic{plural}");
+        let created = plane.api.post(&collection, &object);
+        assert_eq!(created.status, 201, "{created:#?}");
+        format!("{collection}/pretender")
+    });
+    let profiles = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{NAMESPACE}/clusterprofiles{DRY_RUN}");
+    wait_until("it pretends", || {
+        let denied = plane.api.post(&profiles, &profile);
+        denied.status == 422 && text(&denied.body, "/message").contains(WORDS)
+    });
+    made
 }
 
 pub(crate) fn is_armed(plane: &ControlPlane) -> bool {
