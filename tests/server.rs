@@ -11,6 +11,8 @@ mod callers;
 mod certificates;
 #[path = "support/client.rs"]
 mod client;
+#[path = "server/cluster.rs"]
+mod cluster;
 #[path = "server/connections.rs"]
 mod connections;
 #[path = "server/flags.rs"]

@@ -25,11 +25,13 @@ pub(super) struct Arming {
 }
 
 /// What became of it.
-pub(super) struct Armed {
-    /// Whether it is armed for the first time that this leader knows of.
-    pub(super) is_new: bool,
-    /// When to look again, if nothing changes before.
-    pub(super) look_again: Timestamp,
+pub(super) enum Arm {
+    /// It fails closed, for the first time that this leader knows of.
+    Armed,
+    /// It fails closed again.
+    Repaired,
+    /// Nothing was written; when to look again, if nothing changes before.
+    Waits(Timestamp),
 }
 
 impl Arming {
@@ -53,14 +55,14 @@ impl Arming {
         snapshot: &Snapshot,
         wanted: bool,
         due: Timestamp,
-    ) -> Result<Armed, CertificatesError> {
+    ) -> Result<Arm, CertificatesError> {
         let validating = snapshot.live.iter().find(|live| live.phase == Phase::Validate && !live.webhooks.is_empty());
         let is_armed = |live: &Live| live.webhooks.iter().all(|webhook| webhook.is_armed);
         self.metrics.certificates.set_armed(validating.is_some_and(is_armed));
         let Some(live) = validating.filter(|live| wanted && !is_armed(live)) else {
             self.was_armed |= validating.is_some_and(is_armed);
             self.backoff.reset();
-            return Ok(Armed { is_new: false, look_again: due });
+            return Ok(Arm::Waits(due));
         };
 
         let causes = match cluster.probe().await? {
@@ -72,21 +74,20 @@ impl Arming {
         };
         if let Some(cause) = causes {
             self.wait_for(&cause);
-            return Ok(Armed { is_new: false, look_again: due.min(Timestamp::now() + self.backoff.next()) });
+            return Ok(Arm::Waits(due.min(Timestamp::now() + self.backoff.next())));
         }
         cluster.arm(live).await?;
         self.metrics.certificates.set_armed(true);
         self.report.went_well();
         self.backoff.reset();
-        let is_new = !self.was_armed;
-        if is_new {
-            info!("armed: what is not reviewed is refused");
-        } else {
+        if self.was_armed {
             self.metrics.certificates.count_repair(Repair::FailurePolicy);
             info!("failurePolicy repaired");
+            return Ok(Arm::Repaired);
         }
         self.was_armed = true;
-        Ok(Armed { is_new, look_again: due })
+        info!("armed: what is not reviewed is refused");
+        Ok(Arm::Armed)
     }
 
     /// Tells why it stays open, unless that is about to change: an API server hears of a new caBundle with some delay.
@@ -99,8 +100,10 @@ impl Arming {
     }
 }
 
-/// Whether the denial is this webhook's, and for the reason for which the profile was made.
+/// Whether the denial is this webhook's, and for the reason for which the profile was made. It is the API server that says whose
+/// it is, and first: what follows can be in anybody's words.
 fn is_own(told: &str, live: &Live) -> bool {
     const RULE: &str = "[cluster-manager-label]";
-    told.contains(RULE) && live.webhooks.iter().any(|webhook| told.contains(&format!("\"{}\"", webhook.name)))
+    let denied = |name: &str| format!("admission webhook \"{name}\" denied the request: ");
+    told.contains(RULE) && live.webhooks.iter().any(|webhook| told.starts_with(&denied(&webhook.name)))
 }

@@ -25,6 +25,8 @@ pub(super) struct Certificate {
     der: CertificateDer<'static>,
     not_before: Timestamp,
     not_after: Timestamp,
+    /// When it was made, if that was done here.
+    made: Timestamp,
 }
 
 /// Its certificate, and its key in PEM.
@@ -40,8 +42,8 @@ impl Certificate {
         let (_, parsed) = parse_x509_certificate(&der).ok()?;
         let time = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
         let (not_before, not_after) = (time(parsed.validity().not_before)?, time(parsed.validity().not_after)?);
-        parsed.is_ca().then_some(())?;
-        Some(Self { der, not_before, not_after })
+        let made = not_before.checked_add(SKEW).ok()?;
+        parsed.is_ca().then_some(Self { der, not_before, not_after, made })
     }
 
     pub(super) fn der(&self) -> &CertificateDer<'static> {
@@ -84,13 +86,12 @@ impl Certificate {
 
     /// When two thirds of its life have passed, which begins when it was made.
     pub(super) fn two_thirds(&self) -> Timestamp {
-        let made = self.not_before + SKEW;
-        made + self.not_after.duration_since(made).unsigned_abs() * 2 / 3
+        self.made + self.lifetime() * 2 / 3
     }
 
     /// How long it is valid from when it was made.
     pub(super) fn lifetime(&self) -> Duration {
-        self.not_after.duration_since(self.not_before + SKEW).unsigned_abs()
+        Duration::try_from(self.not_after.duration_since(self.made)).unwrap_or_default()
     }
 }
 

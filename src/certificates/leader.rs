@@ -1,15 +1,15 @@
 //! What the one replica does that writes: it brings rotations on, publishes what is trusted, repairs and arms.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tracing::info;
 
 use super::{
     Backoff, CertificatesError, NAP, Options,
-    arming::Arming,
+    arming::{Arm, Arming},
     authority::{Authority, Certificate},
     bundle::Bundle,
     cluster::{Cluster, Live, Snapshot},
@@ -57,21 +57,17 @@ impl<'c> Leader<'c> {
 
     /// Leads for as long as it is polled.
     pub(super) async fn lead(mut self, mut changes: watch::Receiver<()>) -> Infallible {
-        /// More of them in a row are no rotation but a quarrel with another writer, in which nobody must be fast.
-        const ACTIONS: u32 = 10;
-        let (mut backoff, mut actions) = (Backoff::default(), 0);
+        let (mut backoff, mut pace) = (Backoff::default(), Pace::new(Instant::now()));
         loop {
             changes.mark_unchanged();
             let now = Timestamp::now();
             let (wait, hears) = match self.advance(now).await {
-                Ok(Progress::Acted) if actions < ACTIONS => {
-                    actions += 1;
-                    continue;
-                }
-                Ok(Progress::Acted) => (backoff.next(), false),
+                Ok(Progress::Acted) => match pace.wait(Instant::now()) {
+                    None => continue,
+                    Some(wait) => (wait, false),
+                },
                 Ok(Progress::Waits(due)) => {
                     backoff.reset();
-                    actions = 0;
                     self.report.went_well();
                     (nap(due, now), true)
                 }
@@ -99,12 +95,15 @@ impl<'c> Leader<'c> {
             self.report.failed(Failure::Secret, cause);
         }
         let live = snapshot.bundles();
+        let action = step::next(&state, &live, self.confirmed.as_ref(), now, self.options.lifetimes);
         let current = state.current.as_ref().map(|current| &current.certificate);
-        if let Some(current) = current.filter(|current| live.iter().any(|bundle| bundle.contains(current))) {
+        // Not before another one is kept that was.
+        let is_kept = !matches!(&action, Action::Store(_, None));
+        if let Some(current) = current.filter(|current| is_kept && live.iter().any(|bundle| bundle.contains(current))) {
             self.confirmed = Some(current.clone());
         }
         let failed = |error| (Failure::Write, error);
-        match step::next(&state, &live, self.confirmed.as_ref(), now, self.options.lifetimes) {
+        match action {
             Action::Make(mut next) => {
                 if !is_told && next.current.is_none() && next.old != state.old {
                     let cause = "ca.crt is missing, has expired, or is none that was trusted; it is replaced";
@@ -125,8 +124,7 @@ impl<'c> Leader<'c> {
                 self.settled = Some(state.bundle());
                 let due = due.min(now + NAP);
                 // Without one that signs, nobody answers.
-                let armed = if state.current.is_some() { self.arm(&snapshot, due).await? } else { due };
-                return Ok(Progress::Waits(armed));
+                return if state.current.is_some() { self.arm(&snapshot, due).await } else { Ok(Progress::Waits(due)) };
             }
         }
         Ok(Progress::Acted)
@@ -157,15 +155,17 @@ impl<'c> Leader<'c> {
         Ok(())
     }
 
-    /// Arms the validating configuration where that is wanted, and tells when to look again.
-    async fn arm(&mut self, snapshot: &Snapshot, due: Timestamp) -> Result<Timestamp, (Failure, CertificatesError)> {
+    /// Arms the validating configuration where that is wanted.
+    async fn arm(&mut self, snapshot: &Snapshot, due: Timestamp) -> Result<Progress, (Failure, CertificatesError)> {
         let wanted = self.options.arming;
-        let armed =
-            self.arming.arm(self.cluster, snapshot, wanted, due).await.map_err(|error| (Failure::Arming, error))?;
-        if armed.is_new {
-            self.tell("Armed", "a dry run was denied: what is not reviewed is refused from now on").await;
+        match self.arming.arm(self.cluster, snapshot, wanted, due).await.map_err(|error| (Failure::Arming, error))? {
+            Arm::Armed => {
+                self.tell("Armed", "a dry run was denied: what is not reviewed is refused from now on").await;
+                Ok(Progress::Acted)
+            }
+            Arm::Repaired => Ok(Progress::Acted),
+            Arm::Waits(due) => Ok(Progress::Waits(due)),
         }
-        Ok(armed.look_again)
     }
 
     /// Writes an Event; that it cannot holds up nothing for longer than an answer may take.
@@ -181,6 +181,64 @@ impl<'c> Leader<'c> {
         });
         if let Err(error) = self.cluster.tell(&event).await {
             report::count(self.metrics, Failure::Event, &error);
+        }
+    }
+}
+
+/// How fast one action may follow upon another: a quarrel with another writer must not become a load.
+struct Pace {
+    actions: u32,
+    backoff: Backoff,
+    /// When it is no quarrel any more, if nothing is done until then.
+    calm: Instant,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { actions: 0, backoff: Backoff::default(), calm: now }
+    }
+
+    /// How long to wait after an action, if it was one too many.
+    fn wait(&mut self, now: Instant) -> Option<Duration> {
+        /// No rotation has more of them in a row.
+        const ACTIONS: u32 = 10;
+        /// Whoever takes longer to overwrite what was repaired makes no load.
+        const PAUSE: Duration = Duration::from_secs(1);
+        if now >= self.calm {
+            *self = Self::new(now);
+        }
+        self.actions = self.actions.saturating_add(1);
+        let wait = (self.actions > ACTIONS).then(|| self.backoff.next());
+        self.calm = now + wait.unwrap_or_default() + PAUSE;
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::Pace;
+
+    #[test]
+    fn a_quarrel_is_slowed_down_until_there_is_a_pause() {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(now);
+        for _ in 0..10 {
+            assert_eq!(pace.wait(now), None);
+            now += Duration::from_millis(900);
+        }
+        for least in [100, 200, 400, 800, 1600].map(Duration::from_millis) {
+            let wait = pace.wait(now).expect("it is slowed down");
+            assert!((least..=least * 3 / 2).contains(&wait), "{wait:?}");
+            now += wait + Duration::from_millis(900);
+        }
+        now += Duration::from_millis(100);
+        for _ in 0..100 {
+            assert_eq!(pace.wait(now), None, "it was calm");
+            now += Duration::from_secs(1);
         }
     }
 }

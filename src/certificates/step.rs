@@ -85,7 +85,7 @@ impl Step {
 
 /// The next action, where `live` configurations say this.
 ///
-/// `confirmed` is the certificate of the authority that was seen to sign and to be trusted before, by whoever asks.
+/// `confirmed` is the certificate of the authority that was seen to sign and to be trusted last, by whoever asks.
 pub(super) fn next(
     state: &State,
     live: &[&Bundle],
@@ -102,14 +102,15 @@ pub(super) fn next(
 
     let current = state.current.as_ref().map(|current| &current.certificate);
     let usable = current.filter(|current| !current.has_ended(now) && !is_foreign(current, live, confirmed, now));
-    if usable.is_none() {
-        let taken_over = without_current(state, live, now, lifetimes);
-        if taken_over.next.is_none() {
-            return Action::Make(taken_over);
-        }
-        if taken_over != *state {
-            return Action::Store(taken_over, None);
-        }
+    let kept = match usable {
+        Some(_) => with_signers(state.clone(), live, confirmed, now, lifetimes),
+        None => without_current(state.clone(), live, confirmed, now, lifetimes),
+    };
+    if usable.is_none() && kept.next.is_none() {
+        return Action::Make(kept);
+    }
+    if kept != *state {
+        return Action::Store(kept, None);
     }
     match (&state.next, usable) {
         (Some(next), _) => go_on(state, next, live, now, lifetimes),
@@ -169,16 +170,48 @@ fn is_foreign(current: &Certificate, live: &[&Bundle], confirmed: Option<&Certif
 const ADOPTED: usize = 8;
 
 /// All that is trusted now stays so for as long as something may be served that it has signed.
-fn without_current(state: &State, live: &[&Bundle], now: Timestamp, lifetimes: Lifetimes) -> State {
-    let mut state = state.clone();
-    let lost = state.current.take().map(|authority| authority.certificate);
-    let trusted = live.iter().flat_map(|bundle| &bundle.0).chain(&lost);
-    for certificate in trusted.filter(|certificate| !certificate.has_ended(now)) {
-        if state.old.len() < ADOPTED && !state.bundle().contains(certificate) {
-            state.old.push(Old { certificate: certificate.clone(), until: last_leaf(certificate, now, lifetimes) });
+fn without_current(
+    mut state: State,
+    live: &[&Bundle],
+    confirmed: Option<&Certificate>,
+    now: Timestamp,
+    lifetimes: Lifetimes,
+) -> State {
+    // To whoever remembers what was trusted, the one that is lost is that or foreign.
+    if let Some(lost) = state.current.take().filter(|_| confirmed.is_none()) {
+        keep(&mut state, &lost.certificate, now, lifetimes);
+    }
+    state = with_signers(state, live, confirmed, now, lifetimes);
+    for certificate in live.iter().flat_map(|bundle| &bundle.0) {
+        if state.old.len() < ADOPTED {
+            keep(&mut state, certificate, now, lifetimes);
         }
     }
     state
+}
+
+/// What is served may be signed by another one than the Secret names: somebody may have put an earlier one back, or one that is
+/// trusted besides. To whoever remembers none, it is the one that a bundle begins with.
+fn with_signers(
+    mut state: State,
+    live: &[&Bundle],
+    confirmed: Option<&Certificate>,
+    now: Timestamp,
+    lifetimes: Lifetimes,
+) -> State {
+    let first = live.iter().filter_map(|bundle| bundle.0.first()).filter(|_| confirmed.is_none());
+    for certificate in first.chain(confirmed) {
+        keep(&mut state, certificate, now, lifetimes);
+    }
+    state
+}
+
+/// Goes on trusting one that may have signed what is served; where there are too many, the first has not for the longest time.
+fn keep(state: &mut State, certificate: &Certificate, now: Timestamp, lifetimes: Lifetimes) {
+    if !certificate.has_ended(now) && !state.bundle().contains(certificate) {
+        state.old.push(Old { certificate: certificate.clone(), until: last_leaf(certificate, now, lifetimes) });
+        state.old.drain(..state.old.len().saturating_sub(ADOPTED));
+    }
 }
 
 fn promoted(state: &State, now: Timestamp, lifetimes: Lifetimes) -> State {

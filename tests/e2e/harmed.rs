@@ -1,6 +1,6 @@
 //! What others do to the Secret, to permissions and to the leader, while writers are at it.
 
-use std::{fs, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::KeyPair;
@@ -41,7 +41,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
     let serving = start("serving", address(shell, &stored(plane, "Service")));
     wait_until("it is armed", || is_armed(plane));
     reviewed.wait_until_reviewed();
-    let hub = Hub { plane, serving: &serving };
+    let hub = Hub { plane, serving: &serving, log: shell.directory.join("leader/replica.log") };
     let writers = Writers::new(Profiles::new(plane, &json!({})), good, PACE);
     writers.write(|| {
         let before = hub.renewals();
@@ -91,6 +91,8 @@ const PROMOTED: &str = "authority_rotation_steps_total{step=\"promoted\"}";
 struct Hub<'h> {
     plane: &'h ControlPlane,
     serving: &'h Replica,
+    /// The leader's.
+    log: PathBuf,
 }
 
 impl Hub<'_> {
@@ -98,13 +100,21 @@ impl Hub<'_> {
     fn replaced(&self, leader: &Replica, harm: &str, foreign: &Value, harmed: impl FnOnce()) {
         let failures = || metric(leader, "certificate_failures_total{failure=\"secret\"}");
         let (failed, promoted, renewals) = (failures(), metric(leader, PROMOTED), self.renewals());
-        let before = self.read()["ca.crt"].clone();
+        let (before, told) = (self.read()["ca.crt"].clone(), self.told());
         harmed();
         wait_until(harm, || metric(leader, PROMOTED) > promoted);
-        assert!(failures() > failed, "{harm}: it is told of");
+        assert!(failures() > failed, "{harm}: it is counted");
+        // By who leads and by who serves, which are one process.
+        assert!((1..=2).contains(&(self.told() - told)), "{harm}: it is told once, not {} times", self.told() - told);
         let after = self.read();
         assert!(after["ca.crt"].is_string() && after["ca.crt"] != before && after["ca.crt"] != *foreign, "{harm}");
         wait_until(harm, || self.renewals() > renewals);
+    }
+
+    /// How many lines of the log say that the Secret cannot be used.
+    fn told(&self) -> usize {
+        let log = fs::read_to_string(&self.log).expect("the leader has a log");
+        log.matches(r#""failure":"secret""#).count()
     }
 
     fn renewals(&self) -> u64 {

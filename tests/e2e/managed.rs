@@ -1,6 +1,9 @@
 //! Self-managed certificates, as the manifests install them.
 
-use std::thread;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -39,6 +42,8 @@ pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
     }
 
     what_others_overwrite_is_repaired(plane, shell, &replica);
+    let other = json!(STANDARD.encode(Authority::new("another").certificate));
+    a_quarrel_is_no_load(plane, &replica, ["/clientConfig/caBundle", "ca_bundle"], &other);
     the_account_writes_dry_runs_alone(plane);
     the_steps_are_told_by_events(plane);
     a_deleted_configuration_stays_gone(plane, &replica);
@@ -83,6 +88,29 @@ fn what_others_overwrite_is_repaired(plane: &ControlPlane, shell: &Shell, replic
         wait_until("it is counted", || metric(replica, "repairs_total{field=\"ca_bundle\"}") == repaired);
     }
     assert_eq!(secret()["data"], authority);
+}
+
+/// Another client overwrites a field of the validating configuration whenever it is repaired, and is not answered as fast each
+/// time.
+fn a_quarrel_is_no_load(plane: &ControlPlane, replica: &Replica, [pointer, field]: [&str; 2], value: &Value) {
+    /// So many times it is in three seconds: at once for ten times, then after waits that double.
+    const MOST: u64 = 10 + 6;
+    let configurations = stored_configurations(plane);
+    let validating =
+        configurations.iter().find(|configuration| configuration["kind"] == "ValidatingWebhookConfiguration");
+    let validating = item(validating.expect("it is installed"));
+    let overwritten = json!([{"op": "replace", "path": format!("/webhooks/0{pointer}"), "value": value}]);
+    let repairs = || metric(replica, &format!("repairs_total{{field=\"{field}\"}}"));
+    let hook = || plane.api.get(&validating).body["webhooks"][0].clone();
+    let (good, before, started) = (hook(), repairs(), Instant::now());
+    while started.elapsed() < Duration::from_secs(3) {
+        if hook().pointer(pointer) != Some(value) {
+            assert_eq!(plane.api.patch(&validating, "json", &overwritten).status, 200);
+        }
+    }
+    let repaired = repairs() - before;
+    assert!((5..=MOST).contains(&repaired), "{field}: repaired {repaired} times");
+    wait_until("it ends as it must", || hook() == good);
 }
 
 /// What it could do with its token, if somebody else had it.
@@ -150,6 +178,7 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     };
     let bad = || profiles.create("bad", Some("another"), DRY_RUN);
 
+    let pretenders = pretend(plane);
     let audited = start("--audit");
     wait_until("it tells why it is not armed", || {
         metric(&audited, "certificate_failures_total{failure=\"arming\"}") > 0
@@ -160,6 +189,9 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     assert!(holder().as_str().is_some_and(|holder| !holder.is_empty()));
     audited.stop();
     assert_eq!(holder(), "");
+    for path in pretenders {
+        assert_eq!(plane.api.delete(&path).status, 200);
+    }
 
     let unarmed = start("--no-arming");
     wait_until("it leads at once", || metric(&unarmed, "leading") == 1);
@@ -176,6 +208,46 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
 
     let armed = start("--log-level=info");
     wait_until("it is armed", || is_armed(plane) && metric(&armed, "armed") == 1);
+    a_quarrel_is_no_load(plane, &armed, ["/failurePolicy", "failure_policy"], &json!("Ignore"));
+}
+
+/// Has a policy deny what is written where the webhook is, in the webhook's words; tells what was made.
+fn pretend(plane: &ControlPlane) -> [String; 2] {
+    const WORDS: &str =
+        r#"admission webhook "validate.clusterprofile-webhook.internal" denied the request: [cluster-manager-label]"#;
+    let group = "/apis/admissionregistration.k8s.io/v1";
+    let rule = json!({
+        "apiGroups": ["multicluster.x-k8s.io"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["clusterprofiles"],
+    });
+    let here = json!({"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}});
+    let policy = json!({
+        "metadata": {"name": "pretender"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [rule], "namespaceSelector": here},
+            "validations": [{"expression": "false", "message": WORDS, "reason": "Invalid"}],
+        },
+    });
+    let binding = json!({
+        "metadata": {"name": "pretender"}, "spec": {"policyName": "pretender", "validationActions": ["Deny"]},
+    });
+    let profile = json!({
+        "apiVersion": "multicluster.x-k8s.io/v1alpha1",
+        "kind": "ClusterProfile",
+        "metadata": {"name": "a"},
+        "spec": {"displayName": "a", "clusterManager": {"name": "b"}},
+    });
+    let made = [("ies", policy), ("ybindings", binding)].map(|(plural, object)| {
+        let collection = format!("{group}/validatingadmissionpolic{plural}");
+        let created = plane.api.post(&collection, &object);
+        assert_eq!(created.status, 201, "{created:#?}");
+        format!("{collection}/pretender")
+    });
+    let profiles = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{NAMESPACE}/clusterprofiles{DRY_RUN}");
+    wait_until("it pretends", || {
+        let denied = plane.api.post(&profiles, &profile);
+        denied.status == 422 && text(&denied.body, "/message").contains(WORDS)
+    });
+    made
 }
 
 pub(crate) fn is_armed(plane: &ControlPlane) -> bool {

@@ -6,7 +6,10 @@ use clusterprofile_webhook::{
     server::Config,
     tls::{Callers, Certificates, Files, Pair},
 };
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
+};
 use rustls::{
     AlertDescription, ClientConfig, Error, RootCertStore, SupportedProtocolVersion,
     crypto::aws_lc_rs,
@@ -78,6 +81,32 @@ fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
     let reviews = 2 * accepted.len();
     let reviews = format!("clusterprofile_webhook_reviews_total{{phase=\"validate\",allowed=\"false\"}} {reviews}");
     assert!(metric(&server, &reviews), "nobody else got as far as a review");
+}
+
+#[test]
+fn who_was_let_in_lets_in_nobody_else_but_an_authority_between_does() {
+    let (authority, directory) = (Authority::new("clients"), tempfile::tempdir().unwrap());
+    let server = serve(&authority, &directory.path().join("ca.crt"), &[NAME]);
+    let between = |is_ca| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "between");
+        (params.is_ca, params.key_usages) = (is_ca, vec![KeyUsagePurpose::KeyCertSign]);
+        let signed = authority.sign(params.clone(), ExtendedKeyUsagePurpose::ClientAuth);
+        let issuer = Issuer::new(params, KeyPair::from_pem(&signed.key).unwrap());
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, NAME);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &issuer).unwrap().pem() + &signed.certificate;
+        authority::Pair { certificate, key: key.serialize_pem() }
+    };
+    let accepted = between(IsCa::Ca(BasicConstraints::Unconstrained));
+    for version in [&TLS13, &TLS12] {
+        assert!(answered(&mut connect(&server, version, Some(&accepted)).unwrap()));
+        for is_ca in [IsCa::ExplicitNoCa, IsCa::NoCa] {
+            assert_eq!(refusal(&server, version, Some(&between(is_ca))), AlertDescription::CertificateUnknown);
+        }
+    }
 }
 
 #[test]
@@ -158,9 +187,9 @@ fn connect(
     let config = match pair {
         None => config.with_no_client_auth(),
         Some(pair) => {
-            let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
+            let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes()).map(Result::unwrap).collect();
             let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-            config.with_client_auth_cert(vec![certificate], key).unwrap()
+            config.with_client_auth_cert(chain, key).unwrap()
         }
     };
     Client::connect_with(server.address, Arc::new(config))

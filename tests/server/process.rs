@@ -23,7 +23,7 @@ fn messages(log: &mut BufReader<ChildStderr>) -> Vec<String> {
     log.lines().map(|line| json(&line.unwrap())["message"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A server as a process of its own, with a development pair; killed when dropped.
+/// A server as a process of its own, with a development pair unless it keeps its own certificates; killed when dropped.
 pub(crate) struct Program {
     child: Child,
     address: SocketAddr,
@@ -38,7 +38,7 @@ impl Program {
     }
 
     /// The same, by a command that becomes it.
-    fn start_by(command: Command, arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
+    pub(crate) fn start_by(command: Command, arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
         let free: SocketAddr = ([127, 0, 0, 1], 0).into();
         let mut program = Self::spawn(command, [free; 2], arguments, Stdio::piped());
         let mut log = BufReader::new(program.child.stderr.take().unwrap());
@@ -52,9 +52,11 @@ impl Program {
 
     fn spawn(mut command: Command, [address, admin]: [SocketAddr; 2], arguments: &[&str], log: Stdio) -> Self {
         let ca = tempfile::NamedTempFile::new().unwrap();
+        command.args(["serve", "--log-format=json"]);
+        if !arguments.iter().any(|argument| argument.starts_with("--service")) {
+            command.args(["--dev", "--dev-ca"]).arg(ca.path());
+        }
         let child = command
-            .args(["serve", "--log-format=json", "--dev", "--dev-ca"])
-            .arg(ca.path())
             .args([format!("--listen={address}"), format!("--admin-listen={admin}")])
             .args(arguments)
             .stdin(Stdio::null())

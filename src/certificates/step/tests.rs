@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use time::OffsetDateTime;
 
 use super::{Action, Lifetimes, Step, next};
 use crate::certificates::{
@@ -64,12 +65,14 @@ impl World {
         if self.crashes {
             self.confirmed = None;
         }
+        let live: Vec<_> = self.bundles.iter().collect();
+        let action = next(&state, &live, self.confirmed.as_ref(), self.now, LIFETIMES);
         let current = state.current.as_ref().map(|current| &current.certificate);
-        if let Some(current) = current.filter(|current| self.bundles.iter().any(|bundle| bundle.contains(current))) {
+        let is_kept = !matches!(&action, Action::Store(_, None));
+        if let Some(current) = current.filter(|current| is_kept && live.iter().any(|bundle| bundle.contains(current))) {
             self.confirmed = Some(current.clone());
         }
-        let live: Vec<_> = self.bundles.iter().collect();
-        match next(&state, &live, self.confirmed.as_ref(), self.now, LIFETIMES) {
+        match action {
             Action::Make(mut state) => {
                 let authority = Authority::make(self.now, LIFETIMES.authority).unwrap();
                 state.next = Some(Next { authority, trusted_since: None });
@@ -117,7 +120,7 @@ impl World {
             let is_trusted = self.bundles.iter().all(|bundle| bundle.contains(authority));
             assert!(
                 is_trusted && authority.is_valid(self.now) && self.now <= *until,
-                "{:?} at {}",
+                "{:?} at {}: {is_trusted} {authority:?} {until}",
                 self.steps,
                 self.now
             );
@@ -286,6 +289,57 @@ fn an_overwritten_bundle_is_published_again_and_nothing_else_happens() {
     world.bundles = vec![other.clone(); 2];
     while world.act() {}
     assert!(world.bundles.iter().all(|bundle| bundle.contains(&expected[0].0[0]) && bundle.contains(&other.0[0])));
+}
+
+#[test]
+fn a_crowd_of_others_in_a_bundle_loses_no_trust_whatever_else_is_lost() {
+    let now = World::settled().now;
+    let crowd = Bundle((0..20).map(|_| Authority::make(now, DAY).unwrap().certificate).collect());
+    for (crashes, is_emptied) in [(true, false), (false, true)] {
+        let mut world = World::settled();
+        world.crashes = crashes;
+        let old = world.trusted();
+        world.bundles = vec![crowd.clone(); 2];
+        if is_emptied {
+            world.secret.clear();
+        }
+        while world.act() {}
+        assert!(world.bundles.iter().all(|bundle| bundle.contains(&old)), "crashes: {crashes}");
+        assert!(world.bundles[0].0.len() < 20, "it grows no longer than it must");
+    }
+}
+
+#[test]
+fn harm_again_and_again_loses_no_trust() {
+    let other = Authority::make(World::settled().now, LIFETIMES.authority).unwrap();
+    for crashes in [false, true] {
+        let mut world = World::settled();
+        world.crashes = crashes;
+        for _ in 0..10 {
+            // As a replica does, which renews where its authority was replaced.
+            world.served = None;
+            world.serve();
+            world.put("ca.crt", &other.certificate.pem());
+            world.put("ca.key", other.key());
+            world.pass(HOUR);
+        }
+        assert!(world.bundles[0].0.len() <= 10, "it grows no longer than it must");
+    }
+}
+
+#[test]
+fn an_authority_from_the_end_of_time_ends_nobody() {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_before = OffsetDateTime::from_unix_timestamp(Timestamp::MAX.as_second() - 60).unwrap();
+    params.not_after = params.not_before + HOUR / 60 / 2;
+    let key = KeyPair::generate().unwrap();
+    let mut world = World::new();
+    world.bundles.clear();
+    world.put("ca.crt", &params.self_signed(&key).unwrap().pem());
+    world.put("ca.key", &key.serialize_pem());
+    world.act_all();
+    assert_eq!(world.steps, [Step::Made, Step::Trusted, Step::Promoted]);
 }
 
 #[test]

@@ -1,0 +1,98 @@
+//! An API server that does not answer as it must, while the webhook keeps its own certificates.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{ChildStderr, Command},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    process::{PROGRAM, Program},
+    server::get,
+    wait::wait_until,
+};
+
+/// Starts the program with an API server that does `answer` with each connection.
+fn start(answer: fn(TcpStream), flags: &[&str]) -> (Program, BufReader<ChildStderr>) {
+    let api = TcpListener::bind("127.0.0.1:0").unwrap();
+    let kubeconfig = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&kubeconfig, config(api.local_addr().unwrap())).unwrap();
+    // It ends with the tests.
+    thread::spawn(move || {
+        for connection in api.incoming() {
+            thread::spawn(move || answer(connection.unwrap()));
+        }
+    });
+    let mut command = Command::new(PROGRAM);
+    command.env("KUBECONFIG", kubeconfig.path());
+    Program::start_by(command, &[&["--service=a", "--drain=0s"], flags].concat())
+}
+
+fn config(api: SocketAddr) -> String {
+    format!(
+        "apiVersion: v1
+kind: Config
+clusters: [{{name: a, cluster: {{server: \"http://{api}\"}}}}]
+users: [{{name: a, user: {{}}}}]
+contexts: [{{name: a, context: {{cluster: a, user: a, namespace: a}}}}]
+current-context: a
+"
+    )
+}
+
+/// What the program could not read.
+fn failures(program: &Program) -> u64 {
+    const READ: &str = "clusterprofile_webhook_certificate_failures_total{failure=\"read\"} ";
+    let metrics = get(program.admin, "/metrics");
+    metrics.lines().find_map(|line| line.strip_prefix(READ)?.parse().ok()).expect("the metric is there")
+}
+
+/// Ends it, and returns the rest of its log.
+fn end(mut program: Program, mut log: BufReader<ChildStderr>) -> String {
+    /// Giving the Lease back takes two seconds at the most.
+    const LONGEST: Duration = Duration::from_secs(8);
+    let started = Instant::now();
+    program.signal("TERM");
+    let mut lines = String::new();
+    log.read_to_string(&mut lines).unwrap();
+    assert_eq!(program.ended().code(), Some(0));
+    assert!(started.elapsed() < LONGEST, "{:?}", started.elapsed());
+    lines
+}
+
+#[test]
+fn one_that_accepts_and_never_answers_holds_nothing_up_and_is_told_of_once() {
+    fn hang(mut connection: TcpStream) {
+        drop(connection.read_to_end(&mut Vec::new()));
+    }
+    let (program, log) = start(hang, &[]);
+    assert!(get(program.admin, "/livez").starts_with("HTTP/1.1 200"));
+    assert!(get(program.admin, "/readyz").starts_with("HTTP/1.1 503"));
+    // By the replica and nobody else, for none is elected.
+    wait_until("it has waited in vain twice", || failures(&program) >= 2);
+    let lines = end(program, log);
+    let told = lines.lines().filter(|line| line.contains("cannot read the Secret: no answer in time"));
+    assert_eq!(told.count(), 1, "{lines}");
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_is_not_told() {
+    const KEY: &str = "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t";
+    fn answer(mut connection: TcpStream) {
+        let secret = format!(r#"{{"kind":"Secret","metadata":{{"name":1}},"data":{{"ca.key":"{KEY}"}}}}"#);
+        let mut lines = BufReader::new(connection.try_clone().unwrap()).lines();
+        while let Some(Ok(line)) = lines.next() {
+            if line.is_empty() {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", secret.len());
+                drop(connection.write_all(&[head.as_bytes(), secret.as_bytes()].concat()));
+            }
+        }
+    }
+    let (program, log) = start(answer, &["--log-level=debug"]);
+    wait_until("it was read", || failures(&program) >= 1);
+    let lines = end(program, log);
+    assert!(lines.contains("cannot read the Secret") && !lines.contains(KEY), "{lines}");
+}
