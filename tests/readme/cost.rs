@@ -1,4 +1,5 @@
 //! What `make bench`, `make bench-memory` and `make bench-start` have measured.
+#![expect(clippy::indexing_slicing, reason = "what a JSON value does not have is null")]
 
 use std::fs;
 
