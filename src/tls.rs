@@ -19,10 +19,11 @@ pub use self::{
     watch::{watch, watch_callers},
 };
 
-pub(crate) use self::watch::told;
+pub(crate) use self::{end::End, watch::told};
 
 mod callers;
 mod dev;
+mod end;
 mod pair;
 mod watch;
 

@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{
     Backoff, NAP,
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     metrics::Metrics,
     rules::Phase,
-    tls::{Certificates, Pair},
+    tls::{Certificates, End, Pair},
 };
 
 /// Signs for itself alone, and asks of others only that they trust it.
@@ -42,14 +42,6 @@ struct Leaf {
     due: Timestamp,
 }
 
-/// When something ends, and whether that was told of.
-struct End {
-    what: &'static str,
-    expiry: Timestamp,
-    lifetime: Duration,
-    is_told: bool,
-}
-
 impl<'c> Replica<'c> {
     pub(super) fn new(
         cluster: &'c Cluster,
@@ -57,12 +49,7 @@ impl<'c> Replica<'c> {
         certificates: Arc<Certificates>,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        let ends = ["certificate", "authority"].map(|what| End {
-            what,
-            expiry: Timestamp::MAX,
-            lifetime: Duration::ZERO,
-            is_told: false,
-        });
+        let ends = ["certificate", "authority"].map(End::new);
         let (report, metrics) = (Report::new(metrics), Arc::clone(metrics));
         Self { cluster, lifetimes, certificates, metrics, report, leaf: None, ends }
     }
@@ -171,30 +158,13 @@ impl Leaf {
     }
 }
 
-impl End {
-    fn set(&mut self, expiry: Timestamp, lifetime: Duration) {
-        if self.expiry != expiry {
-            (self.expiry, self.lifetime, self.is_told) = (expiry, lifetime, false);
-        }
-    }
-
-    /// A week ahead, or in the last quarter of a shorter life: what is renewed in time never gets so far.
-    fn warn(&mut self, now: Timestamp) {
-        const WEEK: Duration = Duration::from_hours(7 * 24);
-        if !self.is_told && self.expiry < now + WEEK.min(self.lifetime / 4) {
-            warn!(what = self.what, expiry = self.expiry.as_second(), "about to expire, and not renewed");
-            self.is_told = true;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use jiff::Timestamp;
 
-    use super::{End, Leaf};
+    use super::Leaf;
     use crate::certificates::{NAP, authority::Authority, nap};
 
     #[test]
@@ -214,22 +184,5 @@ mod tests {
         assert!(leaf.is_due(Some(&authority), jumped) && leaf.is_due(None, jumped));
         assert_eq!(nap(leaf.due, now), NAP, "a clock that jumps is looked at before");
         assert!(nap(leaf.due, jumped) < Duration::from_secs(1));
-    }
-
-    #[test]
-    fn an_end_is_told_of_once_a_week_ahead_or_in_the_last_quarter() {
-        const DAY: Duration = Duration::from_hours(24);
-        let expiry: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
-        for (lifetime, ahead) in [(365 * DAY, 7 * DAY), (8 * DAY, 2 * DAY)] {
-            let mut end = End { what: "certificate", expiry, lifetime, is_told: false };
-            end.warn(expiry - ahead);
-            assert!(!end.is_told);
-            end.warn(expiry - ahead + Duration::from_secs(1));
-            assert!(end.is_told);
-            end.set(expiry, lifetime);
-            assert!(end.is_told, "the same end is no news");
-            end.set(expiry + DAY, lifetime);
-            assert!(!end.is_told);
-        }
     }
 }

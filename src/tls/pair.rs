@@ -61,6 +61,11 @@ impl Pair {
         self.not_after
     }
 
+    /// From when until when it is valid, in Unix seconds.
+    pub(super) fn validity(&self) -> [i64; 2] {
+        [self.not_before, self.not_after]
+    }
+
     /// Whether both have the same certificates.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.certified.cert == other.certified.cert

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use super::{Callers, Certificates, Files, Pair, TlsError, pair::regular};
+use super::{Callers, Certificates, End, Files, Pair, TlsError, pair::regular};
 use crate::metrics::Metrics;
 
 /// How often the files are read.
@@ -22,6 +22,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<Metrics>) -> Infallible {
     let mut seen = None;
     let mut next: Option<Pair> = None;
+    let mut end = End::new("certificate");
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -62,6 +63,11 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
                 metrics.count_reload(true);
                 info!(expiry, "certificate pair replaced");
             }
+        }
+        if let Some([from, until]) = certificates.current().map(|pair| pair.validity()) {
+            let lifetime = Duration::from_secs(until.saturating_sub(from).unsigned_abs());
+            end.set(Timestamp::from_second(until).unwrap_or(Timestamp::MAX), lifetime);
+            end.warn(Timestamp::now());
         }
     }
 }

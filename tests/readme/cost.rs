@@ -34,7 +34,7 @@ pub(crate) fn cost() -> String {
     let keeps = table(["", "measured"], keeps.map(|(what, measured)| [what.to_owned(), measured]).into_iter());
     let (machine, commit) = (&latency["machine"], text(&latency["commit"]));
     format!(
-        "{cost}\n\n{keeps}\n\nCommit {commit}, {} cores of an {} with Linux {}; {} rounds by turns, medians.",
+        "{cost}\n{keeps}\nCommit {commit}, {} cores of an {} with Linux {}; {} rounds by turns, medians.",
         machine["cores"],
         text(&machine["cpu"]),
         text(&machine["kernel"]).split('-').next().unwrap_or_default(),

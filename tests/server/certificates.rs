@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     os::unix::fs::symlink,
     path::Path,
     process::Command,
@@ -18,6 +19,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     answered, connect,
+    process::{Program, messages},
     server::{Server, get},
     wait::wait_until,
 };
@@ -109,7 +111,7 @@ fn every_swap_of_the_certificate_is_picked_up_under_load_and_a_torn_one_never() 
             last = volume.swap(true);
             wait_until("the new pair is served", || served_leaf(&server) == last);
         }
-        let failures = || reloads(&server, "failure");
+        let failures = || reloads(server.admin, "failure");
         let before = failures();
         volume.swap(false);
         wait_until("the torn pair is seen", || failures() > before);
@@ -120,12 +122,12 @@ fn every_swap_of_the_certificate_is_picked_up_under_load_and_a_torn_one_never() 
         stop.store(true, Ordering::Relaxed);
         assert!(load.join().expect("no request failed") > 0);
     });
-    assert_eq!(reloads(&server, "success"), 4);
+    assert_eq!(reloads(server.admin, "success"), 4);
 }
 
-fn reloads(server: &Server, result: &str) -> u64 {
+fn reloads(admin: SocketAddr, result: &str) -> u64 {
     let name = format!("clusterprofile_webhook_certificate_reloads_total{{result=\"{result}\"}} ");
-    let metrics = get(server.admin, "/metrics");
+    let metrics = get(admin, "/metrics");
     metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_default()
 }
 
@@ -141,13 +143,31 @@ fn a_pair_that_is_not_valid_now_waits_while_a_valid_one_is_served() {
         (params.not_before, params.not_after) = (in_seconds(from), in_seconds(until));
         let (leaf, key) = volume.sign(&params);
         volume.put(&leaf, &key);
-        wait_until("it is seen", || reloads(&server, "failure") == failures);
+        wait_until("it is seen", || reloads(server.admin, "failure") == failures);
         assert_eq!(served_leaf(&server), first, "the valid one stays");
     }
     assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"));
-    wait_until("its time comes", || reloads(&server, "success") == 1);
+    wait_until("its time comes", || reloads(server.admin, "success") == 1);
     assert_ne!(served_leaf(&server), first);
-    assert_eq!(reloads(&server, "failure"), 2, "told once");
+    assert_eq!(reloads(server.admin, "failure"), 2, "told once");
+}
+
+#[test]
+fn a_certificate_that_nobody_renews_is_told_of_once() {
+    let mut volume = Volume::new();
+    let mut params = leaf();
+    let now = OffsetDateTime::now_utc();
+    (params.not_before, params.not_after) = (now - Duration::days(80), now + Duration::days(6));
+    let (leaf, key) = volume.sign(&params);
+    volume.put(&leaf, &key);
+    let Files { certificate, key } = volume.files();
+    let arguments = [format!("--tls-cert={}", certificate.display()), format!("--tls-key={}", key.display())];
+    let (program, mut log) = Program::start(&[&arguments[0], &arguments[1], "--drain=0s"]);
+    volume.swap(true);
+    wait_until("it is renewed", || reloads(program.admin, "success") == 1);
+    program.signal("TERM");
+    let warnings = messages(&mut log).into_iter().filter(|message| message.starts_with("about to expire"));
+    assert_eq!(warnings.count(), 1);
 }
 
 #[test]

@@ -19,11 +19,11 @@ use super::{
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterprofile-webhook");
 
 /// What is logged until the program ends.
-fn messages(log: &mut BufReader<ChildStderr>) -> Vec<String> {
+pub(crate) fn messages(log: &mut BufReader<ChildStderr>) -> Vec<String> {
     log.lines().map(|line| json(&line.unwrap())["message"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A server as a process of its own, with a development pair unless it keeps its own certificates; killed when dropped.
+/// A server as a process of its own, with a development pair unless it has certificates; killed when dropped.
 pub(crate) struct Program {
     child: Child,
     address: SocketAddr,
@@ -53,7 +53,7 @@ impl Program {
     fn spawn(mut command: Command, [address, admin]: [SocketAddr; 2], arguments: &[&str], log: Stdio) -> Self {
         let ca = tempfile::NamedTempFile::new().unwrap();
         command.args(["serve", "--log-format=json"]);
-        if !arguments.iter().any(|argument| argument.starts_with("--service")) {
+        if !arguments.iter().any(|argument| argument.starts_with("--service") || argument.starts_with("--tls-")) {
             command.args(["--dev", "--dev-ca"]).arg(ca.path());
         }
         let child = command
