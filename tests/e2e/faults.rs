@@ -53,13 +53,13 @@ struct Fault {
     start: fn(&mut Webhook) -> Option<Runtime>,
     /// How many seconds the API server waits: where it must not get as far as that, more than a busy machine takes.
     timeout: u8,
-    /// How the API server puts it.
-    told: &'static str,
+    /// How the API server puts it, in one of these ways.
+    told: &'static [&'static str],
 }
 
 const FAULTS: [Fault; 5] = [
-    Fault { name: "down", start: |_| None, timeout: 30, told: ": connect: connection refused" },
-    Fault { name: "slow", start: |webhook| Some(slow(webhook)), timeout: 1, told: ": context deadline exceeded" },
+    Fault { name: "down", start: |_| None, timeout: 30, told: &[": connect: connection refused"] },
+    Fault { name: "slow", start: |webhook| Some(slow(webhook)), timeout: 1, told: &[": context deadline exceeded"] },
     Fault {
         name: "wrong-authority",
         start: |webhook| {
@@ -68,7 +68,7 @@ const FAULTS: [Fault; 5] = [
             None
         },
         timeout: 30,
-        told: ": tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        told: &[": tls: failed to verify certificate: x509: certificate signed by unknown authority"],
     },
     Fault {
         name: "wrong-name",
@@ -78,7 +78,9 @@ const FAULTS: [Fault; 5] = [
             None
         },
         timeout: 30,
-        told: ": tls: failed to verify certificate: x509: certificate is valid for another.default.svc, not wrong-name-",
+        told: &[
+            ": tls: failed to verify certificate: x509: certificate is valid for another.default.svc, not wrong-name-",
+        ],
     },
     Fault {
         name: "no-client-certificate",
@@ -87,7 +89,8 @@ const FAULTS: [Fault; 5] = [
             None
         },
         timeout: 30,
-        told: ": remote error: tls: certificate required",
+        // The alert comes when the API server is already sending: at times it finds the connection closed before it reads why.
+        told: &[": remote error: tls: certificate required", ": use of closed network connection"],
     },
 ];
 
@@ -132,7 +135,7 @@ fn refused(fault: Fault, control: &ControlPlane) {
              Post \"https://{name}.default.svc:8443/validate?timeout={}s\": ",
             fault.timeout
         );
-        assert!(message.starts_with(&begin) && message.contains(fault.told), "{message}");
+        assert!(message.starts_with(&begin) && fault.told.iter().any(|told| message.contains(told)), "{message}");
     }
     assert_eq!(profiles.names(), ["leaving", "measured", "stored"].map(String::from).into());
     assert_eq!(profiles.api.get(&profiles.path("stored")).body, stored.body);
