@@ -45,7 +45,6 @@ mod profiles;
 #[expect(dead_code, reason = "other tests need more of it")]
 mod rendered;
 #[path = "support/replica.rs"]
-#[expect(dead_code, reason = "other tests need more of it")]
 mod replica;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "replicas are processes here")]

@@ -16,7 +16,7 @@ use super::{
     authority::Authority,
     control_plane::ControlPlane,
     planes::Crd,
-    profiles::{Profiles, bad, good, is_filled_in},
+    profiles::{Profiles, good},
     readme::Section,
     replica::Replica,
     wait::wait_until,
@@ -51,13 +51,7 @@ fn presented(assets: &Assets) {
     let profiles = Profiles::new(&plane, &json!({}));
 
     let replica = serve(&authority, address, files.path(), NAME);
-    wait_until("both webhooks are called", || {
-        profiles.try_to_create(&bad("a", 0)).status == 422 && is_filled_in(&profiles.try_to_create(&good("a")))
-    });
-    let created = profiles.create(&good("good"));
-    assert!(created.status == 201 && is_filled_in(&created), "{created:#?}");
-    let denied = profiles.create(&bad("bad", 0));
-    assert!(denied.status == 422 && denied.body.to_string().contains("[cluster-manager-label]"), "{denied:#?}");
+    profiles.assert_that_both_webhooks_are_called();
 
     drop(replica);
     let _replica = serve(&authority, address, files.path(), RENEWED);

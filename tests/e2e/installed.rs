@@ -1,10 +1,6 @@
 //! What the manifests have installed, at work: ClusterProfiles, the server in its Pod's place, and what controllers would do.
 
-use std::{
-    io::ErrorKind,
-    net::{IpAddr, SocketAddr, TcpListener},
-    path::Path,
-};
+use std::{net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
 
@@ -15,7 +11,7 @@ use super::{
     manifests::Shell,
     mount::Mount,
     rendered::{at, only, rendered, text},
-    replica::{Replica, arguments},
+    replica::{Replica, arguments, service_address, with_flags},
     told,
     wait::wait_until,
 };
@@ -109,10 +105,7 @@ pub(crate) fn serve_managed_at(address: SocketAddr, plane: &ControlPlane, direct
     let deployment = stored(plane, "Deployment");
     let account = text(&deployment, "/spec/template/spec/serviceAccountName");
     let kubeconfig = plane.service_account(text(&deployment, "/metadata/namespace"), account);
-    let mut arguments = arguments(&deployment, Path::new("/nonexistent"), address);
-    let name = |argument: &str| argument.split('=').next().map(ToOwned::to_owned);
-    arguments.retain(|argument| flags.iter().all(|flag| name(flag) != name(argument)));
-    arguments.extend(flags.iter().map(ToString::to_string));
+    let arguments = with_flags(arguments(&deployment, Path::new("/nonexistent"), address), flags);
     Replica::start(&arguments, directory, Some(&kubeconfig))
 }
 
@@ -130,28 +123,18 @@ pub(crate) fn mounted_secret(deployment: &Value) -> &str {
     text(deployment, "/spec/template/spec/volumes/0/secret/secretName")
 }
 
-/// Where the API server calls: the Service's own address, which is of loopback, as there is no proxy to send it elsewhere.
+/// Where the API server calls the stored Service.
 pub(crate) fn address(shell: &Shell, service: &Value) -> SocketAddr {
-    /// Where the Service's own port is root's.
-    const PORT: u16 = 8443;
-    let ip: IpAddr = text(service, "/spec/clusterIP").parse().expect("the API server gives an address");
-    let port = at(service, "/spec/ports/0/port").as_u64().and_then(|port| port.try_into().ok());
-    let address = SocketAddr::new(ip, port.expect("a port is a number"));
-    match TcpListener::bind(address) {
-        Ok(_) => address,
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            println!("e2e: {address}: {error}: the Service and the configurations get port {PORT}");
-            let (namespace, name) = (text(service, "/metadata/namespace"), text(service, "/metadata/name"));
-            let patch = |what: &str, operation: &str, path: &str| {
-                let patch = json!([{"op": operation, "path": path, "value": PORT}]);
-                shell.run(&format!("kubectl patch {what} --type=json --patch='{patch}'"));
-            };
-            patch(&format!("service -n {namespace} {name}"), "replace", "/spec/ports/0/port");
-            patch("-k manifests/base/webhooks", "add", "/webhooks/0/clientConfig/service/port");
-            SocketAddr::new(ip, PORT)
-        }
-        Err(error) => panic!("{address}: {error}"),
-    }
+    service_address(service, |port| {
+        println!("e2e: the Service's port is root's: it and the configurations get port {port}");
+        let (namespace, name) = (text(service, "/metadata/namespace"), text(service, "/metadata/name"));
+        let patch = |what: &str, operation: &str, path: &str| {
+            let patch = json!([{"op": operation, "path": path, "value": port}]);
+            shell.run(&format!("kubectl patch {what} --type=json --patch='{patch}'"));
+        };
+        patch(&format!("service -n {namespace} {name}"), "replace", "/spec/ports/0/port");
+        patch("-k manifests/base/webhooks", "add", "/webhooks/0/clientConfig/service/port");
+    })
 }
 
 /// Ends the deletion of a namespace, once it has begun: there is no controller that would.

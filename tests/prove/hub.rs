@@ -1,19 +1,14 @@
 //! A hub on which the manifests have installed the webhook, which manages its certificates itself.
 
-use std::{
-    io::ErrorKind,
-    net::{IpAddr, SocketAddr, TcpListener},
-    thread,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, thread, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::{
     control_plane::ControlPlane,
     fleet::Fleet,
-    rendered::{at, items, text},
-    replica::container,
+    rendered::{at, text},
+    replica::{arguments, service_address, with_flags},
     wait::wait_until,
     webhook::{collection, configurations},
 };
@@ -62,7 +57,7 @@ impl<'p> Hub<'p> {
         let account = text(&deployment, "/spec/template/spec/serviceAccountName");
         let service = address(plane, &stored("api", "service"));
         let kubeconfig = plane.service_account(NAME, account);
-        let fleet = Fleet::start(service, arguments(&deployment), Some(kubeconfig), plane.directory());
+        let fleet = Fleet::start(service, own_arguments(&deployment), Some(kubeconfig), plane.directory());
         let hub = Self { plane, fleet, renewed: 0, changes_of_leader: 0 };
         // A busy machine must not make it a test of speed.
         hub.overwrite("timeoutSeconds", &json!(30));
@@ -168,36 +163,22 @@ fn leaders(fleet: &Fleet) -> Vec<usize> {
 }
 
 /// Those of the Deployment, with lifetimes that pass, on free ports.
-fn arguments(deployment: &Value) -> Vec<String> {
-    let own = FLAGS.iter().chain(&["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"]);
-    let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
-    let given = items(container(deployment), "/args").iter();
-    let given = given.map(|argument| argument.as_str().expect("an argument is a string"));
-    let kept = given.filter(|argument| !own.clone().any(|flag| name(flag) == name(argument)));
-    kept.chain(own.clone().copied()).map(ToOwned::to_owned).collect()
+fn own_arguments(deployment: &Value) -> Vec<String> {
+    let given = arguments(deployment, Path::new("/nonexistent"), ([127, 0, 0, 1], 0).into());
+    with_flags(given, &FLAGS)
 }
 
-/// The Service's own address, where there is no proxy; where its port is root's, both configurations get another.
 fn address(plane: &ControlPlane, service: &Value) -> SocketAddr {
-    const PORT: u16 = 8443;
-    let ip: IpAddr = text(service, "/spec/clusterIP").parse().expect("the API server gives an address");
-    let port = at(service, "/spec/ports/0/port").as_u64().and_then(|port| port.try_into().ok());
-    let address = SocketAddr::new(ip, port.expect("a port is a number"));
-    match TcpListener::bind(address) {
-        Ok(_) => address,
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            let patch = |path: &str, operation: &str, field: &str| {
-                let patched = plane.api.patch(path, "json", &json!([{"op": operation, "path": field, "value": PORT}]));
-                assert_eq!(patched.status, 200, "{patched:#?}");
-            };
-            patch(&format!("/api/v1/namespaces/{NAME}/services/{NAME}"), "replace", "/spec/ports/0/port");
-            for path in paths() {
-                patch(&path, "add", "/webhooks/0/clientConfig/service/port");
-            }
-            SocketAddr::new(ip, PORT)
+    service_address(service, |port| {
+        let patch = |path: &str, operation: &str, field: &str| {
+            let patched = plane.api.patch(path, "json", &json!([{"op": operation, "path": field, "value": port}]));
+            assert_eq!(patched.status, 200, "{patched:#?}");
+        };
+        patch(&format!("/api/v1/namespaces/{NAME}/services/{NAME}"), "replace", "/spec/ports/0/port");
+        for path in paths() {
+            patch(&path, "add", "/webhooks/0/clientConfig/service/port");
         }
-        Err(error) => panic!("{address}: {error}"),
-    }
+    })
 }
 
 /// Where the configurations are.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     api::{Answer, Api},
     control_plane::ControlPlane,
+    wait::wait_until,
 };
 
 /// The label by which managers tell their profiles.
@@ -38,6 +39,17 @@ impl<'c> Profiles<'c> {
     /// Where the profile of that name is.
     pub(crate) fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.collection)
+    }
+
+    /// Waits until both webhooks are called; then a good profile is filled in and stored, a bad one denied by its rule.
+    pub(crate) fn assert_that_both_webhooks_are_called(&self) {
+        wait_until("both webhooks are called", || {
+            self.try_to_create(&bad("a", 0)).status == 422 && is_filled_in(&self.try_to_create(&good("a")))
+        });
+        let created = self.create(&good("good"));
+        assert!(created.status == 201 && is_filled_in(&created), "{created:#?}");
+        let denied = self.create(&bad("bad", 0));
+        assert!(denied.status == 422 && denied.body.to_string().contains("[cluster-manager-label]"), "{denied:#?}");
     }
 
     /// Which there are.

@@ -1,12 +1,18 @@
 //! The binary, as a Pod runs it.
 
-use std::{fs, net::SocketAddr, path::Path, process::Command};
+use std::{
+    fs,
+    io::ErrorKind,
+    net::{IpAddr, SocketAddr, TcpListener},
+    path::Path,
+    process::Command,
+};
 
 use serde_json::Value;
 
 use super::{
     process::Process,
-    rendered::{items, text},
+    rendered::{at, items, text},
 };
 
 /// A process of the binary, which ends with it.
@@ -63,6 +69,32 @@ pub(crate) fn arguments(deployment: &Value, mounted: &Path, listen: SocketAddr) 
         }
     };
     items(container, "/args").iter().map(here).collect()
+}
+
+/// These arguments with more flags, or other values of those that are there.
+pub(crate) fn with_flags(mut arguments: Vec<String>, flags: &[&str]) -> Vec<String> {
+    let name = |argument: &str| argument.split('=').next().map(ToOwned::to_owned);
+    arguments.retain(|argument| flags.iter().all(|flag| name(flag) != name(argument)));
+    arguments.extend(flags.iter().map(ToString::to_string));
+    arguments
+}
+
+/// Where the API server calls: the Service's own address, which is of loopback, as there is no proxy to send it elsewhere.
+///
+/// Where its port is root's, another is told to whoever can move Service and configurations there.
+pub(crate) fn service_address(service: &Value, move_to: impl FnOnce(u16)) -> SocketAddr {
+    const PORT: u16 = 8443;
+    let ip: IpAddr = text(service, "/spec/clusterIP").parse().expect("the API server gives an address");
+    let port = at(service, "/spec/ports/0/port").as_u64().and_then(|port| port.try_into().ok());
+    let address = SocketAddr::new(ip, port.expect("a port is a number"));
+    match TcpListener::bind(address) {
+        Ok(_) => address,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            move_to(PORT);
+            SocketAddr::new(ip, PORT)
+        }
+        Err(error) => panic!("{address}: {error}"),
+    }
 }
 
 /// The container of the Deployment's Pods.
