@@ -19,7 +19,10 @@ pub use self::{
     watch::{watch, watch_callers},
 };
 
-pub(crate) use self::{end::End, watch::told};
+pub(crate) use self::{
+    end::End,
+    watch::{replace, told},
+};
 
 mod callers;
 mod dev;

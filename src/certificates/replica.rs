@@ -4,7 +4,6 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tracing::info;
 
 use super::{
     Backoff, NAP,
@@ -20,7 +19,7 @@ use super::{
 use crate::{
     metrics::Metrics,
     rules::Phase,
-    tls::{Certificates, End, Pair},
+    tls::{self, Certificates, End, Pair},
 };
 
 /// Signs for itself alone, and asks of others only that they trust it.
@@ -103,14 +102,10 @@ impl<'c> Replica<'c> {
         if !snapshot.bundles().iter().all(|bundle| bundle.vouches_for(&pair, &self.server_name(), now)) {
             return Err((Failure::Trust, "a webhook configuration does not trust ca.crt".into()));
         }
-        let expiry = pair.expiry();
-        let lifetime = Duration::from_secs(expiry.saturating_sub(now.as_second()).unsigned_abs());
+        let lifetime = Duration::from_secs(pair.expiry().saturating_sub(now.as_second()).unsigned_abs());
         let leaf = Leaf::new(current, now, lifetime);
         let due = leaf.due;
-        self.certificates.replace(pair);
-        self.metrics.set_certificate_expiry(expiry);
-        self.metrics.count_reload(true);
-        info!(expiry, "certificate pair replaced");
+        tls::replace(pair, &self.certificates, &self.metrics);
         let [leaf_end, authority_end] = &mut self.ends;
         leaf_end.set(now + lifetime, lifetime);
         authority_end.set(leaf.authority.not_after(), leaf.authority.lifetime());

@@ -54,21 +54,26 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
             seen = Some(found);
         }
         if let Some(pair) = next.take_if(|pair| replaces(pair)) {
-            let expiry = pair.expiry();
-            let is_new = !current.is_some_and(|current| pair.is_same(&current));
-            certificates.replace(pair);
-            // After that, for who reads them goes on as soon as they tell of it.
-            metrics.set_certificate_expiry(expiry);
-            if is_new {
-                metrics.count_reload(true);
-                info!(expiry, "certificate pair replaced");
-            }
+            replace(pair, &certificates, &metrics);
         }
         if let Some([from, until]) = certificates.current().map(|pair| pair.validity()) {
             let lifetime = Duration::from_secs(until.saturating_sub(from).unsigned_abs());
             end.set(Timestamp::from_second(until).unwrap_or(Timestamp::MAX), lifetime);
             end.warn(Timestamp::now());
         }
+    }
+}
+
+/// Serves `pair` from now on, and tells so where it is another one.
+pub(crate) fn replace(pair: Pair, certificates: &Certificates, metrics: &Metrics) {
+    let expiry = pair.expiry();
+    let is_new = !certificates.current().is_some_and(|current| pair.is_same(&current));
+    certificates.replace(pair);
+    // After that, for who reads them goes on as soon as they tell of it.
+    metrics.set_certificate_expiry(expiry);
+    if is_new {
+        metrics.count_reload(true);
+        info!(expiry, "certificate pair replaced");
     }
 }
 
