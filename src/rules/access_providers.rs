@@ -39,6 +39,21 @@ pub(super) fn is_stored_ca(item: Item<'_>, data: &str, change: &Change<'_>) -> b
     stored.is_some_and(|stored| stored.certificate_authority_data.is(data))
 }
 
+/// What was judged last: the providers of a cluster nearly always have the same CA data.
+pub(super) struct Last<K, V>(Option<(K, V)>);
+
+impl<K: Copy + PartialEq, V: Copy> Last<K, V> {
+    pub(super) fn new() -> Self {
+        Self(None)
+    }
+
+    /// The verdict on `key`, which is judged unless it was the last one.
+    pub(super) fn of(&mut self, key: K, judge: impl FnOnce() -> V) -> V {
+        let known = self.0.filter(|(last, _)| *last == key);
+        self.0.insert(known.unwrap_or_else(|| (key, judge()))).1
+    }
+}
+
 /// Every provider that has a cluster, with the path of the cluster.
 pub(super) fn clusters<'a>(change: &Change<'a>) -> impl Iterator<Item = (Item<'a>, &'a Cluster<'a>)> {
     providers(change).filter_map(|item| Some((item, item.provider.cluster.set()?)))

@@ -9,7 +9,7 @@ use x509_parser::{parse_x509_certificate, pem::Pem};
 
 use super::{
     Change, Effect, Level, Phase, Problem, Report, Rule, Value,
-    access_providers::{clusters, denied_by_v1alpha2, is_stored_ca, is_used},
+    access_providers::{Last, clusters, denied_by_v1alpha2, is_stored_ca, is_used},
     syntax, url,
 };
 use crate::profile::Field;
@@ -112,16 +112,13 @@ pub(super) static CA: Rule = Rule {
 };
 
 fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    // The providers of a cluster nearly always have the same.
-    let mut last = None;
+    let mut last = Last::new();
     for (item, cluster) in clusters(change) {
         let Some(data) = cluster.certificate_authority_data.text() else { continue };
         // What the stored object has, too, is not worth the time that parsing takes: nothing would be told of it.
         let is_known = is_stored_ca(item, data, change) && !report.tells_stored(Level::Warn);
         let depth = if is_known { Depth::Encoding } else { Depth::Certificates };
-        let judged = last.filter(|(judged, _)| *judged == (data, depth));
-        let (_, problem) = *last.insert(judged.unwrap_or_else(|| ((data, depth), ca_problem(data, depth, change))));
-        if let Some((level, detail)) = problem {
+        if let Some((level, detail)) = last.of((data, depth), || ca_problem(data, depth, change)) {
             let path = item.path().field("cluster").field("certificate-authority-data");
             report.add(level, path, Problem::Invalid(Value::hidden(data), detail.into()));
         }

@@ -8,7 +8,7 @@ use base64::{
 
 use super::{
     Change, Effect, Level, Phase, Problem, Report, Rule, Value,
-    access_providers::{clusters, is_stored_ca},
+    access_providers::{Last, clusters, is_stored_ca},
     extensions, strings, url,
 };
 use crate::field::FieldPath;
@@ -29,8 +29,7 @@ pub(super) static SECRET: Rule = Rule {
 };
 
 fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    // The providers of a cluster nearly always have the same.
-    let mut last = None;
+    let mut last = Last::new();
     for (item, cluster) in clusters(change) {
         let path = || item.path().field("cluster");
         for (field, url) in [("server", &cluster.server), ("proxy-url", &cluster.proxy_url)] {
@@ -44,10 +43,8 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         }
         if let Some(data) = cluster.certificate_authority_data.text() {
             let is_stored = is_stored_ca(item, data, change);
-            let judged = last.filter(|(judged, _)| *judged == (data, is_stored));
             let judge = || if is_stored && !shows_key(data) { None } else { of(data) };
-            let (_, secret) = *last.insert(judged.unwrap_or_else(|| ((data, is_stored), judge())));
-            if let Some(secret) = secret {
+            if let Some(secret) = last.of((data, is_stored), judge) {
                 tell(secret, path().field("certificate-authority-data"), Value::hidden(data), report);
             }
         }
