@@ -1,4 +1,4 @@
-//! What the README says of rules, flags, metrics and kubectl is what there is.
+//! What the README and the pages in `docs` say of rules, flags, metrics and kubectl is what there is.
 //!
 //! A block between `<!-- generated: NAME -->` and `<!-- end -->` is made by the function of that name in [`BLOCKS`];
 //! `UPDATE=1` writes the blocks instead of comparing them, which is what `make generate` does.
@@ -13,6 +13,10 @@ use clusterprofile_webhook::{
 
 #[path = "readme/cost.rs"]
 mod cost;
+#[path = "readme/pages.rs"]
+mod pages;
+
+use self::pages::pages;
 
 /// The name of a block, and what makes it.
 type Block = (&'static str, fn() -> String);
@@ -33,35 +37,46 @@ const BLOCKS: &[Block] = &[
 
 #[test]
 fn every_block_is_fresh() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let stored = fs::read_to_string(&path).expect("the README is readable");
-    let mut fresh = stored.clone();
-    for (name, generate) in BLOCKS {
-        fresh = with_block(&fresh, name, generate().trim_end());
+    for (path, stored) in pages() {
+        let own = BLOCKS.iter().filter(|(name, _)| marked(&stored).any(|marked| marked == *name));
+        let fresh = own.fold(stored.clone(), |page, (name, generate)| with_block(&page, name, generate().trim_end()));
+        if env::var_os("UPDATE").is_some() {
+            let new = path.with_extension("md.new");
+            fs::write(&new, &fresh).expect("the page's directory can be written");
+            fs::rename(new, &path).expect("the page can be replaced");
+            continue;
+        }
+        let path = path.display();
+        for (line, (stored, fresh)) in stored.lines().zip(fresh.lines()).enumerate() {
+            assert_eq!(stored, fresh, "{path}:{}: run `make generate`", line + 1);
+        }
+        assert!(stored == fresh, "{path} ends elsewhere than what is generated: run `make generate`");
     }
-    if env::var_os("UPDATE").is_some() {
-        let new = path.with_extension("md.new");
-        fs::write(&new, &fresh).expect("the README's directory can be written");
-        fs::rename(new, &path).expect("the README can be replaced");
-        return;
-    }
-    for (line, (stored, fresh)) in stored.lines().zip(fresh.lines()).enumerate() {
-        assert_eq!(stored, fresh, "README.md:{}: run `make generate`", line + 1);
-    }
-    assert!(stored == fresh, "README.md ends elsewhere than what is generated: run `make generate`");
 }
 
 #[test]
-fn every_block_has_a_generator() {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let marked: Vec<_> = readme.lines().filter_map(|line| line.strip_prefix(OPEN)?.strip_suffix(" -->")).collect();
-    assert_eq!(marked.len(), readme.matches(END).count(), "blocks begin and end on lines of their own");
-    for name in &marked {
-        assert!(BLOCKS.iter().any(|(block, _)| block == name), "README.md: who generates {name}?");
+fn every_block_has_a_generator_and_stands_once() {
+    let pages = pages();
+    for (path, page) in &pages {
+        let path = path.display();
+        assert_eq!(
+            marked(page).count(),
+            page.matches(END).count(),
+            "{path}: blocks begin and end on lines of their own"
+        );
+        for name in marked(page) {
+            assert!(BLOCKS.iter().any(|(block, _)| *block == name), "{path}: who generates {name}?");
+        }
     }
     for (name, _) in BLOCKS {
-        assert_eq!(marked.iter().filter(|marked| *marked == name).count(), 1, "README.md: block {name}");
+        let places = pages.iter().flat_map(|(_, page)| marked(page)).filter(|marked| marked == name).count();
+        assert_eq!(places, 1, "block {name}");
     }
+}
+
+/// The names of the blocks in a page.
+fn marked(page: &str) -> impl Iterator<Item = &str> {
+    page.lines().filter_map(|line| line.strip_prefix(OPEN)?.strip_suffix(" -->"))
 }
 
 #[test]

@@ -1,0 +1,46 @@
+//! The pages that people read, and that what they refer to is there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+#[test]
+fn every_link_within_the_project_leads_somewhere() {
+    for (path, page) in pages() {
+        let text: String = page.split('`').step_by(2).collect(); // What is code has brackets of its own.
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target =
+                if file.is_empty() { path.clone() } else { path.parent().expect("a page is a file").join(file) };
+            assert!(target.exists(), "{}: {link} is not there", path.display());
+            if !anchor.is_empty() {
+                let target = fs::read_to_string(target).expect("an anchor is in a page");
+                let mut anchors = target.lines().filter(|line| line.starts_with('#')).map(anchor_of);
+                assert!(anchors.any(|known| known == anchor), "{}: {link} has no such heading", path.display());
+            }
+        }
+    }
+}
+
+/// As GitHub makes it: lower case, dashes for spaces, without punctuation.
+fn anchor_of(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+/// The README and what is in `docs`.
+pub(crate) fn pages() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).expect("there are docs").map(|entry| entry.expect("readable").path());
+    let pages = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let read = |path: PathBuf| {
+        let page = fs::read_to_string(&path).expect("a page is readable");
+        (path, page)
+    };
+    [root.join("README.md")].into_iter().chain(pages).map(read).collect()
+}
