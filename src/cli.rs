@@ -4,7 +4,6 @@ use std::{fmt::Display, process::ExitCode};
 
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable};
 use clap_complete::Shell;
-use clusterprofile_webhook::rules::{self, Rule};
 
 mod check;
 mod effects;
@@ -78,14 +77,6 @@ impl Cli {
 fn without_empty_variable(arg: Arg) -> Arg {
     let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     if is_empty { arg.env(Resettable::Reset) } else { arg }
-}
-
-/// The rule of that name, or what to say where there is none.
-fn rule(name: &str) -> Result<&'static Rule, String> {
-    rules::find(name).ok_or_else(|| match rules::nearest(name) {
-        Some(nearest) => format!("there is no rule {name:?}; did you mean {:?}?", nearest.name),
-        None => format!("there is no rule {name:?}; `clusterprofile-webhook explain` lists them"),
-    })
 }
 
 /// Tells what of the input cannot be used.

@@ -31,6 +31,7 @@ pub mod field;
 mod json;
 pub mod manifest;
 pub mod metrics;
+mod nearest;
 pub mod profile;
 pub mod rules;
 pub mod server;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use self::ratchet::{Noted, Ratchet};
 pub use self::{
-    catalogue::{RULES, find, nearest},
+    catalogue::{RULES, find, named},
     change::{Change, Operation, Part},
     patch::patch,
     policy::{Effect, Policy},

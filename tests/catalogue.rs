@@ -83,11 +83,13 @@ fn fixes_are_told_on_the_page() {
 }
 
 #[test]
-fn nearest_finds_what_was_meant_and_nothing_else() {
+fn a_mistyped_name_is_told_the_nearest() {
     for (typed, meant) in [("cluster-manager-lable", "cluster-manager-label"), ("conditon-type", "condition-type")] {
-        assert_eq!(rules::nearest(typed).map(|rule| rule.name), Some(meant));
+        let told = rules::named(typed).expect_err("there is no such rule");
+        assert_eq!(told, format!("there is no rule {typed:?}; did you mean {meant:?}?"));
     }
-    assert!(rules::nearest("zzz").is_none());
+    let told = rules::named("zzz").expect_err("there is no such rule");
+    assert_eq!(told, "there is no rule \"zzz\"; `clusterprofile-webhook explain` lists them");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The effects that an administrator chooses.
 
 use clap::{Args, builder::BoolishValueParser};
-use clusterprofile_webhook::rules::{Effect, Policy, Rule};
+use clusterprofile_webhook::rules::{self, Effect, Policy, Rule};
 
 /// Flags that `serve` and `check` share.
 #[derive(Args)]
@@ -33,7 +33,7 @@ impl Effects {
 
 fn parse(text: &str) -> Result<(&'static Rule, Effect), String> {
     let (name, effect) = text.split_once('=').ok_or("must be RULE=deny, RULE=warn or RULE=off")?;
-    let rule = super::rule(name)?;
+    let rule = rules::named(name)?;
     let effect = effect.parse().map_err(|()| format!("{effect:?} must be deny, warn or off"))?;
     Ok((rule, effect))
 }

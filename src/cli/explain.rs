@@ -6,7 +6,7 @@ use clap::{
     Arg, Command,
     builder::{PossibleValue, StringValueParser, TypedValueParser},
 };
-use clusterprofile_webhook::rules::{RULES, Rule};
+use clusterprofile_webhook::rules::{self, RULES, Rule};
 use serde_json::json;
 
 use super::check::Format;
@@ -33,7 +33,7 @@ impl TypedValueParser for RuleParser {
     type Value = &'static Rule;
 
     fn parse_ref(&self, command: &Command, arg: Option<&Arg>, name: &OsStr) -> Result<Self::Value, clap::Error> {
-        StringValueParser::new().try_map(|name| super::rule(&name)).parse_ref(command, arg, name)
+        StringValueParser::new().try_map(|name| rules::named(&name)).parse_ref(command, arg, name)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {

@@ -4,6 +4,7 @@ use super::{
     Rule, access_providers, cluster_data, cluster_manager, conditions, extensions, field_type, inventory, properties,
     secrets, transitions, version,
 };
+use crate::nearest::unknown;
 
 /// Every rule, in the order in which findings are told.
 pub static RULES: &[&Rule] = &[
@@ -53,26 +54,12 @@ pub fn find(name: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.name == name)
 }
 
-/// The rule whose name is most like `name`, where one is like it at all.
-#[must_use]
-pub fn nearest(name: &str) -> Option<&'static Rule> {
-    let distance = |rule: &&Rule| distance(name, rule.name);
-    RULES.iter().copied().min_by_key(distance).filter(|rule| distance(rule) <= name.len() / 2)
-}
-
-/// How many letters must be inserted, removed or replaced to make one text the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.bytes().enumerate() {
-        let mut diagonal = line;
-        let mut left = line + 1;
-        for (cell, other) in row.iter_mut().skip(1).zip(other.bytes()) {
-            left = (diagonal + usize::from(letter != other)).min(left + 1).min(*cell + 1);
-            diagonal = std::mem::replace(cell, left);
-        }
-        if let Some(first) = row.first_mut() {
-            *first = line + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
+/// The rule of that name.
+///
+/// # Errors
+///
+/// What to say where there is none: the nearest, if one is like it.
+pub fn named(name: &str) -> Result<&'static Rule, String> {
+    let names = RULES.iter().map(|rule| rule.name);
+    find(name).ok_or_else(|| unknown("rule", name, names, "`clusterprofile-webhook explain` lists them"))
 }
