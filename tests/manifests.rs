@@ -63,7 +63,7 @@ struct Manifests {
 
 type Test = fn(&Manifests);
 
-const TESTS: [(&str, Test); 17] = [
+const TESTS: [(&str, Test); 18] = [
     ("each_rendering_has_its_objects", each_rendering_has_its_objects),
     ("the_definition_is_the_one_that_is_printed", the_definition_is_the_one_that_is_printed),
     ("all_objects_are_in_the_namespace_and_labelled", all_objects_are_in_the_namespace_and_labelled),
@@ -78,7 +78,8 @@ const TESTS: [(&str, Test); 17] = [
     ("pods::see_renewed_certificates", pods::see_renewed_certificates),
     ("pods::end_after_their_last_answer", pods::end_after_their_last_answer),
     ("pods::are_confined", pods::are_confined),
-    ("pods::may_do_what_certificates_want", pods::may_do_what_certificates_want),
+    ("pods::may_do_what_certificates_and_break_glass_want", pods::may_do_what_certificates_and_break_glass_want),
+    ("pods::may_do_what_break_glass_wants", pods::may_do_what_break_glass_wants),
     ("pods::never_go_all_at_once", pods::never_go_all_at_once),
     ("cert_manager::issues_what_the_api_server_trusts", cert_manager::issues_what_the_api_server_trusts),
 ];
@@ -136,14 +137,15 @@ fn each_rendering_has_its_objects(manifests: &Manifests) {
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
     ];
+    const BREAK_GLASS: [&str; 3] = ["ClusterRole", "ClusterRole", "ClusterRoleBinding"];
     const CERTIFICATES: [&str; 4] = ["Certificate", "Certificate", "Issuer", "Issuer"];
     let expected: [(&[Value], &[&[&str]]); 6] = [
         (&manifests.crd, &[&["CustomResourceDefinition"]]),
-        (&manifests.base, &[&SERVER, &WEBHOOKS, &MANAGED]),
-        (&manifests.certificate_pair, &[&SERVER, &WEBHOOKS]),
+        (&manifests.base, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &MANAGED]),
+        (&manifests.certificate_pair, &[&SERVER, &WEBHOOKS, &BREAK_GLASS]),
         (&manifests.webhooks, &[&WEBHOOKS]),
         (&manifests.dev, &[&WEBHOOKS]),
-        (&manifests.cert_manager, &[&SERVER, &WEBHOOKS, &CERTIFICATES]),
+        (&manifests.cert_manager, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &CERTIFICATES]),
     ];
     for (objects, kinds) in expected {
         let mut found: Vec<_> = objects.iter().map(|object| text(object, "/kind")).collect();

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, process::Command};
 
+use clusterprofile_webhook::profile::GROUP;
 use serde_json::{Value, json};
 
 use super::{
@@ -66,9 +67,9 @@ pub(crate) fn are_reached_at_their_ports_alone(manifests: &Manifests) {
     // The API server's Service, and what is behind it where clusters are made with kubeadm.
     let [rule] = items(policy, "/egress") else { panic!("one rule: {policy:#}") };
     assert_eq!(ports(items(rule, "/ports"), "/port"), [443, 6443].map(|port| (port, "TCP".to_owned())).into());
+    assert!(items(policy, "/policyTypes").contains(&json!("Egress")), "else everything may go out");
     let with_a_pair = at(only(&manifests.certificate_pair, "NetworkPolicy"), "/spec");
-    assert_eq!(with_a_pair.get("egress"), None);
-    assert!(items(with_a_pair, "/policyTypes").contains(&json!("Egress")), "without a rule, nothing may go out");
+    assert_eq!(with_a_pair, policy);
 }
 
 /// The kubelet replaces what is in a mounted directory, but never a file that is mounted by itself.
@@ -106,16 +107,19 @@ pub(crate) fn are_confined(manifests: &Manifests) {
     assert_eq!(limits.keys().collect::<Vec<_>>(), ["memory"], "a server without its time on the CPU is late");
 }
 
-/// What is asked for by name is what is there, and nothing may be done to anything else.
-pub(crate) fn may_do_what_certificates_want(manifests: &Manifests) {
-    let account = at(only(&manifests.base, "ServiceAccount"), "/metadata");
+/// The verb, the resource and the name of the object of all that the manifests grant to the Pods' account.
+fn granted(objects: &[Value]) -> BTreeSet<String> {
+    let account = at(only(objects, "ServiceAccount"), "/metadata");
     let mut granted = BTreeSet::new();
-    for role in manifests.base.iter().filter(|object| text(object, "/kind").ends_with("Role")) {
-        let binding = manifests.base.iter().find(|object| {
+    for role in objects.iter().filter(|object| text(object, "/kind").ends_with("Role")) {
+        let binding = objects.iter().find(|object| {
             object["kind"] == format!("{}Binding", text(role, "/kind"))
                 && object["roleRef"]["name"] == role["metadata"]["name"]
         });
-        let binding = binding.expect("each role is bound");
+        let Some(binding) = binding else {
+            assert_eq!(text(role, "/metadata/name"), FOR_PEOPLE, "each other role is bound");
+            continue;
+        };
         assert_eq!(binding["metadata"]["namespace"], role["metadata"]["namespace"]);
         assert_eq!(binding["roleRef"]["kind"], role["kind"]);
         let subject = json!({"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]});
@@ -132,6 +136,33 @@ pub(crate) fn may_do_what_certificates_want(manifests: &Manifests) {
             }
         }
     }
+    granted
+}
+
+const FOR_PEOPLE: &str = "clusterprofile-break-glass";
+
+/// With certificates that others make: nothing but to ask what a user may.
+pub(crate) fn may_do_what_break_glass_wants(manifests: &Manifests) {
+    let mut base = manifests.base.clone();
+    base.retain(|object| text(object, "/metadata/name").ends_with("-break-glass"));
+    assert_eq!(base.len(), 3);
+    for overlay in [&manifests.certificate_pair, &manifests.cert_manager] {
+        assert_eq!(granted(overlay), BTreeSet::from([ASK.to_owned()]));
+        assert!(base.iter().all(|object| overlay.contains(object)));
+        assert_eq!(at(only(overlay, "Deployment"), "/spec/template/spec/automountServiceAccountToken"), true);
+    }
+    let role = base.iter().find(|object| object["metadata"]["name"] == FOR_PEOPLE).expect("it is for people");
+    let rule = json!({"apiGroups": [GROUP], "resources": ["clusterprofiles"], "verbs": ["break-glass"]});
+    assert_eq!(role["rules"], json!([rule]));
+    let labels = at(role, "/metadata/labels").as_object().expect("labels are a map");
+    assert!(!labels.keys().any(|label| label.contains("aggregate-to")), "{labels:?}");
+}
+
+const ASK: &str = "create subjectaccessreviews any";
+
+/// What is asked for by name is what is there, and nothing may be done to anything else.
+pub(crate) fn may_do_what_certificates_and_break_glass_want(manifests: &Manifests) {
+    let account = at(only(&manifests.base, "ServiceAccount"), "/metadata");
     let default = |flag: &str| {
         let help =
             Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")).args(["serve", "--help"]).env_clear().output();
@@ -147,7 +178,7 @@ pub(crate) fn may_do_what_certificates_want(manifests: &Manifests) {
     let (secret, lease, configuration) = (default("--secret"), default("--lease"), default("--configuration"));
     assert_eq!(text(only(&manifests.base, "Secret"), "/metadata/name"), secret);
     assert_eq!(text(only(&manifests.base, "Lease"), "/metadata/name"), lease);
-    let mut expected = BTreeSet::from(["create clusterprofiles any".to_owned(), "create events any".to_owned()]);
+    let mut expected = BTreeSet::from(["create clusterprofiles any", "create events any", ASK].map(String::from));
     expected.extend(["get", "watch", "update"].map(|verb| format!("{verb} secrets {secret}")));
     expected.extend(["get", "update"].map(|verb| format!("{verb} leases {lease}")));
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
@@ -155,7 +186,7 @@ pub(crate) fn may_do_what_certificates_want(manifests: &Manifests) {
         expected
             .extend(["get", "watch", "patch"].map(|verb| format!("{verb} {}s {configuration}", kind.to_lowercase())));
     }
-    assert_eq!(granted, expected);
+    assert_eq!(granted(&manifests.base), expected);
     let user = format!("system:serviceaccount:{}:{}", text(account, "/namespace"), text(account, "/name"));
     let condition = text(only(&manifests.base, "ValidatingAdmissionPolicy"), "/spec/matchConditions/0/expression");
     assert_eq!(condition, format!("request.userInfo.username == \"{user}\""));
