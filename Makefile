@@ -30,7 +30,12 @@ test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-e
 .PHONY: prove-certificates
 prove-certificates: ## proves under load that no rotation of certificates fails a call: three minutes; wants Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
-	cargo test --locked --test prove -- prove
+	cargo test --locked --test prove -- prove certificates
+
+.PHONY: prove-rollout
+prove-rollout: ## proves that no rolling restart fails a call: three minutes; wants Go
+	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
+	cargo test --locked --test prove -- prove rollout
 
 .PHONY: control-plane
 control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tests, unless they are there; wants Go

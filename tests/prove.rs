@@ -1,7 +1,7 @@
-//! The proof that no rotation of certificates fails a call: `make prove-certificates`.
+//! Proofs that no call fails while a real API server calls the webhook: `make prove-certificates` and its kin.
 //!
-//! A real API server calls two replicas behind a Service while profiles are written, good ones and bad ones, and everything
-//! happens to their certificates that can. It takes minutes, so plain `cargo test` leaves it out.
+//! Profiles are written, good ones and bad ones, while what a proof is about happens. Each takes minutes, so plain `cargo test`
+//! leaves them out.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "what cannot go on must end")]
 #![expect(clippy::print_stdout, reason = "it tells what it counts")]
@@ -20,6 +20,8 @@ mod authority;
 mod balancer;
 #[path = "support/calls.rs"]
 mod calls;
+#[path = "prove/certificates.rs"]
+mod certificates;
 #[path = "support/control_plane.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod control_plane;
@@ -46,6 +48,8 @@ mod profiles;
 mod rendered;
 #[path = "support/replica.rs"]
 mod replica;
+#[path = "prove/rollout.rs"]
+mod rollout;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "replicas are processes here")]
 mod server;
@@ -61,75 +65,55 @@ use std::{env, fs, process::ExitCode, time::Duration};
 
 use clusterprofile_webhook::{crd, manifest};
 
-use serde_json::json;
+use self::{account::Total, assets::Assets, control_plane::ControlPlane};
 
-use self::{
-    account::Account,
-    assets::Assets,
-    control_plane::ControlPlane,
-    hub::Hub,
-    profiles::{Profiles, good},
-    writers::Writers,
-};
-
-/// As `make prove-certificates` calls it.
+/// What precedes the name of a proof, as `make` calls it: a filter of tests may be called as one is.
 const ARGUMENT: &str = "prove";
+
+type Prove = fn(&ControlPlane) -> Proof;
+
+/// Each by its name, which is also that of the file with its figures.
+const PROOFS: [(&str, Prove); 2] = [("certificates", certificates::prove), ("rollout", rollout::prove)];
+
+/// What came of one.
+struct Proof {
+    /// Of what must not fail.
+    total: Total,
+    /// In which way a promise was broken, a line for each.
+    broken: Vec<String>,
+    /// Markdown.
+    figures: String,
+}
 
 /// 50 writers then create 100 profiles a second, half of them bad.
 const PACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    if !env::args().any(|argument| argument == ARGUMENT) {
-        println!("prove: left out: `make prove-certificates` runs it");
-        return ExitCode::SUCCESS;
-    }
+    let arguments: Vec<_> = env::args().skip_while(|argument| argument != ARGUMENT).skip(1).collect();
+    let Some((name, prove)) = PROOFS.into_iter().find(|(name, _)| arguments.iter().any(|argument| argument == name))
+    else {
+        let names = PROOFS.map(|(name, _)| format!("`make prove-{name}`")).join(", ");
+        println!("prove: left out: {names} run proofs");
+        return if arguments.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    };
     let Some(assets) = Assets::find() else {
         println!("prove: left out: `make control-plane` builds the API server that it wants");
         return ExitCode::SUCCESS;
     };
     let crd = manifest::read(crd::yaml().as_bytes()).0.remove(0).object;
-    let plane = ControlPlane::start(&assets, "prove", &[crd]);
+    let plane = ControlPlane::start(&assets, &format!("prove-{name}"), &[crd]);
     println!("prove: logs and data are in {} unless all goes well", plane.directory().display());
-    let (mut rotations, mut disturbances) = (Account::new(&plane), Account::new(&plane));
-    files::swapped(&plane, &mut rotations, PACE);
-
-    let mut hub = Hub::install(&plane);
-    let profiles = || Profiles::new(&plane, &json!({}));
-    let writers = Writers::new(profiles(), good, PACE);
-    let mut broken = managed::rotated(&mut hub, &mut rotations, &writers);
-    let (renewed, total) = (hub.renewed(), rotations.total());
-    let what = format!(
-        "{renewed} renewals of a leaf, {} rotations of the authority, {} changes of the leader: {total}",
-        managed::ROTATIONS,
-        hub.changes_of_leader
-    );
-    println!("{what}");
-    managed::killed(&mut hub, &mut disturbances, &writers);
-    broken.extend(managed::overwritten(&hub, &mut disturbances, &writers, &profiles()));
-    broken.extend(rotations.broken().into_iter().chain(disturbances.broken()));
-    if total.admissions < LEAST_ADMISSIONS || renewed < LEAST_RENEWALS {
-        broken.push(format!(
-            "{LEAST_ADMISSIONS} admissions and {LEAST_RENEWALS} renewals are wanted, not {total}, {renewed}"
-        ));
-    }
+    let Proof { total, broken, figures } = prove(&plane);
     for broken in &broken {
         println!("prove: {broken}");
     }
     if broken.is_empty() && env::var_os("UPDATE").is_some() {
-        let figures = format!("{}\n{what}.\n\n{}", rotations.table(), disturbances.table());
-        fs::write(FIGURES, figures).expect("it can be written");
+        fs::write(format!("tests/prove/{name}.md"), figures).expect("it can be written");
     }
     println!("{total}");
     if !broken.is_empty() {
         return ExitCode::FAILURE;
     }
-    drop(hub);
     plane.forget();
     ExitCode::SUCCESS
 }
-
-const LEAST_ADMISSIONS: u64 = 10_000;
-const LEAST_RENEWALS: u64 = 20;
-
-/// What the README shows.
-const FIGURES: &str = "tests/prove/figures.md";

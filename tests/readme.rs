@@ -29,7 +29,7 @@ const BLOCKS: &[Block] = &[
     ("boolean-status", || transcript("boolean-status")),
     ("check", || help("check")),
     ("rules", rules),
-    ("proof", || fs::read_to_string("tests/prove/figures.md").expect("`make prove-certificates` has made it")),
+    ("proof", || fs::read_to_string("tests/prove/certificates.md").expect("`make prove-certificates` has made it")),
     ("serve", || help("serve")),
     ("metrics", metrics),
     ("cost", cost::cost),

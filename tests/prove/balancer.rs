@@ -25,6 +25,7 @@ pub(crate) struct Balancer {
 struct Backends {
     list: Mutex<Vec<Arc<Backend>>>,
     turn: AtomicUsize,
+    refused: AtomicU64,
 }
 
 /// Where a Pod listens, and what came of it.
@@ -77,12 +78,22 @@ impl Balancer {
     pub(crate) fn remove(&self, backend: &Backend) {
         self.backends.list().retain(|known| known.address != backend.address);
     }
+
+    /// How many connections a Pod has refused: what sends packets for a Service would not have found another.
+    pub(crate) fn refused(&self) -> u64 {
+        self.backends.refused.load(Ordering::Relaxed)
+    }
 }
 
 impl Backend {
     /// How many calls wait for an answer.
     pub(crate) fn owed(&self) -> u64 {
         self.owed.load(Ordering::Relaxed)
+    }
+
+    /// How many connections there ever were.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
     }
 
     /// How many connections have ended.
@@ -92,7 +103,7 @@ impl Backend {
 
     /// How many connections were open when so many had ended, or were opened later.
     pub(crate) fn open_since(&self, closed: u64) -> u64 {
-        self.opened.load(Ordering::Relaxed) - closed
+        self.opened() - closed
     }
 }
 
@@ -105,6 +116,7 @@ impl Backends {
             if let Ok(server) = TcpStream::connect(backend.address).await {
                 return Some((Arc::clone(backend), server));
             }
+            self.refused.fetch_add(1, Ordering::Relaxed);
         }
         None
     }

@@ -5,6 +5,8 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
 use super::{
@@ -22,6 +24,7 @@ pub(crate) struct Fleet {
     directory: PathBuf,
     replicas: Vec<(Replica, Arc<Backend>)>,
     started: usize,
+    late: u64,
 }
 
 impl Fleet {
@@ -39,6 +42,7 @@ impl Fleet {
             directory: directory.to_owned(),
             replicas: Vec::new(),
             started: 0,
+            late: 0,
         };
         for _ in 0..2 {
             fleet.add();
@@ -52,6 +56,33 @@ impl Fleet {
         self.balancer.remove(&backend);
         replica.stop();
         self.add();
+    }
+
+    /// Replaces every replica as a rolling update without unavailable Pods does: the next one is ready before one is told to
+    /// stop. Its Service sends connections to that one for some time yet.
+    pub(crate) fn roll(&mut self) {
+        /// A second and more, as where kube-proxy has much to do; shorter than a drain.
+        const LISTED: Duration = Duration::from_millis(1500);
+        for _ in 0..self.replicas.len() {
+            self.add();
+            let (replica, backend) = self.replicas.remove(0);
+            let opened = backend.opened();
+            replica.terminate();
+            thread::sleep(LISTED);
+            self.balancer.remove(&backend);
+            self.late += backend.opened() - opened;
+            replica.wait_for_end();
+        }
+    }
+
+    /// How many connections replicas took after they were told to stop.
+    pub(crate) fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// How often a replica refused a connection, whichever took it then.
+    pub(crate) fn refused(&self) -> u64 {
+        self.balancer.refused()
     }
 
     /// Kills a replica while it is called. Its Service does not know until `meanwhile` is done, and another takes its place

@@ -36,16 +36,9 @@ pub(crate) enum Stage {
 /// The name of nearly everything in the manifests, and of their namespace.
 const NAME: &str = "clusterprofile-webhook";
 
-/// Lifetimes in which a rotation takes 24 seconds: 5 until the new authority signs, 14 more until the old one is forgotten.
-/// Leaves are renewed every 6 seconds, with 3 to spare for a machine that has other things to do.
-///
-/// A replica drains for longer than writers pause, so that each connection is used once more, and closed with its answer.
-const FLAGS: [&str; 5] =
-    ["--ca-lifetime=36s", "--ca-overlap=5s", "--leaf-lifetime=9s", "--lease-duration=2s", "--drain=2s"];
-
 impl<'p> Hub<'p> {
-    /// Applies the manifests as they are, and runs the Deployment's own command line, but for lifetimes and addresses.
-    pub(crate) fn install(plane: &'p ControlPlane) -> Self {
+    /// Applies the manifests as they are, and runs the Deployment's own command line, but for addresses and these flags.
+    pub(crate) fn install(plane: &'p ControlPlane, flags: &[&str]) -> Self {
         let applied = plane.kubectl().args(["apply", "-k", "manifests/base"]).output().expect("kubectl can be run");
         assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
         let stored = |group: &str, kind: &str| {
@@ -57,7 +50,7 @@ impl<'p> Hub<'p> {
         let account = text(&deployment, "/spec/template/spec/serviceAccountName");
         let service = address(plane, &stored("api", "service"));
         let kubeconfig = plane.service_account(NAME, account);
-        let fleet = Fleet::start(service, own_arguments(&deployment), Some(kubeconfig), plane.directory());
+        let fleet = Fleet::start(service, own_arguments(&deployment, flags), Some(kubeconfig), plane.directory());
         let hub = Self { plane, fleet, renewed: 0, changes_of_leader: 0 };
         // A busy machine must not make it a test of speed.
         hub.overwrite("timeoutSeconds", &json!(30));
@@ -97,6 +90,20 @@ impl<'p> Hub<'p> {
         self.fleet.kill(leader, |fleet| {
             wait_until("another leads", || leaders(fleet).len() == 1);
         })
+    }
+
+    /// Replaces both replicas as a rolling update does.
+    pub(crate) fn roll(&mut self) {
+        self.fleet.roll();
+    }
+
+    /// Kills a replica, which nobody replaces until `meanwhile` is done. Tells how many calls may have failed for it.
+    pub(crate) fn kill(&mut self, meanwhile: impl FnOnce()) -> u64 {
+        self.fleet.kill(0, |_| meanwhile())
+    }
+
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.fleet
     }
 
     /// How often a replica has replaced its leaf.
@@ -162,10 +169,10 @@ fn leaders(fleet: &Fleet) -> Vec<usize> {
     leading.iter().enumerate().filter(|(_, leads)| **leads == 1).map(|(index, _)| index).collect()
 }
 
-/// Those of the Deployment, with lifetimes that pass, on free ports.
-fn own_arguments(deployment: &Value) -> Vec<String> {
+/// Those of the Deployment, with these flags, on free ports.
+fn own_arguments(deployment: &Value, flags: &[&str]) -> Vec<String> {
     let given = arguments(deployment, Path::new("/nonexistent"), ([127, 0, 0, 1], 0).into());
-    with_flags(given, &FLAGS)
+    with_flags(given, flags)
 }
 
 fn address(plane: &ControlPlane, service: &Value) -> SocketAddr {

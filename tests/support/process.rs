@@ -44,6 +44,15 @@ impl Process {
     /// Where it has not: then with the end of its log.
     pub(crate) fn stop(&mut self) {
         self.signal("TERM");
+        self.wait_for_end();
+    }
+
+    /// Waits until it has ended well.
+    ///
+    /// # Panics
+    ///
+    /// Where it has not: then with the end of its log.
+    pub(crate) fn wait_for_end(&mut self) {
         let mut ended = None;
         wait_until("it ends", || {
             ended = self.child.try_wait().expect("a child can be asked");

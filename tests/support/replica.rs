@@ -52,6 +52,16 @@ impl Replica {
     pub(crate) fn stop(mut self) {
         self.process.stop();
     }
+
+    /// Tells it to end, as kubelet does.
+    pub(crate) fn terminate(&self) {
+        self.process.signal("TERM");
+    }
+
+    /// Waits until it has ended, having been told to.
+    pub(crate) fn wait_for_end(mut self) {
+        self.process.wait_for_end();
+    }
 }
 
 /// The arguments of the Deployment's container on this machine: `mounted` stands for what is mounted there.
