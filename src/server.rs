@@ -21,6 +21,7 @@ mod buffers;
 mod connection;
 mod connections;
 mod deadline;
+mod denials;
 mod limits;
 mod reviews;
 mod stream;
@@ -103,6 +104,7 @@ pub async fn serve(
         ((), (), ()) = served => {}
         () = reviews.run() => {}
     }
+    reviews.finish();
     info!("stopped");
     Ok(())
 }

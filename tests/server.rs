@@ -17,6 +17,8 @@ mod cluster;
 mod connections;
 #[path = "server/flags.rs"]
 mod flags;
+#[path = "server/log.rs"]
+mod log;
 #[path = "server/process.rs"]
 mod process;
 #[path = "server/requests.rs"]

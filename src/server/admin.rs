@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Request, State},
     http::{
         HeaderMap, StatusCode,
         header::{ACCEPT, CONTENT_TYPE},
     },
+    middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tracing::debug;
 
 use super::Stage;
 use crate::{metrics::Metrics, tls::Certificates};
@@ -30,7 +32,16 @@ pub(super) fn router(certificates: Arc<Certificates>, metrics: Arc<Metrics>, sta
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
+        .layer(middleware::from_fn(logged))
         .with_state(Health { certificates, metrics, stages })
+}
+
+/// At debug: kubelet and scrapers ask every few seconds, for ever.
+async fn logged(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    debug!(path, status = response.status().as_u16(), "probe");
+    response
 }
 
 async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {

@@ -32,6 +32,7 @@ use super::{
     body::{Received, Room, Unreviewed},
     connections::Reviewing,
     deadline,
+    denials::Denials,
 };
 use crate::{
     admission,
@@ -48,6 +49,7 @@ struct Shared {
     limits: Limits,
     room: Room,
     large: Arc<Semaphore>,
+    denials: Denials,
     metrics: Arc<Metrics>,
 }
 
@@ -63,12 +65,18 @@ impl Reviews {
     pub(super) fn new(policy: Policy, limits: Limits, metrics: Arc<Metrics>) -> Self {
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         let large = Arc::new(Semaphore::new(cores.min(LARGE)));
-        Self(Arc::new(Shared { policy, limits, room: Room::new(limits), large, metrics }))
+        Self(Arc::new(Shared { policy, limits, room: Room::new(limits), large, denials: Denials::new(), metrics }))
     }
 
-    /// Sees to it that waits end and memory is given back, for as long as it is polled.
-    pub(super) async fn run(self) {
-        self.0.room.run().await;
+    /// Sees to it that waits end and memory is given back, and that the log tells what it leaves out, for as long as it is
+    /// polled.
+    pub(super) async fn run(&self) {
+        tokio::join!(self.0.room.run(), self.0.denials.run());
+    }
+
+    /// Tells the last of it.
+    pub(super) fn finish(&self) {
+        self.0.denials.tell();
     }
 
     /// The two paths.
@@ -140,25 +148,27 @@ impl Reviews {
     }
 
     fn review(&self, phase: Phase, received: &Received) -> Response {
-        let Shared { policy, metrics, .. } = &*self.0;
+        let Shared { policy, denials, metrics, .. } = &*self.0;
         let started = Instant::now();
         let answer = catch_unwind(AssertUnwindSafe(|| admission::respond(received, phase, policy, Timestamp::now())));
         let took = started.elapsed();
         match answer {
             Ok(Ok(response)) => {
                 metrics.count_review(phase, &response, took.as_secs_f64());
-                info!(
-                    uid = clipped(&response.uid),
-                    operation = response.operation,
-                    namespace = clipped(&response.namespace),
-                    name = clipped(&response.name),
-                    phase = %phase,
-                    part = response.part,
-                    allowed = response.allowed,
-                    rules = response.rules.join(","),
-                    micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-                    "review"
-                );
+                if response.allowed || denials.is_logged(started) {
+                    info!(
+                        uid = clipped(&response.uid),
+                        operation = response.operation,
+                        namespace = clipped(&response.namespace),
+                        name = clipped(&response.name),
+                        phase = %phase,
+                        part = response.part,
+                        allowed = response.allowed,
+                        rules = response.rules.join(","),
+                        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                        "review"
+                    );
+                }
                 ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], response.body).into_response()
             }
             Ok(Err(bad_request)) => {

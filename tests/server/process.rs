@@ -26,7 +26,7 @@ pub(crate) fn messages(log: &mut BufReader<ChildStderr>) -> Vec<String> {
 /// A server as a process of its own, with a development pair unless it has certificates; killed when dropped.
 pub(crate) struct Program {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     pub admin: SocketAddr,
     ca: tempfile::NamedTempFile,
 }
@@ -66,7 +66,7 @@ impl Program {
         Self { child, address, admin, ca }
     }
 
-    fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(self.address, &std::fs::read(self.ca.path()).unwrap()).expect("the server takes connections")
     }
 
@@ -101,7 +101,7 @@ impl Program {
     }
 }
 
-fn json(line: &str) -> Value {
+pub(crate) fn json(line: &str) -> Value {
     serde_json::from_str(line).expect(line)
 }
 
@@ -156,7 +156,7 @@ fn a_log_that_is_not_taken_holds_nothing_up_and_goes_on_when_it_is() {
     let mut client = program.connect();
     wait_until("the log is full", || {
         for _ in 0..100 {
-            assert_eq!(client.post("/validate", &review).unwrap().status, 200);
+            assert_eq!(client.post("/mutate", &review).unwrap().status, 200);
         }
         program.dropped_lines() > 0
     });
