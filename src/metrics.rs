@@ -8,13 +8,17 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-pub use self::certificates::{Certificates, Repair};
+pub use self::{
+    certificates::{Certificates, Repair},
+    server::{File, HandshakeFailure, Load, Server},
+};
 use crate::{
     admission::Response,
     rules::{Phase, RULES},
 };
 
 mod certificates;
+mod server;
 
 /// Every metric of the process.
 pub struct Metrics {
@@ -31,6 +35,8 @@ pub struct Metrics {
     reloads: Family<ReloadLabels, Counter>,
     client_ca_reloads: Family<ReloadLabels, Counter>,
     dropped_lines: Counter,
+    /// Of the server itself.
+    pub server: Server,
     /// Of certificates that are managed.
     pub certificates: Certificates,
 }
@@ -154,6 +160,7 @@ impl Default for Metrics {
             "Lines of the log that standard error did not take in time",
             dropped_lines.clone(),
         );
+        let server = Server::register(&mut registry);
         let certificates = Certificates::register(&mut registry);
         let metrics = Self {
             registry,
@@ -169,6 +176,7 @@ impl Default for Metrics {
             reloads,
             client_ca_reloads,
             dropped_lines,
+            server,
             certificates,
         };
         metrics.show_all();
@@ -220,10 +228,11 @@ impl Metrics {
         self.closed_connections.inc();
     }
 
-    /// Tells when the certificate that is served expires.
-    pub fn set_certificate_expiry(&self, unix_seconds: i64) {
+    /// Tells from when until when the certificate that is served is valid.
+    pub fn set_certificate_validity(&self, [from, until]: [i64; 2]) {
+        self.server.set_certificate_start(from);
         #[expect(clippy::cast_precision_loss, reason = "seconds are exact in f64 for millions of years")]
-        self.certificate_expiry.set(unix_seconds as f64);
+        self.certificate_expiry.set(until as f64);
     }
 
     /// Makes every series there from the start, at zero: a family without any is not rendered, and a rate needs a first value.

@@ -22,6 +22,7 @@ mod connection;
 mod connections;
 mod deadline;
 mod denials;
+mod handshake;
 mod limits;
 mod reviews;
 mod stream;
@@ -67,11 +68,12 @@ pub async fn serve(
     mut stop: impl AsyncFnMut(),
 ) -> Result<(), TlsError> {
     if let Some(pair) = certificates.current() {
-        metrics.set_certificate_expiry(pair.expiry());
+        metrics.set_certificate_validity(pair.validity());
     }
     let (stage, stages) = watch::channel(Stage::Serving);
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates), config.callers)?));
     let limits = config.limits;
+    metrics.server.set_connections_limit(limits.connections);
     let reviews = Reviews::new(config.policy, limits, Arc::clone(&metrics));
     let webhook = Acceptor {
         tls: Some(tls),
@@ -84,7 +86,7 @@ pub async fn serve(
     };
     let probes = Acceptor {
         tls: None,
-        router: admin::router(certificates, Arc::clone(&metrics), stages.clone()),
+        router: admin::router(certificates, reviews.clone(), Arc::clone(&metrics), stages.clone()),
         connections: Connections::new(None),
         most: limits.admin_connections,
         metrics,

@@ -4,19 +4,19 @@ use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{
-    io::{self, AsyncWriteExt as _},
+    io,
     net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinError, JoinSet},
     time::{Instant, sleep, timeout},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, warn};
 
 use super::{
     Limits, Stage, connection,
     connections::{Connections, Place},
-    stopping,
+    handshake, stopping,
 };
 use crate::metrics::Metrics;
 
@@ -119,10 +119,8 @@ impl Acceptor {
         }
         let serve = async {
             let Some(tls) = &self.tls else { return connection::serve(stream, &self, &place).await };
-            match timeout(self.limits.handshake, handshake(tls, stream)).await {
-                Ok(Some(stream)) => connection::serve(stream, &self, &place).await,
-                Ok(None) => {}
-                Err(_) => debug!("TLS handshake took too long"),
+            if let Some(stream) = handshake::shake(tls, stream, self.limits.handshake, &self.metrics).await {
+                connection::serve(stream, &self, &place).await;
             }
         };
         tokio::select! {
@@ -131,20 +129,6 @@ impl Acceptor {
             () = place.evicted() => debug!("connection closed to make room"),
         }
     }
-}
-
-/// None where it failed, once the caller knows, and has closed.
-async fn handshake(tls: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
-    let (error, mut stream) = match tls.accept(stream).into_fallible().await {
-        Ok(stream) => return Some(stream),
-        Err(failed) => failed,
-    };
-    debug!(%error, "TLS handshake failed");
-    // With TLS 1.3 the request may be on its way by now. Closing on it would reset the connection, and the API server then
-    // tells of a broken pipe instead of the alert that says why.
-    drop(stream.shutdown().await);
-    drop(io::copy(&mut stream, &mut io::sink()).await);
-    None
 }
 
 /// Whether only the connection that was to be accepted is concerned, unlike where there are too many open files.

@@ -17,23 +17,29 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tracing::debug;
 
-use super::Stage;
+use super::{Stage, reviews::Reviews};
 use crate::{metrics::Metrics, tls::Certificates};
 
 #[derive(Clone)]
 struct Health {
     certificates: Arc<Certificates>,
+    reviews: Reviews,
     metrics: Arc<Metrics>,
     stages: watch::Receiver<Stage>,
 }
 
-pub(super) fn router(certificates: Arc<Certificates>, metrics: Arc<Metrics>, stages: watch::Receiver<Stage>) -> Router {
+pub(super) fn router(
+    certificates: Arc<Certificates>,
+    reviews: Reviews,
+    metrics: Arc<Metrics>,
+    stages: watch::Receiver<Stage>,
+) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
         .layer(middleware::from_fn(logged))
-        .with_state(Health { certificates, metrics, stages })
+        .with_state(Health { certificates, reviews, metrics, stages })
 }
 
 /// At debug: kubelet and scrapers ask every few seconds, for ever.
@@ -64,5 +70,6 @@ async fn metrics_text(State(health): State<Health>, headers: HeaderMap) -> Respo
     } else {
         "text/plain; version=0.0.4; charset=utf-8"
     };
+    health.reviews.show_load();
     ([(CONTENT_TYPE, format)], health.metrics.render()).into_response()
 }

@@ -23,6 +23,7 @@ use super::{
     buffers::{Buffer, Buffers},
     ticks::Ticks,
 };
+use crate::metrics::Load;
 
 /// The room for bodies that are being received or reviewed: `in_flight` bytes in all.
 ///
@@ -103,6 +104,13 @@ impl Room {
     /// Sees to it that waits end and memory is given back, for as long as it is polled.
     pub(super) async fn run(&self) {
         tokio::join!(self.ticks.run(), self.buffers.tidy());
+    }
+
+    /// Bytes of room that are taken, and requests that wait for some.
+    pub(super) fn load(&self) -> (Load, Load) {
+        let load = |most: usize, free: usize| Load { now: most.saturating_sub(free), most };
+        let bytes = load(self.size, self.free.available_permits());
+        (bytes, load(self.limits.queue, self.queue.available_permits()))
     }
 
     /// The whole body, by the deadline.

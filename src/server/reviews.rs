@@ -79,6 +79,13 @@ impl Reviews {
         self.0.denials.tell();
     }
 
+    /// Tells how much room is taken, when somebody asks: keeping the figures would be work for every body.
+    pub(super) fn show_load(&self) {
+        let Shared { room, metrics, .. } = &*self.0;
+        let (bytes, requests) = room.load();
+        metrics.server.set_load(bytes, requests);
+    }
+
     /// The two paths.
     pub(super) fn router(self) -> Router {
         let mutate = async |State(reviews): State<Self>, request| reviews.answer(Phase::Mutate, request).await;

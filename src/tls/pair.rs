@@ -62,7 +62,7 @@ impl Pair {
     }
 
     /// From when until when it is valid, in Unix seconds.
-    pub(super) fn validity(&self) -> [i64; 2] {
+    pub(crate) fn validity(&self) -> [i64; 2] {
         [self.not_before, self.not_after]
     }
 

@@ -7,7 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::{Callers, Certificates, End, Files, Pair, TlsError, pair::regular};
-use crate::metrics::Metrics;
+use crate::metrics::{File, Metrics};
 
 /// How often the files are read.
 ///
@@ -46,6 +46,7 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
                 Ok(pair) => (!replaces(pair)).then(untimely),
                 Err(error) => Some(error.clone()),
             };
+            metrics.server.set_unusable(File::Certificate, error.is_some());
             if let Some(error) = error {
                 metrics.count_reload(false);
                 warn!(error, "certificate pair not replaced, the last good one is served");
@@ -54,6 +55,7 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
             seen = Some(found);
         }
         if let Some(pair) = next.take_if(|pair| replaces(pair)) {
+            metrics.server.set_unusable(File::Certificate, false);
             replace(pair, &certificates, &metrics);
         }
         if let Some([from, until]) = certificates.current().map(|pair| pair.validity()) {
@@ -66,11 +68,11 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
 
 /// Serves `pair` from now on, and tells so where it is another one.
 pub(crate) fn replace(pair: Pair, certificates: &Certificates, metrics: &Metrics) {
-    let expiry = pair.expiry();
+    let (expiry, validity) = (pair.expiry(), pair.validity());
     let is_new = !certificates.current().is_some_and(|current| pair.is_same(&current));
     certificates.replace(pair);
     // After that, for who reads them goes on as soon as they tell of it.
-    metrics.set_certificate_expiry(expiry);
+    metrics.set_certificate_validity(validity);
     if is_new {
         metrics.count_reload(true);
         info!(expiry, "certificate pair replaced");
@@ -95,6 +97,7 @@ pub async fn watch_callers(callers: Arc<Callers>, metrics: Arc<Metrics>) -> Infa
         }
         let replaced =
             found.as_ref().map_err(Clone::clone).and_then(|pem| callers.replace(pem).map_err(|error| told(&error)));
+        metrics.server.set_unusable(File::ClientCa, replaced.is_err());
         match replaced {
             Ok(false) => {}
             Ok(true) => {
