@@ -11,10 +11,15 @@ mod assets;
 mod authority;
 #[path = "manifests/cert_manager.rs"]
 mod cert_manager;
+#[path = "manifests/observability.rs"]
+mod observability;
 #[path = "manifests/pods.rs"]
 mod pods;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/prometheus.rs"]
+#[expect(dead_code, reason = "what a server of it sees is in e2e/observed.rs")]
+mod prometheus;
 #[path = "support/readme.rs"]
 #[expect(dead_code, reason = "its commands want an API server")]
 mod readme;
@@ -57,13 +62,14 @@ struct Manifests {
     dev: Vec<Value>,
     certificate_pair: Vec<Value>,
     cert_manager: Vec<Value>,
+    observability: Vec<Value>,
     /// The kustomization that the README tells people to write.
     readers: Vec<Value>,
 }
 
 type Test = fn(&Manifests);
 
-const TESTS: [(&str, Test); 18] = [
+const TESTS: &[(&str, Test)] = &[
     ("each_rendering_has_its_objects", each_rendering_has_its_objects),
     ("the_definition_is_the_one_that_is_printed", the_definition_is_the_one_that_is_printed),
     ("all_objects_are_in_the_namespace_and_labelled", all_objects_are_in_the_namespace_and_labelled),
@@ -82,7 +88,14 @@ const TESTS: [(&str, Test); 18] = [
     ("pods::may_do_what_break_glass_wants", pods::may_do_what_break_glass_wants),
     ("pods::never_go_all_at_once", pods::never_go_all_at_once),
     ("cert_manager::issues_what_the_api_server_trusts", cert_manager::issues_what_the_api_server_trusts),
+    ("observability::every_pod_is_scraped", observability::every_pod_is_scraped),
+    ("observability::every_alert_says_what_to_do", observability::every_alert_says_what_to_do),
+    ("observability::the_dashboard_explains_itself", observability::the_dashboard_explains_itself),
 ];
+
+/// Wants promtool.
+const WITH_PROMTOOL: (&str, Test) =
+    ("observability::every_alert_fires_and_is_silent", observability::every_alert_fires_and_is_silent);
 
 #[expect(clippy::print_stdout, reason = "tests that are left out are told of")]
 fn main() -> ExitCode {
@@ -99,6 +112,7 @@ fn main() -> ExitCode {
         dev: render("manifests/overlays/dev"),
         certificate_pair: render("manifests/overlays/certificate-pair"),
         cert_manager: render("manifests/overlays/cert-manager"),
+        observability: render("manifests/observability"),
         readers: readers(render),
     });
     let trial = |(name, test): (&str, Test)| {
@@ -108,7 +122,12 @@ fn main() -> ExitCode {
             Ok(())
         })
     };
-    libtest_mimic::run(&arguments, TESTS.map(trial).into()).exit_code()
+    let mut tests = TESTS.to_vec();
+    match prometheus::program("promtool") {
+        Some(_) => tests.push(WITH_PROMTOOL),
+        None => println!("manifests: left out: that alerts fire: apt-get install prometheus"),
+    }
+    libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect()).exit_code()
 }
 
 fn readers(render: impl Fn(&str) -> Vec<Value>) -> Vec<Value> {
@@ -139,13 +158,14 @@ fn each_rendering_has_its_objects(manifests: &Manifests) {
     ];
     const BREAK_GLASS: [&str; 3] = ["ClusterRole", "ClusterRole", "ClusterRoleBinding"];
     const CERTIFICATES: [&str; 4] = ["Certificate", "Certificate", "Issuer", "Issuer"];
-    let expected: [(&[Value], &[&[&str]]); 6] = [
+    let expected: [(&[Value], &[&[&str]]); 7] = [
         (&manifests.crd, &[&["CustomResourceDefinition"]]),
         (&manifests.base, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &MANAGED]),
         (&manifests.certificate_pair, &[&SERVER, &WEBHOOKS, &BREAK_GLASS]),
         (&manifests.webhooks, &[&WEBHOOKS]),
         (&manifests.dev, &[&WEBHOOKS]),
         (&manifests.cert_manager, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &CERTIFICATES]),
+        (&manifests.observability, &[&["ConfigMap", "PodMonitor", "PrometheusRule"]]),
     ];
     for (objects, kinds) in expected {
         let mut found: Vec<_> = objects.iter().map(|object| text(object, "/kind")).collect();
@@ -186,7 +206,8 @@ fn all_objects_are_in_the_namespace_and_labelled(manifests: &Manifests) {
         "ValidatingWebhookConfiguration",
     ];
     let namespace = text(only(&manifests.base, "Namespace"), "/metadata/name");
-    for object in [&manifests.base, &manifests.dev, &manifests.cert_manager].into_iter().flatten() {
+    let Manifests { base, dev, cert_manager, observability, .. } = manifests;
+    for object in [base, dev, cert_manager, observability].into_iter().flatten() {
         for label in LABELS {
             text(object, &format!("/metadata/labels/app.kubernetes.io~1{label}"));
         }

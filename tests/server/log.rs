@@ -57,7 +57,7 @@ fn probes_and_scanners_are_told_at_debug_alone() {
         scanner.write_all(b"no TLS, and no HTTP\r\n\r\n").unwrap();
     }
     let mut log = log.lines().map(|line| json(&line.unwrap()));
-    let mut missing = vec![("probe", 4), ("TLS handshake failed", 2), ("connection ended", 1)];
+    let mut missing = [("probe", 4), ("TLS handshake failed", 2), ("connection ended", 1)];
     while missing.iter().any(|(_, count)| *count > 0) {
         let line: Value = log.next().expect("all of it is told");
         assert_eq!(line["level"], "DEBUG", "{line}");
