@@ -5,16 +5,22 @@
 use jiff::Timestamp;
 
 use self::request::{Request, Subject};
-pub use self::{request::BadRequest, response::Response};
-use crate::rules::{self, Change, Phase, Policy};
+pub use self::{
+    break_glass::{ANNOTATION, BreakGlass, Claim, Permission, VERB},
+    request::BadRequest,
+    response::Response,
+};
+use crate::rules::{self, Change, Part, Phase, Policy};
 
+mod break_glass;
 mod request;
 mod response;
 
 /// Answers one call of a webhook.
 ///
 /// `body` is the JSON of an `AdmissionReview` of `admission.k8s.io/v1`, `now` the time of the request. What is no
-/// ClusterProfile, or of an API version without rules, is allowed untouched, and so is every deletion.
+/// ClusterProfile, or of an API version without rules, is allowed untouched, and so is every deletion. A denial with a
+/// [`Claim`] becomes final by [`Response::settled`].
 ///
 /// # Errors
 ///
@@ -25,7 +31,11 @@ pub fn respond(body: &[u8], phase: Phase, policy: &Policy, now: Timestamp) -> Re
         Subject::Reviewed { part, version, new, old } => {
             let change = Change::new(*part, *version, new, old.as_ref(), now);
             let report = rules::review(&change, phase, policy);
-            response::answer(&request, phase, &report, new)
+            // Not on the status: with it no annotation can be written.
+            if phase == Phase::Validate && *part == Part::Main && policy.break_glass() && report.denies() {
+                return Ok(break_glass::answer(body, &request, report, new));
+            }
+            response::answer(&request, phase, &report, new, None)
         }
         Subject::Unreadable(cause) if phase == Phase::Validate => response::refuse(&request, cause),
         Subject::Unreadable(_) | Subject::PassedOver => response::allow(&request),

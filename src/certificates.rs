@@ -17,13 +17,14 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kube::{config::InferConfigError, core::Status};
+use kube::core::Status;
 use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
 
 use self::{cluster::Cluster, leader::Leader, lease::Election, replica::Replica};
 pub use self::{report::Failure, step::Lifetimes, step::Step};
 use crate::{
+    access::AccessError,
     metrics::Metrics,
     tls::{Certificates, told},
 };
@@ -42,12 +43,9 @@ mod step;
 /// Why certificates cannot be managed, or one attempt at it has failed.
 #[derive(Debug, Error)]
 pub enum CertificatesError {
-    /// There is neither a service account nor a kubeconfig.
-    #[error("no access to an API server: {0}")]
-    Access(Box<InferConfigError>),
-    /// A client cannot be made of what there is.
-    #[error("cannot make a client of the API server")]
-    Client(#[source] kube::Error),
+    /// There is no way to the API server.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The API server has refused.
     #[error("cannot {operation}: {message}", message = status.message)]
     Refused {
@@ -117,7 +115,7 @@ impl Managed {
     ///
     /// # Errors
     ///
-    /// [`CertificatesError::Access`] and [`CertificatesError::Client`].
+    /// [`CertificatesError::Access`].
     pub async fn new(options: Options) -> Result<Self, CertificatesError> {
         let cluster = Cluster::connect(options.names.clone()).await?;
         // The name of the Pod.

@@ -21,10 +21,14 @@
 //! | [`manifest`] | objects of manifests, and what the two webhooks would do to them |
 //! | [`server`] | both webhooks over HTTPS, probes and metrics over HTTP; its limits, its end |
 //! | [`tls`] | the certificate pair, and who may call; how both are replaced while serving |
+//! | [`access`] | the way to the API server |
+//! | [`break_glass`] | asking it whether a user may break glass |
 //! | [`certificates`] | self-managed certificates: an authority in a Secret, rotated without a failed call |
 //! | [`metrics`] | what Prometheus is told |
 
+pub mod access;
 pub mod admission;
+pub mod break_glass;
 pub mod certificates;
 pub mod crd;
 pub mod field;

@@ -13,7 +13,7 @@ pub use self::{
     server::{File, HandshakeFailure, Load, Server},
 };
 use crate::{
-    admission::Response,
+    admission::{BreakGlass, Response},
     rules::{Phase, RULES},
 };
 
@@ -25,6 +25,7 @@ pub struct Metrics {
     registry: Registry,
     reviews: Family<ReviewLabels, Counter>,
     findings: Family<RuleLabels, Counter>,
+    break_glass: Family<OutcomeLabels, Counter>,
     review_duration: Family<PhaseLabels, Histogram>,
     bad_requests: Family<PhaseLabels, Counter>,
     panics: Counter,
@@ -56,6 +57,11 @@ struct ReviewLabels {
 struct RuleLabels {
     phase: &'static str,
     rule: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -109,6 +115,12 @@ impl Default for Metrics {
             "findings",
             "Reviews in which a rule denied, warned or filled in, by phase",
             findings.clone(),
+        );
+        let break_glass = Family::default();
+        registry.register(
+            "break_glass_claims",
+            "Writes that rules deny and that claimed break-glass, by what became of it",
+            break_glass.clone(),
         );
         let review_duration = Family::new_with_constructor(review_duration as fn() -> Histogram);
         registry.register_with_unit(
@@ -166,6 +178,7 @@ impl Default for Metrics {
             registry,
             reviews,
             findings,
+            break_glass,
             review_duration,
             bad_requests,
             panics,
@@ -200,6 +213,9 @@ impl Metrics {
         self.review_duration.get_or_create(&PhaseLabels { phase }).observe(seconds);
         for rule in &response.rules {
             self.findings.get_or_create(&RuleLabels { phase, rule }).inc();
+        }
+        if let Some(outcome) = response.break_glass.map(BreakGlass::name) {
+            self.break_glass.get_or_create(&OutcomeLabels { outcome }).inc();
         }
     }
 
@@ -246,6 +262,9 @@ impl Metrics {
         }
         for rule in RULES {
             drop(self.findings.get_or_create(&RuleLabels { phase: rule.phase.name(), rule: rule.name }));
+        }
+        for outcome in BreakGlass::ALL.map(BreakGlass::name) {
+            drop(self.break_glass.get_or_create(&OutcomeLabels { outcome }));
         }
         for reason in Shed::ALL.map(Shed::name) {
             drop(self.shed.get_or_create(&ShedLabels { reason }));

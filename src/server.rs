@@ -9,6 +9,7 @@ use tracing::info;
 pub use self::limits::Limits;
 use self::{acceptor::Acceptor, connections::Connections, reviews::Reviews};
 use crate::{
+    break_glass::Permissions,
     metrics::Metrics,
     rules::Policy,
     tls::{self, Callers, Certificates, TlsError},
@@ -40,6 +41,8 @@ pub struct Config {
     pub drain: Duration,
     /// Who may call; without it anybody.
     pub callers: Option<Arc<Callers>>,
+    /// Who is asked who may break glass; where the policy has that and this is absent, nobody may.
+    pub permissions: Option<Arc<Permissions>>,
 }
 
 /// Where the server is in its life.
@@ -74,7 +77,7 @@ pub async fn serve(
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates), config.callers)?));
     let limits = config.limits;
     metrics.server.set_connections_limit(limits.connections);
-    let reviews = Reviews::new(config.policy, limits, Arc::clone(&metrics));
+    let reviews = Reviews::new(config.policy, limits, config.permissions, Arc::clone(&metrics));
     let webhook = Acceptor {
         tls: Some(tls),
         router: reviews.clone().router(),

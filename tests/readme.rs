@@ -157,6 +157,8 @@ fn metrics() -> String {
         part: "main",
         allowed: true,
         rules: vec!["field-type"],
+        break_glass: None,
+        claim: None,
         body: Vec::new(),
     };
     metrics.count_review(Phase::Validate, &response, 0.0);

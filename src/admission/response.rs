@@ -6,7 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
 use serde::Serialize;
 
-use super::request::Request;
+use super::{
+    break_glass::{self, BreakGlass, Claim, Told},
+    request::Request,
+};
 use crate::{
     profile::{ClusterProfile, GROUP, KIND},
     rules::{Level, Phase, RULES, Report, patch, shown},
@@ -29,6 +32,10 @@ pub struct Response {
     pub allowed: bool,
     /// The rules that denied, warned or filled something in, in catalogue order.
     pub rules: Vec<&'static str>,
+    /// What became of break-glass, where a write that rules deny claimed it.
+    pub break_glass: Option<BreakGlass>,
+    /// What must be asked before a denial is final.
+    pub claim: Option<Box<Claim>>,
     /// JSON of an `AdmissionReview` of `admission.k8s.io/v1`.
     pub body: Vec<u8>,
 }
@@ -77,7 +84,13 @@ pub(super) fn refuse(request: &Request<'_>, cause: &str) -> Response {
 }
 
 /// Tells what a review found.
-pub(super) fn answer(request: &Request<'_>, phase: Phase, report: &Report<'_>, new: &ClusterProfile<'_>) -> Response {
+pub(super) fn answer(
+    request: &Request<'_>,
+    phase: Phase,
+    report: &Report<'_>,
+    new: &ClusterProfile<'_>,
+    told: Option<&Told<'_>>,
+) -> Response {
     let fixes = report.fixes.iter().map(|fix| fix.rule.name);
     let mut fired: Vec<_> = fixes.chain(report.findings.iter().map(|finding| finding.rule.name)).collect();
     fired.dedup();
@@ -85,16 +98,26 @@ pub(super) fn answer(request: &Request<'_>, phase: Phase, report: &Report<'_>, n
     let denied = phase == Phase::Validate && report.denies();
     let patch = patch(&report.fixes, new)
         .map(|patch| STANDARD.encode(serde_json::to_vec(&patch).expect("a patch is always valid JSON")));
-    let annotation = (!rules.is_empty()).then(|| ("rules", rules.join(",")));
+    let mut audit_annotations = BTreeMap::new();
+    if !rules.is_empty() {
+        audit_annotations.insert("rules", rules.join(","));
+    }
+    let break_glass = told.map(Told::outcome);
+    if let Some(outcome) = break_glass {
+        audit_annotations.insert("break-glass", outcome.name().to_owned());
+    }
+    if let Some(Told::Honoured(set_aside)) = told {
+        audit_annotations.insert("set-aside", set_aside.join(","));
+    }
     let wire = Wire {
-        status: denied.then(|| invalid(request, report)),
+        status: denied.then(|| invalid(request, report, told)),
         patch_type: patch.is_some().then_some("JSONPatch"),
         patch,
-        warnings: warnings(report, denied),
-        audit_annotations: annotation.into_iter().collect(),
+        warnings: warnings(report, denied, told),
+        audit_annotations,
         ..Wire::new(request, !denied)
     };
-    write(request, rules, wire)
+    Response { break_glass, ..write(request, rules, wire) }
 }
 
 impl<'a> Wire<'a> {
@@ -122,25 +145,27 @@ fn write(request: &Request<'_>, rules: Vec<&'static str>, response: Wire<'_>) ->
         part: request.part(),
         allowed,
         rules,
+        break_glass: None,
+        claim: None,
         body: serde_json::to_vec(&review).expect("a response is always valid JSON"),
     }
 }
 
 /// What apimachinery's `NewInvalid` makes, so that kubectl shows every cause on a line of its own.
-fn invalid(request: &Request<'_>, report: &Report<'_>) -> Status {
-    let causes = causes(report);
-    let mut told: Vec<_> = causes
+fn invalid(request: &Request<'_>, report: &Report<'_>, told: Option<&Told<'_>>) -> Status {
+    let causes = causes(report, told);
+    let mut lines: Vec<_> = causes
         .iter()
         .map(|StatusCause { field, message, .. }| {
             format!("{}: {}", field.as_deref().unwrap_or_default(), message.as_deref().unwrap_or_default())
         })
         .collect();
-    let told = if let [only] = &mut told[..] { std::mem::take(only) } else { format!("[{}]", told.join(", ")) };
+    let lines = if let [only] = &mut lines[..] { std::mem::take(only) } else { format!("[{}]", lines.join(", ")) };
     Status {
         status: Some("Failure".into()),
         code: Some(422),
         reason: Some("Invalid".into()),
-        message: Some(format!("{KIND}.{GROUP} {:?} is invalid: {told}", shown(&request.name))),
+        message: Some(format!("{KIND}.{GROUP} {:?} is invalid: {lines}", shown(&request.name))),
         details: Some(StatusDetails {
             name: Some(shown(&request.name).to_owned()),
             group: Some(GROUP.into()),
@@ -152,9 +177,9 @@ fn invalid(request: &Request<'_>, report: &Report<'_>) -> Status {
     }
 }
 
-fn causes(report: &Report<'_>) -> Vec<StatusCause> {
+fn causes(report: &Report<'_>, told: Option<&Told<'_>>) -> Vec<StatusCause> {
     let denied = report.findings.iter().filter(|finding| finding.level == Level::Deny);
-    let told = denied.map(|finding| StatusCause {
+    let found = denied.map(|finding| StatusCause {
         field: Some(finding.path.to_string()),
         message: Some(finding.to_string()),
         reason: Some(finding.problem.reason().into()),
@@ -164,21 +189,27 @@ fn causes(report: &Report<'_>) -> Vec<StatusCause> {
         message: Some(format!("Too many: {count} more findings")),
         reason: Some("FieldValueTooMany".into()),
     });
-    told.chain(omitted).collect()
+    let claim = told.and_then(Told::problem).map(|problem| StatusCause {
+        field: Some(break_glass::path().to_string()),
+        message: Some(problem.to_string()),
+        reason: Some(problem.reason().into()),
+    });
+    found.chain(omitted).chain(claim).collect()
 }
 
 /// One line for each warning, as many as the API server passes on.
-fn warnings(report: &Report<'_>, denied: bool) -> Vec<String> {
+fn warnings(report: &Report<'_>, denied: bool, told: Option<&Told<'_>>) -> Vec<String> {
     /// The API server passes on 4096 characters; past that it cuts every warning to 256. The rest is for the last line.
     const CHARACTERS: usize = 4000;
+    let of_claim = told.and_then(Told::warning);
     let of_fixes =
         report.fixes.iter().filter_map(|fix| Some(format!("{}: {} [{}]", fix.path, fix.warning?, fix.rule.name)));
-    let told = report.findings.iter().filter(|finding| !denied || finding.level < Level::Deny);
-    let of_findings = told.map(|finding| format!("{}: {finding}", finding.path));
+    let found = report.findings.iter().filter(|finding| !denied || finding.level < Level::Deny);
+    let of_findings = found.map(|finding| format!("{}: {finding}", finding.path));
     let mut warnings = Vec::new();
     let mut left = CHARACTERS;
     let mut omitted = report.omitted.warnings + if denied { 0 } else { report.omitted.denials };
-    for warning in of_fixes.chain(of_findings) {
+    for warning in of_claim.into_iter().chain(of_fixes).chain(of_findings) {
         match left.checked_sub(warning.chars().count()) {
             Some(rest) => {
                 left = rest;

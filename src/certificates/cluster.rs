@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::{
-    Api, Client, Config,
+    Api,
     api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
 use super::{CertificatesError, Names, bundle::Bundle, state::Data};
-use crate::rules::Phase;
+use crate::{access, rules::Phase};
 
 /// How long an answer may take: longer than any that comes, and shorter than a Lease is worth waiting for.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -76,11 +76,8 @@ impl Cluster {
     ///
     /// [`CertificatesError`] where neither is there, or the client cannot be made. Nothing is sent.
     pub(super) async fn connect(names: Names) -> Result<Self, CertificatesError> {
-        let mut config = Config::infer().await.map_err(|error| CertificatesError::Access(Box::new(error)))?;
-        // Whoever asks tries again by itself, with what has changed meanwhile.
-        config.default_retry = false;
-        let namespace = names.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(CertificatesError::Client)?;
+        let client = access::client().await?;
+        let namespace = names.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
         let of = |namespace: &str, resource| Api::namespaced_with(client.clone(), namespace, &resource);
         let hooks = |kind: &str| {
             let resource = resource("admissionregistration.k8s.io", "v1", kind);

@@ -7,6 +7,7 @@ use std::{
 use anyhow::Context as _;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clusterprofile_webhook::{
+    break_glass::Permissions,
     certificates::{Managed, Options},
     metrics::Metrics,
     server::{self, Config, Limits},
@@ -63,6 +64,10 @@ pub(super) struct Args {
     managed: managed::Managed,
     #[command(flatten)]
     effects: Effects,
+    /// Let a write pass that rules deny, once, if it claims so in an annotation and its user has the verb break-glass: wants
+    /// a service account, or KUBECONFIG
+    #[arg(long, env = "CLUSTERPROFILE_WEBHOOK_BREAK_GLASS", value_parser = BoolishValueParser::new())]
+    break_glass: bool,
     /// How long new connections are still served after SIGTERM, until the Service has forgotten this endpoint
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::duration, env = "CLUSTERPROFILE_WEBHOOK_DRAIN")]
     drain: Duration,
@@ -189,7 +194,10 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         connections: openable(usize::try_from(args.max_connections)?),
         ..Limits::default()
     };
-    let config = Config { policy: args.effects.policy(), limits, drain: args.drain, callers: callers.clone() };
+    let mut policy = args.effects.policy();
+    policy.set_break_glass(args.break_glass);
+    let permissions = if args.break_glass { permissions().await } else { None };
+    let config = Config { policy, limits, drain: args.drain, callers: callers.clone(), permissions };
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let stop = async || {
@@ -211,6 +219,17 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     }
     keeper.release().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who is asked who may break glass. Where there is nobody, everything else is served all the same.
+async fn permissions() -> Option<Arc<Permissions>> {
+    match Permissions::connect().await {
+        Ok(permissions) => Some(Arc::new(permissions)),
+        Err(error) => {
+            warn!(cause = format!("{:#}", anyhow::Error::from(error)), "break-glass: no claim can be checked");
+            None
+        }
+    }
 }
 
 /// As many connections as asked for, or as many as the process may have open beside its other files.

@@ -40,6 +40,7 @@ impl FromStr for Effect {
 pub struct Policy {
     overrides: Vec<(&'static str, Effect)>,
     audit: bool,
+    break_glass: bool,
 }
 
 impl Policy {
@@ -58,6 +59,17 @@ impl Policy {
     #[must_use]
     pub fn audit(&self) -> bool {
         self.audit
+    }
+
+    /// Whether a refusal may be set aside for one write by a user who has that right.
+    pub fn set_break_glass(&mut self, break_glass: bool) {
+        self.break_glass = break_glass;
+    }
+
+    /// Whether a refusal may be set aside.
+    #[must_use]
+    pub fn break_glass(&self) -> bool {
+        self.break_glass
     }
 
     /// What the findings of `rule` do, before the ratchet.

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::available_parallelism,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -35,7 +35,8 @@ use super::{
     denials::Denials,
 };
 use crate::{
-    admission,
+    admission::{self, BreakGlass, Permission},
+    break_glass::Permissions,
     metrics::{Metrics, Shed},
     rules::{Phase, Policy},
 };
@@ -44,12 +45,21 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Reviews(Arc<Shared>);
 
+/// What came of a review.
+enum Reviewed {
+    /// What is to be answered, but for a claim, and how long finding that out took.
+    Answered { response: admission::Response, took: Duration },
+    /// There is no answer to be had.
+    Failed(Response),
+}
+
 struct Shared {
     policy: Policy,
     limits: Limits,
     room: Room,
     large: Arc<Semaphore>,
     denials: Denials,
+    permissions: Option<Arc<Permissions>>,
     metrics: Arc<Metrics>,
 }
 
@@ -62,10 +72,16 @@ const INLINE: usize = 64 << 10;
 const LARGE: usize = 4;
 
 impl Reviews {
-    pub(super) fn new(policy: Policy, limits: Limits, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        policy: Policy,
+        limits: Limits,
+        permissions: Option<Arc<Permissions>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         let large = Arc::new(Semaphore::new(cores.min(LARGE)));
-        Self(Arc::new(Shared { policy, limits, room: Room::new(limits), large, denials: Denials::new(), metrics }))
+        let denials = Denials::new();
+        Self(Arc::new(Shared { policy, limits, room: Room::new(limits), large, permissions, denials, metrics }))
     }
 
     /// Sees to it that waits end and memory is given back, and that the log tells what it leaves out, for as long as it is
@@ -112,7 +128,11 @@ impl Reviews {
             Err(unreceived) => Err(unreceived),
         };
         match reviewed {
-            Ok(response) => response,
+            Ok(Reviewed::Answered { response, took }) => {
+                let response = self.settle(response, deadline).await;
+                self.tell(phase, response, took)
+            }
+            Ok(Reviewed::Failed(response)) => response,
             Err(Unreviewed::TooLarge) => {
                 let text = format!("the body must have at most {} bytes\n", limits.body);
                 closing((StatusCode::PAYLOAD_TOO_LARGE, text).into_response())
@@ -141,7 +161,7 @@ impl Reviews {
         phase: Phase,
         received: Received,
         deadline: time::Instant,
-    ) -> Result<Response, Unreviewed> {
+    ) -> Result<Reviewed, Unreviewed> {
         if received.len() <= INLINE {
             return Ok(self.review(phase, &received));
         }
@@ -151,44 +171,59 @@ impl Reviews {
             let _turn = turn;
             self.review(phase, &received)
         });
-        Ok(reviewed.await.unwrap_or_else(|_| unavailable("clusterprofile-webhook has stopped")))
+        let stopped = || Reviewed::Failed(unavailable("clusterprofile-webhook has stopped"));
+        Ok(reviewed.await.unwrap_or_else(|_| stopped()))
     }
 
-    fn review(&self, phase: Phase, received: &Received) -> Response {
-        let Shared { policy, denials, metrics, .. } = &*self.0;
+    /// Asks what a denial's claim wants to know; its body is no longer held.
+    async fn settle(&self, response: admission::Response, deadline: time::Instant) -> admission::Response {
+        let Some(claim) = &response.claim else { return response };
+        let permission = match &self.0.permissions {
+            Some(permissions) => permissions.ask(&claim.question, deadline).await,
+            None => Permission::Unknown,
+        };
+        response.settled(permission)
+    }
+
+    fn review(&self, phase: Phase, received: &Received) -> Reviewed {
+        let Shared { policy, metrics, .. } = &*self.0;
         let started = Instant::now();
         let answer = catch_unwind(AssertUnwindSafe(|| admission::respond(received, phase, policy, Timestamp::now())));
         let took = started.elapsed();
         match answer {
-            Ok(Ok(response)) => {
-                metrics.count_review(phase, &response, took.as_secs_f64());
-                if response.allowed || denials.is_logged(started) {
-                    info!(
-                        uid = clipped(&response.uid),
-                        operation = response.operation,
-                        namespace = clipped(&response.namespace),
-                        name = clipped(&response.name),
-                        phase = %phase,
-                        part = response.part,
-                        allowed = response.allowed,
-                        rules = response.rules.join(","),
-                        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-                        "review"
-                    );
-                }
-                ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], response.body).into_response()
-            }
+            Ok(Ok(response)) => Reviewed::Answered { response, took },
             Ok(Err(bad_request)) => {
                 metrics.count_bad_request(phase);
                 debug!(phase = %phase, cause = %bad_request, "bad request");
-                (StatusCode::BAD_REQUEST, format!("{bad_request}\n")).into_response()
+                Reviewed::Failed((StatusCode::BAD_REQUEST, format!("{bad_request}\n")).into_response())
             }
             Err(_) => {
                 metrics.count_panic();
                 error!(phase = %phase, bytes = received.len(), "a review ended in a defect, which must be reported");
-                unavailable("clusterprofile-webhook failed to review this: its log and its authors must know")
+                let message = "clusterprofile-webhook failed to review this: its log and its authors must know";
+                Reviewed::Failed(unavailable(message))
             }
         }
+    }
+
+    fn tell(&self, phase: Phase, response: admission::Response, took: Duration) -> Response {
+        self.0.metrics.count_review(phase, &response, took.as_secs_f64());
+        if response.allowed || self.0.denials.is_logged(Instant::now()) {
+            info!(
+                uid = clipped(&response.uid),
+                operation = response.operation,
+                namespace = clipped(&response.namespace),
+                name = clipped(&response.name),
+                phase = %phase,
+                part = response.part,
+                allowed = response.allowed,
+                rules = response.rules.join(","),
+                break_glass = response.break_glass.map(BreakGlass::name),
+                micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                "review"
+            );
+        }
+        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], response.body).into_response()
     }
 }
 

@@ -152,8 +152,8 @@ pub(crate) fn may_do_what_break_glass_wants(manifests: &Manifests) {
         assert_eq!(at(only(overlay, "Deployment"), "/spec/template/spec/automountServiceAccountToken"), true);
     }
     let role = base.iter().find(|object| object["metadata"]["name"] == FOR_PEOPLE).expect("it is for people");
-    let rule = json!({"apiGroups": [GROUP], "resources": ["clusterprofiles"], "verbs": ["break-glass"]});
-    assert_eq!(role["rules"], json!([rule]));
+    let granted = json!({"apiGroups": [GROUP], "resources": ["clusterprofiles"], "verbs": ["break-glass"]});
+    assert_eq!(role["rules"], json!([granted]));
     let labels = at(role, "/metadata/labels").as_object().expect("labels are a map");
     assert!(!labels.keys().any(|label| label.contains("aggregate-to")), "{labels:?}");
 }

@@ -154,6 +154,20 @@ const FIRST_HOST: u8 = 2;
 
 const KUBECONFIG: &str = "kubeconfig";
 
+/// Who wrote which ClusterProfile, and what webhooks have annotated.
+const AUDIT: &str = "
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  verbs: [create, update, patch]
+  resources: [{group: multicluster.x-k8s.io}]
+- level: None
+";
+
+const AUDIT_LOG: &str = "audit.log";
+
 fn start_etcd(assets: &Assets, network: &Network, directory: &Path) -> Process {
     let [clients, peers, _] = PORTS.map(|port| format!("http://{}", network.at(1, port)));
     let mut command = Command::new(assets.program("etcd"));
@@ -194,6 +208,8 @@ fn start_api_server(assets: &Assets, network: &Network, directory: &Path, more: 
         ("service-cluster-ip-range", network.range()),
         ("authorization-mode", "RBAC".into()),
         ("endpoint-reconciler-type", "none".into()),
+        ("audit-policy-file", file("audit.yaml", AUDIT)),
+        ("audit-log-path", directory.join(AUDIT_LOG).display().to_string()),
     ];
     let mut command = Command::new(assets.program("kube-apiserver"));
     command.env_clear();

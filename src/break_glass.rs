@@ -1,0 +1,172 @@
+//! Asking the API server whether a user may break glass.
+//!
+//! An answer is never waited for beyond the review that wants it: what is not known by then is as good as unknown, and the
+//! write stays denied.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use k8s_openapi::api::authorization::v1::{SubjectAccessReview, SubjectAccessReviewSpec};
+use kube::{Api, Client, api::PostParams};
+use thiserror::Error;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+use tracing::{debug, warn};
+
+use crate::{
+    access::{self, AccessError},
+    admission::Permission,
+    tls::told,
+};
+
+/// Most questions at a time; who comes then is told to try again. More are no people, and the API server has other things to
+/// do.
+const ASKED: usize = 16;
+
+/// How long an answer may take. The API server knows it within milliseconds; a denial that says what is wrong is of more use
+/// than a write that waits.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// How long an answer is good: for who tries again at once, not for who was granted or has lost a right meanwhile.
+const REMEMBERED: Duration = Duration::from_secs(5);
+
+/// Most answers that are remembered: with questions of the largest size, two megabytes.
+const ANSWERS: usize = 64;
+
+/// Bytes of the largest question, in JSON. A person's groups are a few kilobytes; whoever is no API server could send
+/// megabytes of them.
+const QUESTION: usize = 32 << 10;
+
+/// What the API server says of users, asked with the rights of this process.
+pub struct Permissions {
+    reviews: Api<SubjectAccessReview>,
+    turns: Semaphore,
+    /// The oldest first.
+    answers: Mutex<VecDeque<Answer>>,
+    /// The last failure, until something goes well.
+    failure: Mutex<Option<String>>,
+}
+
+/// What was said, and until when it holds.
+struct Answer {
+    /// The whole question, of which no part may differ.
+    question: String,
+    permission: Permission,
+    until: Instant,
+}
+
+/// Why nothing is known.
+#[derive(Debug, Error)]
+enum BreakGlassError {
+    /// Its text may name the user, so that it is not told.
+    #[error("the API server refuses to say who may break glass: {code} {reason}")]
+    Refused { code: u16, reason: String },
+    #[error("the API server cannot be asked who may break glass")]
+    Request(#[source] kube::Error),
+    #[error("no answer to who may break glass in time")]
+    Timeout,
+    #[error("too many ask who may break glass")]
+    Busy,
+    #[error("who writes is too long to ask about")]
+    TooLong,
+}
+
+impl Permissions {
+    /// Finds the way to the API server, without asking it anything.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`].
+    pub async fn connect() -> Result<Self, AccessError> {
+        access::client().await.map(Self::of)
+    }
+
+    /// With the rights of `client`.
+    #[must_use]
+    pub fn of(client: Client) -> Self {
+        Self {
+            reviews: Api::all(client),
+            turns: Semaphore::new(ASKED),
+            answers: Mutex::default(),
+            failure: Mutex::default(),
+        }
+    }
+
+    /// Whether the user may, as far as that is known by `deadline`.
+    pub(crate) async fn ask(&self, question: &SubjectAccessReviewSpec, deadline: Instant) -> Permission {
+        let key = serde_json::to_string(question).expect("a question is always valid JSON");
+        if let Some(permission) = self.remembered(&key) {
+            return permission;
+        }
+        let deadline = deadline.min(Instant::now() + ANSWER);
+        let asked =
+            if key.len() > QUESTION { Err(BreakGlassError::TooLong) } else { self.send(question, deadline).await };
+        match asked {
+            Ok(permission) => {
+                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                self.remember(key, permission);
+                permission
+            }
+            Err(error) => {
+                self.failed(told(&error));
+                Permission::Unknown
+            }
+        }
+    }
+
+    async fn send(&self, question: &SubjectAccessReviewSpec, deadline: Instant) -> Result<Permission, BreakGlassError> {
+        let _turn = self.turns.try_acquire().map_err(|_| BreakGlassError::Busy)?;
+        let review = SubjectAccessReview { spec: question.clone(), ..SubjectAccessReview::default() };
+        let params = PostParams::default();
+        let answer = timeout_at(deadline, self.reviews.create(&params, &review)).await;
+        match answer.map_err(|_| BreakGlassError::Timeout)? {
+            Ok(review) => {
+                let status = review.status.unwrap_or_default();
+                let allowed = status.allowed && status.denied != Some(true);
+                Ok(if allowed { Permission::Allowed } else { Permission::Forbidden })
+            }
+            Err(kube::Error::Api(status)) => {
+                Err(BreakGlassError::Refused { code: status.code, reason: status.reason.clone() })
+            }
+            Err(error) => Err(BreakGlassError::Request(error)),
+        }
+    }
+
+    fn remembered(&self, question: &str) -> Option<Permission> {
+        let now = Instant::now();
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.retain(|answer| answer.until > now);
+        answers.iter().find(|answer| answer.question == question).map(|answer| answer.permission)
+    }
+
+    fn remember(&self, question: String, permission: Permission) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() == ANSWERS {
+            answers.pop_front();
+        }
+        answers.push_back(Answer { question, permission, until: Instant::now() + REMEMBERED });
+    }
+
+    /// A line where it is another failure than the last one: each is counted where its claim is.
+    fn failed(&self, cause: String) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if failure.as_ref() == Some(&cause) {
+            debug!(cause, "break-glass: a claim is not checked");
+        } else {
+            warn!(cause, "break-glass: a claim is not checked");
+            *failure = Some(cause);
+        }
+    }
+}
+
+impl fmt::Debug for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permissions")
+    }
+}
