@@ -6,7 +6,7 @@ use rustls::AlertDescription;
 use tokio::{
     io::{AsyncWriteExt as _, copy, sink},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::debug;
@@ -20,26 +20,25 @@ pub(super) async fn shake(
     limit: Duration,
     metrics: &Metrics,
 ) -> Option<TlsStream<TcpStream>> {
-    let Ok(shaken) = timeout(limit, accept(tls, stream, metrics)).await else {
-        metrics.server.count_handshake(HandshakeFailure::Slow);
-        debug!("TLS handshake took too long");
-        return None;
-    };
-    shaken
-}
-
-/// None where it failed, once the caller knows, and has closed.
-async fn accept(tls: &TlsAcceptor, stream: TcpStream, metrics: &Metrics) -> Option<TlsStream<TcpStream>> {
-    let (error, mut stream) = match tls.accept(stream).into_fallible().await {
-        Ok(stream) => return Some(stream),
-        Err(failed) => failed,
+    let deadline = Instant::now() + limit;
+    let (error, mut stream) = match timeout_at(deadline, tls.accept(stream).into_fallible()).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(failed)) => failed,
+        Err(_) => {
+            metrics.server.count_handshake(HandshakeFailure::Slow);
+            debug!("TLS handshake took too long");
+            return None;
+        }
     };
     metrics.server.count_handshake(failure(&error));
     debug!(%error, "TLS handshake failed");
     // With TLS 1.3 the request may be on its way by now. Closing on it would reset the connection, and the API server then
     // tells of a broken pipe instead of the alert that says why.
-    drop(stream.shutdown().await);
-    drop(copy(&mut stream, &mut sink()).await);
+    let closed = async {
+        drop(stream.shutdown().await);
+        drop(copy(&mut stream, &mut sink()).await);
+    };
+    drop(timeout_at(deadline, closed).await);
     None
 }
 

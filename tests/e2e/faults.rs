@@ -55,11 +55,19 @@ struct Fault {
     timeout: u8,
     /// How the API server puts it, in one of these ways.
     told: &'static [&'static str],
+    /// What the webhook counts it as, where it is called.
+    cause: Option<&'static str>,
 }
 
 const FAULTS: [Fault; 5] = [
-    Fault { name: "down", start: |_| None, timeout: 30, told: &[": connect: connection refused"] },
-    Fault { name: "slow", start: |webhook| Some(slow(webhook)), timeout: 1, told: &[": context deadline exceeded"] },
+    Fault { name: "down", start: |_| None, timeout: 30, told: &[": connect: connection refused"], cause: None },
+    Fault {
+        name: "slow",
+        start: |webhook| Some(slow(webhook)),
+        timeout: 1,
+        told: &[": context deadline exceeded"],
+        cause: None,
+    },
     Fault {
         name: "wrong-authority",
         start: |webhook| {
@@ -69,6 +77,7 @@ const FAULTS: [Fault; 5] = [
         },
         timeout: 30,
         told: &[": tls: failed to verify certificate: x509: certificate signed by unknown authority"],
+        cause: Some("distrusted"),
     },
     Fault {
         name: "wrong-name",
@@ -81,6 +90,7 @@ const FAULTS: [Fault; 5] = [
         told: &[
             ": tls: failed to verify certificate: x509: certificate is valid for another.default.svc, not wrong-name-",
         ],
+        cause: Some("distrusted"),
     },
     Fault {
         name: "no-client-certificate",
@@ -91,6 +101,7 @@ const FAULTS: [Fault; 5] = [
         timeout: 30,
         // The alert comes when the API server is already sending: at times it finds the connection closed before it reads why.
         told: &[": remote error: tls: certificate required", ": use of closed network connection"],
+        cause: Some("refused"),
     },
 ];
 
@@ -137,6 +148,9 @@ fn refused(fault: Fault, control: &ControlPlane) {
         );
         assert!(message.starts_with(&begin) && fault.told.iter().any(|told| message.contains(told)), "{message}");
     }
+    if let Some(cause) = fault.cause {
+        assert!(metric(&broken.webhook, &format!("failed_handshakes_total{{cause=\"{cause}\"}}")) > 0);
+    }
     assert_eq!(profiles.names(), ["leaving", "measured", "stored"].map(String::from).into());
     assert_eq!(profiles.api.get(&profiles.path("stored")).body, stored.body);
     broken.assert_that_what_is_being_deleted_can_go();
@@ -170,7 +184,7 @@ fn let_through(fault: Fault, control: &ControlPlane) {
 /// A registered webhook with a fault, and profiles that were stored before it was registered.
 struct Broken<'c> {
     profiles: Profiles<'c>,
-    _webhook: Webhook,
+    webhook: Webhook,
     _listener: Option<Runtime>,
 }
 
@@ -197,7 +211,7 @@ impl<'c> Broken<'c> {
             webhook.register(control, configuration);
         }
         let listener = (fault.start)(&mut webhook);
-        Self { profiles, _webhook: webhook, _listener: listener }
+        Self { profiles, webhook, _listener: listener }
     }
 
     /// Answers to four writes at a time, for each may take as long as the API server waits: good, bad, an update, a status.

@@ -81,6 +81,9 @@ fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
     let reviews = 2 * accepted.len();
     let reviews = format!("clusterprofile_webhook_reviews_total{{phase=\"validate\",allowed=\"false\"}} {reviews}");
     assert!(metric(&server, &reviews), "nobody else got as far as a review");
+    let refusals = 2 * (refused.len() + 1);
+    let refusals = format!("clusterprofile_webhook_failed_handshakes_total{{cause=\"refused\"}} {refusals}");
+    assert!(metric(&server, &refusals), "each is counted as what it is");
 }
 
 #[test]
@@ -121,6 +124,9 @@ fn the_authorities_are_replaced_while_serving_and_a_torn_file_replaces_none() {
     let counted = |result: &str, count: u8| {
         let line = format!("clusterprofile_webhook_client_ca_reloads_total{{result=\"{result}\"}} {count}");
         wait_until("the file is read", || metric(&server, &line));
+        let unusable = u8::from(result == "failure");
+        let unusable = format!("clusterprofile_webhook_file_unusable{{file=\"client_ca\"}} {unusable}");
+        assert!(metric(&server, &unusable));
     };
     let mut kept = connect(&old_client).unwrap();
     assert!(answered(&mut kept));
@@ -146,7 +152,6 @@ fn the_authorities_are_replaced_while_serving_and_a_torn_file_replaces_none() {
     put(&file, &old.certificate);
     counted("success", 3);
     assert!(is_answered(&old_client));
-    counted("failure", 2);
 }
 
 /// A server that those may call whom this authority, in `file`, has given one of the names.

@@ -18,7 +18,7 @@ use rcgen::{Certificate, CertificateParams, Issuer, KeyPair};
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    answered, connect,
+    answered, connect, metric,
     process::{Program, messages},
     server::{Server, get},
     wait::wait_until,
@@ -116,13 +116,19 @@ fn every_swap_of_the_certificate_is_picked_up_under_load_and_a_torn_one_never() 
         volume.swap(false);
         wait_until("the torn pair is seen", || failures() > before);
         assert_eq!(served_leaf(&server), last, "the last good pair stays");
+        assert!(metric(&server, &unusable(1)), "for as long as the file is torn");
         assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"));
         let next = volume.swap(true);
         wait_until("the next good pair is served", || served_leaf(&server) == next);
+        assert!(metric(&server, &unusable(0)));
         stop.store(true, Ordering::Relaxed);
         assert!(load.join().expect("no request failed") > 0);
     });
     assert_eq!(reloads(server.admin, "success"), 4);
+}
+
+fn unusable(is_unusable: u8) -> String {
+    format!("clusterprofile_webhook_file_unusable{{file=\"certificate\"}} {is_unusable}")
 }
 
 fn reloads(admin: SocketAddr, result: &str) -> u64 {
@@ -147,7 +153,9 @@ fn a_pair_that_is_not_valid_now_waits_while_a_valid_one_is_served() {
         assert_eq!(served_leaf(&server), first, "the valid one stays");
     }
     assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"));
+    assert!(metric(&server, &unusable(1)), "for as long as it waits");
     wait_until("its time comes", || reloads(server.admin, "success") == 1);
+    assert!(metric(&server, &unusable(0)));
     assert_ne!(served_leaf(&server), first);
     assert_eq!(reloads(server.admin, "failure"), 2, "told once");
 }

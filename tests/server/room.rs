@@ -44,6 +44,8 @@ fn announced_bytes_hold_nothing_and_a_full_queue_sheds_at_once() {
         answer.status == 503 && answer.head.contains(&"retry-after: 1".to_owned())
     });
     assert!(metric(&server, "clusterprofile_webhook_shed_requests_total{reason=\"queue_full\"} 1"));
+    wait_until("what is taken is what has come", || metric(&server, "clusterprofile_webhook_in_flight_bytes 990"));
+    assert!(metric(&server, "clusterprofile_webhook_in_flight_limit_bytes 1000"));
     drop(holding);
     wait_until("the room is given back", || connect(&server).post("/validate", small).unwrap().status == 400);
     drop(announcing);
