@@ -13,6 +13,8 @@ use clusterprofile_webhook::{
 
 #[path = "readme/cost.rs"]
 mod cost;
+#[path = "readme/log.rs"]
+mod log;
 #[path = "readme/pages.rs"]
 mod pages;
 
