@@ -47,12 +47,20 @@ mod managers;
 mod manifests;
 #[path = "support/mount.rs"]
 mod mount;
+#[path = "e2e/observed.rs"]
+mod observed;
 #[path = "e2e/planes.rs"]
 mod planes;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/profiles.rs"]
 mod profiles;
+#[path = "support/prometheus.rs"]
+mod prometheus;
+#[path = "support/promql.rs"]
+mod promql;
+#[path = "e2e/queries.rs"]
+mod queries;
 #[path = "support/readme.rs"]
 mod readme;
 #[path = "support/rendered.rs"]
@@ -60,7 +68,7 @@ mod rendered;
 #[path = "e2e/renewal.rs"]
 mod renewal;
 #[path = "support/replica.rs"]
-#[expect(dead_code, reason = "programs are killed here")]
+#[expect(dead_code, reason = "the proofs do other things while one ends")]
 mod replica;
 #[path = "e2e/rotation.rs"]
 mod rotation;

@@ -15,7 +15,7 @@ use super::{
     assets::Assets,
     cert_manager::CertManager,
     control_plane::ControlPlane,
-    harmed, install, managed,
+    harmed, install, managed, observed, prometheus,
     rendered::{at, only, rendered, text},
     renewal,
     transcript::bash,
@@ -33,6 +33,11 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     ];
     if CertManager::find().is_some() {
         stories.push(("cert-manager", renewal::no_call_fails));
+    }
+    if prometheus::program("prometheus").is_some() {
+        stories.push(("observed", observed::every_alert_fires_and_every_query_has_an_answer));
+    } else {
+        println!("e2e: left out: what Prometheus sees: apt-get install prometheus");
     }
     let trial = |(name, story): (&'static str, Story)| {
         let assets = assets.clone();

@@ -51,7 +51,8 @@ struct Group {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Alert {
-    alert: String,
+    #[serde(rename = "alert")]
+    name: String,
     expr: String,
     #[serde(default, rename = "for")]
     _for: String,
@@ -145,9 +146,9 @@ pub(crate) fn every_alert_says_what_to_do(manifests: &Manifests) {
     let runbook = runbook.split("\n## ").next().unwrap_or_default();
     let headings: Vec<_> = runbook.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     let alerts = alerts(manifests);
-    assert_eq!(headings, alerts.iter().map(|alert| &alert.alert).collect::<Vec<_>>(), "the runbook has each, in order");
+    assert_eq!(headings, alerts.iter().map(|alert| &alert.name).collect::<Vec<_>>(), "the runbook has each, in order");
     let tests = alert_tests();
-    for Alert { alert, labels, annotations, .. } in &alerts {
+    for Alert { name: alert, labels, annotations, .. } in &alerts {
         assert!(["critical", "warning"].contains(&labels.severity.as_str()), "{alert}: {}", labels.severity);
         assert!(annotations.summary.ends_with('.') && !annotations.summary.contains("{{"), "{alert}");
         assert!(annotations.description.len() > annotations.summary.len(), "{alert}: what is to be done?");
@@ -165,7 +166,7 @@ pub(crate) fn every_alert_says_what_to_do(manifests: &Manifests) {
 
 pub(crate) fn every_alert_fires_and_is_silent(manifests: &Manifests) {
     let tests = alert_tests();
-    for Alert { alert, .. } in alerts(manifests) {
+    for Alert { name: alert, .. } in alerts(manifests) {
         let of_it: Vec<_> =
             tests.iter().filter(|test| test.name == alert).flat_map(|test| &test.alert_rule_test).collect();
         assert!(of_it.iter().all(|evaluation| evaluation.alertname == alert), "{TESTS}: {alert}");

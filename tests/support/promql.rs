@@ -1,4 +1,4 @@
-//! What a query of PromQL refers to. Prometheus itself judges whether it is one.
+//! What a query of `PromQL` refers to. Prometheus itself judges whether it is one.
 
 use std::collections::BTreeSet;
 

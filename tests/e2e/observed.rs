@@ -1,0 +1,263 @@
+//! A real Prometheus scrapes the binary and the API server, judges by the rules of the manifests, and runs the dashboard's
+//! queries. What is wrong is really so, but how long it must be is left out.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+};
+
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
+
+use super::{
+    authority::Authority,
+    client::Client,
+    control_plane::ControlPlane,
+    install::{item, stored_configurations},
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, address, serve_managed_at, stored},
+    loopback::PORTS,
+    managed::is_armed,
+    manifests::Shell,
+    prometheus::{Prometheus, firing, query_at, rules},
+    queries,
+    rendered::{only, rendered, text},
+    replica::Replica,
+    wait::wait_until,
+};
+
+/// Where the replicas are that read their pair from files.
+const PAIRS: &str = "pairs";
+
+/// Nobody can make these happen from outside: promtool alone sees them fire.
+const ELSEWHERE: [&str; 3] =
+    ["ClusterProfileWebhookDropsLogLines", "ClusterProfileWebhookPanics", "ClusterProfileWebhookSlow"];
+
+pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPlane, shell: &Shell) {
+    shell.run("kubectl apply -k manifests/crd");
+    let profiles = Profiles::new(plane);
+    shell.run("kubectl apply -k manifests/base");
+    let service = address(shell, &stored(plane, "Service"));
+    let [managed, old, expired]: [SocketAddr; 3] = [(); 3].map(|()| plane.network().at(plane.host(), ADMIN).into());
+    let own = format!("--admin-listen={managed}");
+    let serve = |flags: &[&str]| {
+        let flags = [&[&own, "--lease-duration=1s"], flags].concat();
+        serve_managed_at(service, plane, &shell.directory, &flags)
+    };
+    // Renewed in time, it never has so little left.
+    let replica = serve(&["--ca-lifetime=6d", "--leaf-lifetime=3d"]);
+    wait_until("it is armed", || is_armed(plane));
+    profiles.wait_until_reviewed();
+
+    let objects = rendered(plane.kubectl(), "manifests/observability");
+    let rule = only(&objects, "PrometheusRule");
+    let jobs = [
+        webhook_job(&[(NAMESPACE, "managed", managed), (PAIRS, "old", old), (PAIRS, "expired", expired)]),
+        api_server_job(plane),
+    ];
+    let mut watch = Watch::start(plane, &json!(jobs), rule);
+    let told = watch.until(&["ClusterProfileWebhookAuthorityExpiresSoon", "ClusterProfileWebhookReplicaDown"], || {});
+    let of_managed = told.iter().filter(|alert| alert["labels"]["namespace"] == NAMESPACE);
+    let of_managed: Vec<_> = of_managed.map(|alert| text(alert, "/labels/alertname")).collect();
+    assert_eq!(of_managed, ["ClusterProfileWebhookAuthorityExpiresSoon"], "all else is well");
+
+    let pairs = Pairs::serve(&shell.directory, old, expired);
+    watch.until(&["ClusterProfileWebhookNoValidCertificate", "ClusterProfileWebhookCertificateExpiresSoon"], || {});
+    watch.until(&["ClusterProfileWebhookReplicasDiffer"], || {});
+    callers_are_a_trouble(&mut watch, &pairs);
+    pairs.break_file();
+    watch.until(&["ClusterProfileWebhookFileUnusable"], || {});
+
+    let overwritten = json!([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]);
+    let configuration = |kind| {
+        let stored = stored_configurations(plane);
+        item(stored.iter().find(|configuration| configuration["kind"] == kind).expect("it is installed"))
+    };
+    let validating = configuration("ValidatingWebhookConfiguration");
+    watch.until(&["ClusterProfileWebhookRepairs"], || {
+        if is_armed(plane) {
+            assert_eq!(plane.api.patch(&validating, "json", &overwritten).status, 200);
+        }
+    });
+    wait_until("it is armed again", || is_armed(plane));
+    let show = "kubectl get validatingwebhookconfiguration clusterprofile-webhook --show-managed-fields -o yaml";
+    assert!(shell.run(runbook(show)).contains("manager: clusterprofile-webhook-arming"));
+
+    replica.freeze();
+    assert_eq!(profiles.create("late", Some(MANAGER), DRY_RUN).status, 500, "nobody answers in time");
+    watch.until(&["ClusterProfileWebhookCallsSlow"], || {});
+    drop(replica);
+    watch.until(&["ClusterProfileWebhookCallsFail", "ClusterProfileWebhookFailsOpen"], || {
+        assert_eq!(profiles.create("alone", Some(MANAGER), DRY_RUN).status, 500);
+    });
+
+    shell.run(runbook("kubectl delete validatingwebhookconfiguration clusterprofile-webhook"));
+    wait_until("writes go on", || profiles.create("alone", Some(MANAGER), DRY_RUN).status == 201);
+
+    // The manifests leave it open, and audited nobody closes it.
+    shell.run("kubectl apply -k manifests/base");
+    let replica = serve(&["--audit"]);
+    wait_until("it is called", || profiles.create("new", Some(MANAGER), DRY_RUN).status == 201);
+    watch.until(&["ClusterProfileWebhookNotArmed"], || {});
+    queries::all_are_answered(&watch.prometheus, rule);
+
+    assert_eq!(plane.api.delete(&configuration("MutatingWebhookConfiguration")).status, 200);
+    watch.until(&["ClusterProfileWebhookNotTrusted"], || {});
+    let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/clusterprofile-webhook");
+    assert_eq!(plane.api.delete(&lease).status, 200);
+    watch.until(&["ClusterProfileWebhookNoLeader", "ClusterProfileWebhookCertificatesFail"], || {});
+
+    drop((replica, pairs));
+    watch.until(&["ClusterProfileWebhookDown"], || {});
+    watch.has_seen_all(rule);
+}
+
+/// A command of the page that alerts lead to.
+fn runbook(command: &str) -> &str {
+    let page = fs::read_to_string("docs/operations.md").expect("the page is there");
+    assert!(page.contains(&format!("\n$ {command}\n")), "nobody is told to run {command}");
+    command
+}
+
+/// As in the manifests; each replica has an address of its own.
+const ADMIN: u16 = 8080;
+
+/// As the `PodMonitor` makes it: the job, and these labels of each target.
+fn webhook_job(targets: &[(&str, &str, SocketAddr)]) -> Value {
+    let targets = targets.iter().map(|(namespace, pod, address)| {
+        json!({"targets": [address.to_string()], "labels": {"namespace": namespace, "pod": pod}})
+    });
+    json!({"job_name": "clusterprofile-webhook", "static_configs": targets.collect::<Vec<_>>()})
+}
+
+fn api_server_job(plane: &ControlPlane) -> Value {
+    let file = |name: &str| plane.directory().join(name);
+    json!({
+        "job_name": "apiserver",
+        // It has thousands of series, of which a few are about webhooks.
+        "scrape_interval": "1s",
+        "scrape_timeout": "1s",
+        "metric_relabel_configs": [
+            {"source_labels": ["__name__"], "regex": "apiserver_admission_webhook_.+", "action": "keep"},
+        ],
+        "scheme": "https",
+        "tls_config": {"ca_file": file("ca.crt"), "cert_file": file("admin.crt"), "key_file": file("admin.key")},
+        "static_configs": [{"targets": [plane.network().at(1, PORTS[2]).to_string()]}],
+    })
+}
+
+/// Prometheus, and the alerts that were seen to fire.
+struct Watch {
+    prometheus: Prometheus,
+    fired: BTreeSet<String>,
+}
+
+impl Watch {
+    fn start(plane: &ControlPlane, jobs: &Value, rule: &Value) -> Self {
+        let at_once = rules(rule, |alert| drop(alert.as_object_mut().and_then(|alert| alert.remove("for"))));
+        let address = plane.network().at(plane.host(), 9090).into();
+        let prometheus = Prometheus::start(address, &plane.directory().join("prometheus"), jobs, &at_once);
+        Self { prometheus, fired: BTreeSet::new() }
+    }
+
+    /// Acts until all of these fire at a time; returns what fires then.
+    fn until(&mut self, alerts: &[&str], mut act: impl FnMut()) -> Vec<Value> {
+        let mut all = Vec::new();
+        self.prometheus.wait_until(&alerts.join(", "), |address| {
+            act();
+            all = firing(address);
+            let names: Vec<_> = all.iter().map(|alert| text(alert, "/labels/alertname")).collect();
+            alerts.iter().all(|alert| names.contains(alert))
+        });
+        for alert in &all {
+            for annotation in ["summary", "description"] {
+                let told = text(alert, &format!("/annotations/{annotation}"));
+                assert!(!told.contains("<error") && !told.contains("<no value>"), "{told}");
+            }
+        }
+        self.fired.extend(all.iter().map(|alert| text(alert, "/labels/alertname").to_owned()));
+        all
+    }
+
+    fn has_seen_all(mut self, rule: &Value) {
+        self.fired.extend(ELSEWHERE.map(ToOwned::to_owned));
+        let alerts: BTreeSet<_> = queries::alerts(rule).map(|alert| text(alert, "/alert").to_owned()).collect();
+        assert_eq!(self.fired, alerts);
+    }
+}
+
+/// Two replicas that read pairs from files: of one the pair is about to expire, of the other it has expired.
+struct Pairs {
+    authority: Authority,
+    old: Replica,
+    file: PathBuf,
+    _expired: Replica,
+}
+
+impl Pairs {
+    fn serve(directory: &Path, old: SocketAddr, expired: SocketAddr) -> Self {
+        let authority = Authority::new(PAIRS);
+        let serve = |name: &str, admin: SocketAddr, minutes: [i64; 2]| {
+            let directory = directory.join(name);
+            fs::create_dir(&directory).expect("a directory can be made");
+            let mut params = CertificateParams::new(["localhost".to_owned()]).expect("the name is ASCII");
+            let [from, until] = minutes.map(|minutes| OffsetDateTime::now_utc() + Duration::minutes(minutes));
+            (params.not_before, params.not_after) = (from, until);
+            let pair = authority.sign(params, ExtendedKeyUsagePurpose::ServerAuth);
+            for (name, content) in [("tls.crt", pair.certificate), ("tls.key", pair.key)] {
+                fs::write(directory.join(name), content).expect("a file can be written");
+            }
+            let arguments = [
+                "serve",
+                "--listen=127.0.0.1:0",
+                &format!("--admin-listen={admin}"),
+                "--tls-cert=tls.crt",
+                "--tls-key=tls.key",
+                "--log-format=json",
+                "--max-connections=2",
+            ];
+            let replica = Replica::start(&arguments.map(ToOwned::to_owned), &directory, None);
+            (replica, directory.join("tls.crt"))
+        };
+        let (old, file) = serve("old", old, [-80, 20]);
+        let (expired, _) = serve("expired", expired, [-80, -20]);
+        Self { authority, old, file, _expired: expired }
+    }
+
+    fn connect(&self) -> Client {
+        Client::connect(self.old.address, self.authority.certificate.as_bytes()).expect("it takes connections")
+    }
+
+    fn break_file(&self) {
+        fs::write(&self.file, "torn").expect("a file can be written");
+    }
+}
+
+/// What those who call can do.
+fn callers_are_a_trouble(watch: &mut Watch, pairs: &Pairs) {
+    const DENIED: &[u8] = include_bytes!("../data/admission-reviews/generatename-create-validate.json");
+    // What is counted before the first look is no increase.
+    watch.prometheus.wait_until("it is scraped", |address| !query_at(address, "up{pod=\"old\"} == 1").is_empty());
+    let mut client = pairs.connect();
+    watch.until(&["ClusterProfileWebhookDenials"], || {
+        assert_eq!(client.post("/validate", DENIED).expect("it is answered").status, 200);
+    });
+    watch.until(&["ClusterProfileWebhookBadRequests"], || {
+        assert_eq!(client.post("/validate", b"{}").expect("it is answered").status, 400);
+    });
+    watch.until(&["ClusterProfileWebhookShedsRequests"], || {
+        let mut client = pairs.connect();
+        let head = "POST /mutate?timeout=100ms HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
+        client.send(head.as_bytes()).expect("it reads");
+        assert_eq!(client.answer().expect("it is answered").status, 503);
+    });
+    watch.until(&["ClusterProfileWebhookEvictsConnections"], || {
+        drop([(); 4].map(|()| TcpStream::connect(pairs.old.address).expect("it takes connections")));
+    });
+    let another = Authority::new("another").certificate;
+    watch.until(&["ClusterProfileWebhookHandshakesFail"], || {
+        assert!(Client::connect(pairs.old.address, another.as_bytes()).is_err());
+    });
+}
