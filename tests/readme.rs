@@ -6,9 +6,8 @@
 use std::{collections::BTreeMap, env, fs, path::Path, process::Command};
 
 use clusterprofile_webhook::{
-    admission::Response,
-    metrics::{Metrics, Shed},
-    rules::{Phase, RULES, Rule},
+    metrics::Metrics,
+    rules::{RULES, Rule},
 };
 
 #[path = "readme/cost.rs"]
@@ -148,27 +147,9 @@ fn help(command: &str) -> String {
     format!("```text\n{}\n```", lines.join("\n"))
 }
 
-/// From what a server renders that has counted one of everything.
+/// From what a server renders that has counted nothing: every series is there from the start.
 fn metrics() -> String {
-    let metrics = Metrics::default();
-    let response = Response {
-        uid: String::new(),
-        operation: "CREATE",
-        namespace: String::new(),
-        name: String::new(),
-        part: "main",
-        allowed: true,
-        rules: vec!["field-type"],
-        break_glass: None,
-        claim: None,
-        body: Vec::new(),
-    };
-    metrics.count_review(Phase::Validate, &response, 0.0);
-    metrics.count_bad_request(Phase::Validate);
-    metrics.count_shed(Shed::Deadline);
-    metrics.count_reload(true);
-
-    let text = metrics.render();
+    let text = Metrics::default().render();
     let mut families: Vec<(&str, &str, &str)> = Vec::new();
     let mut labels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for line in text.lines() {

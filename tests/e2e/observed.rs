@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clusterprofile_webhook::admission::ANNOTATION;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -121,8 +122,10 @@ fn runbook(command: &str) -> &str {
     command
 }
 
-/// As in the manifests; each replica has an address of its own.
-const ADMIN: u16 = 8080;
+/// The ports of replicas, each at an address of its own, and of Prometheus: next to those of the control plane, and not those
+/// at which somebody else may listen on all addresses.
+const ADMIN: u16 = 6444;
+const PROMETHEUS: u16 = 6445;
 
 /// As the `PodMonitor` makes it: the job, and these labels of each target.
 fn webhook_job(targets: &[(&str, &str, SocketAddr)]) -> Value {
@@ -157,7 +160,7 @@ struct Watch {
 impl Watch {
     fn start(plane: &ControlPlane, jobs: &Value, rule: &Value) -> Self {
         let at_once = rules(rule, |alert| drop(alert.as_object_mut().and_then(|alert| alert.remove("for"))));
-        let address = plane.network().at(plane.host(), 9090).into();
+        let address = plane.network().at(plane.host(), PROMETHEUS).into();
         let prometheus = Prometheus::start(address, &plane.directory().join("prometheus"), jobs, &at_once);
         Self { prometheus, fired: BTreeSet::new() }
     }
@@ -217,6 +220,7 @@ impl Pairs {
                 "--tls-key=tls.key",
                 "--log-format=json",
                 "--max-connections=2",
+                "--break-glass",
             ];
             let replica = Replica::start(&arguments.map(ToOwned::to_owned), &directory, None);
             (replica, directory.join("tls.crt"))
@@ -243,6 +247,12 @@ fn callers_are_a_trouble(watch: &mut Watch, pairs: &Pairs) {
     let mut client = pairs.connect();
     watch.until(&["ClusterProfileWebhookDenials"], || {
         assert_eq!(client.post("/validate", DENIED).expect("it is answered").status, 200);
+    });
+    let mut claiming: Value = serde_json::from_slice(DENIED).expect("it is JSON");
+    claiming["request"]["object"]["metadata"]["annotations"] = json!({ANNOTATION: "another write"});
+    let claiming = claiming.to_string();
+    watch.until(&["ClusterProfileWebhookBreakGlass"], || {
+        assert_eq!(client.post("/validate", claiming.as_bytes()).expect("it is answered").status, 200);
     });
     watch.until(&["ClusterProfileWebhookBadRequests"], || {
         assert_eq!(client.post("/validate", b"{}").expect("it is answered").status, 400);
