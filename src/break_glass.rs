@@ -49,8 +49,8 @@ pub struct Permissions {
     turns: Semaphore,
     /// The oldest first.
     answers: Mutex<VecDeque<Answer>>,
-    /// The last failure, until something goes well.
-    failure: Mutex<Option<String>>,
+    /// What has been told since something went well.
+    failures: Mutex<Vec<String>>,
 }
 
 /// What was said, and until when it holds.
@@ -94,7 +94,7 @@ impl Permissions {
             reviews: Api::all(client),
             turns: Semaphore::new(ASKED),
             answers: Mutex::default(),
-            failure: Mutex::default(),
+            failures: Mutex::default(),
         }
     }
 
@@ -109,7 +109,7 @@ impl Permissions {
             if key.len() > QUESTION { Err(BreakGlassError::TooLong) } else { self.send(question, deadline).await };
         match asked {
             Ok(permission) => {
-                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                self.failures.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 self.remember(key, permission);
                 permission
             }
@@ -153,14 +153,16 @@ impl Permissions {
         answers.push_back(Answer { question, permission, until: Instant::now() + REMEMBERED });
     }
 
-    /// A line where it is another failure than the last one: each is counted where its claim is.
+    /// Told once until something goes well; each is counted where its claim is.
     fn failed(&self, cause: String) {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        if failure.as_ref() == Some(&cause) {
+        /// More are not told apart: causes of the network may have a number in them.
+        const TOLD: usize = 8;
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.len() == TOLD || failures.contains(&cause) {
             debug!(cause, "break-glass: a claim is not checked");
         } else {
             warn!(cause, "break-glass: a claim is not checked");
-            *failure = Some(cause);
+            failures.push(cause);
         }
     }
 }
@@ -168,5 +170,29 @@ impl Permissions {
 impl fmt::Debug for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Permissions")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::{Client, Config};
+
+    use super::{ANSWERS, Permissions};
+    use crate::admission::Permission;
+
+    #[tokio::test]
+    async fn answers_are_remembered_by_the_whole_question_and_no_more_than_so_many() {
+        let client = Client::try_from(Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let permissions = Permissions::of(client);
+        let question = |number: usize| format!("a question about {number}");
+        permissions.remember(question(0), Permission::Allowed);
+        assert_eq!(permissions.remembered("a question about"), None);
+        assert_eq!(permissions.remembered(&question(0)), Some(Permission::Allowed));
+        for number in 1..=ANSWERS {
+            permissions.remember(question(number), Permission::Forbidden);
+        }
+        assert_eq!(permissions.remembered(&question(0)), None);
+        assert_eq!(permissions.remembered(&question(ANSWERS)), Some(Permission::Forbidden));
+        assert_eq!(permissions.answers.lock().unwrap().len(), ANSWERS);
     }
 }

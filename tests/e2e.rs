@@ -9,6 +9,8 @@ mod api;
 mod assets;
 #[path = "support/authority.rs"]
 mod authority;
+#[path = "e2e/break_glass.rs"]
+mod break_glass;
 #[path = "e2e/callers.rs"]
 mod callers;
 #[path = "support/calls.rs"]

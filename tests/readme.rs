@@ -28,6 +28,7 @@ const BLOCKS: &[Block] = &[
     ("mismatched-label", || transcript("mismatched-label")),
     ("every-mistake", || transcript("every-mistake")),
     ("boolean-status", || transcript("boolean-status")),
+    ("break-glass", || transcript("break-glass")),
     ("check", || help("check")),
     ("rules", rules),
     ("proof", || fs::read_to_string("tests/prove/certificates.md").expect("`make prove-certificates` has made it")),

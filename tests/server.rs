@@ -5,6 +5,8 @@
 #[path = "support/authority.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod authority;
+#[path = "server/break_glass.rs"]
+mod break_glass;
 #[path = "server/callers.rs"]
 mod callers;
 #[path = "server/certificates.rs"]

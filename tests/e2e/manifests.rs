@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     assets::Assets,
+    break_glass,
     cert_manager::CertManager,
     control_plane::ControlPlane,
     harmed, install, managed, observed, prometheus,
@@ -30,6 +31,7 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
         ("managed", managed::works_and_is_armed_as_it_is),
         ("open", managed::stays_open_where_nothing_is_denied),
         ("harmed", harmed::no_call_fails),
+        ("break-glass", break_glass::serves_one_write_of_who_may),
     ];
     if CertManager::find().is_some() {
         stories.push(("cert-manager", renewal::no_call_fails));

@@ -31,7 +31,7 @@ fn start(answer: fn(TcpStream), flags: &[&str]) -> (Program, BufReader<ChildStde
     Program::start_by(command, &[&["--service=a", "--drain=0s"], flags].concat())
 }
 
-fn config(api: SocketAddr) -> String {
+pub(crate) fn config(api: SocketAddr) -> String {
     format!(
         "apiVersion: v1
 kind: Config

@@ -20,6 +20,8 @@ use tokio::runtime::Runtime;
 /// A client of one user.
 pub(crate) struct Api {
     client: Client,
+    /// Whom it impersonates.
+    user: Option<String>,
     runtime: Runtime,
 }
 
@@ -41,7 +43,17 @@ impl Api {
             let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("it is whole");
             Client::try_from(config).expect("TLS can be configured")
         });
-        Self { client, runtime }
+        Self { client, user: None, runtime }
+    }
+
+    /// As a user of this name and of no group, where the kubeconfig's own may impersonate.
+    pub(crate) fn impersonating(kubeconfig: &Path, user: &str) -> Self {
+        Self { user: Some(user.to_owned()), ..Self::new(kubeconfig) }
+    }
+
+    /// What sends for it, for as long as it lives.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -84,8 +96,12 @@ impl Api {
     fn try_call(&self, method: &str, path: &str, body: Option<(&str, &Value)>) -> kube::Result<Response<Body>> {
         let (kind, body) =
             body.map_or(("application/json", Vec::new()), |(kind, body)| (kind, body.to_string().into()));
-        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind).body(Body::from(body));
-        self.runtime.block_on(self.client.send(request.expect("the path is a URI")))
+        let mut request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind);
+        if let Some(user) = &self.user {
+            request = request.header("Impersonate-User", user);
+        }
+        let request = request.body(Body::from(body)).expect("the path is a URI");
+        self.runtime.block_on(self.client.send(request))
     }
 }
 

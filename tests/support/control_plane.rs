@@ -125,6 +125,12 @@ impl ControlPlane {
         path
     }
 
+    /// Lines of the audit log about ClusterProfiles that were written.
+    pub(crate) fn audited(&self) -> Vec<Value> {
+        let log = fs::read_to_string(self.directory.join(AUDIT_LOG)).expect("the API server has made it");
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     /// Puts a profile where the API server keeps it, past every check, as if it had been stored long ago.
     pub(crate) fn store(&self, namespace: &str, mut profile: Value) {
         let metadata = &mut profile["metadata"];

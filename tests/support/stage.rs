@@ -3,9 +3,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use clusterprofile_webhook::server::Config;
+use clusterprofile_webhook::{break_glass::Permissions, manifest, profile::GROUP, rules::Policy, server::Config};
 use serde_json::json;
 
 use super::{control_plane::ControlPlane, webhook::Webhook};
@@ -13,14 +14,36 @@ use super::{control_plane::ControlPlane, webhook::Webhook};
 /// The namespace of the API overview's example, and of all transcripts.
 pub(crate) const NAMESPACE: &str = "fleet-system";
 
-/// Registers the webhook and makes the namespace.
+/// Registers the webhook, with break-glass as the manifests have it, and makes the namespace, where some users may write.
 pub(crate) fn set(control: &ControlPlane) -> Webhook {
-    let webhook = Webhook::start(control, "transcripts", Config::default());
+    let mut policy = Policy::default();
+    policy.set_break_glass(true);
+    let permissions = Some(Arc::new(Permissions::of(control.api.client())));
+    let webhook = Webhook::start(control, "transcripts", Config { policy, permissions, ..Config::default() });
     let namespace = json!({"metadata": {"name": NAMESPACE, "labels": webhook.labels()}});
     let created = control.api.post("/api/v1/namespaces", &namespace);
     assert_eq!(created.status, 201, "{}", created.body);
+    let manifests = fs::read("manifests/base/break-glass.yaml").expect("the manifests are there");
+    let people = manifest::read(&manifests).0.pop().expect("the last is the role for people").object;
+    let writer = json!({
+        "metadata": {"name": "writer"},
+        "rules": [{"apiGroups": [GROUP], "resources": ["clusterprofiles"], "verbs": ["get", "create", "patch"]}],
+    });
+    let users = ["alice", "bob"].map(|name| json!({"apiGroup": RBAC, "kind": "User", "name": name}));
+    let writers = json!({
+        "metadata": {"name": "writers"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "writer"},
+        "subjects": users,
+    });
+    let bindings = format!("namespaces/{NAMESPACE}/rolebindings");
+    for (plural, object) in [("clusterroles", people), ("clusterroles", writer), (&bindings[..], writers)] {
+        let created = control.api.post(&format!("/apis/{RBAC}/v1/{plural}"), &object);
+        assert_eq!(created.status, 201, "{}", created.body);
+    }
     webhook
 }
+
+const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// A directory of a transcript's own, with the manifests of all.
 pub(crate) fn directory(name: &str, control: &ControlPlane) -> PathBuf {

@@ -1,0 +1,250 @@
+//! Break-glass, as the manifests install it: users of RBAC, an account that may ask about them, and the audit log.
+
+use std::{fs, path::Path};
+
+use clusterprofile_webhook::admission::ANNOTATION;
+use serde_json::{Value, json};
+
+use super::{
+    api::{Answer, Api},
+    control_plane::ControlPlane,
+    installed::{DRY_RUN, Profiles, serve_managed},
+    managed::{is_armed, metric},
+    manifests::Shell,
+    profiles::{MANAGER, bad, labelled},
+    replica::Replica,
+    wait::wait_until,
+};
+
+const PATH: &str = "metadata.annotations[clusterprofile-webhook.internal/break-glass]";
+
+pub(crate) fn serves_one_write_of_who_may(plane: &ControlPlane, shell: &Shell) {
+    shell.run("kubectl apply -k manifests/crd");
+    let profiles = Profiles::new(plane);
+    shell.run("kubectl apply -k manifests/base");
+    let replica = serve_managed(plane, shell);
+    wait_until("it is armed", || is_armed(plane));
+    profiles.wait_until_reviewed();
+    let [may, may_not, may_later] = users(plane, shell);
+    let stage = Stage { plane, may, may_not, may_later, replica: &replica };
+
+    on_an_update(&stage);
+    on_a_create(&stage);
+    not_on_the_status(&stage);
+    not_what_the_definition_refuses(&stage);
+    let counted = ["honoured", "wrong_value", "forbidden", "unchecked"].map(|outcome| claims(&replica, outcome));
+    assert_eq!(counted, [6, 3, 2, 0]);
+
+    not_before_it_is_granted(&stage, shell);
+    not_unasked(&stage, shell);
+    it_is_audited(plane);
+    let log = fs::read_to_string(shell.directory.join("replica.log")).expect("the replica logs");
+    assert!(log.contains(r#""break_glass":"honoured""#), "{log}");
+    for user in ["alice", "bob", "carol"] {
+        assert!(!log.contains(user), "{log}");
+    }
+}
+
+/// Where profiles are, and users that write them.
+struct Stage<'s> {
+    plane: &'s ControlPlane,
+    replica: &'s Replica,
+    may: User,
+    may_not: User,
+    may_later: User,
+}
+
+struct User {
+    api: Api,
+    collection: String,
+}
+
+/// A namespace in which three users may write; the first may break glass, too.
+fn users(plane: &ControlPlane, shell: &Shell) -> [User; 3] {
+    let namespace = plane.namespace(&json!({}));
+    shell.run(&format!(
+        "kubectl create clusterrole writer --verb=get,create,patch \
+         --resource=clusterprofiles.multicluster.x-k8s.io,clusterprofiles.multicluster.x-k8s.io/status
+         kubectl create rolebinding -n {namespace} writers --clusterrole=writer --user=alice --user=bob --user=carol
+         kubectl create rolebinding -n {namespace} alice --clusterrole=clusterprofile-break-glass --user=alice"
+    ));
+    ["alice", "bob", "carol"].map(|name| {
+        let user = User {
+            api: Api::impersonating(&plane.kubeconfig(), name),
+            collection: format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{namespace}/clusterprofiles"),
+        };
+        wait_until("the user may write", || user.create(&labelled("a"), DRY_RUN).status == 201);
+        user
+    })
+}
+
+impl User {
+    fn create(&self, profile: &Value, query: &str) -> Answer {
+        self.api.post(&format!("{}{query}", self.collection), profile)
+    }
+
+    /// Puts a label there that a rule denies, with a claim of this value.
+    fn patch(&self, name: &str, manager: &str, claim: &Value, query: &str) -> Answer {
+        let patch = json!({"metadata": {"labels": {MANAGER: manager}, "annotations": {ANNOTATION: claim}}});
+        self.api.patch(&format!("{}/{name}{query}", self.collection), "merge", &patch)
+    }
+
+    fn get(&self, name: &str) -> Value {
+        self.api.get(&format!("{}/{name}", self.collection)).body
+    }
+
+    fn version(&self, name: &str) -> Value {
+        self.get(name)["metadata"]["resourceVersion"].clone()
+    }
+}
+
+/// How many claims this became of.
+fn claims(replica: &Replica, outcome: &str) -> u64 {
+    metric(replica, &format!("break_glass_claims_total{{outcome=\"{outcome}\"}}"))
+}
+
+/// That it is allowed, and which rules are set aside.
+#[track_caller]
+fn assert_honoured(answer: &Answer, rules: &str) {
+    assert!(matches!(answer.status, 200 | 201), "{answer:#?}");
+    assert_eq!(answer.warnings[0], format!("{PATH}: set aside for this write: {rules}"));
+    assert!(answer.warnings[1].ends_with(&format!("[{rules}]")), "{answer:#?}");
+}
+
+/// That it is denied, and what is said of the claim, if anything is.
+#[track_caller]
+fn denied(answer: &Answer) -> Option<String> {
+    assert_eq!(answer.status, 422, "{answer:#?}");
+    let causes = answer.body["details"]["causes"].as_array().expect("a denial has causes");
+    let about = causes.iter().find(|cause| cause["field"] == PATH);
+    about.map(|cause| cause["message"].as_str().expect("a cause has a text").to_owned())
+}
+
+fn on_an_update(Stage { may, may_not, .. }: &Stage<'_>) {
+    let created = may_not.create(&labelled("spoke"), "");
+    assert_eq!(created.status, 201, "{created:#?}");
+    let version = may.version("spoke");
+    let refused = denied(&may_not.patch("spoke", "kueue", &version, ""));
+    let refused = refused.expect("it is told what is wanted");
+    assert!(refused.contains(r#"must have the verb "break-glass" on clusterprofiles.multicluster.x-k8s.io "spoke""#));
+    let wrong = denied(&may.patch("spoke", "kueue", &json!("1"), "")).expect("it is told what is wanted");
+    assert_eq!(
+        wrong,
+        format!(
+            r#"Invalid value: "1": must be {version}, the stored resourceVersion, for this write to set rules aside"#
+        )
+    );
+    assert_eq!(may.version("spoke"), version);
+
+    assert_honoured(&may.patch("spoke", "kueue", &version, DRY_RUN), "cluster-manager-label");
+    assert_eq!(may.version("spoke"), version);
+    assert_honoured(&may.patch("spoke", "kueue", &version, ""), "cluster-manager-label");
+    let stored = may.get("spoke");
+    assert_eq!(stored["metadata"]["labels"][MANAGER], "kueue");
+    assert_ne!(stored["metadata"]["resourceVersion"], version);
+
+    // The same again changes nothing, so that nothing is refused; what is left there serves no other write, of nobody.
+    assert_eq!(may.patch("spoke", "kueue", &version, "").status, 200);
+    assert_eq!(denied(&may.patch("spoke", "another", &version, "")), None);
+    let next = may.version("spoke");
+    assert_eq!(next, stored["metadata"]["resourceVersion"]);
+    let stale = denied(&may.patch("spoke", "another", &json!("2"), "")).expect("it is told what is wanted");
+    assert!(stale.contains(&format!("must be {next}")), "{stale}");
+}
+
+fn on_a_create(Stage { may, may_not, .. }: &Stage<'_>) {
+    let mut claimed = bad("new", 0);
+    claimed["metadata"]["annotations"] = json!({ANNOTATION: "create"});
+    let refused = denied(&may_not.create(&claimed, ""));
+    assert!(refused.is_some_and(|text| text.starts_with("Forbidden: ")));
+    assert_honoured(&may.create(&claimed, ""), "cluster-manager-label");
+
+    claimed["metadata"]["annotations"] = json!({ANNOTATION: "1"});
+    claimed["metadata"]["name"] = json!("newer");
+    let wrong = denied(&may.create(&claimed, ""));
+    assert_eq!(wrong.as_deref(), Some(r#"Invalid value: "1": must be "create" for this write to set rules aside"#));
+
+    claimed["metadata"] = json!({
+        "generateName": "generated-",
+        "labels": {MANAGER: "kueue"},
+        "annotations": {ANNOTATION: "create"},
+    });
+    assert_honoured(&may.create(&claimed, ""), "cluster-manager-label");
+    assert_honoured(&may.create(&claimed, DRY_RUN), "cluster-manager-label");
+
+    claimed["metadata"]["name"] = json!("applied");
+    let path = format!("{}/applied?fieldManager=test", may.collection);
+    let applied = may.api.patch(&path, "apply", &claimed);
+    assert_honoured(&applied, "cluster-manager-label");
+}
+
+/// Its annotation cannot be written there.
+fn not_on_the_status(Stage { may, .. }: &Stage<'_>) {
+    let status = json!({
+        "metadata": {"annotations": {ANNOTATION: may.version("spoke")}},
+        "status": {"accessProviders": [{"name": "a", "cluster": {"server": "https://user:password@spoke-1"}}]},
+    });
+    let path = format!("{}/spoke/status", may.collection);
+    assert_eq!(denied(&may.api.patch(&path, "merge", &status)), None);
+}
+
+/// It is no word of the webhook's that refuses it.
+fn not_what_the_definition_refuses(Stage { may, .. }: &Stage<'_>) {
+    let moved = json!({
+        "metadata": {"annotations": {ANNOTATION: may.version("spoke")}},
+        "spec": {"clusterManager": {"name": "kueue"}},
+    });
+    let refused = may.api.patch(&format!("{}/spoke", may.collection), "merge", &moved);
+    assert_eq!(denied(&refused), None);
+    let message = refused.body["message"].as_str().expect("a refusal has a text");
+    assert!(message.contains("ClusterManager is immutable") && !message.contains("[cluster-manager"), "{message}");
+}
+
+/// What was answered before is forgotten.
+fn not_before_it_is_granted(Stage { may_later, .. }: &Stage<'_>, shell: &Shell) {
+    let namespace = may_later.collection.split('/').nth(5).expect("it is in a namespace");
+    let claim = || may_later.patch("spoke", "another", &may_later.version("spoke"), DRY_RUN);
+    assert!(denied(&claim()).is_some_and(|text| text.starts_with("Forbidden: to set rules aside")));
+    shell.run(&format!(
+        "kubectl create rolebinding -n {namespace} carol --clusterrole=clusterprofile-break-glass --user=carol"
+    ));
+    wait_until("it is honoured", || claim().status == 200);
+}
+
+/// Without its own right to ask, nobody may.
+fn not_unasked(Stage { may, plane, replica, .. }: &Stage<'_>, shell: &Shell) {
+    shell.run("kubectl delete clusterrolebinding clusterprofile-webhook-break-glass");
+    let mut text = String::new();
+    // Each time about another name, which nobody has been asked about.
+    let mut names = (0..).map(|number| format!("unasked-{number}"));
+    wait_until("it may not ask", || {
+        let mut claimed = bad(&names.next().unwrap_or_default(), 0);
+        claimed["metadata"]["annotations"] = json!({ANNOTATION: "create"});
+        let answer = may.create(&claimed, DRY_RUN);
+        text = if answer.status == 422 { denied(&answer).unwrap_or_default() } else { String::new() };
+        !text.is_empty()
+    });
+    assert!(text.contains("could not be checked: must be tried again"), "{text}");
+    assert_eq!(claims(replica, "unchecked"), 1);
+    let log = plane.directory().join(Path::new("shell/replica.log"));
+    let log = fs::read_to_string(log).expect("the replica logs");
+    let told = log.lines().filter(|line| line.contains("refuses to say who may break glass: 403 Forbidden"));
+    assert_eq!(told.count(), 1, "{log}");
+}
+
+fn it_is_audited(plane: &ControlPlane) {
+    let annotation = |event: &Value, name: &str| {
+        event["annotations"][format!("validate.clusterprofile-webhook.internal/{name}")].clone()
+    };
+    let outcome = |event: &Value| annotation(event, "break-glass");
+    let events = plane.audited();
+    let honoured: Vec<_> = events.iter().filter(|event| outcome(event) == "honoured").collect();
+    assert!(honoured.len() >= 6);
+    assert!(honoured.iter().all(|event| annotation(event, "set-aside") == "cluster-manager-label"), "{honoured:#?}");
+    assert_eq!(honoured[0]["impersonatedUser"]["username"], "alice");
+    for (name, user) in [("forbidden", "bob"), ("wrong_value", "alice"), ("unchecked", "alice")] {
+        let event = events.iter().find(|event| outcome(event) == name).unwrap_or_else(|| panic!("no {name}"));
+        assert_eq!(event["impersonatedUser"]["username"], user);
+        assert_eq!(annotation(event, "set-aside"), Value::Null);
+    }
+}

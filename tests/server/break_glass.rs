@@ -1,0 +1,131 @@
+//! Break-glass where the API server cannot be asked: the write stays denied, in time, and everything else is served.
+
+use std::{
+    fs,
+    io::{BufRead as _, Read as _},
+    net::{TcpListener, TcpStream},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    cluster::config,
+    process::{PROGRAM, Program},
+    server::get,
+    wait::wait_until,
+};
+
+/// Nobody has a kubeconfig there, nor a service account.
+fn command(kubeconfig: &str) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.env_remove("KUBERNETES_SERVICE_HOST").env("HOME", "/nonexistent").env("KUBECONFIG", kubeconfig);
+    command
+}
+
+/// A write that a rule denies and that claims break-glass.
+fn claim(name: &str) -> Vec<u8> {
+    let profile = json!({
+        "apiVersion": "multicluster.x-k8s.io/v1alpha1",
+        "kind": "ClusterProfile",
+        "metadata": {
+            "name": name,
+            "labels": {"x-k8s.io/cluster-manager": "kueue"},
+            "annotations": {"clusterprofile-webhook.internal/break-glass": "create"},
+        },
+        "spec": {"displayName": "a", "clusterManager": {"name": "ocm"}},
+    });
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "1",
+            "kind": {"group": "multicluster.x-k8s.io", "version": "v1alpha1", "kind": "ClusterProfile"},
+            "operation": "CREATE",
+            "namespace": "fleet-system",
+            "name": name,
+            "userInfo": {"username": "alice"},
+            "object": profile,
+        },
+    });
+    review.to_string().into_bytes()
+}
+
+/// Sends it, and returns what is said of the claim.
+fn told(program: &Program, name: &str) -> String {
+    let answer = program.connect().post("/validate?timeout=1s", &claim(name)).unwrap();
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status, &body["response"]["allowed"]), (200, &json!(false)));
+    body["response"]["status"]["details"]["causes"][1]["message"].as_str().unwrap().to_owned()
+}
+
+fn unchecked(program: &Program) -> u64 {
+    const SERIES: &str = "clusterprofile_webhook_break_glass_claims_total{outcome=\"unchecked\"} ";
+    let metrics = get(program.admin, "/metrics");
+    metrics.lines().find_map(|line| line.strip_prefix(SERIES)?.parse().ok()).expect("the metric is there")
+}
+
+#[test]
+fn without_a_way_to_the_api_server_everything_else_is_served() {
+    let (mut program, log) = Program::start_by(command("/nonexistent/kubeconfig"), &["--drain=0s", "--break-glass"]);
+    assert!(told(&program, "a").contains("could not be checked"));
+    assert_eq!(unchecked(&program), 1);
+    program.signal("TERM");
+    let lines: Vec<_> = log.lines().map(Result::unwrap).collect();
+    assert!(lines.iter().any(|line| line.contains(r#""break_glass":"unchecked""#)), "{lines:#?}");
+    assert_eq!(program.ended().code(), Some(0));
+}
+
+#[test]
+fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
+    /// As many as are asked about at a time.
+    const MOST: usize = 16;
+    const CLAIMS: usize = 3 * MOST;
+    /// Less than an API server would wait that says nothing else, and far more than the second that it does say.
+    const LONGEST: Duration = Duration::from_secs(8);
+    let api = TcpListener::bind("127.0.0.1:0").unwrap();
+    let kubeconfig = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&kubeconfig, config(api.local_addr().unwrap())).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    // It ends with the tests.
+    thread::spawn(move || {
+        for connection in api.incoming() {
+            count.fetch_add(1, Ordering::Relaxed);
+            let mut connection: TcpStream = connection.unwrap();
+            thread::spawn(move || drop(connection.read_to_end(&mut Vec::new())));
+        }
+    });
+    let (mut program, mut log) =
+        Program::start_by(command(kubeconfig.path().to_str().unwrap()), &["--drain=0s", "--break-glass"]);
+
+    let started = Instant::now();
+    thread::scope(|scope| {
+        for number in 0..CLAIMS {
+            let program = &program;
+            scope.spawn(move || assert!(told(program, &number.to_string()).contains("could not be checked")));
+        }
+        wait_until("they are asked about", || asked.load(Ordering::Relaxed) > 0);
+        let good = String::from_utf8(claim("good")).unwrap().replace("kueue", "ocm");
+        let answer = program.connect().post("/validate", good.as_bytes()).unwrap();
+        assert!(answer.text().contains(r#""allowed":true"#), "{}", answer.text());
+    });
+    assert!(started.elapsed() < LONGEST, "{:?}", started.elapsed());
+    assert!(asked.load(Ordering::Relaxed) <= MOST, "{asked:?}");
+    assert_eq!(unchecked(&program), CLAIMS as u64);
+
+    program.signal("TERM");
+    let mut lines = String::new();
+    log.read_to_string(&mut lines).unwrap();
+    for cause in ["no answer to who may break glass in time", "too many ask who may break glass"] {
+        assert_eq!(lines.lines().filter(|line| line.contains(cause)).count(), 1, "{lines}");
+    }
+    assert!(!lines.contains("alice"), "{lines}");
+    assert_eq!(program.ended().code(), Some(0));
+}
