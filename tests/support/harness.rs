@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{
-    admission::{Response, respond},
+    admission::{BreakGlass, Permission, Response, respond},
     rules::{self, Phase, Policy},
 };
 use jiff::Timestamp;
@@ -38,6 +38,7 @@ fn ask(body: &[u8], phase: Phase, audit: bool) -> Option<Response> {
     let now = Timestamp::from_second(1_780_000_000).expect("2026 is in range");
     let mut policy = Policy::default();
     policy.set_audit(audit);
+    policy.set_break_glass(true);
     let answer = respond(body, phase, &policy, now).ok()?;
 
     let again = respond(body, phase, &policy, now).expect("the same bytes are read the same way");
@@ -49,7 +50,25 @@ fn ask(body: &[u8], phase: Phase, audit: bool) -> Option<Response> {
     assert_eq!(wire["status"].is_object(), !answer.allowed, "a refusal without a status, or a status without one");
     assert!(phase == Phase::Mutate || wire.get("patch").is_none(), "/validate patches");
     warnings_arrive(&wire);
+    if answer.claim.is_some() {
+        a_claim_lets_pass_who_may(&answer);
+    }
     Some(answer)
+}
+
+fn a_claim_lets_pass_who_may(denied: &Response) {
+    assert!(!denied.allowed && denied.part == "main", "there is nothing to set aside");
+    for (permission, allowed, outcome) in [
+        (Permission::Allowed, true, BreakGlass::Honoured),
+        (Permission::Forbidden, false, BreakGlass::Forbidden),
+        (Permission::Unknown, false, BreakGlass::Unchecked),
+    ] {
+        let settled = denied.clone().settled(permission);
+        assert_eq!((settled.allowed, settled.break_glass), (allowed, Some(outcome)));
+        let wire = response(&settled);
+        assert_eq!((&wire["allowed"], wire["status"].is_object()), (&json!(allowed), !allowed));
+        warnings_arrive(&wire);
+    }
 }
 
 fn response(answer: &Response) -> Value {
