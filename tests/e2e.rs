@@ -9,6 +9,8 @@ mod api;
 mod assets;
 #[path = "support/authority.rs"]
 mod authority;
+#[path = "e2e/built.rs"]
+mod built;
 #[path = "e2e/callers.rs"]
 mod callers;
 #[path = "support/calls.rs"]
@@ -70,6 +72,8 @@ mod server;
 mod stage;
 #[path = "support/told.rs"]
 mod told;
+#[path = "e2e/traces.rs"]
+mod traces;
 #[path = "support/transcript.rs"]
 mod transcript;
 #[path = "e2e/url.rs"]
@@ -108,6 +112,7 @@ fn main() -> ExitCode {
     trials.extend(faults::trials(&planes));
     trials.push(url::trial(&planes));
     trials.push(callers::trial(&assets));
+    trials.extend(traces::trial(&assets));
     let conclusion = libtest_mimic::run(&arguments, trials);
     Arc::into_inner(planes).expect("no test runs any more").stop(conclusion.has_failed());
     conclusion.exit_code()
