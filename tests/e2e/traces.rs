@@ -35,17 +35,7 @@ pub(crate) fn trial(assets: &Assets) -> Option<Trial> {
 fn one_trace(assets: &Assets, program: &Path) {
     let files = tempfile::tempdir().expect("a directory can be made");
     let mut collector = Collector::start(program, files.path());
-    let tracing = put(
-        files.path(),
-        "tracing.yaml",
-        &format!(
-            "apiVersion: apiserver.config.k8s.io/v1\n\
-         kind: TracingConfiguration\n\
-         endpoint: {}\n\
-         samplingRatePerMillion: 1000000\n",
-            collector.grpc
-        ),
-    );
+    let tracing = put(files.path(), "tracing.yaml", &as_the_page_says(&collector.grpc));
     let flag = format!("--tracing-config-file={tracing}");
     let plane = ControlPlane::start_with(assets, "traces", &[Crd::Own.object()], &[flag]);
     let webhook = Webhook::unserved(&plane, "traces");
@@ -91,6 +81,16 @@ fn one_trace(assets: &Assets, program: &Path) {
         assert!(start == end && start == Some(19), "nanoseconds of this century: {told}");
     }
     plane.forget();
+}
+
+/// The configuration of the API server's tracing, with our collector, and every trace recorded.
+fn as_the_page_says(collector: &str) -> String {
+    let page = fs::read_to_string("docs/traces.md").expect("the page is readable");
+    let (_, block) = page.split_once("```yaml\n").expect("it has the configuration");
+    let (configuration, _) = block.split_once("```").expect("a block is closed");
+    let here = configuration.replace("127.0.0.1:4317", collector).replace("PerMillion: 10000", "PerMillion: 1000000");
+    assert!(here.contains(collector) && here.contains("1000000"), "{here}");
+    here
 }
 
 fn serve(webhook: &Webhook, directory: &Path, collector: &str) -> Replica {
