@@ -111,8 +111,7 @@ mod tests {
             (child.trace, child.parent),
             (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, Some(0x00f0_67aa_0ba9_02b7))
         );
-        const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
-        assert_eq!(Place::below(&headers(&[UNSAMPLED])), None);
+        assert_eq!(Place::below(&headers(&["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"])), None);
         for first in [&[][..], &["broken"], &[SAMPLED, SAMPLED]] {
             let [one, other] = [(); 2].map(|()| Place::below(&headers(first)).unwrap());
             assert_eq!(one.parent, None);
