@@ -8,7 +8,8 @@ BENCH_SERVER := target/bench-server
 CERTS := certs-dev
 CONTROL_PLANE := tests/control-plane
 CERT_MANAGER := tests/cert-manager
-SCRIPTS := .ci/run certs-dev/make.sh tests/support/build.sh $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh
+COLLECTOR := tests/collector
+SCRIPTS := .ci/run certs-dev/make.sh tests/support/build.sh $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh
 # Unless it must be there: where there is no Go, what is built with it is left out.
 OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
 FUZZ_SECONDS ?= 60
@@ -25,6 +26,7 @@ build: ## builds the release binary
 test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-end tests
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the end-to-end tests are)
 	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the tests with cert-manager are)
+	@$(COLLECTOR)/build.sh $(call OPTIONAL,the test of traces is)
 	cargo test --locked
 
 .PHONY: prove-certificates
@@ -45,6 +47,10 @@ control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tes
 cert-manager: ## builds cert-manager's controllers for the end-to-end tests; wants Go
 	@$(CERT_MANAGER)/build.sh
 
+.PHONY: collector
+collector: ## builds the OpenTelemetry collector's receiver for the end-to-end tests; wants Go
+	@$(COLLECTOR)/build.sh
+
 .PHONY: lint
 lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 	cargo fmt --check
@@ -55,7 +61,7 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 	    { echo 'lint: cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2' >&2; exit 1; }
 	cargo deny --locked check bans licenses sources
 	@if command -v gofmt >/dev/null; then \
-	    unformatted=$$(gofmt -l $(CONTROL_PLANE) $(CERT_MANAGER)); \
+	    unformatted=$$(gofmt -l $(CONTROL_PLANE) $(CERT_MANAGER) $(COLLECTOR)); \
 	    [ -z "$$unformatted" ] || { echo "lint: gofmt -w $$unformatted" >&2; exit 1; }; \
 	else echo 'lint: gofmt is not installed: Go code is not checked'; fi
 	for script in $(SCRIPTS); do bash -n "$$script"; done
@@ -66,7 +72,7 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 fmt: ## formats the code
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
-	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE) $(CERT_MANAGER)
+	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE) $(CERT_MANAGER) $(COLLECTOR)
 
 .PHONY: demo
 demo: ## shows the webhook at work: over HTTPS, then, with Go or KUBEBUILDER_ASSETS, through kubectl

@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use self::request::{Request, Subject};
+pub(crate) use self::response::clipped;
 pub use self::{
     break_glass::{ANNOTATION, BreakGlass, Claim, Permission, VERB},
     request::BadRequest,

@@ -25,6 +25,7 @@
 //! | [`break_glass`] | asking it whether a user may break glass |
 //! | [`certificates`] | self-managed certificates: an authority in a Secret, rotated without a failed call |
 //! | [`metrics`] | what Prometheus is told |
+//! | [`traces`] | what a collector of OpenTelemetry is told, if one is named |
 
 pub mod access;
 pub mod admission;
@@ -40,3 +41,4 @@ pub mod profile;
 pub mod rules;
 pub mod server;
 pub mod tls;
+pub mod traces;

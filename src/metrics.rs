@@ -36,6 +36,7 @@ pub struct Metrics {
     reloads: Family<ReloadLabels, Counter>,
     client_ca_reloads: Family<ReloadLabels, Counter>,
     dropped_lines: Counter,
+    dropped_spans: Counter,
     /// Of the server itself.
     pub server: Server,
     /// Of certificates that are managed.
@@ -172,6 +173,12 @@ impl Default for Metrics {
             "Lines of the log that standard error did not take in time",
             dropped_lines.clone(),
         );
+        let dropped_spans = Counter::default();
+        registry.register(
+            "dropped_spans",
+            "Spans that the collector did not take in time, of those that were to be sent",
+            dropped_spans.clone(),
+        );
         let server = Server::register(&mut registry);
         let certificates = Certificates::register(&mut registry);
         let metrics = Self {
@@ -189,6 +196,7 @@ impl Default for Metrics {
             reloads,
             client_ca_reloads,
             dropped_lines,
+            dropped_spans,
             server,
             certificates,
         };
@@ -290,6 +298,11 @@ impl Metrics {
     /// Counts a line of the log that could not be written.
     pub fn count_dropped_line(&self) {
         self.dropped_lines.inc();
+    }
+
+    /// Counts spans that no collector has got.
+    pub fn count_dropped_spans(&self, count: usize) {
+        self.dropped_spans.inc_by(count as u64);
     }
 
     /// All metrics in the OpenMetrics text format.

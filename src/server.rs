@@ -13,6 +13,7 @@ use crate::{
     metrics::Metrics,
     rules::Policy,
     tls::{self, Callers, Certificates, TlsError},
+    traces::Spans,
 };
 
 mod acceptor;
@@ -43,6 +44,8 @@ pub struct Config {
     pub callers: Option<Arc<Callers>>,
     /// Who is asked who may break glass; where the policy has that and this is absent, nobody may.
     pub permissions: Option<Arc<Permissions>>,
+    /// Where spans go; without it none are made.
+    pub spans: Option<Spans>,
 }
 
 /// Where the server is in its life.
@@ -77,7 +80,7 @@ pub async fn serve(
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates), config.callers)?));
     let limits = config.limits;
     metrics.server.set_connections_limit(limits.connections);
-    let reviews = Reviews::new(config.policy, limits, config.permissions, Arc::clone(&metrics));
+    let reviews = Reviews::new(config.policy, limits, config.permissions, config.spans, Arc::clone(&metrics));
     let webhook = Acceptor {
         tls: Some(tls),
         router: reviews.clone().router(),

@@ -11,6 +11,8 @@ mod assets;
 mod authority;
 #[path = "e2e/break_glass.rs"]
 mod break_glass;
+#[path = "e2e/built.rs"]
+mod built;
 #[path = "e2e/callers.rs"]
 mod callers;
 #[path = "support/calls.rs"]
@@ -80,6 +82,8 @@ mod server;
 mod stage;
 #[path = "support/told.rs"]
 mod told;
+#[path = "e2e/traces.rs"]
+mod traces;
 #[path = "support/transcript.rs"]
 mod transcript;
 #[path = "e2e/url.rs"]
@@ -118,6 +122,7 @@ fn main() -> ExitCode {
     trials.extend(faults::trials(&planes));
     trials.push(url::trial(&planes));
     trials.push(callers::trial(&assets));
+    trials.extend(traces::trial(&assets));
     let conclusion = libtest_mimic::run(&arguments, trials);
     Arc::into_inner(planes).expect("no test runs any more").stop(conclusion.has_failed());
     conclusion.exit_code()

@@ -31,6 +31,8 @@ mod room;
 mod server;
 #[path = "server/stopping.rs"]
 mod stopping;
+#[path = "server/traces.rs"]
+mod traces;
 #[path = "support/wait.rs"]
 mod wait;
 

@@ -151,6 +151,12 @@ fn write(request: &Request<'_>, rules: Vec<&'static str>, response: Wire<'_>) ->
     }
 }
 
+/// A name as long as Kubernetes lets names be: who is no API server can send longer ones, and must fill neither log nor memory.
+pub(crate) fn clipped(name: &str) -> &str {
+    const LONGEST: usize = 253;
+    name.get(..name.floor_char_boundary(LONGEST)).unwrap_or_default()
+}
+
 /// What apimachinery's `NewInvalid` makes, so that kubectl shows every cause on a line of its own.
 fn invalid(request: &Request<'_>, report: &Report<'_>, told: Option<&Told<'_>>) -> Status {
     let causes = causes(report, told);

@@ -12,10 +12,12 @@ use clusterprofile_webhook::{
     metrics::Metrics,
     server::{self, Config, Limits},
     tls::{self, Callers, Certificates, Files},
+    traces::{self, Endpoint},
 };
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    time::timeout,
 };
 use tracing::warn;
 
@@ -87,6 +89,9 @@ pub(super) struct Args {
     /// The least that is logged
     #[arg(long, value_enum, default_value_t = log::Level::Info, env = "CLUSTERPROFILE_WEBHOOK_LOG_LEVEL")]
     log_level: log::Level,
+    /// Where a collector of OpenTelemetry takes a span of each review: http://HOST:PORT, for OTLP over HTTP
+    #[arg(long, value_name = "URL", env = "CLUSTERPROFILE_WEBHOOK_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<Endpoint>,
 }
 
 /// Where the certificate pair comes from.
@@ -197,7 +202,9 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     let mut policy = args.effects.policy();
     policy.set_break_glass(args.break_glass);
     let permissions = if args.break_glass { permissions().await } else { None };
-    let config = Config { policy, limits, drain: args.drain, callers: callers.clone(), permissions };
+    let (spans, exporter) = args.otlp_endpoint.map(|endpoint| traces::start(endpoint, Arc::clone(&metrics))).unzip();
+    let exporter = exporter.map(|exporter| tokio::spawn(exporter.run()));
+    let config = Config { policy, limits, drain: args.drain, callers: callers.clone(), permissions, spans };
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let stop = async || {
@@ -218,6 +225,11 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         never = watched_callers => match never {},
     }
     keeper.release().await;
+    if let Some(exporter) = exporter {
+        /// Nobody is held up by the end of a process; a collector that is there has taken the last spans by then.
+        const LAST_SPANS: Duration = Duration::from_secs(2);
+        drop(timeout(LAST_SPANS, exporter).await);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -82,6 +82,19 @@ pub(super) enum Unreviewed {
     Broken,
 }
 
+impl Unreviewed {
+    /// The word for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::QueueFull => "queue_full",
+            Self::Deadline => "deadline",
+            Self::Slow => "slow_body",
+            Self::Broken => "broken_body",
+        }
+    }
+}
+
 impl Room {
     pub(super) fn new(limits: Limits) -> Self {
         let limits = Limits { queue: limits.queue.min(Semaphore::MAX_PERMITS), ..limits };

@@ -35,10 +35,11 @@ use super::{
     denials::Denials,
 };
 use crate::{
-    admission::{self, BreakGlass, Permission},
+    admission::{self, BreakGlass, Permission, clipped},
     break_glass::Permissions,
     metrics::{Metrics, Shed},
     rules::{Phase, Policy},
+    traces::{Span, Spans},
 };
 
 /// What answering reviews needs.
@@ -60,6 +61,7 @@ struct Shared {
     large: Arc<Semaphore>,
     denials: Denials,
     permissions: Option<Arc<Permissions>>,
+    spans: Option<Spans>,
     metrics: Arc<Metrics>,
 }
 
@@ -76,12 +78,13 @@ impl Reviews {
         policy: Policy,
         limits: Limits,
         permissions: Option<Arc<Permissions>>,
+        spans: Option<Spans>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         let large = Arc::new(Semaphore::new(cores.min(LARGE)));
         let denials = Denials::new();
-        Self(Arc::new(Shared { policy, limits, room: Room::new(limits), large, permissions, denials, metrics }))
+        Self(Arc::new(Shared { policy, limits, room: Room::new(limits), large, permissions, denials, spans, metrics }))
     }
 
     /// Sees to it that waits end and memory is given back, and that the log tells what it leaves out, for as long as it is
@@ -115,44 +118,39 @@ impl Reviews {
     }
 
     async fn answer(self, phase: Phase, request: Request) -> Response {
-        let Shared { room, metrics, limits, .. } = &*self.0;
+        let mut span = Span::begin(self.0.spans.as_ref(), phase, request.headers());
         let deadline = deadline::of(request.uri().query());
-        let (head, body) = request.into_parts();
-        let reviewed = match room.receive(body, deadline).await {
-            Ok(received) => {
-                if let Some(reviewing) = head.extensions.get::<Reviewing>() {
-                    reviewing.begin();
-                }
-                self.clone().take_turn(phase, received, deadline).await
-            }
-            Err(unreceived) => Err(unreceived),
-        };
-        match reviewed {
+        let response = match self.clone().receive(phase, request, deadline, &mut span).await {
             Ok(Reviewed::Answered { response, took }) => {
-                let response = self.settle(response, deadline).await;
+                let response = self.settle(response, deadline, &mut span).await;
+                span.reviewed(&response);
                 self.tell(phase, response, took)
             }
             Ok(Reviewed::Failed(response)) => response,
-            Err(Unreviewed::TooLarge) => {
-                let text = format!("the body must have at most {} bytes\n", limits.body);
-                closing((StatusCode::PAYLOAD_TOO_LARGE, text).into_response())
+            Err(unreviewed) => {
+                span.failed(unreviewed.name());
+                self.refuse(unreviewed)
             }
-            Err(Unreviewed::Broken) => {
-                closing((StatusCode::BAD_REQUEST, "the body ended before it was whole\n").into_response())
-            }
-            Err(Unreviewed::QueueFull) => {
-                metrics.count_shed(Shed::QueueFull);
-                unavailable("clusterprofile-webhook has no room for this review: too many wait already")
-            }
-            Err(Unreviewed::Slow) => {
-                metrics.count_shed(Shed::Slow);
-                unavailable("clusterprofile-webhook has no room for a body that comes in so slowly")
-            }
-            Err(Unreviewed::Deadline) => {
-                metrics.count_shed(Shed::Deadline);
-                unavailable("clusterprofile-webhook did not get to this review before its timeout")
-            }
+        };
+        span.answered(response.status());
+        response
+    }
+
+    /// Reviews the body, once it is there.
+    async fn receive(
+        self,
+        phase: Phase,
+        request: Request,
+        deadline: time::Instant,
+        span: &mut Span,
+    ) -> Result<Reviewed, Unreviewed> {
+        let (head, body) = request.into_parts();
+        let received = self.0.room.receive(body, deadline).await?;
+        if let Some(reviewing) = head.extensions.get::<Reviewing>() {
+            reviewing.begin();
         }
+        span.received(received.len());
+        self.take_turn(phase, received, deadline, span).await
     }
 
     /// Reviews at once what is small, and what is large when it is its turn.
@@ -161,12 +159,14 @@ impl Reviews {
         phase: Phase,
         received: Received,
         deadline: time::Instant,
+        span: &mut Span,
     ) -> Result<Reviewed, Unreviewed> {
         if received.len() <= INLINE {
             return Ok(self.review(phase, &received));
         }
         let turn = timeout_at(deadline, Arc::clone(&self.0.large).acquire_owned()).await;
         let turn = turn.map_err(|_| Unreviewed::Deadline)?.expect("the semaphores of a server are never closed");
+        span.turn();
         let reviewed = spawn_blocking(move || {
             let _turn = turn;
             self.review(phase, &received)
@@ -176,12 +176,18 @@ impl Reviews {
     }
 
     /// Asks what a denial's claim wants to know; its body is no longer held.
-    async fn settle(&self, response: admission::Response, deadline: time::Instant) -> admission::Response {
+    async fn settle(
+        &self,
+        response: admission::Response,
+        deadline: time::Instant,
+        span: &mut Span,
+    ) -> admission::Response {
         let Some(claim) = &response.claim else { return response };
         let permission = match &self.0.permissions {
             Some(permissions) => permissions.ask(&claim.question, deadline).await,
             None => Permission::Unknown,
         };
+        span.asked();
         response.settled(permission)
     }
 
@@ -225,12 +231,31 @@ impl Reviews {
         }
         ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], response.body).into_response()
     }
-}
 
-/// A name as long as Kubernetes lets names be: who is no API server can send longer ones, and must not fill the log.
-fn clipped(name: &str) -> &str {
-    const LONGEST: usize = 253;
-    name.get(..name.floor_char_boundary(LONGEST)).unwrap_or_default()
+    fn refuse(&self, unreviewed: Unreviewed) -> Response {
+        let Shared { limits, metrics, .. } = &*self.0;
+        match unreviewed {
+            Unreviewed::TooLarge => {
+                let text = format!("the body must have at most {} bytes\n", limits.body);
+                closing((StatusCode::PAYLOAD_TOO_LARGE, text).into_response())
+            }
+            Unreviewed::Broken => {
+                closing((StatusCode::BAD_REQUEST, "the body ended before it was whole\n").into_response())
+            }
+            Unreviewed::QueueFull => {
+                metrics.count_shed(Shed::QueueFull);
+                unavailable("clusterprofile-webhook has no room for this review: too many wait already")
+            }
+            Unreviewed::Slow => {
+                metrics.count_shed(Shed::Slow);
+                unavailable("clusterprofile-webhook has no room for a body that comes in so slowly")
+            }
+            Unreviewed::Deadline => {
+                metrics.count_shed(Shed::Deadline);
+                unavailable("clusterprofile-webhook did not get to this review before its timeout")
+            }
+        }
+    }
 }
 
 /// An answer that the API server tries again after, while it has time, and whose text it shows.

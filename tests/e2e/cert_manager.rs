@@ -1,11 +1,8 @@
 //! cert-manager's own controllers, as `make cert-manager` builds them.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
-use super::{assets::must_be_there, control_plane::ControlPlane, manifests::Shell, process::Process};
+use super::{built::built, control_plane::ControlPlane, manifests::Shell, process::Process};
 
 /// A directory that holds the program and the definitions of its objects.
 pub(crate) struct CertManager(PathBuf);
@@ -13,13 +10,7 @@ pub(crate) struct CertManager(PathBuf);
 impl CertManager {
     /// None where it is not built and the trials that want it may be left out.
     pub(crate) fn find() -> Option<Self> {
-        let built = Self(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/cert-manager"));
-        if built.program().exists() {
-            return Some(built);
-        }
-        assert!(!must_be_there(), "{} is missing: run `make cert-manager`", built.program().display());
-        println!("e2e: the trial with cert-manager is left out: `make cert-manager` builds what it wants");
-        None
+        built("cert-manager", "the trial with cert-manager").map(Self)
     }
 
     /// Installs the definitions and starts the controllers.

@@ -60,6 +60,13 @@ fn unusable_input_ends_with_2() {
         let flags: Vec<_> = ["--dev", "--dev-ca=/dev/null"].into_iter().chain(flags.split(' ')).collect();
         assert_eq!(with(&flags), (Some(2), format!("error: {text}\n")));
     }
+    for (url, text) in [
+        ("https://a:4318", "must begin with http://: no TLS is spoken here"),
+        ("a:4318", "must be http://HOST:PORT of a collector"),
+    ] {
+        let (code, told) = with(&["--dev", "--dev-ca=/dev/null", &format!("--otlp-endpoint={url}")]);
+        assert!(code == Some(2) && told.contains(text), "{told}");
+    }
     let no_access = Command::new(PROGRAM).args(serve).arg("--service=a").env("KUBECONFIG", "missing").output();
     let no_access = no_access.expect("the binary was built");
     let text = String::from_utf8(no_access.stderr).unwrap();

@@ -1,0 +1,121 @@
+//! Trace context of the W3C: whose child a span is, and whether it is recorded.
+
+use std::{collections::hash_map::RandomState, hash::BuildHasher as _};
+
+use axum::http::HeaderMap;
+
+/// Where a span stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) trace: u128,
+    pub(super) span: u64,
+    pub(super) parent: Option<u64>,
+}
+
+impl Place {
+    /// Below the caller's span; none where that is not recorded, for a trace is recorded whole or not at all.
+    ///
+    /// Who sends no context, or a broken one, begins a trace: an API server whose own tracing is off, as it is where its
+    /// flags are not the administrator's.
+    pub(super) fn below(headers: &HeaderMap) -> Option<Self> {
+        let mut given = headers.get_all("traceparent").iter();
+        let parent = match (given.next(), given.next()) {
+            (Some(only), None) => only.to_str().ok().and_then(Parent::parse),
+            _ => None,
+        };
+        match parent {
+            Some(parent) if !parent.sampled => None,
+            Some(parent) => Some(Self { trace: parent.trace, span: random(), parent: Some(parent.span) }),
+            None => {
+                let trace = u128::from(random()) << 64 | u128::from(random());
+                Some(Self { trace, span: random(), parent: None })
+            }
+        }
+    }
+}
+
+/// What `traceparent` says.
+#[derive(Debug, PartialEq, Eq)]
+struct Parent {
+    trace: u128,
+    span: u64,
+    sampled: bool,
+}
+
+impl Parent {
+    /// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`: version, trace, span and flags. A later version may say more.
+    fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.split('-');
+        let mut field = |digits| number(fields.next()?, digits);
+        let (version, trace, span, flags) = (field(2)?, field(32)?, field(16)?, field(2)?);
+        if version == 0xff || (version == 0 && fields.next().is_some()) || trace == 0 || span == 0 {
+            return None;
+        }
+        Some(Self { trace, span: u64::try_from(span).ok()?, sampled: flags & 1 == 1 })
+    }
+}
+
+fn number(field: &str, digits: usize) -> Option<u128> {
+    let is_hex = field.len() == digits && field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_hex.then(|| u128::from_str_radix(field, 16).ok())?
+}
+
+/// Of the standard library's random keys for maps: it is unlike any other, and nothing is kept secret with it.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue};
+
+    use super::{Parent, Place};
+
+    const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn reads_what_the_recommendation_allows_and_nothing_else() {
+        let parent =
+            Parent { trace: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, span: 0x00f0_67aa_0ba9_02b7, sampled: true };
+        assert_eq!(Parent::parse(SAMPLED), Some(parent));
+        let sampled = |text: &str| Parent::parse(text).map(|parent| parent.sampled);
+        for (end, expected) in [("00", false), ("02", false), ("03", true), ("ff", true)] {
+            assert_eq!(sampled(&SAMPLED.replace("-01", &format!("-{end}"))), Some(expected), "{end}");
+        }
+        assert_eq!(sampled(&SAMPLED.replacen("00", "01", 1)), Some(true), "a later version");
+        assert_eq!(sampled(&(SAMPLED.replacen("00", "01", 1) + "-more")), Some(true), "which may say more");
+        for broken in [
+            "",
+            "00",
+            &SAMPLED.replacen("00", "ff", 1),
+            &SAMPLED.to_uppercase(),
+            &SAMPLED.replace("4bf92f3577b34da6a3ce929d0e0e4736", "00000000000000000000000000000000"),
+            &SAMPLED.replace("00f067aa0ba902b7", "0000000000000000"),
+            &SAMPLED.replace("-00f0", "-0f0"),
+            &SAMPLED.replace("-00f0", "-+0f0"),
+            &format!("{SAMPLED}-"),
+            &format!("{SAMPLED}-more"),
+        ] {
+            assert_eq!(Parent::parse(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_below_its_caller_or_the_first_of_its_trace() {
+        let headers = |values: &[&'static str]| {
+            let named = values.iter().map(|value| ("traceparent".parse().unwrap(), HeaderValue::from_static(value)));
+            named.collect::<HeaderMap>()
+        };
+        let child = Place::below(&headers(&[SAMPLED])).unwrap();
+        assert_eq!(
+            (child.trace, child.parent),
+            (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, Some(0x00f0_67aa_0ba9_02b7))
+        );
+        assert_eq!(Place::below(&headers(&["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"])), None);
+        for first in [&[][..], &["broken"], &[SAMPLED, SAMPLED]] {
+            let [one, other] = [(); 2].map(|()| Place::below(&headers(first)).unwrap());
+            assert_eq!(one.parent, None);
+            assert!(one.trace != other.trace && one.span != other.span && one.trace != child.trace);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Sending spans to a collector, in batches.
+
+use std::{
+    fs, io, mem,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::Bytes,
+    http::{
+        Request,
+        header::{CONNECTION, CONTENT_TYPE, HOST},
+    },
+};
+use futures_util::future::{Either, select};
+use http_body_util::Full;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    sync::mpsc,
+    time::timeout,
+};
+use tracing::{info, warn};
+
+use super::{Endpoint, TracesError, otlp, span::Record};
+use crate::{metrics::Metrics, tls::told};
+
+/// Who sends the spans of the queue, one batch after the other.
+///
+/// What is not taken is dropped, not tried again: a collector that is gone has the rest of the trace no more than this, and
+/// what it misses is counted.
+pub struct Exporter {
+    endpoint: Endpoint,
+    /// Of the endpoint, until one of them fails.
+    addresses: Vec<SocketAddr>,
+    /// The name of the Pod.
+    instance: String,
+    queue: mpsc::Receiver<Record>,
+    metrics: Arc<Metrics>,
+}
+
+/// Most spans of one request: half a megabyte, of which a collector takes twenty.
+const BATCH: usize = 512;
+
+/// How long a batch is waited for: a request a second at the most, and soon enough for whoever looks for a trace.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// How long a collector may take for a batch, as OpenTelemetry has it.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// For how long sending must go well until its failure is news again.
+const QUIET: Duration = Duration::from_mins(1);
+
+/// Bytes of an answer's headers, of which only the status is read.
+const HEADERS: usize = 16 << 10;
+
+impl Exporter {
+    pub(super) fn new(endpoint: Endpoint, queue: mpsc::Receiver<Record>, metrics: Arc<Metrics>) -> Self {
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Self { endpoint, addresses: Vec::new(), instance: host.trim().to_owned(), queue, metrics }
+    }
+
+    /// Sends what comes, until no [`Spans`](super::Spans) is left and the last of them is sent.
+    pub async fn run(mut self) {
+        let mut failed: Option<Instant> = None;
+        let mut batch = Vec::with_capacity(BATCH);
+        while self.gather(&mut batch).await {
+            match self.send(&batch).await {
+                Ok(()) if failed.is_some_and(|failed| failed.elapsed() > QUIET) => {
+                    failed = None;
+                    info!(endpoint = %self.endpoint, "spans are taken again");
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    self.metrics.count_dropped_spans(batch.len());
+                    if failed.is_none() {
+                        warn!(error = told(&error), "spans are not taken, and dropped");
+                    }
+                    failed = Some(Instant::now());
+                }
+            }
+            batch.clear();
+        }
+    }
+
+    /// The next batch, as soon as it is whole, or what there is of it; false where there is none any more.
+    async fn gather(&mut self, batch: &mut Vec<Record>) -> bool {
+        let rest = async {
+            if self.queue.recv_many(batch, BATCH).await == 0 {
+                return false;
+            }
+            let more =
+                async { while batch.len() < BATCH && self.queue.recv_many(batch, BATCH - batch.len()).await > 0 {} };
+            drop(timeout(GATHER, more).await);
+            true
+        };
+        rest.await
+    }
+
+    async fn send(&mut self, batch: &[Record]) -> Result<(), TracesError> {
+        let Endpoint { authority, .. } = &self.endpoint;
+        if self.addresses.is_empty() {
+            // Without a limit but the resolver's own: one that is waited for no longer would still occupy its thread.
+            let found = lookup_host(authority).await.map_err(|source| self.unreachable(source))?;
+            self.addresses = found.collect();
+        }
+        let addresses = mem::take(&mut self.addresses);
+        let body = otlp::request(&self.instance, batch);
+        match timeout(ANSWER, self.post(&addresses, body)).await {
+            Ok(Ok(status)) if (200..300).contains(&status) => {
+                self.addresses = addresses;
+                Ok(())
+            }
+            Ok(Ok(status)) => Err(TracesError::Refused { endpoint: self.endpoint.to_string(), status }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(TracesError::Late { endpoint: self.endpoint.to_string() }),
+        }
+    }
+
+    /// The status of the answer, whose body is not read.
+    async fn post(&self, addresses: &[SocketAddr], body: Vec<u8>) -> Result<u16, TracesError> {
+        let Endpoint { authority, path } = &self.endpoint;
+        let failed = |source| TracesError::Http { endpoint: self.endpoint.to_string(), source };
+        let stream = TcpStream::connect(addresses).await.map_err(|source| self.unreachable(source))?;
+        let (mut sender, connection) =
+            http1::Builder::new().max_buf_size(HEADERS).handshake(TokioIo::new(stream)).await.map_err(failed)?;
+        let request = Request::post(path)
+            .header(HOST, authority)
+            .header(CONTENT_TYPE, "application/json")
+            .header(CONNECTION, "close")
+            .body(Full::new(Bytes::from(body)))
+            .expect("an endpoint is a URL");
+        let answer = pin!(sender.send_request(request));
+        let answered = match select(answer, pin!(connection)).await {
+            Either::Left((answered, _)) => answered,
+            // It may have ended with the answer.
+            Either::Right((_, answer)) => answer.await,
+        };
+        Ok(answered.map_err(failed)?.status().as_u16())
+    }
+
+    fn unreachable(&self, source: io::Error) -> TracesError {
+        TracesError::Connect { endpoint: self.endpoint.to_string(), source }
+    }
+}

@@ -1,0 +1,133 @@
+//! One span, while its request is answered.
+
+use std::{
+    mem,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use axum::http::{HeaderMap, StatusCode};
+
+use super::{Spans, context::Place};
+use crate::{
+    admission::{self, BreakGlass, clipped},
+    rules::Phase,
+};
+
+/// What is noted of a request, if anything is; sent when it is dropped.
+#[derive(Default)]
+pub(crate) struct Span(Option<Box<Recording>>);
+
+struct Recording {
+    spans: Spans,
+    began: Instant,
+    record: Record,
+}
+
+/// What the collector is told. Instants are nanoseconds of Unix time.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    pub(super) place: Place,
+    pub(super) phase: &'static str,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    /// When what the span waited for had come.
+    pub(super) events: Vec<(&'static str, u64)>,
+    pub(super) body: Option<usize>,
+    /// Of the answer; none where the caller left before.
+    pub(super) status: Option<StatusCode>,
+    /// Why there was no review.
+    pub(super) error: Option<&'static str>,
+    pub(super) review: Option<Review>,
+}
+
+/// What the log tells of a review.
+#[derive(Debug)]
+pub(super) struct Review {
+    pub(super) uid: String,
+    pub(super) operation: &'static str,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) part: &'static str,
+    pub(super) allowed: bool,
+    pub(super) rules: Vec<&'static str>,
+    pub(super) break_glass: Option<&'static str>,
+}
+
+impl Span {
+    /// Begins one where there is a collector and the caller wants it.
+    pub(crate) fn begin(spans: Option<&Spans>, phase: Phase, headers: &HeaderMap) -> Self {
+        let recording = spans.and_then(|spans| {
+            let place = Place::below(headers)?;
+            let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+            let start = u64::try_from(start).unwrap_or(u64::MAX);
+            let record = Record { place, phase: phase.name(), start, ..Record::default() };
+            Some(Box::new(Recording { spans: spans.clone(), began: Instant::now(), record }))
+        });
+        Self(recording)
+    }
+
+    /// The body has come, and there was room for it.
+    pub(crate) fn received(&mut self, bytes: usize) {
+        self.note(|record, now| {
+            record.events.push(("body received", now));
+            record.body = Some(bytes);
+        });
+    }
+
+    /// It is the turn of a large body.
+    pub(crate) fn turn(&mut self) {
+        self.note(|record, now| record.events.push(("turn came", now)));
+    }
+
+    /// It is known whether the user may break glass.
+    pub(crate) fn asked(&mut self) {
+        self.note(|record, now| record.events.push(("permission asked", now)));
+    }
+
+    /// The review is made.
+    pub(crate) fn reviewed(&mut self, response: &admission::Response) {
+        self.note(|record, _| {
+            record.review = Some(Review {
+                uid: clipped(&response.uid).to_owned(),
+                operation: response.operation,
+                namespace: clipped(&response.namespace).to_owned(),
+                name: clipped(&response.name).to_owned(),
+                part: response.part,
+                allowed: response.allowed,
+                rules: response.rules.clone(),
+                break_glass: response.break_glass.map(BreakGlass::name),
+            });
+        });
+    }
+
+    /// There is no review, for this reason.
+    pub(crate) fn failed(&mut self, reason: &'static str) {
+        self.note(|record, _| record.error = Some(reason));
+    }
+
+    /// The answer is made.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.note(|record, _| record.status = Some(status));
+    }
+
+    fn note(&mut self, note: impl FnOnce(&mut Record, u64)) {
+        if let Some(recording) = &mut self.0 {
+            let now = recording.now();
+            note(&mut recording.record, now);
+        }
+    }
+}
+
+impl Recording {
+    /// By a clock that does not jump: a span never ends before it began.
+    fn now(&self) -> u64 {
+        self.record.start.saturating_add(u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.record.end = self.now();
+        self.spans.send(mem::take(&mut self.record));
+    }
+}

@@ -1,0 +1,147 @@
+//! A collector of spans that is down, slow or worse.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    process::ChildStderr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{
+    REVIEW,
+    client::Client,
+    process::{Program, json},
+    server::get,
+    wait::wait_until,
+};
+
+/// A listener to be taken for a collector, and a server that does.
+fn with_collector() -> (TcpListener, Program, BufReader<ChildStderr>) {
+    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("--otlp-endpoint=http://{}", collector.local_addr().unwrap());
+    let (program, log) = Program::start(&["--drain=0s", &endpoint]);
+    (collector, program, log)
+}
+
+fn dropped(program: &Program) -> u64 {
+    let metrics = get(program.admin, "/metrics");
+    let count = metrics.lines().find_map(|line| line.strip_prefix("clusterprofile_webhook_dropped_spans_total "));
+    count.expect("the metric is there").parse().unwrap()
+}
+
+/// A review as an API server calls for it that is traced.
+fn review(client: &mut Client, traceparent: &str) {
+    let length = REVIEW.len();
+    let head =
+        format!("POST /validate HTTP/1.1\r\nHost: a\r\nTraceparent: {traceparent}\r\nContent-Length: {length}\r\n\r\n");
+    client.send(head.as_bytes()).unwrap();
+    client.send(REVIEW).unwrap();
+    assert_eq!(client.answer().unwrap().status, 200);
+}
+
+const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+
+/// Ends the program, which must end well; the warnings in its log.
+fn warnings(mut program: Program, log: BufReader<ChildStderr>) -> Vec<Value> {
+    program.signal("TERM");
+    let lines = log.lines().map(|line| json(&line.unwrap()));
+    let warnings = lines.filter(|line| line["level"] == "WARN").collect();
+    assert_eq!(program.ended().code(), Some(0));
+    warnings
+}
+
+#[test]
+fn what_a_collector_that_is_down_misses_is_counted_and_told_once() {
+    let (collector, program, log) = with_collector();
+    drop(collector);
+    let mut client = program.connect();
+    review(&mut client, UNSAMPLED);
+    for count in 1..=3 {
+        review(&mut client, SAMPLED);
+        wait_until("the span is counted", || dropped(&program) >= count);
+        assert_eq!(dropped(&program), count, "and none that the caller does not record");
+    }
+    let warnings = warnings(program, log);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0]["message"], "spans are not taken, and dropped");
+    assert!(warnings[0]["error"].as_str().unwrap().contains("cannot be reached: Connection refused"), "{warnings:?}");
+}
+
+#[test]
+fn a_collector_that_never_answers_holds_up_no_review_and_no_end() {
+    let (collector, program, log) = with_collector();
+    let mut client = program.connect();
+    client.post("/validate", REVIEW).unwrap();
+    let (stuck, _) = collector.accept().unwrap();
+    wait_until("the queue is full", || {
+        for _ in 0..500 {
+            assert_eq!(client.post("/validate", REVIEW).unwrap().status, 200);
+        }
+        dropped(&program) > 0
+    });
+    let stopped = Instant::now();
+    let warnings = warnings(program, log);
+    assert!(warnings.len() <= 1, "{warnings:?}");
+    assert!(stopped.elapsed() < Duration::from_secs(8), "sooner than it would give the collector up");
+    drop(stuck);
+}
+
+#[test]
+fn whatever_a_collector_answers_is_no_more_than_a_span_that_is_dropped() {
+    /// Said again and again, as long as it is read.
+    const ENDLESS: &str = "A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n";
+    const FAILURES: [&str; 6] = [
+        "",
+        "no HTTP\r\n\r\n",
+        "HTTP/1.1 400 Bad Request\r\n\r\n",
+        "HTTP/1.1 307 Temporary Redirect\r\nLocation: /\r\n\r\n",
+        "HTTP/1.1 503 Unavailable\r\nContent-Length: 1000000\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n",
+    ];
+    const SUCCESS: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    let (collector, program, log) = with_collector();
+    let answering = thread::spawn(move || {
+        let mut requests = Vec::new();
+        for answer in FAILURES.into_iter().chain([SUCCESS]) {
+            let (mut stream, _) = collector.accept().unwrap();
+            requests.push(request(&mut stream));
+            let _ = stream.write_all(answer.as_bytes());
+            // Until it reads no more.
+            while answer == FAILURES[5] && stream.write_all(ENDLESS.as_bytes()).is_ok() {}
+        }
+        requests
+    });
+    let mut client = program.connect();
+    for count in 1..=6 {
+        review(&mut client, SAMPLED);
+        wait_until("the span is counted", || dropped(&program) == count);
+    }
+    review(&mut client, SAMPLED);
+    let requests = answering.join().unwrap();
+    assert_eq!(dropped(&program), 6);
+    assert_eq!(warnings(program, log).len(), 1);
+    for (head, body) in requests {
+        assert!(head.starts_with("post /v1/traces http/1.1\r\n"), "{head}");
+        assert!(head.contains("\r\ncontent-type: application/json\r\n"), "{head}");
+        let span = &body["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+        assert_eq!(span["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736", "{span}");
+    }
+}
+
+/// A request, its head in lower case.
+fn request(stream: &mut TcpStream) -> (String, Value) {
+    let mut stream = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(stream.read_line(&mut head).unwrap() > 0, "{head}");
+        head.make_ascii_lowercase();
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    (head, serde_json::from_slice(&body).unwrap())
+}
