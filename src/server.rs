@@ -26,6 +26,7 @@ mod denials;
 mod handshake;
 mod limits;
 mod reviews;
+mod space;
 mod stream;
 mod ticks;
 
