@@ -39,6 +39,11 @@ prove-rollout: ## proves that no rolling restart fails a call: three minutes; wa
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
 	cargo test --locked --test prove -- prove rollout
 
+.PHONY: prove-overload
+prove-overload: ## proves that whoever sends too much, or too slowly, keeps nobody out: three minutes; wants Go
+	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
+	cargo test --locked --test prove -- prove overload
+
 .PHONY: control-plane
 control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tests, unless they are there; wants Go
 	@$(CONTROL_PLANE)/build.sh
@@ -136,7 +141,7 @@ profile: ## tells what functions a review's instructions are spent in, in target
 	done
 
 .PHONY: check
-check: lint test prove-certificates instructions ## what CI runs
+check: lint test prove-certificates prove-rollout prove-overload instructions ## what CI runs
 
 .PHONY: fuzz
 fuzz: ## fuzzes the reading of admission reviews for FUZZ_SECONDS (60); wants nightly Rust and cargo-fuzz

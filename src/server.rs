@@ -27,6 +27,7 @@ mod denials;
 mod handshake;
 mod limits;
 mod reviews;
+mod space;
 mod stream;
 mod ticks;
 

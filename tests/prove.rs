@@ -18,6 +18,8 @@ mod assets;
 mod authority;
 #[path = "prove/balancer.rs"]
 mod balancer;
+#[path = "../benches/support/bodies.rs"]
+mod bodies;
 #[path = "support/calls.rs"]
 mod calls;
 #[path = "prove/certificates.rs"]
@@ -38,6 +40,8 @@ mod managed;
 #[path = "support/mount.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod mount;
+#[path = "prove/overload.rs"]
+mod overload;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/profiles.rs"]
@@ -73,7 +77,8 @@ const ARGUMENT: &str = "prove";
 type Prove = fn(&ControlPlane) -> Proof;
 
 /// Each by its name, which is also that of the file with its figures.
-const PROOFS: [(&str, Prove); 2] = [("certificates", certificates::prove), ("rollout", rollout::prove)];
+const PROOFS: [(&str, Prove); 3] =
+    [("certificates", certificates::prove), ("rollout", rollout::prove), ("overload", overload::prove)];
 
 /// What came of one.
 struct Proof {

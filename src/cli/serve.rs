@@ -80,6 +80,9 @@ pub(super) struct Args {
     /// room in the other half until its deadline
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_IN_FLIGHT")]
     max_in_flight: usize,
+    /// Bodies at a time that wait for room; whatever finds so many there gets 503 at once, and may try again
+    #[arg(long, value_name = "COUNT", default_value_t = 1024, env = "CLUSTERPROFILE_WEBHOOK_MAX_QUEUE")]
+    max_queue: u32,
     /// Connections at a time; above it one that has completed no request is closed, else the one longest without
     #[arg(long, value_name = "COUNT", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..), env = "CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS")]
     max_connections: u32,
@@ -196,6 +199,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     let limits = Limits {
         body: args.max_body,
         in_flight: args.max_in_flight,
+        queue: usize::try_from(args.max_queue)?,
         connections: openable(usize::try_from(args.max_connections)?),
         ..Limits::default()
     };

@@ -2,7 +2,6 @@
 
 use std::{
     ops::Deref,
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,14 +12,12 @@ use std::{
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
     Limits,
     buffers::{Buffer, Buffers},
+    space::Space,
     ticks::Ticks,
 };
 use crate::metrics::Load;
@@ -32,15 +29,17 @@ use crate::metrics::Load;
 /// the order in which they ask: so none waits for another with a part of itself in hand. Where nothing comes for a moment, what
 /// has not come counts no longer, until more comes: who announces much and sends little takes little. And who takes too long
 /// is given up when others wait, so that those who do wait with a part in hand do not wait for one another.
+///
+/// The largest bodies, of which few have room at a time, do not hold up the others, which have a quarter of it to themselves,
+/// and half of the places of those who wait.
 pub(super) struct Room {
     limits: Limits,
     /// Bytes of each body that need no room.
     share: usize,
-    /// Bytes of room in all.
-    size: usize,
-    free: Arc<Semaphore>,
-    queue: Semaphore,
-    wanted: Notify,
+    /// For bodies that outgrow their share by little.
+    middle: Space,
+    /// For those that outgrow it by more.
+    large: Space,
     buffers: Arc<Buffers>,
     ticks: Ticks,
 }
@@ -97,17 +96,13 @@ impl Unreviewed {
 
 impl Room {
     pub(super) fn new(limits: Limits) -> Self {
-        let limits = Limits { queue: limits.queue.min(Semaphore::MAX_PERMITS), ..limits };
         let share = limits.in_flight / 2 / limits.connections.max(1);
-        // Semaphores count to 4 GiB at a time, more than any hub sends.
-        let size = (limits.in_flight - share * limits.connections).min(u32::MAX as usize);
+        let size = limits.in_flight - share * limits.connections;
         Self {
             limits,
             share,
-            size,
-            free: Arc::new(Semaphore::new(size)),
-            queue: Semaphore::new(limits.queue),
-            wanted: Notify::new(),
+            middle: Space::new(size / 4, limits.queue / 2),
+            large: Space::new(size - size / 4, limits.queue.div_ceil(2)),
             // All that bodies with room can need. It comes on top: what is kept may be in use by bodies that take little room.
             buffers: Arc::new(Buffers::new(size)),
             ticks: Ticks::default(),
@@ -121,9 +116,9 @@ impl Room {
 
     /// Bytes of room that are taken, and requests that wait for some.
     pub(super) fn load(&self) -> (Load, Load) {
-        let load = |most: usize, free: usize| Load { now: most.saturating_sub(free), most };
-        let bytes = load(self.size, self.free.available_permits());
-        (bytes, load(self.limits.queue, self.queue.available_permits()))
+        let add = |a: Load, b: Load| Load { now: a.now + b.now, most: a.most + b.most };
+        let (middle, large) = (self.middle.load(), self.large.load());
+        (add(middle.0, large.0), add(middle.1, large.1))
     }
 
     /// The whole body, by the deadline.
@@ -150,8 +145,9 @@ impl Room {
         }
         // Whoever does not say how much comes may send the most. Who sends more than there is room has all of it.
         let most = announced.unwrap_or(self.limits.body);
-        let needed = (most - share).min(self.size);
-        let mut room = self.take(needed).await?;
+        let space = self.space(most - share);
+        let needed = (most - share).min(space.size());
+        let mut room = space.take(needed, &self.ticks).await?;
         let mut buffer = self.buffers.take(most).map_err(|_| Unreviewed::QueueFull)?;
         let mut fits = buffer.add(&small);
         drop(small);
@@ -166,7 +162,7 @@ impl Room {
                     let part = next(&mut body).await?;
                     if part.is_some() {
                         waits.store(true, Ordering::Relaxed);
-                        room.merge(self.take(needed - come).await?);
+                        room.merge(space.take(needed - come, &self.ticks).await?);
                         waits.store(false, Ordering::Relaxed);
                     }
                     part
@@ -179,50 +175,18 @@ impl Room {
         tokio::select! {
             biased;
             received = rest => received,
-            () = self.late(&waits) => Err(Unreviewed::Slow),
+            () = space.late(self.limits.sending, &waits, &self.ticks) => Err(Unreviewed::Slow),
         }
     }
 
-    /// Room for so many bytes, once it is there.
-    async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unreviewed> {
-        const OPEN: &str = "the semaphore of a server is never closed";
-        let bytes = u32::try_from(bytes).expect("the room is no larger");
-        if let Ok(room) = Arc::clone(&self.free).try_acquire_many_owned(bytes) {
-            return Ok(room);
-        }
-        let _place = self.queue.try_acquire().map_err(|_| Unreviewed::QueueFull)?;
-        let mut room = pin!(Arc::clone(&self.free).acquire_many_owned(bytes));
-        loop {
-            self.wanted.notify_one();
-            if let Some(room) = self.ticks.timeout(ASK, &mut room).await {
-                return Ok(room.expect(OPEN));
-            }
-        }
-    }
-
-    /// Waits until the body is late, and another asks for its room; who has been late for the longest is asked first.
-    ///
-    /// `waits` tells whether the body itself waits for room, and so is one of those who ask.
-    async fn late(&self, waits: &AtomicBool) {
-        self.ticks.until(Instant::now() + self.limits.sending).await;
-        loop {
-            self.wanted.notified().await;
-            let waiting = self.limits.queue - self.queue.available_permits();
-            let itself = waits.load(Ordering::Relaxed);
-            if waiting > usize::from(itself) {
-                return;
-            }
-            // Who asked has been served meanwhile, or is this body itself: then another one that is late is asked.
-            if itself {
-                self.wanted.notify_one();
-                self.ticks.until(Instant::now() + ASK).await;
-            }
-        }
+    /// Where a body takes room that outgrows its share by so many bytes.
+    fn space(&self, bytes: usize) -> &Space {
+        /// How many bodies of the middle size have room at least, each for no longer than a moment if it does not come: so that
+        /// as many as there are connections take a second in all.
+        const AT_A_TIME: usize = 32;
+        if bytes <= self.middle.size() / AT_A_TIME { &self.middle } else { &self.large }
     }
 }
-
-/// How often one who waits asks for the room of another that has become late.
-const ASK: Duration = Duration::from_millis(50);
 
 /// Waits for the next part of a body; none at its end.
 async fn next(body: &mut Body) -> Result<Option<Bytes>, Unreviewed> {

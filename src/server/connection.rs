@@ -41,7 +41,11 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor:
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             progress.answered();
-            place.complete();
+            if response.headers().get(CONNECTION).is_some_and(|value| value == "close") {
+                place.end();
+            } else {
+                place.complete();
+            }
             Ok::<_, Infallible>(response)
         }
     });

@@ -33,7 +33,7 @@ struct Shared {
 struct Entry {
     /// Whether the whole body of a request has come and its answer is being made.
     reviewing: AtomicBool,
-    /// Microseconds from the server's start to the last completed request; 0 before the first.
+    /// Microseconds from the server's start to the last completed request; 0 before the first, and once there is no other.
     completed: AtomicU64,
     evicted: Notify,
 }
@@ -98,6 +98,12 @@ impl Place {
     /// Notes that the connection has completed a request.
     pub(super) fn complete(&self) {
         self.entry.completed.store(self.connections.now(), Ordering::Relaxed);
+        self.entry.reviewing.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that the connection ends with an answer: whatever its caller does about it, another comes first.
+    pub(super) fn end(&self) {
+        self.entry.completed.store(0, Ordering::Relaxed);
         self.entry.reviewing.store(false, Ordering::Relaxed);
     }
 

@@ -10,7 +10,8 @@ pub struct Limits {
     /// Bytes of all bodies that are being received or reviewed, half of them shared out to the connections. What a connection
     /// reads ahead comes on top, and so do buffers that are kept for the next bodies: as much as is not shared out.
     pub in_flight: usize,
-    /// Requests whose body has outgrown its connection's share and waits for room.
+    /// Requests whose body has outgrown its connection's share and waits for room. None holds more than its share and what its
+    /// connection reads ahead.
     pub queue: usize,
     /// Connections to the webhook.
     pub connections: usize,

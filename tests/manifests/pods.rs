@@ -93,6 +93,7 @@ pub(crate) fn end_after_their_last_answer(manifests: &Manifests) {
     let drain: u64 = drain.strip_suffix('s').and_then(|seconds| seconds.parse().ok()).expect("it is in seconds");
     let grace = at(deployment, "/spec/template/spec/terminationGracePeriodSeconds").as_u64().expect("it is a number");
     assert!(grace >= drain + LONGEST_CALL, "{grace} s are over before {drain} s of drain and a call");
+    assert_eq!(container(deployment).get("lifecycle"), None, "a hook's time would be taken from these");
 }
 
 /// Beyond the Pod Security Standard `restricted`, which the API server enforces.
@@ -194,7 +195,11 @@ pub(crate) fn may_do_what_certificates_and_break_glass_want(manifests: &Manifest
 
 pub(crate) fn never_go_all_at_once(manifests: &Manifests) {
     let deployment = at(only(&manifests.base, "Deployment"), "/spec");
-    assert_eq!(at(deployment, "/strategy/rollingUpdate/maxUnavailable"), 0);
+    assert_eq!(at(deployment, "/strategy/rollingUpdate"), &json!({"maxSurge": 1, "maxUnavailable": 0}));
+    let ready = at(deployment, "/minReadySeconds").as_u64().expect("it is a number");
+    let [container] = items(deployment, "/template/spec/containers") else { panic!("one container") };
+    let period = at(container, "/readinessProbe/periodSeconds").as_u64().expect("it is a number");
+    assert!(ready >= 2 * period, "a Pod is probed once more before another goes");
     let budget = at(only(&manifests.base, "PodDisruptionBudget"), "/spec");
     let evicted = at(budget, "/maxUnavailable").as_u64().expect("it is a number");
     assert!((1..at(deployment, "/replicas").as_u64().expect("it is a number")).contains(&evicted));

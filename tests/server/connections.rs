@@ -8,7 +8,7 @@ use std::{
 
 use clusterprofile_webhook::server::{Config, Limits};
 
-use super::{answered, connect, limited, metric, server::Server, wait::wait_until};
+use super::{answered, connect, head, limited, metric, server::Server, wait::wait_until};
 
 #[test]
 fn slow_headers_end_the_connection_and_idle_ones_do_not() {
@@ -80,4 +80,16 @@ fn connections_without_a_request_never_drive_out_those_with_one() {
     wait_until("room is made", || metric(&server, "clusterprofile_webhook_evicted_connections_total 4"));
     assert!(kept.iter_mut().all(answered), "they made room for one another");
     drop(silent);
+}
+
+#[test]
+fn a_connection_that_ends_with_its_answer_makes_room_before_one_that_begins() {
+    let server = Server::start(limited(Limits { connections: 2, ..Limits::default() }));
+    let mut ending = connect(&server);
+    ending.send(head("/validate", 9 << 20).as_bytes()).unwrap();
+    let answer = ending.answer().unwrap();
+    assert_eq!((answer.status, answer.closes()), (413, true));
+    let mut beginning = connect(&server);
+    let mut new = connect(&server);
+    assert!(answered(&mut new) && answered(&mut beginning), "neither was closed for the other");
 }

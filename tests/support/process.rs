@@ -67,6 +67,11 @@ impl Process {
         assert!(sent.expect("kill can be run").success());
     }
 
+    /// What the system tells of it in a file of this name.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string()).join(name)
+    }
+
     fn last_words(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = log.lines().rev().take(20).collect();

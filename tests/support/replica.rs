@@ -29,7 +29,8 @@ impl Replica {
     pub(crate) fn start(arguments: &[String], directory: &Path, kubeconfig: Option<&Path>) -> Self {
         let log = directory.join("replica.log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
-        command.args(arguments).env_clear().current_dir(directory);
+        // As the Deployment has it.
+        command.args(arguments).env_clear().env("MALLOC_ARENA_MAX", "1").current_dir(directory);
         command.envs(kubeconfig.map(|kubeconfig| ("KUBECONFIG", kubeconfig)));
         let mut process = Process::start(&mut command, &log);
         let mut listening = Value::Null;
@@ -41,6 +42,18 @@ impl Replica {
         });
         let address = |pointer| text(&listening, pointer).parse().expect("it tells an address");
         Self { address: address("/address"), admin: address("/admin_address"), process }
+    }
+
+    /// The most memory that was resident since it was last forgotten, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(self.process.file("status")).expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak.and_then(|peak| peak.parse::<u64>().ok()).expect("Linux tells it") << 10
+    }
+
+    /// Forgets the peak, where the system can.
+    pub(crate) fn forget_peak_memory(&self) {
+        drop(fs::write(self.process.file("clear_refs"), "5"));
     }
 
     /// Lets it do nothing any more.

@@ -1,0 +1,191 @@
+//! Whoever takes connections, room and time, and does not ask for a review, or asks for too many.
+
+use std::{
+    cell::Cell,
+    io,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncRead, AsyncWriteExt as _, copy, sink, split},
+    net::TcpStream,
+    runtime,
+    task::LocalSet,
+    time::sleep,
+};
+
+use super::{
+    caller::{Caller, head, request},
+    close,
+    target::Target,
+};
+use crate::{account::Account, bodies::BODIES, profiles::good};
+
+/// So many connections of each kind; whenever the server ends one, another takes its place.
+pub(crate) struct Attack {
+    what: &'static str,
+    ways: &'static [Way],
+    connections: usize,
+    /// How many connections the server ends at least, for if it does not, it was no attack.
+    ended: usize,
+}
+
+/// What is done on a connection.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Headers come byte by byte.
+    SlowHeaders,
+    /// A body of 100 KB comes byte by byte.
+    SlowBody,
+    /// 8 MiB are announced, and more comes than a connection's share, but nothing after that.
+    StalledBody,
+    /// TLS is spoken, and no more.
+    Idle,
+    /// Not even that.
+    Silent,
+    /// The first bytes of a handshake come.
+    HalfHello,
+    /// They come, and it is said that no more will.
+    HalfClosed,
+    /// A sound review of 2.4 MB.
+    Large,
+}
+
+/// Those that take memory which is given back at once come first.
+pub(crate) const ATTACKS: [Attack; 6] = [
+    Attack { what: "64 send reviews of 2.4 MB", ways: &[Way::Large], connections: 64, ended: 20 },
+    Attack { what: "1000 send headers byte by byte", ways: &[Way::SlowHeaders], connections: 1000, ended: 100 },
+    Attack { what: "1000 send bodies byte by byte", ways: &[Way::SlowBody], connections: 1000, ended: 100 },
+    Attack {
+        what: "1000 announce 8 MiB, send 17 KB and stall",
+        ways: &[Way::StalledBody],
+        connections: 1000,
+        ended: 100,
+    },
+    Attack {
+        what: "1500 speak no TLS, half a handshake, or end there",
+        ways: &[Way::Silent, Way::HalfHello, Way::HalfClosed],
+        connections: 500,
+        ended: 500,
+    },
+    Attack {
+        what: "2300 are idle, 250 more than `--max-connections`",
+        ways: &[Way::Idle],
+        connections: 2300,
+        ended: 250,
+    },
+];
+
+/// As the Deployment has it.
+const MOST_CONNECTIONS: usize = 2048;
+
+impl Attack {
+    /// Goes on for longer than the server lets anybody be slow. Tells what was not as it must be.
+    pub(crate) fn made(&self, target: &Target<'_>, account: &mut Account<'_>) -> Vec<String> {
+        const TIME: Duration = Duration::from_secs(14);
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+        let writers = target.writers(good_or_large);
+        let ended = Rc::new(Cell::new(0));
+        let (caller, large) = (target.caller(), Rc::from(request(&BODIES[2].1())));
+        let mut most = 0;
+        account.skip(&writers);
+        target.replica.forget_peak_memory();
+        writers.write(|| {
+            let attackers = LocalSet::new();
+            for way in self.ways {
+                for _ in 0..self.connections {
+                    attackers.spawn_local(attack(*way, caller.clone(), Rc::clone(&large), Rc::clone(&ended)));
+                }
+            }
+            let started = Instant::now();
+            runtime.block_on(attackers.run_until(async {
+                while started.elapsed() < TIME {
+                    sleep(Duration::from_millis(500)).await;
+                    most = most.max(target.metric("open_connections"));
+                }
+            }));
+        });
+        let mut broken = close(self.what, target, account, &writers);
+        if ended.get() < self.ended {
+            broken.push(format!("{}: the server has ended {} connections alone", self.what, ended.get()));
+        }
+        if most > MOST_CONNECTIONS {
+            broken.push(format!("{}: {most} connections are open", self.what));
+        }
+        broken
+    }
+}
+
+async fn attack(way: Way, caller: Caller, large: Rc<[u8]>, ended: Rc<Cell<usize>>) {
+    /// Whoever is refused does not come back more often than that.
+    const PAUSE: Duration = Duration::from_millis(50);
+    loop {
+        drop(way.connection(&caller, &large).await);
+        ended.set(ended.get() + 1);
+        sleep(PAUSE).await;
+    }
+}
+
+impl Way {
+    /// From a connection's begin to its end, which the server must bring about.
+    async fn connection(self, caller: &Caller, large: &[u8]) -> io::Result<()> {
+        /// The first bytes of a handshake record of 512 bytes.
+        const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00";
+        match self {
+            Self::SlowHeaders => dribble(caller, "POST /validate HTTP/1.1\r\nX-Slow: ").await,
+            Self::SlowBody => dribble(caller, &head(100_000)).await,
+            Self::StalledBody => {
+                let mut stream = caller.connect().await?;
+                stream.write_all(head(8 << 20).as_bytes()).await?;
+                stream.write_all(&vec![b' '; 17_000]).await?;
+                stream.flush().await?;
+                until_its_end(stream).await
+            }
+            Self::Idle => until_its_end(caller.connect().await?).await,
+            Self::Silent => until_its_end(TcpStream::connect(caller.address).await?).await,
+            Self::HalfHello | Self::HalfClosed => {
+                let mut stream = TcpStream::connect(caller.address).await?;
+                stream.write_all(HELLO).await?;
+                if matches!(self, Self::HalfClosed) {
+                    stream.shutdown().await?;
+                }
+                until_its_end(stream).await
+            }
+            Self::Large => caller.call(large).await.map(drop),
+        }
+    }
+}
+
+/// Sends a beginning at once, and what follows byte by byte.
+async fn dribble(caller: &Caller, beginning: &str) -> io::Result<()> {
+    /// Two thousand bytes a second, of as many as attack, take little of a core.
+    const PAUSE: Duration = Duration::from_millis(500);
+    let (from_server, mut to_server) = split(caller.connect().await?);
+    let send = async {
+        to_server.write_all(beginning.as_bytes()).await?;
+        loop {
+            to_server.flush().await?;
+            sleep(PAUSE).await;
+            to_server.write_all(b"x").await?;
+        }
+    };
+    tokio::select! {
+        ended = until_its_end(from_server) => ended,
+        failed = send => failed,
+    }
+}
+
+async fn until_its_end(mut stream: impl AsyncRead + Unpin) -> io::Result<()> {
+    copy(&mut stream, &mut sink()).await.map(drop)
+}
+
+/// Of ten profiles one has 30 KB, more than a connection's share.
+fn good_or_large(name: &str) -> Value {
+    let mut profile = good(name);
+    if name.ends_with('0') {
+        profile["metadata"]["annotations"] = json!({"example.com/padding": "x".repeat(30_000)});
+    }
+    profile
+}

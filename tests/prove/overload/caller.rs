@@ -1,0 +1,93 @@
+//! Whoever calls the webhook without being an API server.
+//!
+//! All of them share one thread, so that the server and the API server have most of a machine of two cores.
+
+use std::{io, net::SocketAddr};
+
+use rustls::pki_types::ServerName;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, split},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+/// The name by which they call it.
+pub(crate) const NAME: &str = "localhost";
+
+/// Where the webhook is, and how TLS is spoken with it.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub address: SocketAddr,
+    tls: TlsConnector,
+}
+
+/// What came back, as text: head and body.
+pub(crate) struct Answer(String);
+
+impl Caller {
+    pub(crate) fn new(address: SocketAddr, tls: TlsConnector) -> Self {
+        Self { address, tls }
+    }
+
+    pub(crate) async fn connect(&self) -> io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from(NAME).expect("it is one");
+        self.tls.connect(name, stream).await
+    }
+
+    /// A call on a connection of its own. As to an API server, the answer may come before all is sent.
+    pub(crate) async fn call(&self, request: &[u8]) -> io::Result<Answer> {
+        let (mut from_server, mut to_server) = split(self.connect().await?);
+        let send = async {
+            // Whoever answers early reads no more.
+            drop(to_server.write_all(request).await);
+            drop(to_server.flush().await);
+            std::future::pending().await
+        };
+        let answer = async {
+            let mut answer = Vec::new();
+            // The server closes, as it is asked to, and on what it has not read: that comes as an error after the answer.
+            let ended = loop {
+                match from_server.read_buf(&mut answer).await {
+                    Ok(1..) => {}
+                    Ok(0) => break io::ErrorKind::UnexpectedEof.into(),
+                    Err(error) => break error,
+                }
+            };
+            if answer.is_empty() { Err(ended) } else { Ok(Answer(String::from_utf8_lossy(&answer).into_owned())) }
+        };
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            never = send => never,
+        }
+    }
+}
+
+/// A review for `/validate`, after whose answer the connection ends.
+pub(crate) fn request(body: &[u8]) -> Vec<u8> {
+    [head(body.len()).as_bytes(), body].concat()
+}
+
+/// Announces a body of so many bytes.
+pub(crate) fn head(length: usize) -> String {
+    format!(
+        "POST /validate?timeout=10s HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+    )
+}
+
+impl Answer {
+    pub(crate) fn is_reviewed(&self) -> bool {
+        self.0.starts_with("HTTP/1.1 200 ")
+    }
+
+    /// Whether it is a 503 that says when to try again, and why with these words.
+    pub(crate) fn is_shed(&self, why: &str) -> bool {
+        self.0.starts_with("HTTP/1.1 503 ") && self.0.contains("\r\nretry-after: 1\r\n") && self.0.contains(why)
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}

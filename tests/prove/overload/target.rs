@@ -1,0 +1,100 @@
+//! A replica that is called by the API server, and by whoever else likes to.
+
+use std::{fs, sync::Arc, time::Duration};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject as _},
+    version::TLS13,
+};
+use serde_json::{Value, json};
+use tokio_rustls::TlsConnector;
+
+use super::caller::{Caller, NAME};
+use crate::{
+    control_plane::ControlPlane,
+    profiles::{Profiles, bad, good, is_filled_in},
+    rendered::rendered,
+    replica::{Replica, arguments, with_flags},
+    server::get,
+    wait::wait_until,
+    webhook::{NAMESPACE, Webhook, collection, configurations},
+    writers::Writers,
+};
+
+/// The replica, and what registers it.
+pub(crate) struct Target<'p> {
+    plane: &'p ControlPlane,
+    webhook: Webhook,
+    pub replica: Replica,
+}
+
+impl<'p> Target<'p> {
+    /// Runs the Deployment's own command line with these flags, and registers what listens.
+    pub(crate) fn start(plane: &'p ControlPlane, name: &str, flags: &[&str]) -> Self {
+        let webhook = Webhook::unserved(plane, name);
+        let directory = plane.directory().join(name);
+        fs::create_dir(&directory).expect("a directory can be made");
+        let pair = webhook.authority.server(&[&format!("{name}.{NAMESPACE}.svc"), NAME]);
+        for (file, content) in [("tls.crt", pair.certificate), ("tls.key", pair.key)] {
+            fs::write(directory.join(file), content).expect("a file can be written");
+        }
+        let rendered = rendered(plane.kubectl(), "manifests/overlays/certificate-pair");
+        let deployment = rendered.iter().find(|object| object["kind"] == "Deployment").expect("there is one");
+        let arguments = with_flags(arguments(deployment, &directory, webhook.address), flags);
+        let replica = Replica::start(&arguments, &directory, None);
+        for mut configuration in configurations() {
+            configuration["webhooks"][0]["timeoutSeconds"] = json!(TIMEOUT.as_secs());
+            webhook.register(plane, configuration);
+        }
+        let target = Self { plane, webhook, replica };
+        let profiles = target.profiles();
+        wait_until("both webhooks are called", || {
+            profiles.try_to_create(&bad("a", 0)).status == 422 && is_filled_in(&profiles.try_to_create(&good("a")))
+        });
+        target
+    }
+
+    /// Somebody who is no API server.
+    pub(crate) fn caller(&self) -> Caller {
+        let mut roots = RootCertStore::empty();
+        let authority = CertificateDer::from_pem_slice(self.webhook.authority.certificate.as_bytes());
+        roots.add(authority.expect("it is PEM")).expect("it is a certificate");
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&TLS13])
+            .expect("the provider knows it");
+        let config = config.with_root_certificates(roots).with_no_client_auth();
+        Caller::new(self.replica.address, TlsConnector::from(Arc::new(config)))
+    }
+
+    /// 50 writes a second through the API server.
+    pub(crate) fn writers(&self, good: fn(&str) -> Value) -> Writers<'p> {
+        /// Half as many as in other proofs: the others who call want some of the cores, too.
+        const PACE: Duration = Duration::from_secs(2);
+        Writers::new(self.profiles(), good, PACE)
+    }
+
+    fn profiles(&self) -> Profiles<'p> {
+        Profiles::new(self.plane, &self.webhook.labels())
+    }
+
+    /// The value of a series.
+    pub(crate) fn metric(&self, series: &str) -> usize {
+        let line = format!("clusterprofile_webhook_{series} ");
+        let metrics = get(self.replica.admin, "/metrics");
+        let value = metrics.lines().find_map(|metric| metric.strip_prefix(&line)?.parse().ok());
+        value.unwrap_or_else(|| panic!("no {series}"))
+    }
+}
+
+impl Drop for Target<'_> {
+    fn drop(&mut self) {
+        for configuration in configurations() {
+            drop(self.plane.api.delete(&format!("{}/{}", collection(&configuration), self.webhook.name)));
+        }
+    }
+}
+
+/// How long the API server waits: with so many others on this machine's cores it must not be a test of their speed.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
