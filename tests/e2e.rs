@@ -11,7 +11,7 @@ mod assets;
 mod authority;
 #[path = "e2e/break_glass.rs"]
 mod break_glass;
-#[path = "e2e/built.rs"]
+#[path = "support/built.rs"]
 mod built;
 #[path = "e2e/callers.rs"]
 mod callers;
