@@ -9,7 +9,9 @@ CERTS := certs-dev
 CONTROL_PLANE := tests/control-plane
 CERT_MANAGER := tests/cert-manager
 COLLECTOR := tests/collector
-SCRIPTS := .ci/run certs-dev/make.sh tests/support/build.sh $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh
+HELM := tests/helm
+SCRIPTS := .ci/run certs-dev/make.sh tests/support/build.sh $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh \
+    $(COLLECTOR)/build.sh $(HELM)/build.sh
 # Unless it must be there: where there is no Go, what is built with it is left out.
 OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
 FUZZ_SECONDS ?= 60
@@ -27,6 +29,7 @@ test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-e
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the end-to-end tests are)
 	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the tests with cert-manager are)
 	@$(COLLECTOR)/build.sh $(call OPTIONAL,the test of traces is)
+	@$(HELM)/build.sh $(call OPTIONAL,the tests of the chart are)
 	cargo test --locked
 
 .PHONY: prove-certificates
@@ -56,8 +59,12 @@ cert-manager: ## builds cert-manager's controllers for the end-to-end tests; wan
 collector: ## builds the OpenTelemetry collector's receiver for the end-to-end tests; wants Go
 	@$(COLLECTOR)/build.sh
 
+.PHONY: helm
+helm: ## builds helm for the tests of the chart; wants Go
+	@$(HELM)/build.sh
+
 .PHONY: lint
-lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
+lint: ## formatting, clippy, licences and sources of dependencies, shell scripts, the chart
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	@cargo metadata --locked --quiet --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null # Its lock file is fresh.
@@ -72,6 +79,8 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 	for script in $(SCRIPTS); do bash -n "$$script"; done
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else echo 'lint: shellcheck is not installed: scripts are only parsed'; fi
+	@$(HELM)/build.sh $(call OPTIONAL,the lint of the chart is)
+	@if [ -e target/helm/helm ]; then target/helm/helm lint --strict --quiet manifests/chart; fi
 
 .PHONY: fmt
 fmt: ## formats the code
@@ -102,7 +111,8 @@ certs: ## makes a development certificate authority and pair in certs-dev, unles
 	$(CERTS)/make.sh
 
 .PHONY: generate
-generate: ## renews the CRD in manifests, the transcripts where there is an API server, and the README's blocks
+generate: ## renews the CRD and the chart's files in manifests, the transcripts where there is an API server, and the README's blocks
+	UPDATE=1 cargo test --locked --quiet --test manifests -- chart::has_what_is_rendered
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
 	UPDATE=1 cargo test --locked --quiet --test crd --test readme
 

@@ -11,7 +11,7 @@ mod assets;
 mod authority;
 #[path = "e2e/break_glass.rs"]
 mod break_glass;
-#[path = "e2e/built.rs"]
+#[path = "support/built.rs"]
 mod built;
 #[path = "e2e/callers.rs"]
 mod callers;
@@ -24,6 +24,8 @@ mod case;
 mod cases;
 #[path = "e2e/cert_manager.rs"]
 mod cert_manager;
+#[path = "e2e/chart.rs"]
+mod chart;
 #[path = "support/client.rs"]
 #[expect(dead_code, reason = "only its way to trust a certificate is wanted")]
 mod client;
@@ -33,8 +35,13 @@ mod control_plane;
 mod controllers;
 #[path = "e2e/faults.rs"]
 mod faults;
+#[path = "e2e/gitops.rs"]
+mod gitops;
 #[path = "e2e/harmed.rs"]
 mod harmed;
+#[path = "support/helm.rs"]
+#[expect(dead_code, reason = "here it is a shell's")]
+mod helm;
 #[path = "e2e/install.rs"]
 mod install;
 #[path = "e2e/installed.rs"]

@@ -3,14 +3,21 @@
 //! What an API server makes of them is in `e2e/manifests.rs`.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
+#![expect(clippy::print_stdout, reason = "tests that are left out are told of")]
 
 #[path = "support/assets.rs"]
 mod assets;
 #[path = "support/authority.rs"]
 #[expect(dead_code, reason = "a control plane has users, too, and a Secret a key")]
 mod authority;
+#[path = "support/built.rs"]
+mod built;
 #[path = "manifests/cert_manager.rs"]
 mod cert_manager;
+#[path = "manifests/chart.rs"]
+mod chart;
+#[path = "support/helm.rs"]
+mod helm;
 #[path = "manifests/observability.rs"]
 mod observability;
 #[path = "manifests/pods.rs"]
@@ -50,6 +57,7 @@ use serde_json::{Value, json};
 
 use self::{
     assets::Assets,
+    chart::Chart,
     readme::Section,
     rendered::{at, only, rendered, text},
 };
@@ -63,8 +71,10 @@ struct Manifests {
     certificate_pair: Vec<Value>,
     cert_manager: Vec<Value>,
     observability: Vec<Value>,
+    chart: Option<Chart>,
     /// The kustomization that the README tells people to write.
     readers: Vec<Value>,
+    assets: Assets,
 }
 
 type Test = fn(&Manifests);
@@ -87,6 +97,7 @@ const TESTS: &[(&str, Test)] = &[
     ("pods::may_do_what_certificates_and_break_glass_want", pods::may_do_what_certificates_and_break_glass_want),
     ("pods::may_do_what_break_glass_wants", pods::may_do_what_break_glass_wants),
     ("pods::never_go_all_at_once", pods::never_go_all_at_once),
+    ("chart::has_what_is_rendered", chart::has_what_is_rendered),
     ("cert_manager::issues_what_the_api_server_trusts", cert_manager::issues_what_the_api_server_trusts),
     ("observability::every_pod_is_scraped", observability::every_pod_is_scraped),
     ("observability::every_alert_says_what_to_do", observability::every_alert_says_what_to_do),
@@ -97,7 +108,15 @@ const TESTS: &[(&str, Test)] = &[
 const WITH_PROMTOOL: (&str, Test) =
     ("observability::every_alert_fires_and_is_silent", observability::every_alert_fires_and_is_silent);
 
-#[expect(clippy::print_stdout, reason = "tests that are left out are told of")]
+/// They want helm.
+const WITH_HELM: [(&str, Test); 5] = [
+    ("chart::renders_what_kustomize_does", chart::renders_what_kustomize_does),
+    ("chart::is_installed_into_any_namespace", chart::is_installed_into_any_namespace),
+    ("chart::values_change_what_they_say_alone", chart::values_change_what_they_say_alone),
+    ("chart::wrong_values_are_refused", chart::wrong_values_are_refused),
+    ("chart::is_of_this_version", chart::is_of_this_version),
+];
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let Some(assets) = Assets::find() else {
@@ -114,6 +133,8 @@ fn main() -> ExitCode {
         cert_manager: render("manifests/overlays/cert-manager"),
         observability: render("manifests/observability"),
         readers: readers(render),
+        chart: Chart::find(),
+        assets: assets.clone(),
     });
     let trial = |(name, test): (&str, Test)| {
         let manifests = Arc::clone(&manifests);
@@ -126,6 +147,9 @@ fn main() -> ExitCode {
     match prometheus::program("promtool") {
         Some(_) => tests.push(WITH_PROMTOOL),
         None => println!("manifests: left out: that alerts fire: apt-get install prometheus"),
+    }
+    if manifests.chart.is_some() {
+        tests.extend(WITH_HELM);
     }
     libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect()).exit_code()
 }

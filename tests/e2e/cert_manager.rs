@@ -10,7 +10,7 @@ pub(crate) struct CertManager(PathBuf);
 impl CertManager {
     /// None where it is not built and the trials that want it may be left out.
     pub(crate) fn find() -> Option<Self> {
-        built("cert-manager", "the trial with cert-manager").map(Self)
+        built("cert-manager", "e2e: the trial with cert-manager").map(Self)
     }
 
     /// Installs the definitions and starts the controllers.

@@ -255,7 +255,7 @@ pub(crate) fn is_armed(plane: &ControlPlane) -> bool {
 }
 
 /// What both configurations trust.
-fn bundles(plane: &ControlPlane) -> Vec<Value> {
+pub(crate) fn bundles(plane: &ControlPlane) -> Vec<Value> {
     let bundles = stored_configurations(plane);
     bundles.iter().map(|configuration| configuration["webhooks"][0]["clientConfig"]["caBundle"].clone()).collect()
 }

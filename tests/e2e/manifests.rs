@@ -1,7 +1,7 @@
 //! The manifests on an API server of their own, which starts without the CRD and without anything of theirs.
 
 use std::{
-    fs,
+    env, fs,
     os::unix::fs::symlink,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::{PathBuf, absolute},
@@ -15,8 +15,11 @@ use super::{
     assets::Assets,
     break_glass,
     cert_manager::CertManager,
+    chart,
     control_plane::ControlPlane,
-    harmed, install, managed, observed, prometheus,
+    gitops, harmed,
+    helm::Helm,
+    install, managed, observed, prometheus,
     rendered::{at, only, rendered, text},
     renewal,
     transcript::bash,
@@ -35,6 +38,10 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     ];
     if CertManager::find().is_some() {
         stories.push(("cert-manager", renewal::no_call_fails));
+    }
+    if Helm::find().is_some() {
+        stories.push(("chart", chart::is_installed_upgraded_rolled_back_and_gone));
+        stories.push(("gitops", gitops::an_armed_webhook_differs_in_nothing));
     }
     if prometheus::program("prometheus").is_some() {
         stories.push(("observed", observed::every_alert_fires_and_every_query_has_an_answer));
@@ -71,7 +78,12 @@ impl Shell {
             symlink(absolute(name).expect("it has a path"), directory.join(name)).expect("a link can be made");
         }
         fs::copy("certs-dev/make.sh", directory.join("certs-dev/make.sh")).expect("the script can be copied");
-        Self { directory, kubectl: plane.kubectl() }
+        let mut kubectl = plane.kubectl();
+        let helm = absolute("target/helm").expect("it has a path");
+        let others = env::var_os("PATH").unwrap_or_default();
+        let path = env::join_paths([helm].into_iter().chain(env::split_paths(&others)));
+        kubectl.env("PATH", path.expect("no directory has a colon in its name"));
+        Self { directory, kubectl }
     }
 
     /// Runs a script, and returns what it printed.

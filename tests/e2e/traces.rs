@@ -24,7 +24,7 @@ use super::{
 
 /// None where the collector is not built and the trial may be left out.
 pub(crate) fn trial(assets: &Assets) -> Option<Trial> {
-    let program = built("collector", "the trial with a collector of spans")?.join("collector");
+    let program = built("collector", "e2e: the trial with a collector of spans")?.join("collector");
     let assets = assets.clone();
     Some(Trial::test("traces::one_trace", move || {
         one_trace(&assets, &program);

@@ -31,8 +31,9 @@ complete() {
 up_to_date() {
     local file
     complete "$out" || return 1
-    for file in "$module"/{build.sh,go.mod,go.sum,main.go} "$root/tests/support/build.sh"; do
-        [ "$out/$BINARY" -nt "$file" ] || return 1
+    for file in "$module"/{build.sh,go.mod,go.sum,*.go} "$root/tests/support/build.sh"; do
+        # A module without sources of its own builds another's program.
+        [ ! -e "$file" ] || [ "$out/$BINARY" -nt "$file" ] || return 1
     done
 }
 
@@ -68,8 +69,8 @@ clean() {
     rm -rf "$work"
 }
 
-# Builds $work/$BINARY with these flags of the linker. $work is next to its place, so that what is complete is moved there in
-# one step, and what is not never is there.
+# Builds $work/$BINARY with these flags of the linker, from the module or from another package that it pins. $work is next to
+# its place, so that what is complete is moved there in one step, and what is not never is there.
 compile() {
     mkdir -p "$out"
     work=$(mktemp -d "$out/build.XXXXXX")
@@ -80,7 +81,7 @@ compile() {
     set -m
     (
         cd "$module"
-        GOTMPDIR="$root/$work" exec go build -v -trimpath -buildvcs=false -ldflags "$1" -o "$root/$work/$BINARY" .
+        GOTMPDIR="$root/$work" exec go build -v -trimpath -buildvcs=false -ldflags "$1" -o "$root/$work/$BINARY" "${2:-.}"
     ) >"$work/log" 2>&1 &
     build=$!
     set +m

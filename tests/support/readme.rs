@@ -1,11 +1,15 @@
-//! What the README tells people to type.
+//! What the README and the pages in `docs` tell people to type.
 
 use std::fs;
 
-/// A section of the README.
+/// A section of the README, or a page of `docs`.
 pub(crate) struct Section(String);
 
 impl Section {
+    pub(crate) fn page(name: &str) -> Self {
+        Self(fs::read_to_string(format!("docs/{name}.md")).expect("the page is readable"))
+    }
+
     pub(crate) fn read(heading: &str) -> Self {
         let readme = fs::read_to_string("README.md").expect("the README is readable");
         let (_, section) = readme.split_once(&format!("\n## {heading}\n")).expect("the section is there");

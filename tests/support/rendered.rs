@@ -6,12 +6,22 @@ use clusterprofile_webhook::manifest;
 use serde_json::Value;
 
 /// The objects of the kustomization in a directory.
-pub(crate) fn rendered(mut kubectl: Command, directory: &str) -> Vec<Value> {
+pub(crate) fn rendered(kubectl: Command, directory: &str) -> Vec<Value> {
+    documents(kustomized(kubectl, directory).as_bytes())
+}
+
+/// The kustomization in a directory, as kubectl prints it.
+pub(crate) fn kustomized(mut kubectl: Command, directory: &str) -> String {
     let output = kubectl.args(["kustomize", directory]).output().expect("kubectl can be run");
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && complaints.is_empty(), "{directory}: {}: {complaints}", output.status);
-    let (documents, errors) = manifest::read(&output.stdout);
-    assert!(errors.is_empty(), "{directory}: {errors:?}");
+    String::from_utf8(output.stdout).expect("what kubectl prints is text")
+}
+
+/// The objects of these YAML documents.
+pub(crate) fn documents(yaml: &[u8]) -> Vec<Value> {
+    let (documents, errors) = manifest::read(yaml);
+    assert!(errors.is_empty(), "{errors:?}");
     documents.into_iter().map(|document| document.object).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Programs that trials want beside a control plane, built as it is.
+//! Programs that tests want beside a control plane, built as it is.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,6 @@ pub(crate) fn built(name: &str, what: &str) -> Option<PathBuf> {
         return Some(directory);
     }
     assert!(!must_be_there(), "{}: {name} is missing: run `make {name}`", directory.display());
-    println!("e2e: {what} is left out: `make {name}` builds what it wants");
+    println!("{what} is left out: `make {name}` builds what it wants");
     None
 }

@@ -1,0 +1,54 @@
+{{/*
+What the values change in an object of files, which has those of the kustomizations: the chart is one more overlay. Each of
+these changes .object where it is.
+*/}}
+
+{{- define "change.deployment" }}
+{{- $values := .Values }}
+{{- $_ := set .object.spec "replicas" $values.replicas }}
+{{- $pod := .object.spec.template.spec }}
+{{- $_ := set $pod "securityContext" $values.podSecurityContext }}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
+{{- with index $values $field }}{{ $_ := set $pod $field . }}{{ end }}
+{{- end }}
+{{- with $values.image.pullSecrets }}{{ $_ := set $pod "imagePullSecrets" . }}{{ end }}
+{{- $container := first $pod.containers }}
+{{- $version := $values.image.tag | default .Chart.AppVersion | printf ":%s" }}
+{{- with $values.image.digest }}{{ $version = printf "@%s" . }}{{ end }}
+{{- $_ := set $container "image" (print $values.image.repository $version) }}
+{{- $_ := set $container "imagePullPolicy" $values.image.pullPolicy }}
+{{- $_ := set $container "resources" $values.resources }}
+{{- range $flag := $values.flags }}
+{{- range $argument := $container.args }}
+{{- if eq (first (splitList "=" $flag)) (first (splitList "=" $argument)) }}
+{{- fail (printf "flags: %s must be left to the chart, which says %s" $flag $argument) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $_ := set $container "args" (concat $container.args $values.flags) }}
+{{- end }}
+
+{{- define "change.networkPolicy" }}
+{{- $values := .Values.networkPolicy }}
+{{- $ports := list }}
+{{- range $values.apiServerPorts }}{{ $ports = append $ports (dict "protocol" "TCP" "port" .) }}{{ end }}
+{{- $_ := set .object.spec "egress" (prepend $values.egress (dict "ports" $ports)) }}
+{{- end }}
+
+{{- define "change.caBundle" }}
+{{- $authority := .Values.certificates.authority }}
+{{- range .object.webhooks }}
+{{- if $authority }}{{ $_ := set .clientConfig "caBundle" (b64enc $authority) }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "change.failurePolicy" }}
+{{- /* Where it is armed, the field is the webhook's: Ignore would conflict, or open it. Without a cluster, nothing is found. */}}
+{{- $live := lookup .object.apiVersion .object.kind "" .object.metadata.name }}
+{{- range $webhook := .object.webhooks }}
+{{- $_ := set $webhook "failurePolicy" $.Values.failurePolicy }}
+{{- range $live.webhooks }}
+{{- if and (eq .name $webhook.name) (eq .failurePolicy "Fail") }}{{ $_ := set $webhook "failurePolicy" "Fail" }}{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,140 @@
+//! The chart, installed and so on by helm, as `docs/install.md` says.
+
+use std::{fs, thread, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{
+    authority::Authority,
+    control_plane::ControlPlane,
+    install::is_refused_unseen,
+    installed::{self, DRY_RUN, MANAGER, NAMESPACE, finalize, serve, serve_managed},
+    managed::{bundles, is_armed, metric},
+    manifests::Shell,
+    profiles::{Profiles, good},
+    readme::Section,
+    replica::Replica,
+    wait::wait_until,
+    writers::Writers,
+};
+
+pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, shell: &Shell) {
+    let scripts = Section::page("install").scripts();
+    let [crd, with_kustomize, install, wait, label, with_a_pair, upgrade, rollback, uninstall] = &scripts[..] else {
+        panic!("which are these? {scripts:#?}")
+    };
+    assert_eq!(with_kustomize.trim_end(), "kubectl apply -k manifests/base", "what `managed` does");
+    shell.run(crd);
+    let profiles = installed::Profiles::new(plane);
+    assert_eq!(profiles.create("staying", Some(MANAGER), "").status, 201);
+    shell.run(install);
+    wait_until("all may be written while nobody serves", || {
+        profiles.create("new", Some("another"), DRY_RUN).status == 201
+    });
+    let replica = serve_managed(plane, shell);
+    shell.run(wait);
+    shell.run(label);
+    profiles.wait_until_reviewed();
+
+    let writers = writers(plane);
+    writers.write(|| {
+        let hub = Hub { plane, replica: &replica, bundles: bundles(plane), secret: secret(plane) };
+        shell.run(upgrade);
+        hub.is_unharmed(0);
+        hub.stops_at_a_conflict(shell, &rollback.replace(" --force-conflicts", ""));
+        shell.run(rollback);
+        hub.is_unharmed(1);
+        shell.run(&format!("{} --server-side=false", upgrade.trim_end()));
+        hub.is_unharmed(1);
+        shell.run(&format!("{} --server-side=false", rollback.trim_end().replace(" --force-conflicts", "")));
+        hub.is_unharmed(2);
+        writers.go_on();
+    });
+    let failed = writers.take_failed();
+    assert!(failed.is_empty(), "{failed:#?}");
+    writers.assert_stored_what_was_accepted();
+
+    let (uninstall, delete) = uninstall.split_once('\n').expect("it is two commands");
+    // As long as it is asked, there is somebody to ask: its configurations go before its Service does.
+    writers.write(|| drop(shell.run(uninstall)));
+    let unreviewed = writers.take_failed();
+    assert!(unreviewed.iter().all(|answer| answer.status == 201), "{unreviewed:#?}");
+    drop(replica);
+    nothing_is_left(shell);
+    delete_namespace(plane, shell, delete);
+    assert_eq!(profiles.create("new", Some("another"), DRY_RUN).status, 201);
+    assert_eq!(plane.api.get(&profiles.item("staying")).status, 200);
+    with_a_pair_of_ones_own(plane, shell, [with_a_pair, upgrade, uninstall]);
+}
+
+fn with_a_pair_of_ones_own(plane: &ControlPlane, shell: &Shell, [install, upgrade, uninstall]: [&str; 3]) {
+    let profiles = installed::Profiles::new(plane);
+    let authority = Authority::new("a reader's own");
+    let pair = authority.server(&["clusterprofile-webhook.clusterprofile-webhook.svc"]);
+    for (name, content) in [("ca.crt", &authority.certificate), ("tls.crt", &pair.certificate), ("tls.key", &pair.key)]
+    {
+        fs::write(shell.directory.join(name), content).expect("a file can be written");
+    }
+    shell.run(install);
+    wait_until("it fails closed", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
+    let replica = serve(plane, shell);
+    profiles.wait_until_reviewed();
+    let trusted = bundles(plane);
+    shell.run(upgrade);
+    assert_eq!(bundles(plane), trusted);
+    drop(replica);
+    shell.run(uninstall);
+    wait_until("all may be written", || profiles.create("new", Some("another"), DRY_RUN).status == 201);
+}
+
+fn writers(plane: &ControlPlane) -> Writers<'_> {
+    /// 50 writers then send 100 profiles a second.
+    const PACE: Duration = Duration::from_secs(1);
+    Writers::new(Profiles::new(plane, &json!({})), good, PACE)
+}
+
+/// An armed webhook, and what it trusted before helm did anything.
+struct Hub<'h> {
+    plane: &'h ControlPlane,
+    replica: &'h Replica,
+    bundles: Vec<Value>,
+    secret: Value,
+}
+
+impl Hub<'_> {
+    /// It is armed, after so many repairs, and its certificates are those of before.
+    fn is_unharmed(&self, repairs: u64) {
+        wait_until("it is armed", || {
+            metric(self.replica, "repairs_total{field=\"failure_policy\"}") == repairs && is_armed(self.plane)
+        });
+        assert_eq!(metric(self.replica, "repairs_total{field=\"ca_bundle\"}"), 0);
+        assert_eq!((bundles(self.plane), secret(self.plane)), (self.bundles.clone(), self.secret.clone()));
+    }
+
+    fn stops_at_a_conflict(&self, shell: &Shell, rollback: &str) {
+        let told = shell.run(&format!("if {} 2>&1; then exit 1; fi", rollback.trim_end()));
+        assert!(told.contains("Apply failed with 1 conflict") && told.contains(".failurePolicy"), "{told}");
+        self.is_unharmed(0);
+    }
+}
+
+fn secret(plane: &ControlPlane) -> Value {
+    plane.api.get(&format!("/api/v1/namespaces/{NAMESPACE}/secrets/clusterprofile-webhook-authority")).body["data"]
+        .clone()
+}
+
+fn nothing_is_left(shell: &Shell) {
+    const KINDS: &str = "clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,secrets,leases,services,\
+        deployments,poddisruptionbudgets,networkpolicies,mutatingwebhookconfigurations,validatingwebhookconfigurations,\
+        validatingadmissionpolicies,validatingadmissionpolicybindings";
+    let left = shell.run(&format!("kubectl get {KINDS} -A -o name | {{ grep clusterprofile || true; }}"));
+    assert_eq!(left, "");
+}
+
+fn delete_namespace(plane: &ControlPlane, shell: &Shell, script: &str) {
+    thread::scope(|scope| {
+        let script = scope.spawn(|| shell.run(script));
+        finalize(plane, NAMESPACE);
+        script.join().expect("the script ends well");
+    });
+}

@@ -1,0 +1,92 @@
+//! What helm renders without a cluster, applied as Argo CD does, as `docs/install.md` says.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use super::{
+    control_plane::ControlPlane,
+    install::{item, stored_configurations},
+    installed::{Profiles, address},
+    managed::{is_armed, metric},
+    manifests::Shell,
+    readme::Section,
+    rendered::{at, documents, items, text},
+    replica::{Replica, arguments},
+    wait::wait_until,
+};
+
+/// Argo CD renders without a cluster and, before it applies, takes over what it is told to ignore. The namespace is another one
+/// than everywhere else.
+pub(crate) fn an_armed_webhook_differs_in_nothing(plane: &ControlPlane, shell: &Shell) {
+    const ELSEWHERE: &str = "elsewhere";
+    shell.run("kubectl apply -k manifests/crd");
+    let profiles = Profiles::new(plane);
+    shell.run(&format!("kubectl create namespace {ELSEWHERE}"));
+    let render = |values: &str| {
+        let rendered = shell.run(&format!("helm template any manifests/chart --namespace {ELSEWHERE} {values}"));
+        documents(rendered.as_bytes())
+    };
+    let apply = |objects: &[Value]| {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        fs::write(shell.directory.join("rendered.json"), list.to_string()).expect("a file can be written");
+        shell.run(&format!("kubectl apply {MANAGED} -f rendered.json"));
+    };
+    let mut objects = render("");
+    apply(&objects);
+    let replica = serve_in(ELSEWHERE, plane, shell);
+    wait_until("it is armed", || is_armed(plane));
+    profiles.wait_until_reviewed();
+
+    // What Argo CD would do, were it not told to ignore it.
+    let diff = shell.run(&format!("kubectl diff {MANAGED} --force-conflicts -f rendered.json || [ $? = 1 ]"));
+    let changes = diff.lines().filter(|line| line.starts_with("+ ") && !line.contains("generation:"));
+    assert_eq!(changes.collect::<Vec<_>>(), ["+  failurePolicy: Ignore"], "{diff}");
+
+    let page = Section::page("install");
+    let [application] = page.manifests()[..] else { panic!("one Application") };
+    let [application] = &documents(application.as_bytes())[..] else { panic!("one Application") };
+    for ignored in items(application, "/spec/ignoreDifferences") {
+        take_over(plane, ignored, &mut objects);
+    }
+    let closed = render("--set failurePolicy=Fail");
+    for objects in [objects, closed] {
+        let before = generations(plane);
+        apply(&objects);
+        assert_eq!(shell.run(&format!("kubectl diff {MANAGED} -f rendered.json")), "");
+        assert_eq!(generations(plane), before);
+    }
+    assert_eq!(metric(&replica, "repairs_total{field=\"failure_policy\"}"), 0);
+}
+
+const MANAGED: &str = "--server-side --field-manager=argocd-controller";
+
+/// They count the changes of what the webhook configurations say.
+fn generations(plane: &ControlPlane) -> Vec<Value> {
+    stored_configurations(plane).iter().map(|stored| at(stored, "/metadata/generation").clone()).collect()
+}
+
+/// Starts the binary as the Deployment in this namespace does.
+fn serve_in(namespace: &str, plane: &ControlPlane, shell: &Shell) -> Replica {
+    let stored = |path: &str| plane.api.get(&format!("{path}/clusterprofile-webhook")).body;
+    let deployment = stored(&format!("/apis/apps/v1/namespaces/{namespace}/deployments"));
+    let service = stored(&format!("/api/v1/namespaces/{namespace}/services"));
+    let kubeconfig = plane.service_account(namespace, text(&deployment, "/spec/template/spec/serviceAccountName"));
+    let arguments = arguments(&deployment, Path::new("/nonexistent"), address(shell, &service));
+    Replica::start(&arguments, &shell.directory, Some(&kubeconfig))
+}
+
+/// Gives what is rendered the values that are live where an entry of `ignoreDifferences` points.
+fn take_over(plane: &ControlPlane, ignored: &Value, rendered: &mut [Value]) {
+    let group = format!("{}/", text(ignored, "/group"));
+    let is_meant = |object: &Value| {
+        text(object, "/apiVersion").starts_with(&group)
+            && object["kind"] == ignored["kind"]
+            && object["metadata"]["name"] == ignored["name"]
+    };
+    let object = rendered.iter_mut().find(|object| is_meant(object)).expect("what is ignored is rendered");
+    let live = plane.api.get(&item(object)).body;
+    for pointer in items(ignored, "/jsonPointers").iter().filter_map(Value::as_str) {
+        *object.pointer_mut(pointer).expect("what is ignored is rendered") = at(&live, pointer).clone();
+    }
+}

@@ -1,0 +1,227 @@
+//! The chart, rendered by helm: what the kustomizations have, and what values change in it.
+
+use std::{env, fs, process::Command};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{
+    Manifests,
+    authority::Authority,
+    helm::Helm,
+    rendered::{documents, kustomized, only},
+    replica::container,
+};
+
+/// The chart, and helm with a home of its own.
+pub(crate) struct Chart {
+    helm: Helm,
+    home: TempDir,
+}
+
+/// Each of `certificates.mode`, with the kustomization that does the same.
+const MODES: [(&str, &str); 3] = [
+    ("self-managed", "manifests/base"),
+    ("cert-manager", "manifests/overlays/cert-manager"),
+    ("certificate-pair", "manifests/overlays/certificate-pair"),
+];
+
+const NAMESPACE: &str = "clusterprofile-webhook";
+
+impl Chart {
+    /// None where helm may be missing, and is.
+    pub(crate) fn find() -> Option<Self> {
+        Some(Self { helm: Helm::find()?, home: tempfile::tempdir().expect("a directory can be made") })
+    }
+
+    /// The objects in this namespace, with these arguments.
+    fn rendered(&self, namespace: &str, arguments: &[&str]) -> Vec<Value> {
+        let rendered =
+            self.run(&[&["template", "any", "manifests/chart", "--namespace", namespace], arguments].concat());
+        documents(rendered.unwrap_or_else(|told| panic!("{arguments:?}: {told}")).as_bytes())
+    }
+
+    /// What helm prints, or what it says where it fails.
+    fn run(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = self.helm.command(self.home.path()).args(arguments).output().expect("helm can be run");
+        let [printed, told] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("it is text"));
+        if output.status.success() && told.is_empty() { Ok(printed) } else { Err(told) }
+    }
+}
+
+impl Manifests {
+    fn chart(&self) -> &Chart {
+        self.chart.as_ref().expect("without helm, its tests are left out")
+    }
+}
+
+/// Helm never makes the namespace of a release from its chart: it keeps the release there.
+fn without_namespace(objects: &[Value]) -> Vec<Value> {
+    objects.iter().filter(|object| object["kind"] != "Namespace").cloned().collect()
+}
+
+/// `UPDATE=1` writes it, which is what `make generate` does.
+pub(crate) fn has_what_is_rendered(manifests: &Manifests) {
+    for (mode, directory) in MODES {
+        let rendered = kustomized(Command::new(manifests.assets.program("kubectl")), directory);
+        let objects: Vec<_> = rendered
+            .split("\n---\n")
+            .filter(|object| !object.contains("\nkind: Namespace\n"))
+            .map(str::trim_end)
+            .collect();
+        let fresh = objects.join("\n---\n") + "\n";
+        let file = format!("manifests/chart/files/{mode}.yaml");
+        if env::var_os("UPDATE").is_some() {
+            fs::write(&file, fresh).expect("the chart can be written");
+        } else {
+            assert!(fs::read_to_string(&file).is_ok_and(|stored| stored == fresh), "{file}: run `make generate`");
+        }
+    }
+}
+
+pub(crate) fn renders_what_kustomize_does(manifests: &Manifests) {
+    let chart = manifests.chart();
+    let kustomized = [&manifests.base, &manifests.cert_manager, &manifests.certificate_pair];
+    for ((mode, directory), kustomized) in MODES.into_iter().zip(kustomized) {
+        let rendered = chart.rendered(NAMESPACE, &["--set", &format!("certificates.mode={mode}")]);
+        assert_same(&rendered, &without_namespace(kustomized), directory);
+    }
+    assert_same(&chart.rendered(NAMESPACE, &[]), &without_namespace(&manifests.base), "what is the default");
+}
+
+/// Object by object, in whatever order.
+fn assert_same(rendered: &[Value], expected: &[Value], what: &str) {
+    let name = |object: &Value| {
+        let of = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        [of("/kind"), of("/metadata/namespace"), of("/metadata/name")]
+    };
+    let [mut rendered, mut expected] = [rendered, expected].map(<[Value]>::to_vec);
+    for objects in [&mut rendered, &mut expected] {
+        objects.sort_by_key(name);
+    }
+    assert_eq!(rendered.iter().map(name).collect::<Vec<_>>(), expected.iter().map(name).collect::<Vec<_>>(), "{what}");
+    for (rendered, expected) in rendered.iter().zip(&expected) {
+        assert_eq!(rendered, expected, "{what}");
+    }
+}
+
+/// That it works there is seen in `e2e/chart.rs`.
+pub(crate) fn is_installed_into_any_namespace(manifests: &Manifests) {
+    let chart = manifests.chart();
+    let kustomized = [&manifests.base, &manifests.cert_manager, &manifests.certificate_pair];
+    for ((mode, directory), kustomized) in MODES.into_iter().zip(kustomized) {
+        let rendered = chart.rendered("elsewhere", &["--set", &format!("certificates.mode={mode}")]);
+        let mut expected = without_namespace(kustomized);
+        expected.iter_mut().for_each(move_elsewhere);
+        assert_same(&rendered, &expected, directory);
+    }
+}
+
+fn move_elsewhere(value: &mut Value) {
+    /// How the namespace is named within other texts.
+    const FORMS: [[&str; 2]; 3] = [
+        ["system:serviceaccount:clusterprofile-webhook:", "system:serviceaccount:elsewhere:"],
+        ["clusterprofile-webhook.clusterprofile-webhook.svc", "clusterprofile-webhook.elsewhere.svc"],
+        ["clusterprofile-webhook/clusterprofile-webhook-ca", "elsewhere/clusterprofile-webhook-ca"],
+    ];
+    match value {
+        Value::Object(fields) => {
+            if let Some(namespace) = fields.get_mut("namespace").filter(|namespace| **namespace == NAMESPACE) {
+                *namespace = json!("elsewhere");
+            }
+            fields.values_mut().for_each(move_elsewhere);
+        }
+        Value::Array(items) => items.iter_mut().for_each(move_elsewhere),
+        Value::String(text) => *text = FORMS.iter().fold(text.clone(), |text, [here, there]| text.replace(here, there)),
+        _ => {}
+    }
+}
+
+pub(crate) fn values_change_what_they_say_alone(manifests: &Manifests) {
+    let chart = manifests.chart();
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let mut arguments = container(only(&manifests.base, "Deployment"))["args"].clone();
+    arguments.as_array_mut().expect("it is a list").extend([json!("--audit"), json!("--effect=name-prefix=warn")]);
+    let ports = json!([{"protocol": "TCP", "port": 8443}]);
+    let mut rules = only(&manifests.base, "NetworkPolicy")["spec"]["egress"].clone();
+    rules.as_array_mut().expect("it is a list").push(json!({"ports": [{"port": 4318}]}));
+    // POD is the Deployment's /spec/template/spec, and C the container in it.
+    let changes = [
+        ("replicas=3", "Deployment", "/spec/replicas", json!(3)),
+        ("image.repository=a.io/b", "Deployment", "C/image", json!(concat!("a.io/b:", env!("CARGO_PKG_VERSION")))),
+        ("image.tag=1.2.3-rc.1", "Deployment", "C/image", json!("clusterprofile-webhook:1.2.3-rc.1")),
+        (&format!("image.digest={digest}"), "Deployment", "C/image", json!(format!("clusterprofile-webhook@{digest}"))),
+        ("image.pullPolicy=Always", "Deployment", "C/imagePullPolicy", json!("Always")),
+        ("image.pullSecrets[0].name=a", "Deployment", "POD/imagePullSecrets", json!([{"name": "a"}])),
+        ("flags={--audit,--effect=name-prefix=warn}", "Deployment", "C/args", arguments),
+        ("resources.limits.memory=1Gi", "Deployment", "C/resources/limits/memory", json!("1Gi")),
+        ("podSecurityContext.runAsUser=null", "Deployment", "POD/securityContext/runAsUser", Value::Null),
+        ("nodeSelector.a=b", "Deployment", "POD/nodeSelector", json!({"a": "b"})),
+        ("tolerations[0].operator=Exists", "Deployment", "POD/tolerations", json!([{"operator": "Exists"}])),
+        ("affinity.nodeAffinity.a=b", "Deployment", "POD/affinity", json!({"nodeAffinity": {"a": "b"}})),
+        ("priorityClassName=high", "Deployment", "POD/priorityClassName", json!("high")),
+        ("failurePolicy=Fail", "ValidatingWebhookConfiguration", "/webhooks/0/failurePolicy", json!("Fail")),
+        ("networkPolicy.apiServerPorts={8443}", "NetworkPolicy", "/spec/egress/0/ports", ports),
+        ("networkPolicy.egress[0].ports[0].port=4318", "NetworkPolicy", "/spec/egress", rules),
+        // Helm gives it to every chart that another one has as a dependency.
+        ("global.a=b", "Deployment", "/spec/replicas", json!(2)),
+    ];
+    for (change, kind, pointer, value) in changes {
+        let pointer = pointer.replace("C/", "POD/containers/0/").replace("POD", "/spec/template/spec");
+        let expected = with(without_namespace(&manifests.base), kind, &pointer, value);
+        assert_same(&chart.rendered(NAMESPACE, &["--set", change]), &expected, change);
+    }
+}
+
+/// The objects, but what is at a pointer of that kind's; null removes it.
+fn with(mut objects: Vec<Value>, kind: &str, pointer: &str, value: Value) -> Vec<Value> {
+    let (parent, field) = pointer.rsplit_once('/').expect("it is a pointer");
+    let object = objects.iter_mut().find(|object| object["kind"] == kind).expect("there is one");
+    let parent = object.pointer_mut(parent).and_then(Value::as_object_mut).expect("there is something to change");
+    if value.is_null() {
+        parent.remove(field);
+    } else {
+        parent.insert(field.to_owned(), value);
+    }
+    objects
+}
+
+/// With a message that tells what is wrong; whatever a file holds is not repeated.
+pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
+    let chart = manifests.chart();
+    let pair = Authority::new("chart");
+    let [authority, key] = [("ca.crt", &pair.certificate), ("ca.key", &pair.key())].map(|(name, content)| {
+        let path = chart.home.path().join(name);
+        fs::write(&path, content).expect("a file can be written");
+        format!("certificates.authority={}", path.display())
+    });
+    let set = "--set";
+    let wrong: [(&[&str], &str); 11] = [
+        (&[set, "replica=3"], "additional properties 'replica' not allowed"),
+        (&[set, "image.tags=1"], "at '/image': additional properties 'tags' not allowed"),
+        (&[set, "replicas=0"], "at '/replicas': minimum: got 0, want 1"),
+        (&[set, "image.tag=12"], "at '/image/tag': got number, want string"),
+        (&[set, "image.repository="], "at '/image/repository': '' does not match pattern"),
+        (&[set, "certificates.mode=cert"], "value must be one of 'self-managed', 'cert-manager', 'certificate-pair'"),
+        (&[set, "flags={audit}"], "at '/flags/0': 'audit' does not match pattern"),
+        (&[set, "flags={--drain=1s}"], "flags: --drain=1s must be left to the chart, which says --drain=15s"),
+        (&["--set-file", &authority], "must be empty: it is for the mode certificate-pair alone"),
+        (&[set, "certificates.mode=certificate-pair", "--set-file", &key], "must be PEM of certificates, without"),
+        (&["--kube-version", "1.29.4"], "chart requires kubeVersion: >=1.30.0-0"),
+    ];
+    for (arguments, message) in wrong {
+        let told = chart.run(&[&["template", "any", "manifests/chart"], arguments].concat());
+        let told = told.expect_err("a value is wrong");
+        assert!(told.contains(message) && !told.contains("-----BEGIN"), "{arguments:?}: {told}");
+    }
+}
+
+/// With an image of this version.
+pub(crate) fn is_of_this_version(manifests: &Manifests) {
+    let chart = manifests.chart();
+    let shown = chart.run(&["show", "chart", "manifests/chart"]).expect("there is a chart");
+    for name in ["version", "appVersion"] {
+        let line = format!("{name}: {}", env!("CARGO_PKG_VERSION"));
+        assert!(shown.lines().any(|shown| shown == line), "{line} is not in\n{shown}");
+    }
+}
