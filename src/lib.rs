@@ -33,6 +33,7 @@ pub mod break_glass;
 pub mod certificates;
 pub mod crd;
 pub mod field;
+mod files;
 mod json;
 pub mod manifest;
 pub mod metrics;

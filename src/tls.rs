@@ -19,10 +19,7 @@ pub use self::{
     watch::{watch, watch_callers},
 };
 
-pub(crate) use self::{
-    end::End,
-    watch::{replace, told},
-};
+pub(crate) use self::{end::End, watch::replace};
 
 mod callers;
 mod dev;

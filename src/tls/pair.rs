@@ -1,7 +1,6 @@
 //! A certificate pair, from the PEM of its two files.
 
 use std::{
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,6 +17,7 @@ use rustls::{
 use x509_parser::parse_x509_certificate;
 
 use super::{TlsError, provider};
+use crate::files;
 
 /// A certificate pair with the time in which it is valid.
 #[derive(Debug)]
@@ -103,12 +103,9 @@ impl Files {
     }
 }
 
-/// The content of a regular file, to which links may lead: reading anything else may never end.
+/// The content of a regular file.
 pub(super) fn regular(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let read = |metadata: fs::Metadata| {
-        if metadata.is_file() { fs::read(path) } else { Err(io::Error::other("it must be a regular file")) }
-    };
-    fs::metadata(path).and_then(read).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+    files::regular(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
 }
 
 /// The certificates, and from when until when the first is valid; or what is wrong, in words that follow the file's name.

@@ -1,46 +1,36 @@
 //! Noticing that the files of a certificate pair, or of who may call, have changed.
 
-use std::{convert::Infallible, error::Error, iter, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use super::{Callers, Certificates, End, Files, Pair, TlsError, pair::regular};
-use crate::metrics::{File, Metrics};
-
-/// How often the files are read.
-///
-/// Content is compared, not watched: kubelet swaps a link two directories up, of which a watch sees the first swap alone. A
-/// rotation gives minutes, and reading two small files costs microseconds.
-const INTERVAL: Duration = Duration::from_secs(2);
+use super::{Callers, Certificates, End, Files, Pair, pair::regular};
+use crate::{
+    files::{Looks, told},
+    metrics::{File, Metrics},
+};
 
 /// Serves what the files hold whenever it changes, for as long as it is polled.
 ///
 /// What cannot be served is told once, and the last good pair stays until the files change again. A pair that has expired or
 /// is not valid yet does not replace one that is valid; it waits until it is, or until the other is not.
 pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<Metrics>) -> Infallible {
-    let mut seen = None;
+    let mut looks = Looks::new(None);
     let mut next: Option<Pair> = None;
     let mut end = End::new("certificate");
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
         let reader = files.clone();
-        // An error says that the runtime is going down, and this with it.
-        let Ok(read) = tokio::task::spawn_blocking(move || settled(|| reader.read())).await else { continue };
-        let found = read.map_err(|error| told(&error));
+        let found = looks.next(move || reader.read()).await;
         let current = certificates.current();
         let replaces = |pair: &Pair| {
             pair.is_valid(Timestamp::now())
                 || !current.as_ref().is_some_and(|current| current.is_valid(Timestamp::now()))
         };
-        if seen.as_ref() != Some(&found) {
-            let pair = found
-                .as_ref()
-                .map_err(Clone::clone)
-                .and_then(|(certificate, key)| Pair::from_pem(certificate, key, &files).map_err(|error| told(&error)));
+        if let Some(found) = found {
+            let pair = found.and_then(|(certificate, key)| {
+                Pair::from_pem(&certificate, &key, &files).map_err(|error| told(&error))
+            });
             let untimely = || format!("{}: has expired or is not valid yet", files.certificate.display());
             let error = match &pair {
                 Ok(pair) => (!replaces(pair)).then(untimely),
@@ -52,7 +42,6 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
                 warn!(error, "certificate pair not replaced, the last good one is served");
             }
             next = pair.ok();
-            seen = Some(found);
         }
         if let Some(pair) = next.take_if(|pair| replaces(pair)) {
             metrics.server.set_unusable(File::Certificate, false);
@@ -83,20 +72,11 @@ pub(crate) fn replace(pair: Pair, certificates: &Certificates, metrics: &Metrics
 ///
 /// What names nobody is told once, and the last good authorities stay until the file changes again.
 pub async fn watch_callers(callers: Arc<Callers>, metrics: Arc<Metrics>) -> Infallible {
-    let mut seen = None;
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = Looks::new(None);
     loop {
-        ticks.tick().await;
         let file = callers.file().to_owned();
-        // An error says that the runtime is going down, and this with it.
-        let Ok(read) = tokio::task::spawn_blocking(move || settled(|| regular(&file))).await else { continue };
-        let found = read.map_err(|error| told(&error));
-        if seen.as_ref() == Some(&found) {
-            continue;
-        }
-        let replaced =
-            found.as_ref().map_err(Clone::clone).and_then(|pem| callers.replace(pem).map_err(|error| told(&error)));
+        let Some(found) = looks.next(move || regular(&file)).await else { continue };
+        let replaced = found.and_then(|pem| callers.replace(&pem).map_err(|error| told(&error)));
         metrics.server.set_unusable(File::ClientCa, replaced.is_err());
         match replaced {
             Ok(false) => {}
@@ -109,27 +89,5 @@ pub async fn watch_callers(callers: Arc<Callers>, metrics: Arc<Metrics>) -> Infa
                 warn!(error, "client CA not replaced, the last good one is trusted");
             }
         }
-        seen = Some(found);
     }
-}
-
-/// The error and its causes.
-pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
-    let causes = iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// What files hold, read again where they were written or swapped meanwhile.
-fn settled<T: PartialEq>(read: impl Fn() -> Result<T, TlsError>) -> Result<T, TlsError> {
-    /// More swaps within microseconds are no rotation; what is not whole then is found out, and the next look comes.
-    const TRIES: usize = 3;
-    let mut found = read();
-    for _ in 1..TRIES {
-        let again = read();
-        if matches!((&found, &again), (Ok(before), Ok(after)) if before == after) {
-            break;
-        }
-        found = again;
-    }
-    found
 }
