@@ -20,8 +20,8 @@ mod response;
 /// Answers one call of a webhook.
 ///
 /// `body` is the JSON of an `AdmissionReview` of `admission.k8s.io/v1`, `now` the time of the request. What is no
-/// ClusterProfile, or of an API version without rules, is allowed untouched, and so is every deletion. A denial with a
-/// [`Claim`] becomes final by [`Response::settled`].
+/// ClusterProfile, or of an API version without rules, is allowed untouched, and so is every deletion, and all that is in an
+/// exempt namespace. A denial with a [`Claim`] becomes final by [`Response::settled`].
 ///
 /// # Errors
 ///
@@ -29,6 +29,8 @@ mod response;
 pub fn respond(body: &[u8], phase: Phase, policy: &Policy, now: Timestamp) -> Result<Response, BadRequest> {
     let request = Request::parse(body)?;
     Ok(match &request.subject {
+        Subject::PassedOver => response::allow(&request),
+        _ if policy.exempts(&request.namespace) => response::exempt(&request),
         Subject::Reviewed { part, version, new, old } => {
             let change = Change::new(*part, *version, new, old.as_ref(), now);
             let report = rules::review(&change, phase, policy);
@@ -39,6 +41,6 @@ pub fn respond(body: &[u8], phase: Phase, policy: &Policy, now: Timestamp) -> Re
             response::answer(&request, phase, &report, new, None)
         }
         Subject::Unreadable(cause) if phase == Phase::Validate => response::refuse(&request, cause),
-        Subject::Unreadable(_) | Subject::PassedOver => response::allow(&request),
+        Subject::Unreadable(_) => response::allow(&request),
     })
 }

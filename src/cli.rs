@@ -4,14 +4,14 @@ use std::{fmt::Display, process::ExitCode};
 
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable};
 use clap_complete::Shell;
+use clusterprofile_webhook::{config_file::ConfigError, settings};
 
 mod check;
-mod effects;
+mod choice;
 mod explain;
 mod log;
 mod managed;
 mod serve;
-mod units;
 
 /// Validating and defaulting admission webhook for the ClusterProfile API.
 #[derive(Parser)]
@@ -39,6 +39,8 @@ enum Command {
     Explain(explain::Args),
     /// Print the CustomResourceDefinition of ClusterProfile, v1alpha1 (stored) and v1alpha2
     Crd,
+    /// Print the JSON Schema of the configuration file that `serve` and `check` take
+    ConfigSchema,
     /// Print a completion script
     Completions {
         /// The shell to complete for
@@ -64,6 +66,7 @@ impl Cli {
             Command::Check(args) => check::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Crd => print(&clusterprofile_webhook::crd::yaml()),
+            Command::ConfigSchema => print(&(serde_json::to_string_pretty(&settings::schema())? + "\n")),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Self::command(), "clusterprofile-webhook", &mut script);
@@ -82,6 +85,12 @@ fn without_empty_variable(arg: Arg) -> Arg {
 /// Tells what of the input cannot be used.
 fn unusable(error: &anyhow::Error) -> ExitCode {
     print_error(error);
+    ExitCode::from(2)
+}
+
+/// Tells everything that is wrong with the configuration file.
+fn unusable_config(error: &ConfigError) -> ExitCode {
+    error.lines().iter().for_each(print_error);
     ExitCode::from(2)
 }
 

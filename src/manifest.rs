@@ -22,6 +22,8 @@ pub struct Checked {
     pub namespace: String,
     /// `metadata.name`, empty where there is none.
     pub name: String,
+    /// Whether its namespace is exempt, so that no rule is asked.
+    pub exempt: bool,
     /// What would be filled in.
     pub fixes: Vec<Fixed>,
     /// What would be denied or warned about once that is filled in, in catalogue order.
@@ -85,6 +87,17 @@ pub fn version(object: &Value) -> Option<Version> {
 /// Does to `object` what the two webhooks would, as if all of it, the status too, were written at `now` over `old`.
 #[must_use]
 pub fn check(object: &Value, version: Version, old: Option<&Value>, policy: &Policy, now: Timestamp) -> Checked {
+    let mut checked = Checked {
+        namespace: metadata(object, "namespace").into_owned(),
+        name: metadata(object, "name").into_owned(),
+        exempt: policy.exempts(&metadata(object, "namespace")),
+        fixes: Vec::new(),
+        findings: Vec::new(),
+        omitted: Omitted::default(),
+    };
+    if checked.exempt {
+        return checked;
+    }
     let old = old.map(Value::to_string);
     let old = old.as_deref().and_then(profile);
     let judge = |text: &str, phase: Phase, tell: &mut dyn FnMut(&Report<'_>, &ClusterProfile<'_>)| {
@@ -92,13 +105,6 @@ pub fn check(object: &Value, version: Version, old: Option<&Value>, policy: &Pol
             let change = Change::new(Part::Manifest, version, &new, old.as_ref(), now);
             tell(&review(&change, phase, policy), &new);
         }
-    };
-    let mut checked = Checked {
-        namespace: metadata(object, "namespace").into_owned(),
-        name: metadata(object, "name").into_owned(),
-        fixes: Vec::new(),
-        findings: Vec::new(),
-        omitted: Omitted::default(),
     };
     let mut fixed = object.clone();
     judge(&object.to_string(), Phase::Mutate, &mut |report, new| {

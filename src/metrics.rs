@@ -10,7 +10,8 @@ use prometheus_client::{
 
 pub use self::{
     certificates::{Certificates, Repair},
-    server::{File, HandshakeFailure, Load, Server},
+    files::{File, Files},
+    server::{HandshakeFailure, Load, Server},
 };
 use crate::{
     admission::{BreakGlass, Response},
@@ -18,6 +19,7 @@ use crate::{
 };
 
 mod certificates;
+mod files;
 mod server;
 
 /// Every metric of the process.
@@ -26,6 +28,7 @@ pub struct Metrics {
     reviews: Family<ReviewLabels, Counter>,
     findings: Family<RuleLabels, Counter>,
     break_glass: Family<OutcomeLabels, Counter>,
+    exempt_reviews: Family<PhaseLabels, Counter>,
     review_duration: Family<PhaseLabels, Histogram>,
     bad_requests: Family<PhaseLabels, Counter>,
     panics: Counter,
@@ -33,10 +36,10 @@ pub struct Metrics {
     connections: Gauge,
     closed_connections: Counter,
     certificate_expiry: Gauge<f64, AtomicU64>,
-    reloads: Family<ReloadLabels, Counter>,
-    client_ca_reloads: Family<ReloadLabels, Counter>,
     dropped_lines: Counter,
     dropped_spans: Counter,
+    /// Of files that are read again.
+    pub files: Files,
     /// Of the server itself.
     pub server: Server,
     /// Of certificates that are managed.
@@ -69,14 +72,6 @@ struct OutcomeLabels {
 struct ShedLabels {
     reason: &'static str,
 }
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReloadLabels {
-    result: &'static str,
-}
-
-const SUCCESS: &str = "success";
-const FAILURE: &str = "failure";
 
 /// Why a request was not reviewed.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +118,12 @@ impl Default for Metrics {
             "Writes that rules deny and that claimed break-glass, by what became of it",
             break_glass.clone(),
         );
+        let exempt_reviews = Family::default();
+        registry.register(
+            "exempt_reviews",
+            "Reviews of exempt namespaces, allowed without asking a rule, by phase",
+            exempt_reviews.clone(),
+        );
         let review_duration = Family::new_with_constructor(review_duration as fn() -> Histogram);
         registry.register_with_unit(
             "review_duration",
@@ -155,18 +156,7 @@ impl Default for Metrics {
             Unit::Seconds,
             certificate_expiry.clone(),
         );
-        let reloads = Family::default();
-        registry.register(
-            "certificate_reloads",
-            "Times that another certificate pair was to be served, by result",
-            reloads.clone(),
-        );
-        let client_ca_reloads = Family::default();
-        registry.register(
-            "client_ca_reloads",
-            "Times that a changed client CA was read, by result",
-            client_ca_reloads.clone(),
-        );
+        let files = Files::register(&mut registry);
         let dropped_lines = Counter::default();
         registry.register(
             "dropped_log_lines",
@@ -186,6 +176,7 @@ impl Default for Metrics {
             reviews,
             findings,
             break_glass,
+            exempt_reviews,
             review_duration,
             bad_requests,
             panics,
@@ -193,10 +184,9 @@ impl Default for Metrics {
             connections,
             closed_connections,
             certificate_expiry,
-            reloads,
-            client_ca_reloads,
             dropped_lines,
             dropped_spans,
+            files,
             server,
             certificates,
         };
@@ -219,6 +209,9 @@ impl Metrics {
         let allowed = if response.allowed { "true" } else { "false" };
         self.reviews.get_or_create(&ReviewLabels { phase, allowed }).inc();
         self.review_duration.get_or_create(&PhaseLabels { phase }).observe(seconds);
+        if response.exempt {
+            self.exempt_reviews.get_or_create(&PhaseLabels { phase }).inc();
+        }
         for rule in &response.rules {
             self.findings.get_or_create(&RuleLabels { phase, rule }).inc();
         }
@@ -267,6 +260,7 @@ impl Metrics {
             }
             drop(self.review_duration.get_or_create(&PhaseLabels { phase }));
             drop(self.bad_requests.get_or_create(&PhaseLabels { phase }));
+            drop(self.exempt_reviews.get_or_create(&PhaseLabels { phase }));
         }
         for rule in RULES {
             drop(self.findings.get_or_create(&RuleLabels { phase: rule.phase.name(), rule: rule.name }));
@@ -277,22 +271,6 @@ impl Metrics {
         for reason in Shed::ALL.map(Shed::name) {
             drop(self.shed.get_or_create(&ShedLabels { reason }));
         }
-        for result in [SUCCESS, FAILURE] {
-            drop(self.reloads.get_or_create(&ReloadLabels { result }));
-            drop(self.client_ca_reloads.get_or_create(&ReloadLabels { result }));
-        }
-    }
-
-    /// Counts a changed certificate pair that is served from now on, or that could not be.
-    pub fn count_reload(&self, served: bool) {
-        let result = if served { SUCCESS } else { FAILURE };
-        self.reloads.get_or_create(&ReloadLabels { result }).inc();
-    }
-
-    /// Counts a changed client CA that is trusted from now on, or that could not be.
-    pub fn count_client_ca_reload(&self, trusted: bool) {
-        let result = if trusted { SUCCESS } else { FAILURE };
-        self.client_ca_reloads.get_or_create(&ReloadLabels { result }).inc();
     }
 
     /// Counts a line of the log that could not be written.

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use self::ratchet::{Noted, Ratchet};
+pub(crate) use self::syntax::is_label;
 pub use self::{
     catalogue::{RULES, find, named},
     change::{Change, Operation, Part},

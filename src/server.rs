@@ -6,12 +6,11 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
-pub use self::limits::Limits;
 use self::{acceptor::Acceptor, connections::Connections, reviews::Reviews};
+pub use self::{limits::Limits, terms::Terms};
 use crate::{
     break_glass::Permissions,
     metrics::Metrics,
-    rules::Policy,
     tls::{self, Callers, Certificates, TlsError},
     traces::Spans,
 };
@@ -29,15 +28,14 @@ mod limits;
 mod reviews;
 mod space;
 mod stream;
+mod terms;
 mod ticks;
 
 /// How the webhook is served.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// The effects that an administrator chose.
-    pub policy: Policy,
-    /// The most of everything.
-    pub limits: Limits,
+    /// What holds for reviews, until it is replaced.
+    pub terms: Arc<Terms>,
     /// How long new connections are still served once the server is told to stop, unless it is told again: as long as
     /// endpoints of a Service need to forget it.
     pub drain: Duration,
@@ -79,25 +77,24 @@ pub async fn serve(
     }
     let (stage, stages) = watch::channel(Stage::Serving);
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates), config.callers)?));
-    let limits = config.limits;
-    metrics.server.set_connections_limit(limits.connections);
-    let reviews = Reviews::new(config.policy, limits, config.permissions, config.spans, Arc::clone(&metrics));
+    let terms = config.terms;
+    let reviews = Reviews::new(Arc::clone(&terms), config.permissions, config.spans, Arc::clone(&metrics));
     let webhook = Acceptor {
         tls: Some(tls),
         router: reviews.clone().router(),
         connections: Connections::new(Some(Arc::clone(&metrics))),
-        most: limits.connections,
+        most: |limits| limits.connections,
         metrics: Arc::clone(&metrics),
-        limits,
+        terms: Arc::clone(&terms),
         stages: stages.clone(),
     };
     let probes = Acceptor {
         tls: None,
         router: admin::router(certificates, reviews.clone(), Arc::clone(&metrics), stages.clone()),
         connections: Connections::new(None),
-        most: limits.admin_connections,
+        most: |limits| limits.admin_connections,
         metrics,
-        limits,
+        terms,
         stages: stages.clone(),
     };
     info!(address = %address(&listener), admin_address = %address(&admin), "listening");

@@ -23,7 +23,11 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use clusterprofile_webhook::{admission, rules::Phase};
+use clusterprofile_webhook::{
+    admission,
+    rules::Phase,
+    server::{Config, Limits, Terms},
+};
 use jiff::{Timestamp, ToSpan as _};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
@@ -106,7 +110,7 @@ fn patched(object: &Value, patch: &[Value]) -> Value {
 fn server_with(case: &Case) -> Arc<Server> {
     static SERVERS: OnceLock<Mutex<HashMap<PolicyOf, Arc<Server>>>> = OnceLock::new();
     let mut servers = SERVERS.get_or_init(Mutex::default).lock().expect("no test panics while it holds the servers");
-    let config = || clusterprofile_webhook::server::Config { policy: case.policy(), ..Default::default() };
+    let config = || Config { terms: Arc::new(Terms::new(case.policy(), Limits::default())), ..Config::default() };
     Arc::clone(servers.entry(case.policy.clone()).or_insert_with(|| Arc::new(Server::start(config()))))
 }
 

@@ -36,7 +36,12 @@ mod traces;
 #[path = "support/wait.rs"]
 mod wait;
 
-use clusterprofile_webhook::server::{Config, Limits};
+use std::sync::Arc;
+
+use clusterprofile_webhook::{
+    rules::Policy,
+    server::{Config, Limits, Terms},
+};
 use serde_json::Value;
 
 use self::{
@@ -47,7 +52,7 @@ use self::{
 const REVIEW: &[u8] = include_bytes!("data/admission-reviews/generatename-create-validate.json");
 
 fn limited(limits: Limits) -> Config {
-    Config { limits, ..Config::default() }
+    Config { terms: Arc::new(Terms::new(Policy::default(), limits)), ..Config::default() }
 }
 
 fn connect(server: &Server) -> Client {

@@ -10,14 +10,16 @@ use std::{
 use anyhow::Context as _;
 use clap::ValueEnum;
 use clusterprofile_webhook::{
+    config_file::ConfigFile,
     manifest::{self, Checked, Document},
     rules::Policy,
+    settings::Settings,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 
 use self::stored::Stored;
-use super::effects::Effects;
+use super::choice::Choice;
 
 mod stored;
 mod text;
@@ -29,6 +31,7 @@ mod text;
   clusterprofile-webhook check -R manifests/ --warnings-as-errors
   kubectl get clusterprofiles -A -o yaml | clusterprofile-webhook check -
   clusterprofile-webhook check new.yaml --old stored.yaml -o json
+  clusterprofile-webhook check -R manifests/ --config config.yaml
 
 Exit codes: 0 clean or warnings only, 1 denied, 2 unusable input, which wins.")]
 pub(super) struct Args {
@@ -52,7 +55,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     color: Color,
     #[command(flatten)]
-    effects: Effects,
+    choice: Choice,
 }
 
 /// How output is printed.
@@ -101,7 +104,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         outcome.errors.push("standard input: - must be given once".into());
     }
     let stored = stored(args, &mut outcome.errors);
-    let (policy, now) = (args.effects.policy(), Timestamp::now());
+    let file = args.choice.file().unwrap_or_else(|error| {
+        outcome.errors.extend(error.lines());
+        None
+    });
+    let settings = args.choice.settings().or(file.as_ref().map_or(&Settings::default(), ConfigFile::settings));
+    let (policy, now) = (settings.policy(), Timestamp::now());
     for (file, bytes) in inputs(&args.files, args.recursive, &mut outcome.errors) {
         let (documents, errors) = manifest::read(&bytes);
         outcome.errors.extend(errors.iter().map(|error| format!("{file}: {error}")));

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clap::{Args, builder::BoolishValueParser};
-use clusterprofile_webhook::certificates::{Lifetimes, Names, Options};
-
-use super::units;
+use clusterprofile_webhook::{
+    certificates::{Lifetimes, Names, Options},
+    units,
+};
 
 /// Flags of `serve --service`; without it, none of them says anything.
 #[derive(Args)]

@@ -1,18 +1,19 @@
 //! `serve`: the webhook itself.
 
-use std::{
-    convert::Infallible, future::pending, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration,
-};
+use std::{future::pending, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clusterprofile_webhook::{
     break_glass::Permissions,
-    certificates::{Managed, Options},
+    config_file::ConfigFile,
     metrics::Metrics,
-    server::{self, Config, Limits},
-    tls::{self, Callers, Certificates, Files},
+    rules::Policy,
+    server::{self, Config, Limits, Terms},
+    settings::Settings,
+    tls::{self, Callers, Files},
     traces::{self, Endpoint},
+    units,
 };
 use tokio::{
     net::TcpListener,
@@ -21,7 +22,10 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{effects::Effects, log, managed, units};
+use self::source::Source;
+use super::{choice::Choice, log, managed};
+
+mod source;
 
 /// Arguments of `serve`.
 #[derive(clap::Args)]
@@ -65,7 +69,7 @@ pub(super) struct Args {
     #[command(flatten)]
     managed: managed::Managed,
     #[command(flatten)]
-    effects: Effects,
+    choice: Choice,
     /// Let a write pass that rules deny, once, if it claims so in an annotation and its user has the verb break-glass: wants
     /// a service account, or KUBECONFIG
     #[arg(long, env = "CLUSTERPROFILE_WEBHOOK_BREAK_GLASS", value_parser = BoolishValueParser::new())]
@@ -73,19 +77,21 @@ pub(super) struct Args {
     /// How long new connections are still served after SIGTERM, until the Service has forgotten this endpoint
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::duration, env = "CLUSTERPROFILE_WEBHOOK_DRAIN")]
     drain: Duration,
-    /// Largest body of one request
-    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_BODY")]
-    max_body: usize,
+    /// Largest body of one request; by default 8MiB
+    #[arg(long, value_name = "SIZE", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_BODY")]
+    max_body: Option<usize>,
     /// Bytes of all bodies at a time, half of them shared out to the connections; a body larger than its share waits for
-    /// room in the other half until its deadline
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_IN_FLIGHT")]
-    max_in_flight: usize,
-    /// Bodies at a time that wait for room; whatever finds so many there gets 503 at once, and may try again
-    #[arg(long, value_name = "COUNT", default_value_t = 1024, env = "CLUSTERPROFILE_WEBHOOK_MAX_QUEUE")]
-    max_queue: u32,
-    /// Connections at a time; above it one that has completed no request is closed, else the one longest without
-    #[arg(long, value_name = "COUNT", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..), env = "CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS")]
-    max_connections: u32,
+    /// room in the other half until its deadline; by default 64MiB
+    #[arg(long, value_name = "SIZE", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_IN_FLIGHT")]
+    max_in_flight: Option<usize>,
+    /// Bodies at a time that wait for room; whatever finds so many there gets 503 at once, and may try again; by default
+    /// 1024
+    #[arg(long, value_name = "COUNT", env = "CLUSTERPROFILE_WEBHOOK_MAX_QUEUE")]
+    max_queue: Option<u32>,
+    /// Connections at a time; above it one that has completed no request is closed, else the one longest without;
+    /// by default 2048
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), env = "CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS")]
+    max_connections: Option<u32>,
     /// How the log is written, to standard error
     #[arg(long, value_enum, default_value_t = log::Format::Text, env = "CLUSTERPROFILE_WEBHOOK_LOG_FORMAT")]
     log_format: log::Format,
@@ -95,21 +101,6 @@ pub(super) struct Args {
     /// Where a collector of OpenTelemetry takes a span of each review: http://HOST:PORT, for OTLP over HTTP
     #[arg(long, value_name = "URL", env = "CLUSTERPROFILE_WEBHOOK_OTLP_ENDPOINT")]
     otlp_endpoint: Option<Endpoint>,
-}
-
-/// Where the certificate pair comes from.
-enum Source {
-    Files(Files),
-    /// Made in memory; the CA's certificate is written there.
-    Dev(PathBuf),
-    Managed(Box<Options>),
-}
-
-/// Who goes on replacing the pair.
-enum Keeper {
-    Files(Files),
-    Managed(Box<Managed>),
-    Nobody,
 }
 
 impl Args {
@@ -132,6 +123,17 @@ impl Args {
         }
     }
 
+    /// What the flags choose.
+    fn settings(&self) -> Settings {
+        Settings {
+            max_body: self.max_body,
+            max_in_flight: self.max_in_flight,
+            max_queue: self.max_queue,
+            max_connections: self.max_connections,
+            ..self.choice.settings()
+        }
+    }
+
     /// Who may call, where that is limited.
     fn callers(&self) -> anyhow::Result<Option<Callers>> {
         match (self.client_ca.clone(), &self.client_names[..]) {
@@ -139,37 +141,6 @@ impl Args {
             (None, _) => anyhow::bail!("--client-ca must be given with --client-name"),
             (Some(_), []) => anyhow::bail!("--client-name must be given with --client-ca"),
             (Some(file), names) => Ok(Some(Callers::load(file, names.to_vec())?)),
-        }
-    }
-}
-
-impl Source {
-    /// The first pair, if there is one, and who cares for the next.
-    async fn open(self) -> anyhow::Result<(Certificates, Keeper)> {
-        Ok(match self {
-            Self::Files(files) => (Certificates::new(files.load()?), Keeper::Files(files)),
-            Self::Dev(ca) => (Certificates::new(tls::dev_pair(&ca)?), Keeper::Nobody),
-            Self::Managed(options) => {
-                (Certificates::default(), Keeper::Managed(Box::new(Managed::new(*options).await?)))
-            }
-        })
-    }
-}
-
-impl Keeper {
-    async fn run(&self, certificates: &Arc<Certificates>, metrics: &Arc<Metrics>) -> Infallible {
-        let (certificates, metrics) = (Arc::clone(certificates), Arc::clone(metrics));
-        match self {
-            Self::Files(files) => tls::watch(files.clone(), certificates, metrics).await,
-            Self::Managed(managed) => Box::pin(managed.run(certificates, metrics)).await,
-            Self::Nobody => pending().await,
-        }
-    }
-
-    /// Leaves to others what this replica did for all.
-    async fn release(&self) {
-        if let Self::Managed(managed) = self {
-            managed.release().await;
         }
     }
 }
@@ -189,6 +160,10 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         Ok((source, callers)) => (source, callers.map(Arc::new)),
         Err(error) => return Ok(super::unusable(&error)),
     };
+    let file = match args.choice.file() {
+        Ok(file) => file,
+        Err(error) => return Ok(super::unusable_config(&error)),
+    };
     // First, for the CA's file belongs to whoever serves there already.
     let listener = bind(args.listen, "--listen").await?;
     let admin = bind(args.admin_listen, "--admin-listen").await?;
@@ -196,19 +171,18 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         Ok((certificates, keeper)) => (Arc::new(certificates), keeper),
         Err(error) => return Ok(super::unusable(&error)),
     };
-    let limits = Limits {
-        body: args.max_body,
-        in_flight: args.max_in_flight,
-        queue: usize::try_from(args.max_queue)?,
-        connections: openable(usize::try_from(args.max_connections)?),
-        ..Limits::default()
+    let flags = args.settings();
+    let chosen = |file: Option<&Settings>| {
+        let (mut policy, limits) = chosen(&flags, file);
+        policy.set_break_glass(args.break_glass);
+        (policy, limits)
     };
-    let mut policy = args.effects.policy();
-    policy.set_break_glass(args.break_glass);
+    let (policy, limits) = chosen(file.as_ref().map(ConfigFile::settings));
+    let terms = Arc::new(Terms::new(policy, limits));
     let permissions = if args.break_glass { permissions().await } else { None };
     let (spans, exporter) = args.otlp_endpoint.map(|endpoint| traces::start(endpoint, Arc::clone(&metrics))).unzip();
     let exporter = exporter.map(|exporter| tokio::spawn(exporter.run()));
-    let config = Config { policy, limits, drain: args.drain, callers: callers.clone(), permissions, spans };
+    let config = Config { terms: Arc::clone(&terms), drain: args.drain, callers: callers.clone(), permissions, spans };
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let stop = async || {
@@ -223,10 +197,21 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
             None => pending().await,
         }
     };
+    let watched_file = async {
+        let apply = |settings: &Settings| {
+            let (policy, limits) = chosen(Some(settings));
+            terms.replace(policy, limits);
+        };
+        match file {
+            Some(file) => file.watch(Arc::clone(&metrics), apply).await,
+            None => pending().await,
+        }
+    };
     tokio::select! {
         served = server::serve(listener, admin, Arc::clone(&certificates), Arc::clone(&metrics), config, stop) => served?,
         never = keeper.run(&certificates, &metrics) => match never {},
         never = watched_callers => match never {},
+        never = watched_file => match never {},
     }
     keeper.release().await;
     if let Some(exporter) = exporter {
@@ -248,6 +233,19 @@ async fn permissions() -> Option<Arc<Permissions>> {
     }
 }
 
+/// What flags and file choose; where both do, the flags.
+fn chosen(flags: &Settings, file: Option<&Settings>) -> (Policy, Limits) {
+    let unset = Settings::default();
+    let file = file.unwrap_or(&unset);
+    let conflicts = flags.conflicts(file);
+    if !conflicts.is_empty() {
+        warn!(keys = conflicts.join(", "), "flags and variables win over the configuration file");
+    }
+    let settings = flags.clone().or(file);
+    let limits = Limits::chosen(&settings);
+    (settings.policy(), Limits { connections: openable(limits.connections), ..limits })
+}
+
 /// As many connections as asked for, or as many as the process may have open beside its other files.
 ///
 /// Without a connection left, probes would be refused too.
@@ -258,10 +256,7 @@ fn openable(connections: usize) -> usize {
     // A quarter is left for probes, the certificate pair and whatever the system opens.
     match files.map(|files: usize| files - files / 4) {
         Some(most) if most < connections => {
-            warn!(
-                connections,
-                most, "fewer connections than --max-connections, for the process may open too few files"
-            );
+            warn!(connections, most, "fewer connections than asked for, for the process may open too few files");
             most
         }
         _ => connections,

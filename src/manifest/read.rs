@@ -6,6 +6,8 @@ use serde_json::Value;
 use serde_saphyr::{Error, Options, Spanned, alias_limits, budget, budget::BudgetBreach, options};
 use thiserror::Error;
 
+use crate::yaml;
+
 /// An object of a manifest.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -111,16 +113,10 @@ fn size(value: &Value) -> usize {
 }
 
 fn cause(error: &Error) -> String {
-    let at_its_place = if let Error::AliasError { error, .. } = error { error } else { error };
-    match at_its_place {
+    match yaml::at_its_place(error) {
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => format!("must not be nested deeper than {DEPTH}"),
         Error::Budget { .. } => TOO_LARGE.into(),
-        Error::DuplicateMappingKey { key: Some(key), .. } => format!("{key:?} must not be there twice"),
-        _ => {
-            let text = error.to_string().replace(['\n', '\r'], " ");
-            // The line is told apart.
-            text.split(" at line ").next().unwrap_or_default().to_owned()
-        }
+        _ => yaml::cause(error),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is told of the server beside its reviews: its version, its load, its handshakes, its files.
+//! What is told of the server beside its reviews: its version, its load, its handshakes.
 
 use std::sync::atomic::AtomicU64;
 
@@ -11,7 +11,6 @@ use prometheus_client::{
 /// Metrics of the server itself.
 pub struct Server {
     certificate_start: Gauge<f64, AtomicU64>,
-    unusable: Family<FileLabels, Gauge>,
     handshakes: Family<CauseLabels, Counter>,
     connections_limit: Gauge,
     in_flight: Gauge,
@@ -26,33 +25,8 @@ struct VersionLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FileLabels {
-    file: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CauseLabels {
     cause: &'static str,
-}
-
-/// What is read again when it changes.
-#[derive(Clone, Copy, Debug)]
-pub enum File {
-    /// Certificate and key of the server.
-    Certificate,
-    /// Who may call.
-    ClientCa,
-}
-
-impl File {
-    const ALL: [Self; 2] = [Self::Certificate, Self::ClientCa];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Certificate => "certificate",
-            Self::ClientCa => "client_ca",
-        }
-    }
 }
 
 /// Why a TLS handshake has failed.
@@ -95,7 +69,6 @@ impl Server {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             certificate_start: Gauge::default(),
-            unusable: Family::default(),
             handshakes: Family::default(),
             connections_limit: Gauge::default(),
             in_flight: Gauge::default(),
@@ -113,11 +86,6 @@ impl Server {
             metrics.certificate_start.clone(),
         );
         registry.register(
-            "file_unusable",
-            "1 while a file holds what cannot be used, and the last good content is, by file",
-            metrics.unusable.clone(),
-        );
-        registry.register(
             "failed_handshakes",
             "TLS handshakes with callers that have failed, by cause",
             metrics.handshakes.clone(),
@@ -132,9 +100,6 @@ impl Server {
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
         }
-        for file in File::ALL {
-            metrics.set_unusable(file, false);
-        }
         for cause in HandshakeFailure::ALL.map(HandshakeFailure::name) {
             drop(metrics.handshakes.get_or_create(&CauseLabels { cause }));
         }
@@ -145,11 +110,6 @@ impl Server {
     pub fn set_certificate_start(&self, unix_seconds: i64) {
         #[expect(clippy::cast_precision_loss, reason = "seconds are exact in f64 for millions of years")]
         self.certificate_start.set(unix_seconds as f64);
-    }
-
-    /// Tells whether a file holds what cannot be used.
-    pub fn set_unusable(&self, file: File, is_unusable: bool) {
-        self.unusable.get_or_create(&FileLabels { file: file.name() }).set(i64::from(is_unusable));
     }
 
     /// Counts a handshake that has failed.

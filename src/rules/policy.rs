@@ -1,6 +1,6 @@
 //! What findings do.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use super::Rule;
 
@@ -33,14 +33,15 @@ impl FromStr for Effect {
     }
 }
 
-/// The effects that an administrator chose.
+/// What an administrator chose for the rules: their effects, and where none is asked.
 ///
-/// By default none: the catalogue's own hold.
+/// By default nothing: the catalogue's own effects hold everywhere.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     overrides: Vec<(&'static str, Effect)>,
     audit: bool,
     break_glass: bool,
+    exempt_namespaces: BTreeSet<String>,
 }
 
 impl Policy {
@@ -53,6 +54,17 @@ impl Policy {
     /// Whether every refusal is to be a warning: the safe first rollout.
     pub fn set_audit(&mut self, audit: bool) {
         self.audit = audit;
+    }
+
+    /// The namespaces in which no rule is asked.
+    pub fn set_exempt_namespaces(&mut self, names: BTreeSet<String>) {
+        self.exempt_namespaces = names;
+    }
+
+    /// Whether no rule is asked in the namespace of that name.
+    #[must_use]
+    pub fn exempts(&self, namespace: &str) -> bool {
+        self.exempt_namespaces.contains(namespace)
     }
 
     /// Whether every refusal is a warning.

@@ -36,6 +36,11 @@ pub(super) fn is_reason(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b',' | b':'))
 }
 
+/// Whether `text` is a DNS-1123 label: 1 to 63 of `[a-z0-9-]`, alphanumeric at both ends.
+pub(crate) fn is_label(text: &str) -> bool {
+    text.len() <= SEGMENT_LIMIT && is_word(text, LOWER, LOWER | HYPHEN)
+}
+
 fn are_labels(text: &str) -> bool {
     text.split('.').all(|label| is_word(label, LOWER, LOWER | HYPHEN))
 }

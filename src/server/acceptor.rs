@@ -17,6 +17,7 @@ use super::{
     Limits, Stage, connection,
     connections::{Connections, Place},
     handshake, stopping,
+    terms::Terms,
 };
 use crate::metrics::Metrics;
 
@@ -26,9 +27,9 @@ pub(super) struct Acceptor {
     pub(super) router: Router,
     pub(super) connections: Connections,
     /// Connections at a time.
-    pub(super) most: usize,
+    pub(super) most: fn(&Limits) -> usize,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) limits: Limits,
+    pub(super) terms: Arc<Terms>,
     pub(super) stages: watch::Receiver<Stage>,
 }
 
@@ -62,7 +63,7 @@ impl Acceptor {
                             warn!(%error, "connections cannot be accepted");
                         }
                         failed = Some(Instant::now());
-                        acceptor.make_room(&mut tasks).await;
+                        acceptor.make_room(usize::MAX, &mut tasks).await;
                     }
                 },
                 Some(ended) = tasks.join_next() => acceptor.note(&ended),
@@ -96,16 +97,17 @@ impl Acceptor {
         while let Some(ended) = tasks.try_join_next() {
             self.note(&ended);
         }
-        if tasks.len() >= self.most {
-            self.make_room(tasks).await;
+        let most = (self.most)(&self.terms.limits());
+        if tasks.len() >= most {
+            self.make_room(most, tasks).await;
         }
         let place = self.connections.enter();
         tasks.spawn(Arc::clone(self).connect(stream, place));
     }
 
-    /// Closes a connection, and waits until one has gone.
-    async fn make_room(&self, tasks: &mut JoinSet<()>) {
-        self.connections.evict();
+    /// Closes a connection, more where there are more than the most, and waits until one has gone.
+    async fn make_room(&self, most: usize, tasks: &mut JoinSet<()>) {
+        self.connections.evict(most);
         match timeout(PAUSE, tasks.join_next()).await {
             Ok(Some(ended)) => self.note(&ended),
             Ok(None) => sleep(PAUSE).await,
@@ -119,7 +121,7 @@ impl Acceptor {
         }
         let serve = async {
             let Some(tls) = &self.tls else { return connection::serve(stream, &self, &place).await };
-            if let Some(stream) = handshake::shake(tls, stream, self.limits.handshake, &self.metrics).await {
+            if let Some(stream) = handshake::shake(tls, stream, self.terms.limits().handshake, &self.metrics).await {
                 connection::serve(stream, &self, &place).await;
             }
         };

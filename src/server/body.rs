@@ -41,7 +41,7 @@ pub(super) struct Room {
     /// For those that outgrow it by more.
     large: Space,
     buffers: Arc<Buffers>,
-    ticks: Ticks,
+    ticks: Arc<Ticks>,
 }
 
 /// A body in memory, and the room that it takes for as long as it is there.
@@ -95,7 +95,7 @@ impl Unreviewed {
 }
 
 impl Room {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, ticks: Arc<Ticks>) -> Self {
         let share = limits.in_flight / 2 / limits.connections.max(1);
         let size = limits.in_flight - share * limits.connections;
         Self {
@@ -105,13 +105,13 @@ impl Room {
             large: Space::new(size - size / 4, limits.queue.div_ceil(2)),
             // All that bodies with room can need. It comes on top: what is kept may be in use by bodies that take little room.
             buffers: Arc::new(Buffers::new(size)),
-            ticks: Ticks::default(),
+            ticks,
         }
     }
 
-    /// Sees to it that waits end and memory is given back, for as long as it is polled.
-    pub(super) async fn run(&self) {
-        tokio::join!(self.ticks.run(), self.buffers.tidy());
+    /// Gives memory back that nobody has needed for a while.
+    pub(super) fn tidy(&self) {
+        self.buffers.tidy();
     }
 
     /// Bytes of room that are taken, and requests that wait for some.

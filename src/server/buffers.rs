@@ -8,7 +8,7 @@ use std::{
 };
 
 use memmap2::MmapMut;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 /// Buffers that are used again and again.
 ///
@@ -45,7 +45,7 @@ pub(super) struct Buffer {
 }
 
 /// For how long a buffer is kept that nobody needs: longer than between two rounds of a controller that is busy.
-const KEPT: Duration = Duration::from_secs(10);
+pub(super) const KEPT: Duration = Duration::from_secs(10);
 
 impl Buffers {
     /// Buffers of which no more than so many bytes are used again.
@@ -67,13 +67,10 @@ impl Buffers {
         Ok(Buffer { memory: Some(memory), len: 0, is_kept, home: Arc::clone(self) })
     }
 
-    /// Gives back to the system what nobody needs, for as long as it is polled.
-    pub(super) async fn tidy(&self) {
-        loop {
-            sleep(KEPT).await;
-            let unneeded = self.kept().take_unneeded();
-            drop(unneeded);
-        }
+    /// Gives back to the system what nobody has needed for as long as it is kept.
+    pub(super) fn tidy(&self) {
+        let unneeded = self.kept().take_unneeded();
+        drop(unneeded);
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -29,7 +29,8 @@ const FIRST_REQUEST: Duration = Duration::from_secs(2);
 
 /// Answers the requests of a connection, one after the other, until either side ends it or the server stops.
 pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor: &Acceptor, place: &Place) {
-    let Acceptor { router, limits, stages, .. } = acceptor;
+    let Acceptor { router, terms, stages, .. } = acceptor;
+    let limits = terms.limits();
     let progress = Progress::default();
     let service = service_fn(|mut request: Request<Incoming>| {
         progress.answering();
@@ -53,7 +54,7 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor:
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(Timed::new(stream, progress.clone(), limits)), service);
+        .serve_connection(TokioIo::new(Timed::new(stream, progress.clone(), &limits)), service);
     let mut connection = std::pin::pin!(connection);
     let mut ended = tokio::select! {
         biased;

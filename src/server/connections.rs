@@ -64,17 +64,21 @@ impl Connections {
         Place { connections: self.clone(), id, entry }
     }
 
-    /// Closes the connection that another needs the least.
-    pub(super) fn evict(&self) {
+    /// Closes the connection that another needs the least, and then more, until fewer than `most` are left.
+    pub(super) fn evict(&self, most: usize) {
         let mut open = self.open();
         let rank = |id: &u64, entry: &Entry| {
             (entry.reviewing.load(Ordering::Relaxed), entry.completed.load(Ordering::Relaxed), *id)
         };
-        let first = open.iter().min_by_key(|(id, entry)| rank(id, entry)).map(|(id, _)| *id);
-        if let Some(entry) = first.and_then(|id| open.remove(&id)) {
+        loop {
+            let first = open.iter().min_by_key(|(id, entry)| rank(id, entry)).map(|(id, _)| *id);
+            let Some(entry) = first.and_then(|id| open.remove(&id)) else { break };
             entry.evicted.notify_one();
             if let Some(metrics) = &self.0.metrics {
                 metrics.count_eviction();
+            }
+            if open.len() < most {
+                break;
             }
         }
     }

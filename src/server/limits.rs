@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::settings::Settings;
+
 /// Limits of the server.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one body.
     pub body: usize,
@@ -27,6 +29,22 @@ pub struct Limits {
     pub idle: Duration,
     /// How long a body that has outgrown its connection's share may be on its way when others wait for its room.
     pub sending: Duration,
+}
+
+impl Limits {
+    /// Those of an administrator, and else the default ones.
+    #[must_use]
+    pub fn chosen(settings: &Settings) -> Self {
+        let default = Self::default();
+        let count = |count: Option<u32>| count.and_then(|count| count.try_into().ok());
+        Self {
+            body: settings.max_body.unwrap_or(default.body),
+            in_flight: settings.max_in_flight.unwrap_or(default.in_flight),
+            queue: count(settings.max_queue).unwrap_or(default.queue),
+            connections: count(settings.max_connections).unwrap_or(default.connections),
+            ..default
+        }
+    }
 }
 
 impl Default for Limits {

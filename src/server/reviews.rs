@@ -28,17 +28,17 @@ use tokio::{
 use tracing::{debug, error, info};
 
 use super::{
-    Limits,
-    body::{Received, Room, Unreviewed},
+    body::{Received, Unreviewed},
     connections::Reviewing,
     deadline,
     denials::Denials,
+    terms::Terms,
 };
 use crate::{
     admission::{self, BreakGlass, Permission, clipped},
     break_glass::Permissions,
     metrics::{Metrics, Shed},
-    rules::{Phase, Policy},
+    rules::Phase,
     traces::{Span, Spans},
 };
 
@@ -55,9 +55,7 @@ enum Reviewed {
 }
 
 struct Shared {
-    policy: Policy,
-    limits: Limits,
-    room: Room,
+    terms: Arc<Terms>,
     large: Arc<Semaphore>,
     denials: Denials,
     permissions: Option<Arc<Permissions>>,
@@ -75,8 +73,7 @@ const LARGE: usize = 4;
 
 impl Reviews {
     pub(super) fn new(
-        policy: Policy,
-        limits: Limits,
+        terms: Arc<Terms>,
         permissions: Option<Arc<Permissions>>,
         spans: Option<Spans>,
         metrics: Arc<Metrics>,
@@ -84,13 +81,13 @@ impl Reviews {
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         let large = Arc::new(Semaphore::new(cores.min(LARGE)));
         let denials = Denials::new();
-        Self(Arc::new(Shared { policy, limits, room: Room::new(limits), large, permissions, denials, spans, metrics }))
+        Self(Arc::new(Shared { terms, large, denials, permissions, spans, metrics }))
     }
 
     /// Sees to it that waits end and memory is given back, and that the log tells what it leaves out, for as long as it is
     /// polled.
     pub(super) async fn run(&self) {
-        tokio::join!(self.0.room.run(), self.0.denials.run());
+        tokio::join!(self.0.terms.run(), self.0.denials.run());
     }
 
     /// Tells the last of it.
@@ -100,9 +97,10 @@ impl Reviews {
 
     /// Tells how much room is taken, when somebody asks: keeping the figures would be work for every body.
     pub(super) fn show_load(&self) {
-        let Shared { room, metrics, .. } = &*self.0;
-        let (bytes, requests) = room.load();
+        let Shared { terms, metrics, .. } = &*self.0;
+        let (bytes, requests) = terms.room().load();
         metrics.server.set_load(bytes, requests);
+        metrics.server.set_connections_limit(terms.limits().connections);
     }
 
     /// The two paths.
@@ -145,7 +143,7 @@ impl Reviews {
         span: &mut Span,
     ) -> Result<Reviewed, Unreviewed> {
         let (head, body) = request.into_parts();
-        let received = self.0.room.receive(body, deadline).await?;
+        let received = self.0.terms.room().receive(body, deadline).await?;
         if let Some(reviewing) = head.extensions.get::<Reviewing>() {
             reviewing.begin();
         }
@@ -192,9 +190,10 @@ impl Reviews {
     }
 
     fn review(&self, phase: Phase, received: &Received) -> Reviewed {
-        let Shared { policy, metrics, .. } = &*self.0;
-        let started = Instant::now();
-        let answer = catch_unwind(AssertUnwindSafe(|| admission::respond(received, phase, policy, Timestamp::now())));
+        let Shared { terms, metrics, .. } = &*self.0;
+        let (now, started) = (terms.now(), Instant::now());
+        let respond = || admission::respond(received, phase, &now.policy, Timestamp::now());
+        let answer = catch_unwind(AssertUnwindSafe(respond));
         let took = started.elapsed();
         match answer {
             Ok(Ok(response)) => Reviewed::Answered { response, took },
@@ -223,6 +222,7 @@ impl Reviews {
                 phase = %phase,
                 part = response.part,
                 allowed = response.allowed,
+                exempt = response.exempt.then_some(true),
                 rules = response.rules.join(","),
                 break_glass = response.break_glass.map(BreakGlass::name),
                 micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
@@ -233,10 +233,10 @@ impl Reviews {
     }
 
     fn refuse(&self, unreviewed: Unreviewed) -> Response {
-        let Shared { limits, metrics, .. } = &*self.0;
+        let Shared { terms, metrics, .. } = &*self.0;
         match unreviewed {
             Unreviewed::TooLarge => {
-                let text = format!("the body must have at most {} bytes\n", limits.body);
+                let text = format!("the body must have at most {} bytes\n", terms.limits().body);
                 closing((StatusCode::PAYLOAD_TOO_LARGE, text).into_response())
             }
             Unreviewed::Broken => {

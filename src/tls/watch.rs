@@ -36,15 +36,15 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
                 Ok(pair) => (!replaces(pair)).then(untimely),
                 Err(error) => Some(error.clone()),
             };
-            metrics.server.set_unusable(File::Certificate, error.is_some());
+            metrics.files.set_unusable(File::Certificate, error.is_some());
             if let Some(error) = error {
-                metrics.count_reload(false);
+                metrics.files.count_reload(File::Certificate, false);
                 warn!(error, "certificate pair not replaced, the last good one is served");
             }
             next = pair.ok();
         }
         if let Some(pair) = next.take_if(|pair| replaces(pair)) {
-            metrics.server.set_unusable(File::Certificate, false);
+            metrics.files.set_unusable(File::Certificate, false);
             replace(pair, &certificates, &metrics);
         }
         if let Some([from, until]) = certificates.current().map(|pair| pair.validity()) {
@@ -63,7 +63,7 @@ pub(crate) fn replace(pair: Pair, certificates: &Certificates, metrics: &Metrics
     // After that, for who reads them goes on as soon as they tell of it.
     metrics.set_certificate_validity(validity);
     if is_new {
-        metrics.count_reload(true);
+        metrics.files.count_reload(File::Certificate, true);
         info!(expiry, "certificate pair replaced");
     }
 }
@@ -77,15 +77,15 @@ pub async fn watch_callers(callers: Arc<Callers>, metrics: Arc<Metrics>) -> Infa
         let file = callers.file().to_owned();
         let Some(found) = looks.next(move || regular(&file)).await else { continue };
         let replaced = found.and_then(|pem| callers.replace(&pem).map_err(|error| told(&error)));
-        metrics.server.set_unusable(File::ClientCa, replaced.is_err());
+        metrics.files.set_unusable(File::ClientCa, replaced.is_err());
         match replaced {
             Ok(false) => {}
             Ok(true) => {
-                metrics.count_client_ca_reload(true);
+                metrics.files.count_reload(File::ClientCa, true);
                 info!("client CA replaced");
             }
             Err(error) => {
-                metrics.count_client_ca_reload(false);
+                metrics.files.count_reload(File::ClientCa, false);
                 warn!(error, "client CA not replaced, the last good one is trusted");
             }
         }

@@ -6,7 +6,11 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use clusterprofile_webhook::{crd, manifest, rules::Policy, server::Config};
+use clusterprofile_webhook::{
+    crd, manifest,
+    rules::Policy,
+    server::{Config, Limits, Terms},
+};
 use serde_json::Value;
 
 use super::{assets::Assets, case::Case, case::PolicyOf, control_plane::ControlPlane, webhook::Webhook};
@@ -79,7 +83,7 @@ impl Plane {
     fn webhook_of(&self, key: &PolicyOf, policy: impl FnOnce() -> Policy) -> Arc<Webhook> {
         let mut webhooks = self.webhooks.lock().expect("no test panics while it holds the webhooks");
         let name = format!("cases-{}", webhooks.len());
-        let config = || Config { policy: policy(), ..Config::default() };
+        let config = || Config { terms: Arc::new(Terms::new(policy(), Limits::default())), ..Config::default() };
         let start = || Arc::new(Webhook::start(&self.control, &name, config()));
         Arc::clone(webhooks.entry(key.clone()).or_insert_with(start))
     }

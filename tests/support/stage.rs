@@ -6,7 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use clusterprofile_webhook::{break_glass::Permissions, manifest, profile::GROUP, rules::Policy, server::Config};
+use clusterprofile_webhook::{
+    break_glass::Permissions,
+    manifest,
+    profile::GROUP,
+    rules::Policy,
+    server::{Config, Limits, Terms},
+};
 use serde_json::json;
 
 use super::{control_plane::ControlPlane, webhook::Webhook};
@@ -19,7 +25,8 @@ pub(crate) fn set(control: &ControlPlane) -> Webhook {
     let mut policy = Policy::default();
     policy.set_break_glass(true);
     let permissions = Some(Arc::new(Permissions::of(control.api.client())));
-    let webhook = Webhook::start(control, "transcripts", Config { policy, permissions, ..Config::default() });
+    let terms = Arc::new(Terms::new(policy, Limits::default()));
+    let webhook = Webhook::start(control, "transcripts", Config { terms, permissions, ..Config::default() });
     let namespace = json!({"metadata": {"name": NAMESPACE, "labels": webhook.labels()}});
     let created = control.api.post("/api/v1/namespaces", &namespace);
     assert_eq!(created.status, 201, "{}", created.body);

@@ -28,6 +28,7 @@ fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Res
     }
     let (denied, warning) = (paint(31, "denied"), paint(33, "warning"));
     let verdict = match (checked.is_denied(), checked.is_warned()) {
+        _ if checked.exempt => paint(36, "allowed unjudged, in an exempt namespace"),
         (true, _) => denied.clone(),
         (false, true) => paint(33, "allowed with warnings"),
         (false, false) => paint(32, "allowed"),

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 /// A number of bytes: `1000`, `64KiB`, `8MiB`, `1GiB`.
-pub(super) fn size(text: &str) -> Result<usize, String> {
+///
+/// # Errors
+///
+/// What it must be.
+pub fn size(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit: usize = match text.get(digits.len()..).unwrap_or_default() {
         "" | "B" => 1,
@@ -17,7 +21,11 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
 }
 
 /// A time: `15s`, `500ms`, `2m`, `12h`, `7d`, `0s`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+///
+/// What it must be.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let number = digits.parse::<u32>().ok();
     let duration = match (number, text.get(digits.len()..).unwrap_or_default()) {

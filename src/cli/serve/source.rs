@@ -1,0 +1,55 @@
+//! Where the certificate pair comes from, and who goes on replacing it.
+
+use std::{convert::Infallible, future::pending, path::PathBuf, sync::Arc};
+
+use clusterprofile_webhook::{
+    certificates::{Managed, Options},
+    metrics::Metrics,
+    tls::{self, Certificates, Files},
+};
+
+/// Where the certificate pair comes from.
+pub(super) enum Source {
+    Files(Files),
+    /// Made in memory; the CA's certificate is written there.
+    Dev(PathBuf),
+    Managed(Box<Options>),
+}
+
+/// Who goes on replacing the pair.
+pub(super) enum Keeper {
+    Files(Files),
+    Managed(Box<Managed>),
+    Nobody,
+}
+
+impl Source {
+    /// The first pair, if there is one, and who cares for the next.
+    pub(super) async fn open(self) -> anyhow::Result<(Certificates, Keeper)> {
+        Ok(match self {
+            Self::Files(files) => (Certificates::new(files.load()?), Keeper::Files(files)),
+            Self::Dev(ca) => (Certificates::new(tls::dev_pair(&ca)?), Keeper::Nobody),
+            Self::Managed(options) => {
+                (Certificates::default(), Keeper::Managed(Box::new(Managed::new(*options).await?)))
+            }
+        })
+    }
+}
+
+impl Keeper {
+    pub(super) async fn run(&self, certificates: &Arc<Certificates>, metrics: &Arc<Metrics>) -> Infallible {
+        let (certificates, metrics) = (Arc::clone(certificates), Arc::clone(metrics));
+        match self {
+            Self::Files(files) => tls::watch(files.clone(), certificates, metrics).await,
+            Self::Managed(managed) => Box::pin(managed.run(certificates, metrics)).await,
+            Self::Nobody => pending().await,
+        }
+    }
+
+    /// Leaves to others what this replica did for all.
+    pub(super) async fn release(&self) {
+        if let Self::Managed(managed) = self {
+            managed.release().await;
+        }
+    }
+}
