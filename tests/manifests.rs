@@ -92,6 +92,7 @@ const TESTS: &[(&str, Test)] = &[
     ("pods::run_what_the_binary_accepts", pods::run_what_the_binary_accepts),
     ("pods::are_reached_at_their_ports_alone", pods::are_reached_at_their_ports_alone),
     ("pods::see_renewed_certificates", pods::see_renewed_certificates),
+    ("pods::see_a_changed_configuration", pods::see_a_changed_configuration),
     ("pods::end_after_their_last_answer", pods::end_after_their_last_answer),
     ("pods::are_confined", pods::are_confined),
     ("pods::may_do_what_certificates_and_break_glass_want", pods::may_do_what_certificates_and_break_glass_want),
@@ -166,8 +167,8 @@ fn readers(render: impl Fn(&str) -> Vec<Value>) -> Vec<Value> {
 /// Above all: none but `crd` has the definition, whose deletion deletes every ClusterProfile.
 fn each_rendering_has_its_objects(manifests: &Manifests) {
     const WEBHOOKS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
-    const SERVER: [&str; 6] =
-        ["Deployment", "Namespace", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount"];
+    const SERVER: [&str; 7] =
+        ["ConfigMap", "Deployment", "Namespace", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount"];
     const MANAGED: [&str; 10] = [
         "ClusterRole",
         "ClusterRoleBinding",

@@ -10,7 +10,7 @@ use super::{
     control_plane::ControlPlane,
     manifests::Shell,
     mount::Mount,
-    rendered::{at, only, rendered, text},
+    rendered::{at, only, rendered, text, volume},
     replica::{Replica, arguments, service_address, with_flags},
     told,
     wait::wait_until,
@@ -120,7 +120,7 @@ pub(crate) fn stored(plane: &ControlPlane, kind: &str) -> Value {
 
 /// The name of the Secret that the Deployment's Pods mount.
 pub(crate) fn mounted_secret(deployment: &Value) -> &str {
-    text(deployment, "/spec/template/spec/volumes/0/secret/secretName")
+    text(volume(deployment, "secret"), "/secret/secretName")
 }
 
 /// Where the API server calls the stored Service.

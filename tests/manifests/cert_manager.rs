@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::{
     Manifests,
-    rendered::{at, items, only, text},
+    rendered::{at, only, text, volume},
 };
 
 pub(crate) fn issues_what_the_api_server_trusts(manifests: &Manifests) {
     let objects = &manifests.cert_manager;
-    let volume = &items(only(objects, "Deployment"), "/spec/template/spec/volumes")[0];
+    let volume = volume(only(objects, "Deployment"), "secret");
     let serving = find(objects, "Certificate", "/spec/secretName", text(volume, "/secret/secretName"));
     let authority =
         find(objects, "Certificate", "/spec/secretName", text(issuer(objects, serving), "/spec/ca/secretName"));

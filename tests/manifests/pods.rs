@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, process::Command};
 
-use clusterprofile_webhook::profile::GROUP;
+use clusterprofile_webhook::{
+    profile::GROUP,
+    settings::{KEYS, Settings},
+};
 use serde_json::{Value, json};
 
 use super::{
     Manifests,
     authority::Authority,
-    rendered::{at, items, only, text},
+    rendered::{at, items, only, text, volume},
     replica::{Replica, arguments, container},
     server::get,
 };
@@ -72,17 +75,45 @@ pub(crate) fn are_reached_at_their_ports_alone(manifests: &Manifests) {
     assert_eq!(with_a_pair, policy);
 }
 
-/// The kubelet replaces what is in a mounted directory, but never a file that is mounted by itself.
 pub(crate) fn see_renewed_certificates(manifests: &Manifests) {
     let deployment = only(&manifests.certificate_pair, "Deployment");
-    let container = container(deployment);
-    let [mount] = items(container, "/volumeMounts") else { panic!("one volume is mounted") };
-    let [volume] = items(deployment, "/spec/template/spec/volumes") else { panic!("there is one volume") };
-    assert_eq!((mount.get("subPath"), &mount["name"]), (None, &volume["name"]));
+    let (_, path) = mounted(deployment, "secret");
     // The names that a Secret of the type kubernetes.io/tls has.
     for (name, file) in [("--tls-cert", "tls.crt"), ("--tls-key", "tls.key")] {
-        assert_eq!(Path::new(flag(container, name)), Path::new(text(mount, "/mountPath")).join(file));
+        assert_eq!(Path::new(flag(container(deployment), name)), Path::new(path).join(file));
     }
+}
+
+pub(crate) fn see_a_changed_configuration(manifests: &Manifests) {
+    for objects in [&manifests.base, &manifests.certificate_pair, &manifests.cert_manager] {
+        let (deployment, map) = (only(objects, "Deployment"), only(objects, "ConfigMap"));
+        let (volume, path) = mounted(deployment, "configMap");
+        assert_eq!(text(volume, "/configMap/name"), text(map, "/metadata/name"));
+        assert_eq!(Path::new(flag(container(deployment), "--config")), Path::new(path).join("config.yaml"));
+        let settings = Settings::parse(text(map, "/data/config.yaml").as_bytes());
+        assert_eq!(settings, Ok(Settings::default()), "it changes nothing by itself");
+    }
+    // Behind what comments out an example there is no space.
+    let examples = |line: &str| match line.split_once('#') {
+        Some((indent, example)) if !example.starts_with(' ') => format!("{indent}{example}\n"),
+        _ => format!("{line}\n"),
+    };
+    let file = fs::read_to_string("manifests/base/config.yaml").expect("it is readable");
+    let settings = Settings::parse(file.lines().map(examples).collect::<String>().as_bytes());
+    let said = Settings::default().changes(&settings.expect("its examples are good"));
+    let has_example = |path: &&str| said.iter().any(|line| line.starts_with(*path));
+    assert!(KEYS.iter().map(|key| key.path).all(|path| has_example(&path)), "{said:#?}");
+}
+
+/// The only volume of this kind, and where it is mounted.
+///
+/// The kubelet replaces what is in a mounted directory, but never a file that is mounted by itself.
+fn mounted<'o>(deployment: &'o Value, kind: &str) -> (&'o Value, &'o str) {
+    let volume = volume(deployment, kind);
+    let mount = items(container(deployment), "/volumeMounts").iter().find(|mount| mount["name"] == volume["name"]);
+    let mount = mount.expect("it is mounted");
+    assert_eq!(mount.get("subPath"), None);
+    (volume, text(mount, "/mountPath"))
 }
 
 pub(crate) fn end_after_their_last_answer(manifests: &Manifests) {

@@ -47,3 +47,10 @@ pub(crate) fn text<'o>(object: &'o Value, pointer: &str) -> &'o str {
 pub(crate) fn items<'o>(object: &'o Value, pointer: &str) -> &'o [Value] {
     at(object, pointer).as_array().unwrap_or_else(|| panic!("{pointer} is no list in {object:#}"))
 }
+
+/// The only volume of this kind that the Deployment's Pods have.
+pub(crate) fn volume<'o>(deployment: &'o Value, kind: &str) -> &'o Value {
+    let volumes = items(deployment, "/spec/template/spec/volumes").iter().filter(|volume| volume.get(kind).is_some());
+    let [volume] = volumes.collect::<Vec<_>>()[..] else { panic!("one volume of {kind}: {deployment:#}") };
+    volume
+}

@@ -77,17 +77,25 @@ impl Replica {
     }
 }
 
-/// The arguments of the Deployment's container on this machine: `mounted` stands for what is mounted there.
+/// The arguments of the Deployment's container on this machine: `mounted` stands for the Secret that is mounted there, and the
+/// base, whose file it holds, for the `ConfigMap`.
 pub(crate) fn arguments(deployment: &Value, mounted: &Path, listen: SocketAddr) -> Vec<String> {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/base");
     let container = container(deployment);
-    let mount = container.pointer("/volumeMounts/0/mountPath").and_then(Value::as_str);
+    let stands = |volume: &Value| {
+        let mount = items(container, "/volumeMounts").iter().find(|mount| mount["name"] == volume["name"]);
+        let path = text(mount.expect("what is there is mounted"), "/mountPath").to_owned();
+        (path, if volume.get("configMap").is_some() { base.as_path() } else { mounted })
+    };
+    let stands: Vec<_> = items(deployment, "/spec/template/spec/volumes").iter().map(stands).collect();
     let here = |argument: &Value| {
         let argument = argument.as_str().expect("an argument is a string");
         let (flag, value) = argument.split_once('=').unwrap_or((argument, ""));
-        match (flag, mount.and_then(|mount| Path::new(value).strip_prefix(mount).ok())) {
+        let file = |(path, here): &(String, &Path)| Some(here.join(Path::new(value).strip_prefix(path).ok()?));
+        match (flag, stands.iter().find_map(file)) {
             ("--listen", _) => format!("{flag}={listen}"),
             ("--admin-listen", _) => format!("{flag}=127.0.0.1:0"),
-            (_, Some(file)) => format!("{flag}={}", mounted.join(file).display()),
+            (_, Some(file)) => format!("{flag}={}", file.display()),
             _ => argument.to_owned(),
         }
     };
