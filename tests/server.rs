@@ -15,6 +15,8 @@ mod certificates;
 mod client;
 #[path = "server/cluster.rs"]
 mod cluster;
+#[path = "server/config.rs"]
+mod config;
 #[path = "server/connections.rs"]
 mod connections;
 #[path = "server/flags.rs"]

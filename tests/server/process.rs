@@ -19,8 +19,13 @@ use super::{
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterprofile-webhook");
 
 /// What is logged until the program ends.
+pub(crate) fn lines(log: &mut BufReader<ChildStderr>) -> Vec<Value> {
+    log.lines().map(|line| json(&line.unwrap())).collect()
+}
+
+/// The messages alone.
 pub(crate) fn messages(log: &mut BufReader<ChildStderr>) -> Vec<String> {
-    log.lines().map(|line| json(&line.unwrap())["message"].as_str().unwrap().to_owned()).collect()
+    lines(log).iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect()
 }
 
 /// A server as a process of its own, with a development pair unless it has certificates; killed when dropped.
@@ -70,7 +75,7 @@ impl Program {
         Client::connect(self.address, &std::fs::read(self.ca.path()).unwrap()).expect("the server takes connections")
     }
 
-    fn review(&self) -> Answer {
+    pub(crate) fn review(&self) -> Answer {
         self.connect().post("/validate", REVIEW).expect("the review is answered")
     }
 
