@@ -157,6 +157,53 @@ fn what_is_no_manifest_is_told_with_its_line_and_other_kinds_are_counted() {
     assert!(text(&output.stderr).contains("standard input: - must be given once"));
 }
 
+#[test]
+fn a_configuration_file_is_gone_by_unless_flags_say_otherwise() {
+    let mut bad = profile("a", &json!({}));
+    bad["metadata"]["labels"]["x-k8s.io/cluster-manager"] = json!("kueue");
+    let bad = bad.to_string();
+    let config = |content: &str| {
+        let mut file = tempfile::NamedTempFile::new().expect("a file can be made");
+        file.write_all(content.as_bytes()).expect("it can be written");
+        file
+    };
+    for (content, flags, code) in [
+        ("", &[][..], 1),
+        ("effects:\n  cluster-manager-label: off\n", &[], 0),
+        ("effects:\n  cluster-manager-label: off\n", &["--effect=cluster-manager-label=deny"], 1),
+        ("effects:\n  name-prefix: off\n", &["--effect=cluster-manager-label=off"], 0),
+        ("audit: true\n", &[], 0),
+        ("audit: true\n", &["--audit=false"], 1),
+        ("audit: false\n", &["--audit"], 0),
+        ("exemptNamespaces: [fleet]\n", &[], 0),
+        ("exemptNamespaces: [flee]\n", &[], 1),
+        ("limits:\n  maxBody: 1\n", &[], 1),
+    ] {
+        let file = config(content);
+        let path = file.path().to_str().expect("it is UTF-8");
+        let output = check(&[&["-", "--config", path], flags].concat(), &bad);
+        assert_eq!(output.status.code(), Some(code), "{content}{flags:?}: {}", text(&output.stderr));
+    }
+
+    let exempt = config("exemptNamespaces: [fleet]\n");
+    let path = exempt.path().to_str().expect("it is UTF-8");
+    let told = text(&check(&["-", "--config", path], &bad).stdout);
+    assert!(told.contains("ClusterProfile fleet/a: allowed unjudged, in an exempt namespace\n"), "{told}");
+    let outcome = json_of(&check(&["-", "-o", "json", "--config", path], &bad));
+    assert_eq!(outcome["objects"][0]["exempt"], json!(true));
+
+    let broken = config("effects:\n  cluster-manager-labl: off\nlimits:\n  maxBdy: 1\n");
+    let path = broken.path().to_str().expect("it is UTF-8");
+    let output = check(&["-", "--config", path], &bad);
+    let expected = format!(
+        "error: {path}: line 2, column 3: there is no rule \"cluster-manager-labl\"; did you mean \"cluster-manager-label\"?\n\
+         error: {path}: line 4, column 3: there is no key \"limits.maxBdy\"; did you mean \"limits.maxBody\"?\n"
+    );
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), expected));
+    let outcome = json_of(&check(&["-", "-o", "json", "--config", path], &bad));
+    assert_eq!(outcome["errors"].as_array().map(Vec::len), Some(2));
+}
+
 /// A sound profile of that name.
 fn profile(name: &str, status: &Value) -> Value {
     json!({
