@@ -8,8 +8,8 @@
 //!        └─ response  /mutate: a patch   /validate: causes and warnings ── always with the request's uid
 //! ```
 //!
-//! The pure core ([`admission`], [`profile`], [`field`], [`rules`]) has no async, files, sockets, clock or environment: bytes
-//! in, verdict out. The shell serves it.
+//! The pure core ([`admission`], [`profile`], [`field`], [`rules`], [`settings`]) has no async, files, sockets, clock or
+//! environment: bytes in, verdict out. The shell serves it.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -18,7 +18,9 @@
 //! | [`field`] | the path to a field |
 //! | [`crd`] | the CustomResourceDefinition, from Rust types |
 //! | [`rules`] | the catalogue, and what it says of a change |
+//! | [`settings`] | what an administrator chooses, and the file that says it |
 //! | [`manifest`] | objects of manifests, and what the two webhooks would do to them |
+//! | [`config_file`] | that file, read again while serving |
 //! | [`server`] | both webhooks over HTTPS, probes and metrics over HTTP; its limits, its end |
 //! | [`tls`] | the certificate pair, and who may call; how both are replaced while serving |
 //! | [`access`] | the way to the API server |

@@ -74,6 +74,8 @@ struct Manifests {
     chart: Option<Chart>,
     /// The kustomization that the README tells people to write.
     readers: Vec<Value>,
+    /// The one of docs/configuration.md, with the file of its example.
+    configured: Vec<Value>,
     assets: Assets,
 }
 
@@ -133,7 +135,8 @@ fn main() -> ExitCode {
         certificate_pair: render("manifests/overlays/certificate-pair"),
         cert_manager: render("manifests/overlays/cert-manager"),
         observability: render("manifests/observability"),
-        readers: readers(render),
+        readers: readers(render, Section::read("Install").between("```yaml\n", "```"), ""),
+        configured: configured(render),
         chart: Chart::find(),
         assets: assets.clone(),
     });
@@ -155,13 +158,22 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect()).exit_code()
 }
 
-fn readers(render: impl Fn(&str) -> Vec<Value>) -> Vec<Value> {
+/// What somebody's kustomization and `config.yaml` beside this checkout become.
+fn readers(render: impl Fn(&str) -> Vec<Value>, kustomization: &str, config: &str) -> Vec<Value> {
     let directory = tempfile::tempdir().expect("a directory can be made");
-    let kustomization = Section::read("Install").between("```yaml\n", "```").to_owned();
-    fs::write(directory.path().join("kustomization.yaml"), kustomization).expect("a file can be written");
+    for (name, content) in [("kustomization.yaml", kustomization), ("config.yaml", config)] {
+        fs::write(directory.path().join(name), content).expect("a file can be written");
+    }
     let here = absolute(".").expect("there is a directory");
     symlink(here, directory.path().join("clusterprofile-webhook")).expect("a link can be made");
     render(directory.path().to_str().expect("it is made of ASCII"))
+}
+
+fn configured(render: impl Fn(&str) -> Vec<Value>) -> Vec<Value> {
+    let page = fs::read_to_string("docs/configuration.md").expect("the page is there");
+    let blocks: Vec<_> = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```")).collect();
+    let [(config, _), (kustomization, _)] = blocks[..] else { panic!("a file and a kustomization") };
+    readers(render, kustomization, config)
 }
 
 /// Above all: none but `crd` has the definition, whose deletion deletes every ClusterProfile.

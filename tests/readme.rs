@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, env, fs, path::Path, process::Command};
 use clusterprofile_webhook::{
     metrics::Metrics,
     rules::{RULES, Rule},
+    settings::KEYS,
 };
 
 #[path = "readme/cost.rs"]
@@ -31,6 +32,7 @@ const BLOCKS: &[Block] = &[
     ("break-glass", || transcript("break-glass")),
     ("check", || help("check")),
     ("rules", rules),
+    ("keys", keys),
     ("proof", || fs::read_to_string("tests/prove/certificates.md").expect("`make prove-certificates` has made it")),
     ("serve", || help("serve")),
     ("metrics", metrics),
@@ -109,6 +111,18 @@ fn rules() -> String {
         [link, effect(rule), (*summary).to_owned(), dash(fix), (*source).to_owned()]
     });
     table(["rule", "effect", "must hold", "filled in", "source"], rows)
+}
+
+fn keys() -> String {
+    let rows = KEYS.iter().map(|key| {
+        let default = if key.default.starts_with(char::is_numeric) || key.default == "false" {
+            format!("`{}`", key.default)
+        } else {
+            key.default.to_owned()
+        };
+        [format!("`{}`", key.path), default, key.docs.to_owned()]
+    });
+    table(["key", "default", "says"], rows)
 }
 
 fn effect(rule: &Rule) -> String {

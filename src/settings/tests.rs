@@ -5,7 +5,10 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::{KEYS, Key, Settings, schema};
-use crate::rules::{Effect, RULES};
+use crate::{
+    rules::{Effect, RULES},
+    server::Limits,
+};
 
 fn parse(text: &str) -> Settings {
     Settings::parse(text.as_bytes()).unwrap_or_else(|mistakes| panic!("{text}\n{mistakes:?}"))
@@ -142,6 +145,16 @@ fn what_is_chosen_first_holds() {
     let changes = ["audit: unset -> true", "effects.display-name: unset -> deny", "limits.maxInFlight: unset -> 1"];
     assert_eq!(flags.changes(&both), changes);
     assert!(both.changes(&both).is_empty());
+}
+
+#[test]
+fn the_defaults_that_are_told_hold() {
+    let limits = KEYS.iter().filter_map(|key| Some((key.path.strip_prefix("limits.")?, key.default)));
+    let limits: Vec<_> = limits.map(|(name, default)| format!("  {name}: {default}\n")).collect();
+    let settings = parse(&format!("limits:\n{}", limits.concat()));
+    assert_eq!(Limits::chosen(&settings), Limits::default());
+    assert_eq!(Limits::chosen(&Settings::default()), Limits::default());
+    assert_eq!((settings.max_body, settings.max_connections), (Some(8 << 20), Some(2048)), "they are told");
 }
 
 #[test]

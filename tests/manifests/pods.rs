@@ -93,6 +93,10 @@ pub(crate) fn see_a_changed_configuration(manifests: &Manifests) {
         let settings = Settings::parse(text(map, "/data/config.yaml").as_bytes());
         assert_eq!(settings, Ok(Settings::default()), "it changes nothing by itself");
     }
+    let configured = text(only(&manifests.configured, "ConfigMap"), "/data/config.yaml");
+    assert_eq!(manifests.configured.len(), manifests.base.len(), "it takes the place of the base's");
+    let whole = Settings::parse(configured.as_bytes()).expect("the example is good");
+    assert_all_keys(&whole);
     // Behind what comments out an example there is no space.
     let examples = |line: &str| match line.split_once('#') {
         Some((indent, example)) if !example.starts_with(' ') => format!("{indent}{example}\n"),
@@ -100,9 +104,14 @@ pub(crate) fn see_a_changed_configuration(manifests: &Manifests) {
     };
     let file = fs::read_to_string("manifests/base/config.yaml").expect("it is readable");
     let settings = Settings::parse(file.lines().map(examples).collect::<String>().as_bytes());
-    let said = Settings::default().changes(&settings.expect("its examples are good"));
-    let has_example = |path: &&str| said.iter().any(|line| line.starts_with(*path));
-    assert!(KEYS.iter().map(|key| key.path).all(|path| has_example(&path)), "{said:#?}");
+    assert_all_keys(&settings.expect("its examples are good"));
+}
+
+fn assert_all_keys(settings: &Settings) {
+    let said = Settings::default().changes(settings);
+    for key in KEYS {
+        assert!(said.iter().any(|line| line.starts_with(key.path)), "{}: {said:#?}", key.path);
+    }
 }
 
 /// The only volume of this kind, and where it is mounted.

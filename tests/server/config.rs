@@ -2,6 +2,7 @@
 
 use std::{fs, net::TcpStream, os::unix::fs::symlink, path::PathBuf, process::Command};
 
+use clusterprofile_webhook::settings::{KEYS, schema};
 use serde_json::{Value, json};
 
 use super::{
@@ -226,8 +227,17 @@ fn run(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
+fn the_help_tells_the_defaults_of_the_file() {
+    let help = Command::new(PROGRAM).args(["serve", "--help"]).output().expect("the binary was built");
+    let help = String::from_utf8(help.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    for key in KEYS.iter().filter(|key| key.path.starts_with("limits.")) {
+        assert!(help.contains(&format!("by default {} [env:", key.default)), "{}: {help}", key.path);
+    }
+}
+
+#[test]
 fn the_schema_is_printed() {
     let output = Command::new(PROGRAM).arg("config-schema").output().expect("the binary was built");
-    let schema: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
-    assert_eq!(schema, clusterprofile_webhook::settings::schema());
+    let printed: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(printed, schema());
 }

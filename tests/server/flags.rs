@@ -109,7 +109,7 @@ fn variables_may_be_empty_and_switches_are_what_people_write() {
     }
     let (code, text) = run(&["check", "missing.yaml"], &[("AUDIT", "perhaps")]);
     assert_eq!(code, Some(2));
-    assert!(text.contains("invalid value 'perhaps' for '--audit'"), "{text}");
+    assert!(text.contains("invalid value 'perhaps' for '--audit[=<BOOL>]'"), "{text}");
 }
 
 #[test]
