@@ -1,7 +1,9 @@
 //! The open connections, and which of them makes room.
 
 use std::{
-    collections::HashMap,
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    iter,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -64,21 +66,20 @@ impl Connections {
         Place { connections: self.clone(), id, entry }
     }
 
-    /// Closes the connection that another needs the least, and then more, until fewer than `most` are left.
+    /// Closes the connection that another needs the least, and more, where else `most` or more would be left.
     pub(super) fn evict(&self, most: usize) {
         let mut open = self.open();
-        let rank = |id: &u64, entry: &Entry| {
-            (entry.reviewing.load(Ordering::Relaxed), entry.completed.load(Ordering::Relaxed), *id)
+        let rank = |(id, entry): (&u64, &Arc<Entry>)| {
+            Reverse((entry.reviewing.load(Ordering::Relaxed), entry.completed.load(Ordering::Relaxed), *id))
         };
-        loop {
-            let first = open.iter().min_by_key(|(id, entry)| rank(id, entry)).map(|(id, _)| *id);
-            let Some(entry) = first.and_then(|id| open.remove(&id)) else { break };
-            entry.evicted.notify_one();
-            if let Some(metrics) = &self.0.metrics {
-                metrics.count_eviction();
-            }
-            if open.len() < most {
-                break;
+        let count = (open.len() + 1).saturating_sub(most).max(1);
+        let mut ranks: BinaryHeap<_> = open.iter().map(rank).collect();
+        for Reverse((_, _, id)) in iter::from_fn(|| ranks.pop()).take(count) {
+            if let Some(entry) = open.remove(&id) {
+                entry.evicted.notify_one();
+                if let Some(metrics) = &self.0.metrics {
+                    metrics.count_eviction();
+                }
             }
         }
     }
