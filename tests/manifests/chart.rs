@@ -154,6 +154,7 @@ pub(crate) fn values_change_what_they_say_alone(manifests: &Manifests) {
         ("image.pullPolicy=Always", "Deployment", "C/imagePullPolicy", json!("Always")),
         ("image.pullSecrets[0].name=a", "Deployment", "POD/imagePullSecrets", json!([{"name": "a"}])),
         ("flags={--audit,--effect=name-prefix=warn}", "Deployment", "C/args", arguments),
+        ("config.effects.name-prefix=warn", "ConfigMap", "/data/config.yaml", json!("effects:\n  name-prefix: warn\n")),
         ("resources.limits.memory=1Gi", "Deployment", "C/resources/limits/memory", json!("1Gi")),
         ("podSecurityContext.runAsUser=null", "Deployment", "POD/securityContext/runAsUser", Value::Null),
         ("nodeSelector.a=b", "Deployment", "POD/nodeSelector", json!({"a": "b"})),

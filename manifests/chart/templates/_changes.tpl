@@ -28,6 +28,10 @@ these changes .object where it is.
 {{- $_ := set $container "args" (concat $container.args $values.flags) }}
 {{- end }}
 
+{{- define "change.config" }}
+{{- with .Values.config }}{{ $_ := set $.object.data "config.yaml" (toYaml . | printf "%s\n") }}{{ end }}
+{{- end }}
+
 {{- define "change.networkPolicy" }}
 {{- $values := .Values.networkPolicy }}
 {{- $ports := list }}
