@@ -45,19 +45,28 @@ pub(crate) fn installs_and_uninstalls(plane: &ControlPlane, shell: &Shell) {
     let before = definition(plane);
     let told = shell.run(install);
     assert!(told.ends_with("install: armed: from now on ClusterProfiles are reviewed\n"), "{told}");
-    assert_eq!(definition(plane)["metadata"]["generation"], before["metadata"]["generation"]);
+    assert_eq!(definition(plane), before);
     assert_eq!(profiles.create("refused", Some("another"), DRY_RUN).status, 422);
 
     run_uninstall(plane, shell, uninstall);
     pods.stop();
     assert_eq!(profiles.create("new", Some("another"), DRY_RUN).status, 201, "nobody is asked");
     assert_eq!(plane.api.get(&profiles.item("reviewed")).status, 200);
-    assert_eq!(definition(plane)["metadata"]["uid"], before["metadata"]["uid"]);
+    assert_eq!(definition(plane), before);
     shell.run(uninstall);
 }
 
 /// Where it went wrong half-way, nothing is held up, and nothing stays behind.
 pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
+    for (command, missing) in [
+        ("make image", "image: it must have a name: make image IMAGE="),
+        ("make install", "install: an image must be named: make install IMAGE="),
+        ("make install IMAGE='a b'", "install: IMAGE must be the name of an image, not \"a b\""),
+    ] {
+        let told = shell.run(&format!("! {command} 2>&1"));
+        assert!(told.contains(missing), "{told}");
+    }
+
     // A hub's own definition, which it keeps as its own is.
     shell.run("kubectl create -f manifests/crd/clusterprofiles.yaml");
     let profiles = Profiles::new(plane);
@@ -65,7 +74,7 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     let told = shell.run("! make install IMAGE=registry.example/none:1 TIMEOUT=1s 2>&1");
     assert!(told.contains("install: ClusterProfile is defined by somebody else: that stays as it is\n"), "{told}");
     assert!(told.contains("install: not every Pod became ready within 1s; "), "{told}");
-    assert_eq!(definition(plane)["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"]);
+    assert_eq!(definition(plane), before);
     assert_eq!(profiles.create("staying", Some(MANAGER), "").status, 201, "it stays open");
 
     // Nobody answers, and it fails closed.
@@ -78,7 +87,7 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     run_uninstall(plane, shell, "make uninstall");
     wait_until("all may be written", || profiles.create("new", Some("another"), DRY_RUN).status == 201);
     assert_eq!(plane.api.get(&profiles.item("staying")).status, 200);
-    assert_eq!(definition(plane)["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"]);
+    assert_eq!(definition(plane), before);
 
     // The namespace would take what is in it along.
     shell.run("kubectl apply -k manifests/base");
@@ -110,7 +119,10 @@ fn run_uninstall(plane: &ControlPlane, shell: &Shell, uninstall: &str) {
     assert_eq!(left, "");
 }
 
-fn definition(plane: &ControlPlane) -> Value {
+/// What somebody has made of it: its status is the API server's, and comes to be by and by.
+fn definition(plane: &ControlPlane) -> [Value; 4] {
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    plane.api.get(&format!("{definitions}/clusterprofiles.multicluster.x-k8s.io")).body
+    let stored = plane.api.get(&format!("{definitions}/clusterprofiles.multicluster.x-k8s.io")).body;
+    let metadata = at(&stored, "/metadata");
+    [&metadata["uid"], &metadata["labels"], &metadata["annotations"], at(&stored, "/spec")].map(Clone::clone)
 }
