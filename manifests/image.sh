@@ -38,7 +38,9 @@ docker)
     pushed docker push "$image"
     ;;
 *)
-    build+=(--timestamp "$SOURCE_DATE_EPOCH")
+    # Those of Debian 12 do not know the machine's own platform; docker must be left alone with it.
+    case $(uname -m) in x86_64) cpu=amd64 ;; aarch64) cpu=arm64 ;; *) cpu=$(uname -m) ;; esac
+    build+=(--timestamp "$SOURCE_DATE_EPOCH" --build-arg "BUILDPLATFORM=linux/$cpu")
     if [ -z "$platforms" ]; then
         "$engine" "${build[@]}" --tag "$image" .
         pushed "$engine" push "$image"
