@@ -10,11 +10,18 @@ CONTROL_PLANE := tests/control-plane
 CERT_MANAGER := tests/cert-manager
 COLLECTOR := tests/collector
 HELM := tests/helm
-SCRIPTS := .ci/run certs-dev/make.sh tests/support/build.sh $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh \
-    $(COLLECTOR)/build.sh $(HELM)/build.sh
+SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/support/build.sh $(CONTROL_PLANE)/build.sh \
+    $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh $(HELM)/build.sh
 # Unless it must be there: where there is no Go, what is built with it is left out.
 OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
 FUZZ_SECONDS ?= 60
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+STATIC_TARGET ?= $(HOST)
+STATIC = target/$(STATIC_TARGET)/release/clusterprofile-webhook
+# Paths of whoever builds are not in what is built; a program for another CPU is linked by the compiler that Debian names so.
+STATIC_FLAGS = -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/src \
+    --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo
+STATIC_LINKER = $(if $(filter-out $(HOST),$(STATIC_TARGET)),--config 'target.$(STATIC_TARGET).linker="$(subst -unknown,,$(STATIC_TARGET))-gcc"')
 
 .PHONY: help
 help: ## tells what each target does
@@ -24,6 +31,34 @@ help: ## tells what each target does
 build: ## builds the release binary
 	cargo build --locked --release
 
+.PHONY: static
+static: ## builds the static binary of an image, for STATIC_TARGET (this machine) in target/STATIC_TARGET/release
+	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --locked --release --target $(STATIC_TARGET) $(STATIC_LINKER)
+
+# Which versions of what went into the binary: all that cargo resolves, those that only build it too. Without paths of whoever
+# builds, and of the time of the commit, for the same commit is to tell the same.
+.PHONY: sbom
+sbom: ## lists what is in the static binary, as CycloneDX in target/STATIC_TARGET/release; wants cargo-cyclonedx
+	@cargo cyclonedx --version >/dev/null 2>&1 || \
+	    { echo 'sbom: cargo-cyclonedx is missing: cargo install cargo-cyclonedx --locked --version 0.5.9' >&2; exit 1; }
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) cargo cyclonedx --quiet --format json --spec-version 1.5 \
+	    --target $(STATIC_TARGET) --override-filename sbom
+	mkdir -p $(dir $(STATIC))
+	sed 's|$(CURDIR)|/src|g' sbom.json >$(STATIC).cdx.json
+	rm sbom.json
+
+.PHONY: image
+image: ## builds the image IMAGE, for this machine's CPU or PLATFORMS, and pushes it; wants podman, buildah or docker
+	@manifests/image.sh '$(IMAGE)' '$(PLATFORMS)'
+
+.PHONY: install
+install: ## installs the webhook with IMAGE in kubectl's cluster, and waits until it is armed
+	@manifests/install.sh '$(IMAGE)'
+
+.PHONY: uninstall
+uninstall: ## removes it from kubectl's cluster; ClusterProfiles and their definition stay
+	@manifests/uninstall.sh
+
 .PHONY: test
 test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-end tests
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the end-to-end tests are)
@@ -31,6 +66,11 @@ test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-e
 	@$(COLLECTOR)/build.sh $(call OPTIONAL,the test of traces is)
 	@$(HELM)/build.sh $(call OPTIONAL,the tests of the chart are)
 	cargo test --locked
+
+.PHONY: test-image
+test-image: static ## runs what an image holds in an empty root, installed by `make install`; wants Go
+	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the test is)
+	STATIC_BINARY=$(CURDIR)/$(STATIC) cargo test --locked --test e2e -- manifests::make
 
 .PHONY: prove-certificates
 prove-certificates: ## proves under load that no rotation of certificates fails a call: three minutes; wants Go
@@ -150,8 +190,10 @@ profile: ## tells what functions a review's instructions are spent in, in target
 	    callgrind_annotate "$$file" > "$${file%.callgrind}.self.txt"; \
 	done
 
+# Its tests run the static binary in an empty root, too.
 .PHONY: check
-check: lint test prove-certificates prove-rollout prove-overload instructions ## what CI runs
+check: export STATIC_BINARY = $(CURDIR)/$(STATIC)
+check: lint static sbom test prove-certificates prove-rollout prove-overload instructions ## what CI runs
 
 .PHONY: fuzz
 fuzz: ## fuzzes the reading of admission reviews for FUZZ_SECONDS (60); wants nightly Rust and cargo-fuzz

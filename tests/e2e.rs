@@ -9,6 +9,9 @@ mod api;
 mod assets;
 #[path = "support/authority.rs"]
 mod authority;
+#[path = "prove/balancer.rs"]
+#[expect(dead_code, reason = "Pods come and go, and calls are counted, in the proof")]
+mod balancer;
 #[path = "e2e/break_glass.rs"]
 mod break_glass;
 #[path = "support/built.rs"]
@@ -33,6 +36,8 @@ mod client;
 mod control_plane;
 #[path = "e2e/controllers.rs"]
 mod controllers;
+#[path = "e2e/empty_root.rs"]
+mod empty_root;
 #[path = "e2e/faults.rs"]
 mod faults;
 #[path = "e2e/gitops.rs"]
@@ -50,6 +55,8 @@ mod installed;
 mod kubectl;
 #[path = "support/loopback.rs"]
 mod loopback;
+#[path = "e2e/make.rs"]
+mod make;
 #[path = "e2e/managed.rs"]
 mod managed;
 #[path = "e2e/managers.rs"]
@@ -62,6 +69,8 @@ mod mount;
 mod observed;
 #[path = "e2e/planes.rs"]
 mod planes;
+#[path = "e2e/pods.rs"]
+mod pods;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/profiles.rs"]

@@ -91,6 +91,7 @@ const TESTS: &[(&str, Test)] = &[
     ("webhooks::call_where_the_server_listens", webhooks::call_where_the_server_listens),
     ("webhooks::call_where_a_development_server_listens", webhooks::call_where_a_development_server_listens),
     ("the_readme_changes_the_registry_alone", the_readme_changes_the_registry_alone),
+    ("pods::run_the_image_as_it_is_made", pods::run_the_image_as_it_is_made),
     ("pods::run_what_the_binary_accepts", pods::run_what_the_binary_accepts),
     ("pods::are_reached_at_their_ports_alone", pods::are_reached_at_their_ports_alone),
     ("pods::see_renewed_certificates", pods::see_renewed_certificates),
@@ -220,7 +221,11 @@ fn each_rendering_has_its_objects(manifests: &Manifests) {
 
 fn the_definition_is_the_one_that_is_printed(manifests: &Manifests) {
     let printed = manifest::read(crd::yaml().as_bytes()).0.remove(0).object;
-    assert_eq!(only(&manifests.crd, "CustomResourceDefinition"), &printed);
+    let mut definition = only(&manifests.crd, "CustomResourceDefinition").clone();
+    let label = json!({"app.kubernetes.io/part-of": "clusterprofile-webhook"});
+    let metadata = definition["metadata"].as_object_mut().expect("it has a name");
+    assert_eq!(metadata.remove("labels"), Some(label), "by it `make install` knows its own");
+    assert_eq!(definition, printed);
 }
 
 fn the_readme_changes_the_registry_alone(manifests: &Manifests) {

@@ -20,7 +20,7 @@ use super::{
 pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane, shell: &Shell) {
     let readme = Section::read("Install");
     let scripts = readme.scripts();
-    let [_, with_cert_manager, _, with_a_pair, uninstall] = &scripts[..] else {
+    let [_, uninstall, _, with_cert_manager, _, with_a_pair] = &scripts[..] else {
         panic!("which are these? {scripts:#?}")
     };
     assert_eq!(with_cert_manager.trim_end(), "kubectl apply -k manifests/overlays/cert-manager", "what is rendered");
@@ -53,7 +53,7 @@ pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane,
     wait_until("nobody answers", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
 
     thread::scope(|scope| {
-        let script = scope.spawn(|| shell.run(&uninstall.replace("/base", "/overlays/certificate-pair")));
+        let script = scope.spawn(|| shell.run(uninstall));
         finalize(plane, NAMESPACE);
         script.join().expect("the script ends well");
     });

@@ -37,7 +37,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
     const PACE: Duration = Duration::from_millis(500);
     let readme = Section::read("Install");
     let scripts = readme.scripts();
-    let [_, install, replace_authority, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
+    let [_, _, _, install, replace_authority, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
     shell.run(readme.command("kubectl apply -k manifests/crd"));
     let cert_manager = CertManager::find().expect("without it there is no such trial");
     let _controllers = cert_manager.start(plane, shell);

@@ -30,6 +30,30 @@ pub(crate) fn port_number(container: &Value, name: &str) -> u16 {
     number.unwrap_or_else(|| panic!("no port {name} in {container:#}"))
 }
 
+/// What the manifests say of the image is what `Containerfile` makes, with the toolchain that everything is made with.
+pub(crate) fn run_the_image_as_it_is_made(manifests: &Manifests) {
+    let containerfile = fs::read_to_string("Containerfile").expect("it is readable");
+    let said = |instruction: &str| {
+        let lines = containerfile.lines().filter_map(|line| line.strip_prefix(instruction));
+        lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let deployment = only(&manifests.base, "Deployment");
+    let id = |name: &str| at(deployment, &format!("/spec/template/spec/securityContext/{name}")).to_string();
+    assert_eq!(said("USER "), [format!("{}:{}", id("runAsUser"), id("runAsGroup"))]);
+    let ports = ["webhook", "admin"].map(|name| port_number(container(deployment), name).to_string());
+    assert_eq!(said("EXPOSE "), [ports.join(" ")]);
+    assert_eq!(said("ENTRYPOINT "), [r#"["/clusterprofile-webhook"]"#]);
+    assert_eq!(container(deployment).get("command"), None, "the entry point is the image's");
+
+    let toolchain = fs::read_to_string("rust-toolchain.toml").expect("it is readable");
+    let (_, channel) = toolchain.split_once("channel = \"").expect("it names a channel");
+    let (channel, _) = channel.split_once('"').expect("a string is closed");
+    assert_eq!(said("ENV RUSTUP_TOOLCHAIN="), [channel]);
+    let [build, image] = &said("FROM ")[..] else { panic!("two stages: {containerfile}") };
+    assert!(build.contains(&format!("/rust:{channel}-")), "{build}");
+    assert_eq!(image, "scratch");
+}
+
 /// With a certificate pair; without, it wants an API server, and is in `e2e/managed.rs`.
 pub(crate) fn run_what_the_binary_accepts(manifests: &Manifests) {
     let deployment = only(&manifests.certificate_pair, "Deployment");

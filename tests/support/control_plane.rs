@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddrV4,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU8, AtomicUsize, Ordering},
@@ -90,6 +91,11 @@ impl ControlPlane {
         self.hosts.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Where the API server is.
+    pub(crate) fn address(&self) -> SocketAddrV4 {
+        self.network.at(1, PORTS[2])
+    }
+
     pub(crate) fn network(&self) -> &Network {
         &self.network
     }
@@ -112,13 +118,9 @@ impl ControlPlane {
 
     /// A kubeconfig with a token of a service account, in whose namespace it is.
     pub(crate) fn service_account(&self, namespace: &str, name: &str) -> PathBuf {
-        let tokens = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
-        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-        let issued = self.api.post(&tokens, &request);
-        assert_eq!(issued.status, 201, "{issued:#?}");
         let kubeconfig = fs::read(self.kubeconfig()).expect("it was just written");
         let mut kubeconfig: Value = serde_json::from_slice(&kubeconfig).expect("it is JSON");
-        kubeconfig["users"][0]["user"] = json!({"token": issued.body["status"]["token"]});
+        kubeconfig["users"][0]["user"] = json!({"token": self.token(namespace, name)});
         kubeconfig["contexts"][0]["context"]["namespace"] = json!(namespace);
         let path = self.directory.join(format!("{namespace}-{name}.kubeconfig"));
         fs::write(&path, kubeconfig.to_string()).expect("a file can be written");
@@ -129,6 +131,15 @@ impl ControlPlane {
     pub(crate) fn audited(&self) -> Vec<Value> {
         let log = fs::read_to_string(self.directory.join(AUDIT_LOG)).expect("the API server has made it");
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// A token of a service account, as `kubectl create token` has it.
+    pub(crate) fn token(&self, namespace: &str, name: &str) -> String {
+        let tokens = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let issued = self.api.post(&tokens, &request);
+        assert_eq!(issued.status, 201, "{issued:#?}");
+        issued.body["status"]["token"].as_str().expect("it was issued").to_owned()
     }
 
     /// Puts a profile where the API server keeps it, past every check, as if it had been stored long ago.

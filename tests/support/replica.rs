@@ -27,15 +27,19 @@ impl Replica {
     ///
     /// `kubeconfig` stands for what a Pod has of its service account.
     pub(crate) fn start(arguments: &[String], directory: &Path, kubeconfig: Option<&Path>) -> Self {
-        let log = directory.join("replica.log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
         // As the Deployment has it.
         command.args(arguments).env_clear().env("MALLOC_ARENA_MAX", "1").current_dir(directory);
         command.envs(kubeconfig.map(|kubeconfig| ("KUBECONFIG", kubeconfig)));
-        let mut process = Process::start(&mut command, &log);
+        Self::launch(&mut command, &directory.join("replica.log"))
+    }
+
+    /// The same for a command that becomes the binary.
+    pub(crate) fn launch(command: &mut Command, log: &Path) -> Self {
+        let mut process = Process::start(command, log);
         let mut listening = Value::Null;
         process.wait_until("the server listens", || {
-            let log = fs::read_to_string(&log).expect("it was just made");
+            let log = fs::read_to_string(log).expect("it was just made");
             let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             listening = lines.find(|line| line["message"] == "listening").unwrap_or_default();
             listening.is_object()

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Builds the image of Containerfile with podman, buildah or docker, and pushes it where its name has a slash, for then it
+# names a registry: `make image IMAGE=NAME [PLATFORMS=linux/amd64,linux/arm64]` runs it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+image=${1:-}
+platforms=${2:-}
+
+fail() {
+    echo "image: $*" >&2
+    exit 1
+}
+
+[ -n "$image" ] || fail "it must have a name: make image IMAGE=registry.example/clusterprofile-webhook:0.1.0"
+engine=
+for engine in podman buildah docker ''; do
+    ! command -v "$engine" >/dev/null || break
+done
+[ -n "$engine" ] || fail "podman, buildah or docker must be installed"
+
+# The same commit makes the same image.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH
+revision=$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown)
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+build=(build --file Containerfile --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH" --build-arg "REVISION=$revision"
+    --build-arg "VERSION=$version" ${platforms:+--platform "$platforms"})
+
+pushed() {
+    if [[ $image == */* ]]; then "$@"; else echo "image: $image has no slash: it is on this machine alone, not pushed"; fi
+}
+
+echo "image: $engine builds $image of revision $revision${platforms:+ for $platforms}"
+case $engine in
+docker)
+    docker "${build[@]}" --tag "$image" .
+    pushed docker push "$image"
+    ;;
+*)
+    # Those of Debian 12 do not know the machine's own platform; docker must be left alone with it.
+    case $(uname -m) in x86_64) cpu=amd64 ;; aarch64) cpu=arm64 ;; *) cpu=$(uname -m) ;; esac
+    build+=(--timestamp "$SOURCE_DATE_EPOCH" --build-arg "BUILDPLATFORM=linux/$cpu")
+    if [ -z "$platforms" ]; then
+        "$engine" "${build[@]}" --tag "$image" .
+        pushed "$engine" push "$image"
+    else
+        # A list that is there already would get its images once more.
+        "$engine" manifest rm "$image" >/dev/null 2>&1 || true
+        "$engine" "${build[@]}" --manifest "$image" .
+        pushed "$engine" manifest push --all "$image" "docker://$image"
+    fi
+    ;;
+esac

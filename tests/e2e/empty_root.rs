@@ -1,0 +1,93 @@
+//! The binary of an image, in a root directory as the image's.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    assets::must_be_there,
+    rendered::{at, text},
+};
+
+/// The static binary that `make static` has built.
+#[derive(Clone, Debug)]
+pub(crate) struct StaticBinary(PathBuf);
+
+impl StaticBinary {
+    /// The one that `STATIC_BINARY` names; none where there is none and what wants it may be done without.
+    pub(crate) fn find() -> Option<Self> {
+        const VARIABLE: &str = "STATIC_BINARY";
+        let named = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+        assert!(named.is_some() || !must_be_there(), "{VARIABLE} must name what `make static` builds");
+        let named = named?;
+        assert!(named.is_file(), "{VARIABLE}={}: run `make static`", named.display());
+        Some(Self(named))
+    }
+}
+
+/// A root directory that holds the binary and nothing else: as an image made `FROM scratch`, without certificates, users,
+/// names, time zones, temporary files, and without what a container has besides: /proc, /sys, /dev, /etc/resolv.conf.
+pub(crate) struct EmptyRoot {
+    directory: PathBuf,
+}
+
+impl EmptyRoot {
+    pub(crate) fn new(directory: PathBuf, binary: &StaticBinary) -> Self {
+        fs::create_dir(&directory).expect("a directory can be made");
+        // Not a link: it leads out of the root.
+        fs::copy(&binary.0, directory.join(BINARY)).expect("the binary can be copied");
+        Self { directory }
+    }
+
+    /// Puts there what kubelet mounts of a service account.
+    pub(crate) fn mount_service_account(&self, files: [(&str, &[u8]); 3]) {
+        let mount = self.directory.join("var/run/secrets/kubernetes.io/serviceaccount");
+        fs::create_dir_all(&mount).expect("a directory can be made");
+        for (name, content) in files {
+            fs::write(mount.join(name), content).expect("a file can be written");
+        }
+    }
+
+    /// A command that becomes the binary as a container of `deployment` runs it: with its user, its variables and no others,
+    /// without a way to more rights, and with a root directory in which it can write nothing.
+    pub(crate) fn command(&self, deployment: &Value, arguments: &[String]) -> Command {
+        let pod = at(deployment, "/spec/template/spec");
+        let container = at(pod, "/containers/0");
+        assert_eq!(at(container, "/securityContext/allowPrivilegeEscalation"), false);
+        let [user, group] = ["runAsUser", "runAsGroup"].map(|id| at(pod, "/securityContext")[id].to_string());
+        let mut command = Command::new("setpriv");
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/").arg("--no-new-privs");
+        if is_root() {
+            command.args(["chroot", &format!("--userspec=+{user}:+{group}"), "--groups="]).arg(&self.directory);
+        } else {
+            command.args(["unshare", &format!("--map-user={user}"), &format!("--map-group={group}")]);
+            command.arg(format!("--root={}", self.directory.display()));
+        }
+        command.arg(Path::new("/").join(BINARY)).args(arguments);
+        for variable in container["env"].as_array().into_iter().flatten() {
+            command.env(text(variable, "/name"), text(variable, "/value"));
+        }
+        command
+    }
+
+    /// Whether it holds what it held, and nothing more.
+    pub(crate) fn is_as_it_was(&self) -> bool {
+        let entries = fs::read_dir(&self.directory).expect("it is there").map(|entry| entry.expect("it is there"));
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().expect("it is ASCII")).collect();
+        names.sort_unstable();
+        json!(names) == json!([BINARY, "var"])
+    }
+}
+
+/// In the root, as `Containerfile` puts it there.
+const BINARY: &str = "clusterprofile-webhook";
+
+fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").expect("this is Linux");
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:")).expect("a process has a user");
+    ids.split_whitespace().nth(1) == Some("0")
+}

@@ -1,0 +1,128 @@
+//! `make install` and `make uninstall`, on clusters in every state.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::{
+    control_plane::ControlPlane,
+    install::{is_refused_unseen, stored_configurations},
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, finalize, stored},
+    managed::{is_armed, metric},
+    manifests::Shell,
+    pods::Pods,
+    readme::Section,
+    rendered::{at, text},
+    wait::wait_until,
+};
+
+/// From nothing to an armed webhook and back, by what the README says first.
+pub(crate) fn installs_and_uninstalls(plane: &ControlPlane, shell: &Shell) {
+    let scripts = Section::read("Install").scripts();
+    let [image_and_install, uninstall, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
+    // No container engine is wanted for the tests: `make image` is not run.
+    let (image, install) = image_and_install.trim_end().split_once('\n').expect("two commands");
+    let (_, name) = install.split_once("IMAGE=").expect("it names an image");
+    assert_eq!(image, format!("make image IMAGE={name}"));
+
+    let (told, pods) = thread::scope(|scope| {
+        let told = scope.spawn(|| shell.run(install));
+        wait_until("it is applied", || stored(plane, "Deployment")["kind"] == "Deployment");
+        let deployment = stored(plane, "Deployment");
+        assert_eq!(text(&deployment, "/spec/template/spec/containers/0/image"), name);
+        let pods = Pods::start(plane, shell);
+        (told.join().expect("the script ends well"), pods)
+    });
+    assert!(is_armed(plane), "{told}");
+    assert!(told.ends_with("install: armed: from now on ClusterProfiles are reviewed\n"), "{told}");
+    assert!(
+        told.contains("customresourcedefinition.apiextensions.k8s.io/clusterprofiles.multicluster.x-k8s.io created")
+    );
+    let profiles = Profiles::new(plane);
+    profiles.wait_until_reviewed();
+    wait_until("one leads", || pods.replicas.iter().filter(|replica| metric(replica, "leading") == 1).count() == 1);
+
+    let before = definition(plane);
+    let told = shell.run(install);
+    assert!(told.ends_with("install: armed: from now on ClusterProfiles are reviewed\n"), "{told}");
+    assert_eq!(definition(plane), before);
+    assert_eq!(profiles.create("refused", Some("another"), DRY_RUN).status, 422);
+
+    run_uninstall(plane, shell, uninstall);
+    pods.stop();
+    assert_eq!(profiles.create("new", Some("another"), DRY_RUN).status, 201, "nobody is asked");
+    assert_eq!(plane.api.get(&profiles.item("reviewed")).status, 200);
+    assert_eq!(definition(plane), before);
+    shell.run(uninstall);
+}
+
+/// Where it went wrong half-way, nothing is held up, and nothing stays behind.
+pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
+    for (command, missing) in [
+        ("make image", "image: it must have a name: make image IMAGE="),
+        ("make install", "install: an image must be named: make install IMAGE="),
+        ("make install IMAGE='a b'", "install: IMAGE must be the name of an image, not \"a b\""),
+    ] {
+        let told = shell.run(&format!("! {command} 2>&1"));
+        assert!(told.contains(missing), "{told}");
+    }
+
+    // A hub's own definition, which it keeps as its own is.
+    shell.run("kubectl create -f manifests/crd/clusterprofiles.yaml");
+    let profiles = Profiles::new(plane);
+    let before = definition(plane);
+    let told = shell.run("! make install IMAGE=registry.example/none:1 TIMEOUT=1s 2>&1");
+    assert!(told.contains("install: ClusterProfile is defined by somebody else: that stays as it is\n"), "{told}");
+    assert!(told.contains("install: not every Pod became ready within 1s; "), "{told}");
+    assert_eq!(definition(plane), before);
+    assert_eq!(profiles.create("staying", Some(MANAGER), "").status, 201, "it stays open");
+
+    // Nobody answers, and it fails closed.
+    let closed = json!([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Fail"}]);
+    shell.run(&format!(
+        "kubectl patch validatingwebhookconfiguration clusterprofile-webhook --type=json --patch='{closed}'"
+    ));
+    wait_until("nothing passes", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
+    shell.run("kubectl delete service,serviceaccount --namespace clusterprofile-webhook --all");
+    run_uninstall(plane, shell, "make uninstall");
+    wait_until("all may be written", || profiles.create("new", Some("another"), DRY_RUN).status == 201);
+    assert_eq!(plane.api.get(&profiles.item("staying")).status, 200);
+    assert_eq!(definition(plane), before);
+
+    // The namespace would take what is in it along.
+    shell.run("kubectl apply -k manifests/base");
+    let profile = json!({
+        "apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ClusterProfile", "metadata": {"name": "inside"},
+        "spec": {"displayName": "inside", "clusterManager": {"name": MANAGER}},
+    });
+    let inside = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{NAMESPACE}/clusterprofiles");
+    assert_eq!(plane.api.post(&inside, &profile).status, 201);
+    let told = shell.run("make uninstall");
+    assert!(told.contains("the namespace clusterprofile-webhook stays"), "{told}");
+    assert_eq!(plane.api.get(&format!("{inside}/inside")).status, 200);
+    assert_eq!(at(&stored(plane, "Deployment"), "/reason"), "NotFound");
+    let left = shell.run("kubectl get -k manifests/base --ignore-not-found --output name");
+    assert_eq!(left.trim_end(), "namespace/clusterprofile-webhook");
+}
+
+/// The registrations go first; then the namespace, whose end nobody else brings about.
+fn run_uninstall(plane: &ControlPlane, shell: &Shell, uninstall: &str) {
+    thread::scope(|scope| {
+        let told = scope.spawn(|| shell.run(uninstall));
+        finalize(plane, NAMESPACE);
+        let gone = |configuration: &Value| configuration["reason"] == "NotFound";
+        assert!(stored_configurations(plane).iter().all(gone), "the namespace goes before its webhooks");
+        let told = told.join().expect("the script ends well");
+        assert!(told.ends_with("uninstall: done: ClusterProfiles and their definition are as before\n"), "{told}");
+    });
+    let left = shell.run("kubectl get -k manifests/base --ignore-not-found --output name");
+    assert_eq!(left, "");
+}
+
+/// What somebody has made of it: its status is the API server's, and comes to be by and by.
+fn definition(plane: &ControlPlane) -> [Value; 4] {
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let stored = plane.api.get(&format!("{definitions}/clusterprofiles.multicluster.x-k8s.io")).body;
+    let metadata = at(&stored, "/metadata");
+    [&metadata["uid"], &metadata["labels"], &metadata["annotations"], at(&stored, "/spec")].map(Clone::clone)
+}

@@ -1,0 +1,111 @@
+//! What controllers and kubelet make of a Deployment: its Pods, and its status.
+
+use std::{fs, net::SocketAddr, path::Path, thread};
+
+use serde_json::{Value, json};
+
+use super::{
+    balancer::Balancer,
+    control_plane::ControlPlane,
+    empty_root::{EmptyRoot, StaticBinary},
+    installed::{address, serve_managed_at, stored},
+    manifests::Shell,
+    rendered::{at, text},
+    replica::{Replica, arguments},
+    server::get,
+    wait::wait_until,
+};
+
+/// The Pods of the stored Deployment, behind its Service.
+pub(crate) struct Pods {
+    pub replicas: Vec<Replica>,
+    roots: Vec<EmptyRoot>,
+    _service: Balancer,
+}
+
+impl Pods {
+    /// Starts as many as it asks for, and tells of them in its status once they are ready.
+    ///
+    /// Each is the static binary in an empty root, where there is one; else the other binary, with a kubeconfig for a service
+    /// account.
+    pub(crate) fn start(plane: &ControlPlane, shell: &Shell) -> Self {
+        let deployment = stored(plane, "Deployment");
+        let binary = StaticBinary::find();
+        if binary.is_none() {
+            println!("e2e: no empty root: STATIC_BINARY does not name what `make static` builds");
+        }
+        let service = Balancer::start(address(shell, &stored(plane, "Service")));
+        let wanted = at(&deployment, "/spec/replicas").as_u64().expect("it is a number");
+        let (mut replicas, mut roots) = (Vec::new(), Vec::new());
+        for number in 0..wanted {
+            let address = ([127, 0, 0, 1], 0).into();
+            let directory = shell.directory.join(format!("pod-{number}"));
+            fs::create_dir(&directory).expect("a directory can be made");
+            replicas.push(match &binary {
+                Some(binary) => {
+                    let root = EmptyRoot::new(directory.join("root"), binary);
+                    let replica = start_in(&root, plane, &deployment, address, &directory);
+                    roots.push(root);
+                    replica
+                }
+                None => serve_managed_at(address, plane, &directory, &[]),
+            });
+        }
+        for replica in &replicas {
+            wait_until("it is ready", || get(replica.admin, "/readyz").starts_with("HTTP/1.1 200"));
+            service.add(replica.address);
+        }
+        tell(plane, &deployment, wanted);
+        Self { replicas, roots, _service: service }
+    }
+
+    /// Ends them as kubelet does, all at once.
+    pub(crate) fn stop(self) {
+        thread::scope(|scope| {
+            for replica in self.replicas {
+                scope.spawn(|| replica.stop());
+            }
+        });
+        assert!(self.roots.iter().all(EmptyRoot::is_as_it_was), "what is read-only is written to");
+    }
+}
+
+/// In the Deployment's words, and with the way to the API server that every Pod has.
+fn start_in(
+    root: &EmptyRoot,
+    plane: &ControlPlane,
+    deployment: &Value,
+    address: SocketAddr,
+    directory: &Path,
+) -> Replica {
+    let namespace = text(deployment, "/metadata/namespace");
+    let token = plane.token(namespace, text(deployment, "/spec/template/spec/serviceAccountName"));
+    let authority = fs::read(plane.directory().join("ca.crt")).expect("the control plane has an authority");
+    root.mount_service_account([
+        ("ca.crt", &authority),
+        ("token", token.as_bytes()),
+        ("namespace", namespace.as_bytes()),
+    ]);
+    let api = plane.address();
+    let mut command = root.command(deployment, &arguments(deployment, Path::new("/nonexistent"), address));
+    command.env("KUBERNETES_SERVICE_HOST", api.ip().to_string());
+    command.env("KUBERNETES_SERVICE_PORT", api.port().to_string());
+    Replica::launch(&mut command, &directory.join("replica.log"))
+}
+
+/// Has `kubectl rollout status` end.
+fn tell(plane: &ControlPlane, deployment: &Value, ready: u64) {
+    let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason});
+    let status = json!({"status": {
+        "observedGeneration": deployment["metadata"]["generation"],
+        "replicas": ready, "updatedReplicas": ready, "readyReplicas": ready, "availableReplicas": ready,
+        "conditions": [
+            condition("Available", "MinimumReplicasAvailable"),
+            condition("Progressing", "NewReplicaSetAvailable"),
+        ],
+    }});
+    let (namespace, name) = (text(deployment, "/metadata/namespace"), text(deployment, "/metadata/name"));
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status");
+    let told = plane.api.patch(&path, "merge", &status);
+    assert_eq!(told.status, 200, "{told:#?}");
+}
