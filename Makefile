@@ -152,7 +152,7 @@ certs: ## makes a development certificate authority and pair in certs-dev, unles
 
 .PHONY: generate
 generate: ## renews the CRD and the chart's files in manifests, the transcripts where there is an API server, and the README's blocks
-	UPDATE=1 cargo test --locked --quiet --test manifests -- chart::has_what_is_rendered
+	UPDATE=1 cargo test --locked --quiet --test manifests -- chart::has
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
 	UPDATE=1 cargo test --locked --quiet --test crd --test readme
 

@@ -102,6 +102,7 @@ const TESTS: &[(&str, Test)] = &[
     ("pods::may_do_what_break_glass_wants", pods::may_do_what_break_glass_wants),
     ("pods::never_go_all_at_once", pods::never_go_all_at_once),
     ("chart::has_what_is_rendered", chart::has_what_is_rendered),
+    ("chart::has_the_schema_of_the_configuration", chart::has_the_schema_of_the_configuration),
     ("cert_manager::issues_what_the_api_server_trusts", cert_manager::issues_what_the_api_server_trusts),
     ("observability::every_pod_is_scraped", observability::every_pod_is_scraped),
     ("observability::every_alert_says_what_to_do", observability::every_alert_says_what_to_do),

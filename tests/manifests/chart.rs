@@ -1,6 +1,6 @@
 //! The chart, rendered by helm: what the kustomizations have, and what values change in it.
 
-use std::{env, fs, process::Command};
+use std::{env, fs, mem, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -76,6 +76,22 @@ pub(crate) fn has_what_is_rendered(manifests: &Manifests) {
         } else {
             assert!(fs::read_to_string(&file).is_ok_and(|stored| stored == fresh), "{file}: run `make generate`");
         }
+    }
+}
+
+/// So that helm refuses what the webhook would not read. `UPDATE=1` writes it, too.
+pub(crate) fn has_the_schema_of_the_configuration(_: &Manifests) {
+    const FILE: &str = "manifests/chart/values.schema.json";
+    let printed = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")).arg("config-schema").env_clear().output();
+    let mut fresh: Value = serde_json::from_slice(&printed.expect("the binary was built").stdout).expect("it is JSON");
+    // The whole has one.
+    fresh.as_object_mut().expect("a schema is an object").remove("$schema");
+    let mut schema: Value = serde_json::from_slice(&fs::read(FILE).expect("it is readable")).expect("it is JSON");
+    let stored = mem::replace(&mut schema["properties"]["config"], fresh);
+    if env::var_os("UPDATE").is_some() {
+        fs::write(FILE, format!("{schema:#}\n")).expect("the chart can be written");
+    } else {
+        assert_eq!(stored, schema["properties"]["config"], "{FILE}: run `make generate`");
     }
 }
 
@@ -197,13 +213,14 @@ pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
         format!("certificates.authority={}", path.display())
     });
     let set = "--set";
-    let wrong: [(&[&str], &str); 11] = [
+    let wrong: [(&[&str], &str); 12] = [
         (&[set, "replica=3"], "additional properties 'replica' not allowed"),
         (&[set, "image.tags=1"], "at '/image': additional properties 'tags' not allowed"),
         (&[set, "replicas=0"], "at '/replicas': minimum: got 0, want 1"),
         (&[set, "image.tag=12"], "at '/image/tag': got number, want string"),
         (&[set, "image.repository="], "at '/image/repository': '' does not match pattern"),
         (&[set, "certificates.mode=cert"], "value must be one of 'self-managed', 'cert-manager', 'certificate-pair'"),
+        (&[set, "config.audits=true"], "at '/config': additional properties 'audits' not allowed"),
         (&[set, "flags={audit}"], "at '/flags/0': 'audit' does not match pattern"),
         (&[set, "flags={--drain=1s}"], "flags: --drain=1s must be left to the chart, which says --drain=15s"),
         (&["--set-file", &authority], "must be empty: it is for the mode certificate-pair alone"),
