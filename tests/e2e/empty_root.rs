@@ -43,9 +43,9 @@ impl EmptyRoot {
         Self { directory }
     }
 
-    /// Puts there what kubelet mounts of a service account.
-    pub(crate) fn mount_service_account(&self, files: [(&str, &[u8]); 3]) {
-        let mount = self.directory.join("var/run/secrets/kubernetes.io/serviceaccount");
+    /// Puts there what kubelet mounts at this path.
+    pub(crate) fn mount(&self, path: &str, files: &[(&str, &[u8])]) {
+        let mount = self.directory.join(path.trim_start_matches('/'));
         fs::create_dir_all(&mount).expect("a directory can be made");
         for (name, content) in files {
             fs::write(mount.join(name), content).expect("a file can be written");
@@ -79,7 +79,7 @@ impl EmptyRoot {
         let entries = fs::read_dir(&self.directory).expect("it is there").map(|entry| entry.expect("it is there"));
         let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().expect("it is ASCII")).collect();
         names.sort_unstable();
-        json!(names) == json!([BINARY, "var"])
+        json!(names) == json!([BINARY, "etc", "var"])
     }
 }
 

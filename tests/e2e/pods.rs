@@ -10,8 +10,8 @@ use super::{
     empty_root::{EmptyRoot, StaticBinary},
     installed::{address, serve_managed_at, stored},
     manifests::Shell,
-    rendered::{at, text},
-    replica::{Replica, arguments},
+    rendered::{at, items, text, volume},
+    replica::{Replica, arguments, container, with_flags},
     server::get,
     wait::wait_until,
 };
@@ -81,16 +81,29 @@ fn start_in(
     let namespace = text(deployment, "/metadata/namespace");
     let token = plane.token(namespace, text(deployment, "/spec/template/spec/serviceAccountName"));
     let authority = fs::read(plane.directory().join("ca.crt")).expect("the control plane has an authority");
-    root.mount_service_account([
-        ("ca.crt", &authority),
-        ("token", token.as_bytes()),
-        ("namespace", namespace.as_bytes()),
-    ]);
+    root.mount(
+        "/var/run/secrets/kubernetes.io/serviceaccount",
+        &[("ca.crt", &authority), ("token", token.as_bytes()), ("namespace", namespace.as_bytes())],
+    );
+    let config = mount_config(root, plane, deployment);
+    let arguments = with_flags(arguments(deployment, Path::new("/nonexistent"), address), &[&config]);
     let api = plane.address();
-    let mut command = root.command(deployment, &arguments(deployment, Path::new("/nonexistent"), address));
+    let mut command = root.command(deployment, &arguments);
     command.env("KUBERNETES_SERVICE_HOST", api.ip().to_string());
     command.env("KUBERNETES_SERVICE_PORT", api.port().to_string());
     Replica::launch(&mut command, &directory.join("replica.log"))
+}
+
+/// Mounts the stored `ConfigMap`; returns the argument that names its file, which is the Deployment's own.
+fn mount_config(root: &EmptyRoot, plane: &ControlPlane, deployment: &Value) -> String {
+    let (namespace, name) =
+        (text(deployment, "/metadata/namespace"), text(volume(deployment, "configMap"), "/configMap/name"));
+    let map = plane.api.get(&format!("/api/v1/namespaces/{namespace}/configmaps/{name}")).body;
+    let argument = items(container(deployment), "/args").iter().filter_map(Value::as_str);
+    let argument = argument.filter(|argument| argument.starts_with("--config=")).collect::<String>();
+    let (directory, _) = argument["--config=".len()..].rsplit_once('/').expect("it is in a directory");
+    root.mount(directory, &[("config.yaml", text(&map, "/data/config.yaml").as_bytes())]);
+    argument
 }
 
 /// Has `kubectl rollout status` end.
