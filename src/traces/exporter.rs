@@ -89,16 +89,12 @@ impl Exporter {
 
     /// The next batch, as soon as it is whole, or what there is of it; false where there is none any more.
     async fn gather(&mut self, batch: &mut Vec<Record>) -> bool {
-        let rest = async {
-            if self.queue.recv_many(batch, BATCH).await == 0 {
-                return false;
-            }
-            let more =
-                async { while batch.len() < BATCH && self.queue.recv_many(batch, BATCH - batch.len()).await > 0 {} };
-            drop(timeout(GATHER, more).await);
-            true
-        };
-        rest.await
+        if self.queue.recv_many(batch, BATCH).await == 0 {
+            return false;
+        }
+        let more = async { while batch.len() < BATCH && self.queue.recv_many(batch, BATCH - batch.len()).await > 0 {} };
+        drop(timeout(GATHER, more).await);
+        true
     }
 
     async fn send(&mut self, batch: &[Record]) -> Result<(), TracesError> {
