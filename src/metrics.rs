@@ -74,7 +74,7 @@ struct ShedLabels {
 }
 
 /// Why a request was not reviewed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shed {
     /// Too many requests wait for room.
     QueueFull,
@@ -87,7 +87,8 @@ pub enum Shed {
 impl Shed {
     const ALL: [Self; 3] = [Self::QueueFull, Self::Slow, Self::Deadline];
 
-    fn name(self) -> &'static str {
+    /// The value of the metric's label, and what a span calls it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
             Self::Slow => "slow_body",

@@ -20,7 +20,7 @@ use super::{
     space::Space,
     ticks::Ticks,
 };
-use crate::metrics::Load;
+use crate::metrics::{Load, Shed};
 
 /// The room for bodies that are being received or reviewed: `in_flight` bytes in all.
 ///
@@ -71,26 +71,15 @@ impl Deref for Received {
 pub(super) enum Unreviewed {
     /// Its body is larger than one may be.
     TooLarge,
-    /// Too many requests wait for room.
-    QueueFull,
-    /// Its deadline passed.
-    Deadline,
-    /// Its body came slowly, and others needed the room.
-    Slow,
     /// The caller ended the body early.
     Broken,
+    /// There was no room for it, or no time.
+    Shed(Shed),
 }
 
-impl Unreviewed {
-    /// The word for it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::TooLarge => "too_large",
-            Self::QueueFull => "queue_full",
-            Self::Deadline => "deadline",
-            Self::Slow => "slow_body",
-            Self::Broken => "broken_body",
-        }
+impl From<Shed> for Unreviewed {
+    fn from(reason: Shed) -> Self {
+        Self::Shed(reason)
     }
 }
 
@@ -123,7 +112,7 @@ impl Room {
 
     /// The whole body, by the deadline.
     pub(super) async fn receive(&self, body: Body, deadline: Instant) -> Result<Received, Unreviewed> {
-        self.ticks.timeout_at(deadline, self.collect(body)).await.unwrap_or(Err(Unreviewed::Deadline))
+        self.ticks.timeout_at(deadline, self.collect(body)).await.unwrap_or(Err(Shed::Deadline.into()))
     }
 
     async fn collect(&self, mut body: Body) -> Result<Received, Unreviewed> {
@@ -148,7 +137,7 @@ impl Room {
         let space = self.space(most - share);
         let needed = (most - share).min(space.size());
         let mut room = space.take(needed, &self.ticks).await?;
-        let mut buffer = self.buffers.take(most).map_err(|_| Unreviewed::QueueFull)?;
+        let mut buffer = self.buffers.take(most).map_err(|_| Shed::QueueFull)?;
         let mut fits = buffer.add(&small);
         drop(small);
         let waits = AtomicBool::new(false);
@@ -175,7 +164,7 @@ impl Room {
         tokio::select! {
             biased;
             received = rest => received,
-            () = space.late(self.limits.sending, &waits, &self.ticks) => Err(Unreviewed::Slow),
+            () = space.late(self.limits.sending, &waits, &self.ticks) => Err(Shed::Slow.into()),
         }
     }
 

@@ -126,7 +126,9 @@ impl Reviews {
             }
             Ok(Reviewed::Failed(response)) => response,
             Err(unreviewed) => {
-                span.failed(unreviewed.name());
+                if let Unreviewed::Shed(reason) = unreviewed {
+                    span.failed(reason.name());
+                }
                 self.refuse(unreviewed)
             }
         };
@@ -163,7 +165,7 @@ impl Reviews {
             return Ok(self.review(phase, &received));
         }
         let turn = timeout_at(deadline, Arc::clone(&self.0.large).acquire_owned()).await;
-        let turn = turn.map_err(|_| Unreviewed::Deadline)?.expect("the semaphores of a server are never closed");
+        let turn = turn.map_err(|_| Shed::Deadline)?.expect("the semaphores of a server are never closed");
         span.turn();
         let reviewed = spawn_blocking(move || {
             let _turn = turn;
@@ -242,17 +244,13 @@ impl Reviews {
             Unreviewed::Broken => {
                 closing((StatusCode::BAD_REQUEST, "the body ended before it was whole\n").into_response())
             }
-            Unreviewed::QueueFull => {
-                metrics.count_shed(Shed::QueueFull);
-                unavailable("clusterprofile-webhook has no room for this review: too many wait already")
-            }
-            Unreviewed::Slow => {
-                metrics.count_shed(Shed::Slow);
-                unavailable("clusterprofile-webhook has no room for a body that comes in so slowly")
-            }
-            Unreviewed::Deadline => {
-                metrics.count_shed(Shed::Deadline);
-                unavailable("clusterprofile-webhook did not get to this review before its timeout")
+            Unreviewed::Shed(reason) => {
+                metrics.count_shed(reason);
+                unavailable(match reason {
+                    Shed::QueueFull => "clusterprofile-webhook has no room for this review: too many wait already",
+                    Shed::Slow => "clusterprofile-webhook has no room for a body that comes in so slowly",
+                    Shed::Deadline => "clusterprofile-webhook did not get to this review before its timeout",
+                })
             }
         }
     }

@@ -14,8 +14,8 @@ use tokio::{
     time::Instant,
 };
 
-use super::{body::Unreviewed, ticks::Ticks};
-use crate::metrics::Load;
+use super::ticks::Ticks;
+use crate::metrics::{Load, Shed};
 
 /// So many bytes of room, and who waits for some.
 pub(super) struct Space {
@@ -50,13 +50,13 @@ impl Space {
     }
 
     /// Room for so many bytes, once it is there.
-    pub(super) async fn take(&self, bytes: usize, ticks: &Ticks) -> Result<OwnedSemaphorePermit, Unreviewed> {
+    pub(super) async fn take(&self, bytes: usize, ticks: &Ticks) -> Result<OwnedSemaphorePermit, Shed> {
         const OPEN: &str = "the semaphore of a server is never closed";
         let bytes = u32::try_from(bytes).expect("there is no more of it");
         if let Ok(room) = Arc::clone(&self.free).try_acquire_many_owned(bytes) {
             return Ok(room);
         }
-        let _place = self.queue.try_acquire().map_err(|_| Unreviewed::QueueFull)?;
+        let _place = self.queue.try_acquire().map_err(|_| Shed::QueueFull)?;
         let mut room = pin!(Arc::clone(&self.free).acquire_many_owned(bytes));
         loop {
             self.wanted.notify_one();
