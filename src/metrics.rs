@@ -1,17 +1,15 @@
 //! What Prometheus is told. Labels come from closed sets alone: phase, rule, outcome.
 
-use std::sync::atomic::AtomicU64;
-
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
 pub use self::{
     certificates::{Certificates, Repair},
     files::{File, Files},
-    server::{HandshakeFailure, Load, Server},
+    server::{HandshakeFailure, Load, Server, Shed},
 };
 use crate::{
     admission::{BreakGlass, Response},
@@ -32,10 +30,6 @@ pub struct Metrics {
     review_duration: Family<PhaseLabels, Histogram>,
     bad_requests: Family<PhaseLabels, Counter>,
     panics: Counter,
-    shed: Family<ShedLabels, Counter>,
-    connections: Gauge,
-    closed_connections: Counter,
-    certificate_expiry: Gauge<f64, AtomicU64>,
     dropped_lines: Counter,
     dropped_spans: Counter,
     /// Of files that are read again.
@@ -66,35 +60,6 @@ struct RuleLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ShedLabels {
-    reason: &'static str,
-}
-
-/// Why a request was not reviewed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shed {
-    /// Too many requests wait for room.
-    QueueFull,
-    /// Its body came slowly, and others needed its room.
-    Slow,
-    /// Its deadline passed while its body came in or waited for room.
-    Deadline,
-}
-
-impl Shed {
-    const ALL: [Self; 3] = [Self::QueueFull, Self::Slow, Self::Deadline];
-
-    /// The value of the metric's label, and what a span calls it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::QueueFull => "queue_full",
-            Self::Slow => "slow_body",
-            Self::Deadline => "deadline",
-        }
-    }
 }
 
 impl Default for Metrics {
@@ -136,27 +101,6 @@ impl Default for Metrics {
         registry.register("bad_requests", "Bodies that were no admission review, by phase", bad_requests.clone());
         let panics = Counter::default();
         registry.register("panics", "Reviews and connections that ended in a defect of the webhook", panics.clone());
-        let shed = Family::default();
-        registry.register("shed_requests", "Requests answered 503 without a review, by reason", shed.clone());
-        let connections = Gauge::default();
-        registry.register(
-            "open_connections",
-            "Connections to the webhook, those in a handshake too",
-            connections.clone(),
-        );
-        let closed_connections = Counter::default();
-        registry.register(
-            "evicted_connections",
-            "Connections closed to make room for a new one",
-            closed_connections.clone(),
-        );
-        let certificate_expiry = Gauge::default();
-        registry.register_with_unit(
-            "certificate_expiry",
-            "When the certificate that is served expires, in Unix time",
-            Unit::Seconds,
-            certificate_expiry.clone(),
-        );
         let files = Files::register(&mut registry);
         let dropped_lines = Counter::default();
         registry.register(
@@ -181,10 +125,6 @@ impl Default for Metrics {
             review_duration,
             bad_requests,
             panics,
-            shed,
-            connections,
-            closed_connections,
-            certificate_expiry,
             dropped_lines,
             dropped_spans,
             files,
@@ -231,26 +171,22 @@ impl Metrics {
         self.panics.inc();
     }
 
-    /// Counts a request that was not reviewed.
-    pub fn count_shed(&self, reason: Shed) {
-        self.shed.get_or_create(&ShedLabels { reason: reason.name() }).inc();
+    /// Counts a line of the log that could not be written.
+    pub fn count_dropped_line(&self) {
+        self.dropped_lines.inc();
     }
 
-    /// Tells how many connections there are.
-    pub fn set_connections(&self, count: usize) {
-        self.connections.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// Counts spans that no collector has got.
+    pub fn count_dropped_spans(&self, count: usize) {
+        self.dropped_spans.inc_by(count as u64);
     }
 
-    /// Counts a connection that was closed to make room.
-    pub fn count_eviction(&self) {
-        self.closed_connections.inc();
-    }
-
-    /// Tells from when until when the certificate that is served is valid.
-    pub fn set_certificate_validity(&self, [from, until]: [i64; 2]) {
-        self.server.set_certificate_start(from);
-        #[expect(clippy::cast_precision_loss, reason = "seconds are exact in f64 for millions of years")]
-        self.certificate_expiry.set(until as f64);
+    /// All metrics in the OpenMetrics text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a string takes all that is written to it");
+        text
     }
 
     /// Makes every series there from the start, at zero: a family without any is not rendered, and a rate needs a first value.
@@ -269,26 +205,5 @@ impl Metrics {
         for outcome in BreakGlass::ALL.map(BreakGlass::name) {
             drop(self.break_glass.get_or_create(&OutcomeLabels { outcome }));
         }
-        for reason in Shed::ALL.map(Shed::name) {
-            drop(self.shed.get_or_create(&ShedLabels { reason }));
-        }
-    }
-
-    /// Counts a line of the log that could not be written.
-    pub fn count_dropped_line(&self) {
-        self.dropped_lines.inc();
-    }
-
-    /// Counts spans that no collector has got.
-    pub fn count_dropped_spans(&self, count: usize) {
-        self.dropped_spans.inc_by(count as u64);
-    }
-
-    /// All metrics in the OpenMetrics text format.
-    #[must_use]
-    pub fn render(&self) -> String {
-        let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a string takes all that is written to it");
-        text
     }
 }

@@ -73,7 +73,7 @@ pub async fn serve(
     mut stop: impl AsyncFnMut(),
 ) -> Result<(), TlsError> {
     if let Some(pair) = certificates.current() {
-        metrics.set_certificate_validity(pair.validity());
+        metrics.server.set_certificate_validity(pair.validity());
     }
     let (stage, stages) = watch::channel(Stage::Serving);
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates), config.callers)?));

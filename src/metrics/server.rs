@@ -1,4 +1,4 @@
-//! What is told of the server beside its reviews: its version, its load, its handshakes.
+//! What is told of the server beside its reviews: its version, its certificate, its connections, its load.
 
 use std::sync::atomic::AtomicU64;
 
@@ -11,7 +11,11 @@ use prometheus_client::{
 /// Metrics of the server itself.
 pub struct Server {
     certificate_start: Gauge<f64, AtomicU64>,
-    handshakes: Family<CauseLabels, Counter>,
+    certificate_expiry: Gauge<f64, AtomicU64>,
+    handshakes: Family<ReasonLabels, Counter>,
+    shed: Family<ReasonLabels, Counter>,
+    evictions: Counter,
+    connections: Gauge,
     connections_limit: Gauge,
     in_flight: Gauge,
     in_flight_limit: Gauge,
@@ -25,8 +29,8 @@ struct VersionLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CauseLabels {
-    cause: &'static str,
+struct ReasonLabels {
+    reason: &'static str,
 }
 
 /// Why a TLS handshake has failed.
@@ -55,6 +59,30 @@ impl HandshakeFailure {
     }
 }
 
+/// Why a request was not reviewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shed {
+    /// Too many requests wait for room.
+    QueueFull,
+    /// Its body came slowly, and others needed its room.
+    Slow,
+    /// Its deadline passed while its body came in or waited for room.
+    Deadline,
+}
+
+impl Shed {
+    const ALL: [Self; 3] = [Self::QueueFull, Self::Slow, Self::Deadline];
+
+    /// The value of the metric's label, and what a span calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Slow => "slow_body",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
 /// An amount, and the most that it may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
@@ -69,7 +97,11 @@ impl Server {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             certificate_start: Gauge::default(),
+            certificate_expiry: Gauge::default(),
             handshakes: Family::default(),
+            shed: Family::default(),
+            evictions: Counter::default(),
+            connections: Gauge::default(),
             connections_limit: Gauge::default(),
             in_flight: Gauge::default(),
             in_flight_limit: Gauge::default(),
@@ -85,12 +117,25 @@ impl Server {
             Unit::Seconds,
             metrics.certificate_start.clone(),
         );
+        registry.register_with_unit(
+            "certificate_expiry",
+            "When the certificate that is served expires, in Unix time",
+            Unit::Seconds,
+            metrics.certificate_expiry.clone(),
+        );
         registry.register(
             "failed_handshakes",
-            "TLS handshakes with callers that have failed, by cause",
+            "TLS handshakes with callers that have failed, by reason",
             metrics.handshakes.clone(),
         );
+        registry.register("shed_requests", "Requests answered 503 without a review, by reason", metrics.shed.clone());
+        registry.register(
+            "evicted_connections",
+            "Connections closed to make room for a new one",
+            metrics.evictions.clone(),
+        );
         let gauges = [
+            ("open_connections", "Connections to the webhook, those in a handshake too", &metrics.connections),
             ("open_connections_limit", "Most connections to the webhook at a time", &metrics.connections_limit),
             ("in_flight_bytes", "Room that bodies take which have outgrown their share", &metrics.in_flight),
             ("in_flight_limit_bytes", "Room for bodies that outgrow their share", &metrics.in_flight_limit),
@@ -100,21 +145,41 @@ impl Server {
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
         }
-        for cause in HandshakeFailure::ALL.map(HandshakeFailure::name) {
-            drop(metrics.handshakes.get_or_create(&CauseLabels { cause }));
+        for reason in HandshakeFailure::ALL.map(HandshakeFailure::name) {
+            drop(metrics.handshakes.get_or_create(&ReasonLabels { reason }));
+        }
+        for reason in Shed::ALL.map(Shed::name) {
+            drop(metrics.shed.get_or_create(&ReasonLabels { reason }));
         }
         metrics
     }
 
-    /// Tells since when the certificate that is served is valid.
-    pub fn set_certificate_start(&self, unix_seconds: i64) {
+    /// Tells from when until when the certificate that is served is valid, in Unix seconds.
+    pub fn set_certificate_validity(&self, validity: [i64; 2]) {
         #[expect(clippy::cast_precision_loss, reason = "seconds are exact in f64 for millions of years")]
-        self.certificate_start.set(unix_seconds as f64);
+        let [from, until] = validity.map(|seconds| seconds as f64);
+        self.certificate_start.set(from);
+        self.certificate_expiry.set(until);
     }
 
     /// Counts a handshake that has failed.
     pub fn count_handshake(&self, failure: HandshakeFailure) {
-        self.handshakes.get_or_create(&CauseLabels { cause: failure.name() }).inc();
+        self.handshakes.get_or_create(&ReasonLabels { reason: failure.name() }).inc();
+    }
+
+    /// Counts a request that was not reviewed.
+    pub fn count_shed(&self, reason: Shed) {
+        self.shed.get_or_create(&ReasonLabels { reason: reason.name() }).inc();
+    }
+
+    /// Counts a connection that was closed to make room.
+    pub fn count_eviction(&self) {
+        self.evictions.inc();
+    }
+
+    /// Tells how many connections there are.
+    pub fn set_connections(&self, count: usize) {
+        set(&self.connections, count);
     }
 
     /// Tells how many connections there may be.

@@ -78,7 +78,7 @@ impl Connections {
             if let Some(entry) = open.remove(&id) {
                 entry.evicted.notify_one();
                 if let Some(metrics) = &self.0.metrics {
-                    metrics.count_eviction();
+                    metrics.server.count_eviction();
                 }
             }
         }
@@ -94,7 +94,7 @@ impl Connections {
 
     fn tell(&self, count: usize) {
         if let Some(metrics) = &self.0.metrics {
-            metrics.set_connections(count);
+            metrics.server.set_connections(count);
         }
     }
 }

@@ -245,7 +245,7 @@ impl Reviews {
                 closing((StatusCode::BAD_REQUEST, "the body ended before it was whole\n").into_response())
             }
             Unreviewed::Shed(reason) => {
-                metrics.count_shed(reason);
+                metrics.server.count_shed(reason);
                 unavailable(match reason {
                     Shed::QueueFull => "clusterprofile-webhook has no room for this review: too many wait already",
                     Shed::Slow => "clusterprofile-webhook has no room for a body that comes in so slowly",

@@ -61,7 +61,7 @@ pub(crate) fn replace(pair: Pair, certificates: &Certificates, metrics: &Metrics
     let is_new = !certificates.current().is_some_and(|current| pair.is_same(&current));
     certificates.replace(pair);
     // After that, for who reads them goes on as soon as they tell of it.
-    metrics.set_certificate_validity(validity);
+    metrics.server.set_certificate_validity(validity);
     if is_new {
         metrics.files.count_reload(File::Certificate, true);
         info!(expiry, "certificate pair replaced");

@@ -56,17 +56,17 @@ struct Fault {
     /// How the API server puts it, in one of these ways.
     told: &'static [&'static str],
     /// What the webhook counts it as, where it is called.
-    cause: Option<&'static str>,
+    reason: Option<&'static str>,
 }
 
 const FAULTS: [Fault; 5] = [
-    Fault { name: "down", start: |_| None, timeout: 30, told: &[": connect: connection refused"], cause: None },
+    Fault { name: "down", start: |_| None, timeout: 30, told: &[": connect: connection refused"], reason: None },
     Fault {
         name: "slow",
         start: |webhook| Some(slow(webhook)),
         timeout: 1,
         told: &[": context deadline exceeded"],
-        cause: None,
+        reason: None,
     },
     Fault {
         name: "wrong-authority",
@@ -77,7 +77,7 @@ const FAULTS: [Fault; 5] = [
         },
         timeout: 30,
         told: &[": tls: failed to verify certificate: x509: certificate signed by unknown authority"],
-        cause: Some("distrusted"),
+        reason: Some("distrusted"),
     },
     Fault {
         name: "wrong-name",
@@ -90,7 +90,7 @@ const FAULTS: [Fault; 5] = [
         told: &[
             ": tls: failed to verify certificate: x509: certificate is valid for another.default.svc, not wrong-name-",
         ],
-        cause: Some("distrusted"),
+        reason: Some("distrusted"),
     },
     Fault {
         name: "no-client-certificate",
@@ -101,7 +101,7 @@ const FAULTS: [Fault; 5] = [
         timeout: 30,
         // The alert comes when the API server is already sending: at times it finds the connection closed before it reads why.
         told: &[": remote error: tls: certificate required", ": use of closed network connection"],
-        cause: Some("refused"),
+        reason: Some("refused"),
     },
 ];
 
@@ -148,8 +148,8 @@ fn refused(fault: Fault, control: &ControlPlane) {
         );
         assert!(message.starts_with(&begin) && fault.told.iter().any(|told| message.contains(told)), "{message}");
     }
-    if let Some(cause) = fault.cause {
-        assert!(metric(&broken.webhook, &format!("failed_handshakes_total{{cause=\"{cause}\"}}")) > 0);
+    if let Some(reason) = fault.reason {
+        assert!(metric(&broken.webhook, &format!("failed_handshakes_total{{reason=\"{reason}\"}}")) > 0);
     }
     assert_eq!(profiles.names(), ["leaving", "measured", "stored"].map(String::from).into());
     assert_eq!(profiles.api.get(&profiles.path("stored")).body, stored.body);

@@ -82,7 +82,7 @@ fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
     let reviews = format!("clusterprofile_webhook_reviews_total{{phase=\"validate\",allowed=\"false\"}} {reviews}");
     assert!(metric(&server, &reviews), "nobody else got as far as a review");
     let refusals = 2 * (refused.len() + 1);
-    let refusals = format!("clusterprofile_webhook_failed_handshakes_total{{cause=\"refused\"}} {refusals}");
+    let refusals = format!("clusterprofile_webhook_failed_handshakes_total{{reason=\"refused\"}} {refusals}");
     assert!(metric(&server, &refusals), "each is counted as what it is");
 }
 

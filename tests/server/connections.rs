@@ -41,8 +41,8 @@ fn a_handshake_that_never_ends_is_ended() {
     let mut rest = Vec::new();
     assert_eq!(silent.read_to_end(&mut rest).unwrap_or(0), 0);
     let _ = garbage.read_to_end(&mut rest);
-    for cause in ["slow", "other"] {
-        let counted = format!("clusterprofile_webhook_failed_handshakes_total{{cause=\"{cause}\"}} 1");
+    for reason in ["slow", "other"] {
+        let counted = format!("clusterprofile_webhook_failed_handshakes_total{{reason=\"{reason}\"}} 1");
         wait_until("it is counted", || metric(&server, &counted));
     }
     assert!(answered(&mut connect(&server)));
