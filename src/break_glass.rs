@@ -22,7 +22,7 @@ use tracing::{debug, warn};
 use crate::{
     access::{self, AccessError},
     admission::Permission,
-    files::told,
+    error::told,
 };
 
 /// Most questions at a time; who comes then is told to try again. More are no people, and the API server has other things to

@@ -23,7 +23,7 @@ use tokio::{sync::watch, time::timeout};
 
 use self::{cluster::Cluster, leader::Leader, lease::Election, replica::Replica};
 pub use self::{report::Failure, step::Lifetimes, step::Step};
-use crate::{access::AccessError, files::told, metrics::Metrics, tls::Certificates};
+use crate::{access::AccessError, error::told, metrics::Metrics, tls::Certificates};
 
 mod arming;
 mod authority;

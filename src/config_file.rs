@@ -10,7 +10,8 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use crate::{
-    files::{Looks, regular, told},
+    error::told,
+    files::{Looks, regular},
     metrics::{File, Metrics},
     settings::{Mistake, Settings},
 };

@@ -1,11 +1,13 @@
 //! Files that are read again while serving.
 
-use std::{error::Error, fs, io, iter, path::Path, time::Duration};
+use std::{error::Error, fs, io, path::Path, time::Duration};
 
 use tokio::{
     task::spawn_blocking,
     time::{Interval, MissedTickBehavior, interval},
 };
+
+use crate::error::told;
 
 /// How often files are read.
 ///
@@ -42,12 +44,6 @@ impl<T: Clone + PartialEq + Send + 'static> Looks<T> {
         self.seen = Some(found.clone());
         Some(found)
     }
-}
-
-/// The error and its causes.
-pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
-    let causes = iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The content of a regular file, to which links may lead: reading anything else may never end.

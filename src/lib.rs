@@ -8,7 +8,7 @@
 //!        └─ response  /mutate: a patch   /validate: causes and warnings ── always with the request's uid
 //! ```
 //!
-//! The pure core ([`admission`], [`profile`], [`field`], [`rules`], [`settings`]) has no async, files, sockets, clock or
+//! The pure core ([`admission`], [`profile`], [`field`], [`rules`], [`settings`], [`units`]) has no async, files, sockets, clock or
 //! environment: bytes in, verdict out. The shell serves it.
 //!
 //! | module | what it is |
@@ -19,6 +19,7 @@
 //! | [`crd`] | the CustomResourceDefinition, from Rust types |
 //! | [`rules`] | the catalogue, and what it says of a change |
 //! | [`settings`] | what an administrator chooses, and the file that says it |
+//! | [`units`] | sizes and durations, as flags and that file write them |
 //! | [`manifest`] | objects of manifests, and what the two webhooks would do to them |
 //! | [`config_file`] | that file, read again while serving |
 //! | [`server`] | both webhooks over HTTPS, probes and metrics over HTTP; its limits, its end |
@@ -35,6 +36,7 @@ pub mod break_glass;
 pub mod certificates;
 pub mod config_file;
 pub mod crd;
+mod error;
 pub mod field;
 mod files;
 mod json;

@@ -7,7 +7,8 @@ use tracing::{info, warn};
 
 use super::{Callers, Certificates, End, Files, Pair, pair::regular};
 use crate::{
-    files::{Looks, told},
+    error::told,
+    files::Looks,
     metrics::{File, Metrics},
 };
 

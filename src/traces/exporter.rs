@@ -27,7 +27,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{Endpoint, TracesError, otlp, span::Record};
-use crate::{files::told, metrics::Metrics};
+use crate::{error::told, metrics::Metrics};
 
 /// Who sends the spans of the queue, one batch after the other.
 ///
