@@ -1,6 +1,8 @@
 //! What is said of the log.
 
-use std::{fs, path::Path};
+use std::fs;
+
+use super::pages::files;
 
 #[test]
 fn every_message_that_is_told_of_is_in_the_source() {
@@ -10,16 +12,9 @@ fn every_message_that_is_told_of_is_in_the_source() {
     let told: Vec<_> =
         rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     assert!(told.len() > 5, "{told:?}");
-    let source = source(Path::new("src"));
+    let sources = files("src");
     for message in told {
-        assert!(source.contains(&format!("\"{message}\"")), "nobody logs {message}");
+        let quoted = format!("\"{message}\"");
+        assert!(sources.iter().any(|source| source.contains(&quoted)), "nobody logs {message}");
     }
-}
-
-fn source(path: &Path) -> String {
-    if path.is_file() {
-        return fs::read_to_string(path).expect("sources are text");
-    }
-    let entries = fs::read_dir(path).expect("a directory is readable");
-    entries.map(|entry| source(&entry.expect("it is readable").path())).collect()
 }

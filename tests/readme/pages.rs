@@ -33,6 +33,19 @@ fn anchor_of(heading: &str) -> String {
     kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
 }
 
+#[test]
+fn every_message_that_the_questions_quote_is_one_that_comes_out() {
+    let questions = fs::read_to_string("docs/faq.md").expect("the page is readable");
+    let sources: Vec<_> = ["src", "manifests", "tests/transcripts", "tests/e2e"].into_iter().flat_map(files).collect();
+    let quoted: Vec<_> = questions.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    assert!(quoted.len() > 5, "{quoted:?}");
+    for message in quoted {
+        let quotes_escaped = message.replace('"', "\\\"");
+        let is_said = |source: &String| source.contains(message) || source.contains(&quotes_escaped);
+        assert!(sources.iter().any(is_said), "docs/faq.md: who says {message}?");
+    }
+}
+
 /// The README and what is in `docs`.
 pub(crate) fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -44,20 +57,9 @@ pub(crate) fn pages() -> Vec<(PathBuf, String)> {
     };
     [root.join("README.md")].into_iter().chain(pages).map(read).collect()
 }
-#[test]
-fn every_message_that_the_questions_quote_is_one_that_comes_out() {
-    let questions = fs::read_to_string("docs/faq.md").expect("the page is readable");
-    let sources: Vec<_> = ["src", "manifests", "tests/transcripts", "tests/e2e"].into_iter().flat_map(files).collect();
-    let quoted = questions.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
-    for message in quoted {
-        let quotes_escaped = message.replace('"', "\\\"");
-        let is_said = |source: &String| source.contains(message) || source.contains(&quotes_escaped);
-        assert!(sources.iter().any(is_said), "docs/faq.md: who says {message}?");
-    }
-}
 
 /// The text of every file in a directory, at any depth.
-fn files(directory: impl AsRef<Path>) -> Vec<String> {
+pub(crate) fn files(directory: impl AsRef<Path>) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("the directory is there").map(|entry| entry.expect("readable").path());
     entries
         .flat_map(|path| if path.is_dir() { files(path) } else { fs::read_to_string(path).into_iter().collect() })
