@@ -18,7 +18,7 @@ use super::{
     readme::Section,
     rendered::text,
     replica::Replica,
-    server::get,
+    server::{get, value_of},
     wait::wait_until,
 };
 
@@ -262,7 +262,5 @@ pub(crate) fn bundles(plane: &ControlPlane) -> Vec<Value> {
 
 /// The value of a series of this webhook's.
 pub(crate) fn metric(replica: &Replica, series: &str) -> u64 {
-    let name = format!("clusterprofile_webhook_{series} ");
-    let metrics = get(replica.admin, "/metrics");
-    metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_else(|| panic!("no {series}"))
+    value_of(replica.admin, series)
 }

@@ -18,7 +18,7 @@ use super::{
     authority::Authority,
     control_plane::ControlPlane,
     profiles::{Profiles, bad, good, is_filled_in, labelled},
-    server::{Server, get},
+    server::{Server, value_of},
     wait::wait_until,
     webhook::{NAMESPACE, Webhook, collection, configurations},
     writers::Writers,
@@ -146,11 +146,7 @@ impl<'c> Rotation<'c> {
 
 /// The value of one of the webhook's own metrics.
 pub(crate) fn metric(webhook: &Webhook, series: &str) -> u64 {
-    let server = webhook.server.as_ref().expect("it serves");
-    let line = format!("clusterprofile_webhook_{series} ");
-    let metrics = get(server.admin, "/metrics");
-    let value = metrics.lines().find_map(|metric| metric.strip_prefix(&line)?.parse().ok());
-    value.unwrap_or_else(|| panic!("no {series}"))
+    value_of(webhook.server.as_ref().expect("it serves").admin, series)
 }
 
 fn write_pair(authority: &Authority, name: &str, files: &Files) {

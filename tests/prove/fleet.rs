@@ -12,7 +12,7 @@ use std::{
 use super::{
     balancer::{Backend, Balancer},
     replica::Replica,
-    server::get,
+    server::{get, value_of},
     wait::wait_until,
 };
 
@@ -102,13 +102,7 @@ impl Fleet {
 
     /// The value of a series in each.
     pub(crate) fn metric(&self, series: &str) -> Vec<u64> {
-        let line = format!("clusterprofile_webhook_{series} ");
-        let value = |(replica, _): &(Replica, _)| {
-            let metrics = get(replica.admin, "/metrics");
-            let value = metrics.lines().find_map(|metric| metric.strip_prefix(&line)?.parse().ok());
-            value.unwrap_or_else(|| panic!("no {series}"))
-        };
-        self.replicas.iter().map(value).collect()
+        self.replicas.iter().map(|(replica, _)| value_of(replica.admin, series)).collect()
     }
 
     fn add(&mut self) {

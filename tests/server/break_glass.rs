@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{
     cluster::config,
     process::{PROGRAM, Program},
-    server::get,
+    server::value_of,
     wait::wait_until,
 };
 
@@ -66,9 +66,7 @@ fn told(program: &Program, name: &str) -> String {
 }
 
 fn unchecked(program: &Program) -> u64 {
-    const SERIES: &str = "clusterprofile_webhook_break_glass_claims_total{outcome=\"unchecked\"} ";
-    let metrics = get(program.admin, "/metrics");
-    metrics.lines().find_map(|line| line.strip_prefix(SERIES)?.parse().ok()).expect("the metric is there")
+    value_of(program.admin, "break_glass_claims_total{outcome=\"unchecked\"}")
 }
 
 #[test]

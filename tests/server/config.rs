@@ -9,7 +9,7 @@ use super::{
     REVIEW,
     client::Client,
     process::{PROGRAM, Program, lines, messages},
-    server::get,
+    server::value_of,
     wait::wait_until,
 };
 
@@ -49,9 +49,7 @@ impl Volume {
 }
 
 fn count(program: &Program, series: &str) -> u64 {
-    let metrics = get(program.admin, "/metrics");
-    let found = metrics.lines().find_map(|line| line.strip_prefix("clusterprofile_webhook_")?.strip_prefix(series));
-    found.expect(series).trim().parse().unwrap()
+    value_of(program.admin, series)
 }
 
 fn reloads(program: &Program, result: &str) -> u64 {
@@ -152,7 +150,7 @@ fn limits_change_while_serving() {
     assert_eq!(client.post("/validate", &larger).unwrap().status, 413);
     volume.put(&size(larger.len()));
     wait_until("larger bodies are taken", || program.connect().post("/validate", &larger).unwrap().status == 200);
-    let limit = |name: &str| count(&program, &format!("{name} "));
+    let limit = |name: &str| count(&program, name);
     assert_eq!(limit("in_flight_limit_bytes"), (1 << 19), "half is shared out, or nearly");
 
     let silent: Vec<_> = (0..10).map(|_| TcpStream::connect(program.address).unwrap()).collect();
@@ -178,9 +176,9 @@ fn bodies_on_their_way_outlive_the_limits_under_which_they_began() {
     let mut slow = program.connect();
     slow.send(super::head("/validate?timeout=30s", body.len()).as_bytes()).unwrap();
     slow.send(&body[..50_000]).unwrap();
-    wait_until("it has taken room", || count(&program, "in_flight_bytes ") > 0);
+    wait_until("it has taken room", || count(&program, "in_flight_bytes") > 0);
     volume.put("limits: {maxBody: 10KiB, maxInFlight: 1KiB, maxConnections: 64}\n");
-    wait_until("the limit is read", || count(&program, "in_flight_limit_bytes ") == 512);
+    wait_until("the limit is read", || count(&program, "in_flight_limit_bytes") == 512);
     assert_eq!(program.connect().post("/validate", &body).unwrap().status, 413);
     assert_eq!(program.review().status, 200, "what is larger than all room has all of it");
     slow.send(&body[50_000..]).unwrap();
@@ -194,7 +192,7 @@ fn flags_and_variables_win_over_the_file() {
     command.env("CLUSTERPROFILE_WEBHOOK_CONFIG", volume.file()).env("CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS", "7");
     let (program, mut log) = Program::start_by(command, &["--audit=false", "--effect=name-prefix=warn", "--drain=0s"]);
     assert_eq!(answer(&mut program.connect(), "/validate", "default")["allowed"], false);
-    assert_eq!(count(&program, "open_connections_limit "), 7);
+    assert_eq!(count(&program, "open_connections_limit"), 7);
     program.signal("TERM");
     drop(messages(&mut log));
 

@@ -94,6 +94,13 @@ impl Drop for Server {
     }
 }
 
+/// The value of a series, without what the names of all begin with.
+pub(crate) fn value_of(admin: SocketAddr, series: &str) -> u64 {
+    let begin = format!("clusterprofile_webhook_{series} ");
+    let metrics = get(admin, "/metrics");
+    metrics.lines().find_map(|line| line.strip_prefix(&begin)?.parse().ok()).expect(series)
+}
+
 /// What a probe or the metrics say.
 pub(crate) fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the admin listener is there");

@@ -79,7 +79,7 @@ pub(crate) const ATTACKS: [Attack; 6] = [
 ];
 
 /// As the Deployment has it.
-const MOST_CONNECTIONS: usize = 2048;
+const MOST_CONNECTIONS: u64 = 2048;
 
 impl Attack {
     /// Goes on for longer than the server lets anybody be slow. Tells what was not as it must be.

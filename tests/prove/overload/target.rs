@@ -17,7 +17,7 @@ use crate::{
     profiles::{Profiles, bad, good, is_filled_in},
     rendered::rendered,
     replica::{Replica, arguments, with_flags},
-    server::get,
+    server::value_of,
     wait::wait_until,
     webhook::{NAMESPACE, Webhook, collection, configurations},
     writers::Writers,
@@ -80,11 +80,8 @@ impl<'p> Target<'p> {
     }
 
     /// The value of a series.
-    pub(crate) fn metric(&self, series: &str) -> usize {
-        let line = format!("clusterprofile_webhook_{series} ");
-        let metrics = get(self.replica.admin, "/metrics");
-        let value = metrics.lines().find_map(|metric| metric.strip_prefix(&line)?.parse().ok());
-        value.unwrap_or_else(|| panic!("no {series}"))
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        value_of(self.replica.admin, series)
     }
 }
 
