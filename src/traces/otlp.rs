@@ -145,7 +145,8 @@ fn attributes(record: &Record, has_failed: bool) -> Vec<Attribute<'_>> {
         let cause = if record.status.is_none() { "cancelled" } else { "_OTHER" };
         attributes.push(("error.type", Text(record.error.unwrap_or(cause))));
     }
-    if let Some(Review { uid, operation, namespace, name, part, allowed, rules, break_glass }) = &record.review {
+    if let Some(Review { uid, operation, namespace, name, part, allowed, exempt, rules, break_glass }) = &record.review
+    {
         attributes.extend([
             ("admission.uid", Text(uid)),
             ("admission.operation", Text(operation)),
@@ -155,6 +156,7 @@ fn attributes(record: &Record, has_failed: bool) -> Vec<Attribute<'_>> {
             ("admission.allowed", Truth(*allowed)),
             ("admission.rules", List { values: rules.iter().map(|rule| Text(rule)).collect() }),
         ]);
+        attributes.extend(exempt.then_some(("admission.exempt", Truth(true))));
         attributes.extend(break_glass.map(|became| ("admission.break_glass", Text(became))));
     }
     attributes.into_iter().map(|(key, value)| Attribute { key, value }).collect()

@@ -49,6 +49,7 @@ pub(super) struct Review {
     pub(super) name: String,
     pub(super) part: &'static str,
     pub(super) allowed: bool,
+    pub(super) exempt: bool,
     pub(super) rules: Vec<&'static str>,
     pub(super) break_glass: Option<&'static str>,
 }
@@ -94,6 +95,7 @@ impl Span {
                 name: clipped(&response.name).to_owned(),
                 part: response.part,
                 allowed: response.allowed,
+                exempt: response.exempt,
                 rules: response.rules.clone(),
                 break_glass: response.break_glass.map(BreakGlass::name),
             });

@@ -1,6 +1,7 @@
 //! A collector of spans that is down, slow or worse.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     process::ChildStderr,
@@ -8,28 +9,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     REVIEW,
     client::Client,
-    process::{Program, json},
-    server::get,
+    process::{self, Program},
+    server::value_of,
     wait::wait_until,
 };
 
-/// A listener to be taken for a collector, and a server that does.
-fn with_collector() -> (TcpListener, Program, BufReader<ChildStderr>) {
+/// A listener to be taken for a collector, and a server that does, with these flags.
+fn with_collector(flags: &[&str]) -> (TcpListener, Program, BufReader<ChildStderr>) {
     let collector = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("--otlp-endpoint=http://{}", collector.local_addr().unwrap());
-    let (program, log) = Program::start(&["--drain=0s", &endpoint]);
+    let (program, log) = Program::start(&[&["--drain=0s", &endpoint], flags].concat());
     (collector, program, log)
 }
 
 fn dropped(program: &Program) -> u64 {
-    let metrics = get(program.admin, "/metrics");
-    let count = metrics.lines().find_map(|line| line.strip_prefix("clusterprofile_webhook_dropped_spans_total "));
-    count.expect("the metric is there").parse().unwrap()
+    value_of(program.admin, "dropped_spans_total")
 }
 
 /// A review as an API server calls for it that is traced.
@@ -48,7 +47,7 @@ const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00
 /// Ends the program, which must end well; the warnings in its log.
 fn warnings(mut program: Program, log: BufReader<ChildStderr>) -> Vec<Value> {
     program.signal("TERM");
-    let lines = log.lines().map(|line| json(&line.unwrap()));
+    let lines = log.lines().map(|line| process::json(&line.unwrap()));
     let warnings = lines.filter(|line| line["level"] == "WARN").collect();
     assert_eq!(program.ended().code(), Some(0));
     warnings
@@ -56,7 +55,7 @@ fn warnings(mut program: Program, log: BufReader<ChildStderr>) -> Vec<Value> {
 
 #[test]
 fn what_a_collector_that_is_down_misses_is_counted_and_told_once() {
-    let (collector, program, log) = with_collector();
+    let (collector, program, log) = with_collector(&[]);
     drop(collector);
     let mut client = program.connect();
     review(&mut client, UNSAMPLED);
@@ -73,7 +72,7 @@ fn what_a_collector_that_is_down_misses_is_counted_and_told_once() {
 
 #[test]
 fn a_collector_that_never_answers_holds_up_no_review_and_no_end() {
-    let (collector, program, log) = with_collector();
+    let (collector, program, log) = with_collector(&[]);
     let mut client = program.connect();
     client.post("/validate", REVIEW).unwrap();
     let (stuck, _) = collector.accept().unwrap();
@@ -103,7 +102,7 @@ fn whatever_a_collector_answers_is_no_more_than_a_span_that_is_dropped() {
         "HTTP/1.1 200 OK\r\n",
     ];
     const SUCCESS: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-    let (collector, program, log) = with_collector();
+    let (collector, program, log) = with_collector(&[]);
     let answering = thread::spawn(move || {
         let mut requests = Vec::new();
         for answer in FAILURES.into_iter().chain([SUCCESS]) {
@@ -129,6 +128,24 @@ fn whatever_a_collector_answers_is_no_more_than_a_span_that_is_dropped() {
         assert!(head.contains("\r\ncontent-type: application/json\r\n"), "{head}");
         let span = &body["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
         assert_eq!(span["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736", "{span}");
+    }
+}
+
+#[test]
+fn a_span_tells_that_its_namespace_is_exempt_and_else_nothing_of_that() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (exempt, expected) in [("default", json!({"boolValue": true})), ("another", Value::Null)] {
+        fs::write(file.path(), format!("exemptNamespaces: [{exempt}]")).unwrap();
+        let (collector, program, _log) = with_collector(&[&format!("--config={}", file.path().display())]);
+        review(&mut program.connect(), SAMPLED);
+        let (_, body) = request(&mut collector.accept().unwrap().0);
+        let attributes = body["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"].as_array().unwrap();
+        let value = |key: &str| {
+            let attribute = attributes.iter().find(|attribute| attribute["key"] == key);
+            attribute.map_or(Value::Null, |attribute| attribute["value"].clone())
+        };
+        assert_eq!(value("admission.namespace")["stringValue"], "default");
+        assert_eq!(value("admission.exempt"), expected);
     }
 }
 
