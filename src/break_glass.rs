@@ -154,15 +154,15 @@ impl Permissions {
     }
 
     /// Told once until something goes well; each is counted where its claim is.
-    fn failed(&self, cause: String) {
+    fn failed(&self, error: String) {
         /// More are not told apart: causes of the network may have a number in them.
         const TOLD: usize = 8;
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() == TOLD || failures.contains(&cause) {
-            debug!(cause, "break-glass: a claim is not checked");
+        if failures.len() == TOLD || failures.contains(&error) {
+            debug!(error, "break-glass: a claim is not checked");
         } else {
-            warn!(cause, "break-glass: a claim is not checked");
-            failures.push(cause);
+            warn!(error, "break-glass: a claim is not checked");
+            failures.push(error);
         }
     }
 }

@@ -67,7 +67,7 @@ impl Report {
         self.metrics.certificates.count_failure(failure);
         let told = (failure, cause);
         if !self.told.contains(&told) {
-            warn!(failure = failure.name(), cause = told.1, "certificates: what is served stays");
+            warn!(failure = failure.name(), error = told.1, "certificates: what is served stays");
             if self.told.len() == REMEMBERED {
                 self.told.remove(0);
             }
@@ -84,5 +84,5 @@ impl Report {
 /// Counts what is not worth a line: it is tried again, and another way to notice is there.
 pub(super) fn count(metrics: &Metrics, failure: Failure, error: &CertificatesError) {
     metrics.certificates.count_failure(failure);
-    debug!(failure = failure.name(), cause = told(error), "certificates: tried again");
+    debug!(failure = failure.name(), error = told(error), "certificates: tried again");
 }

@@ -227,7 +227,7 @@ async fn permissions() -> Option<Arc<Permissions>> {
     match Permissions::connect().await {
         Ok(permissions) => Some(Arc::new(permissions)),
         Err(error) => {
-            warn!(cause = format!("{:#}", anyhow::Error::from(error)), "break-glass: no claim can be checked");
+            warn!(error = format!("{:#}", anyhow::Error::from(error)), "break-glass: no claim can be checked");
             None
         }
     }

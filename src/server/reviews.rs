@@ -201,7 +201,7 @@ impl Reviews {
             Ok(Ok(response)) => Reviewed::Answered { response, took },
             Ok(Err(bad_request)) => {
                 metrics.count_bad_request(phase);
-                debug!(phase = %phase, cause = %bad_request, "bad request");
+                debug!(phase = %phase, error = %bad_request, "bad request");
                 Reviewed::Failed((StatusCode::BAD_REQUEST, format!("{bad_request}\n")).into_response())
             }
             Err(_) => {
