@@ -134,6 +134,21 @@ impl Args {
         }
     }
 
+    /// What flags and file choose; where both do, the flags.
+    fn chosen(&self, file: Option<&Settings>) -> (Policy, Limits) {
+        let (flags, unset) = (self.settings(), Settings::default());
+        let file = file.unwrap_or(&unset);
+        let conflicts = flags.conflicts(file);
+        if !conflicts.is_empty() {
+            warn!(keys = conflicts.join(", "), "flags and variables win over the configuration file");
+        }
+        let settings = flags.or(file);
+        let mut policy = settings.policy();
+        policy.set_break_glass(self.break_glass);
+        let limits = Limits::chosen(&settings);
+        (policy, Limits { connections: openable(limits.connections), ..limits })
+    }
+
     /// Who may call, where that is limited.
     fn callers(&self) -> anyhow::Result<Option<Callers>> {
         match (self.client_ca.clone(), &self.client_names[..]) {
@@ -171,16 +186,11 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         Ok((certificates, keeper)) => (Arc::new(certificates), keeper),
         Err(error) => return Ok(super::unusable(&error)),
     };
-    let flags = args.settings();
-    let chosen = |file: Option<&Settings>| {
-        let (mut policy, limits) = chosen(&flags, file);
-        policy.set_break_glass(args.break_glass);
-        (policy, limits)
-    };
-    let (policy, limits) = chosen(file.as_ref().map(ConfigFile::settings));
+    let (policy, limits) = args.chosen(file.as_ref().map(ConfigFile::settings));
     let terms = Arc::new(Terms::new(policy, limits));
     let permissions = if args.break_glass { permissions().await } else { None };
-    let (spans, exporter) = args.otlp_endpoint.map(|endpoint| traces::start(endpoint, Arc::clone(&metrics))).unzip();
+    let (spans, exporter) =
+        args.otlp_endpoint.clone().map(|endpoint| traces::start(endpoint, Arc::clone(&metrics))).unzip();
     let exporter = exporter.map(|exporter| tokio::spawn(exporter.run()));
     let config = Config { terms: Arc::clone(&terms), drain: args.drain, callers: callers.clone(), permissions, spans };
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
@@ -199,7 +209,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     };
     let watched_file = async {
         let apply = |settings: &Settings| {
-            let (policy, limits) = chosen(Some(settings));
+            let (policy, limits) = args.chosen(Some(settings));
             terms.replace(policy, limits);
         };
         match file {
@@ -231,19 +241,6 @@ async fn permissions() -> Option<Arc<Permissions>> {
             None
         }
     }
-}
-
-/// What flags and file choose; where both do, the flags.
-fn chosen(flags: &Settings, file: Option<&Settings>) -> (Policy, Limits) {
-    let unset = Settings::default();
-    let file = file.unwrap_or(&unset);
-    let conflicts = flags.conflicts(file);
-    if !conflicts.is_empty() {
-        warn!(keys = conflicts.join(", "), "flags and variables win over the configuration file");
-    }
-    let settings = flags.clone().or(file);
-    let limits = Limits::chosen(&settings);
-    (settings.policy(), Limits { connections: openable(limits.connections), ..limits })
 }
 
 /// As many connections as asked for, or as many as the process may have open beside its other files.
