@@ -1,4 +1,4 @@
-//! The API server presents a certificate to the webhook, as the README says how.
+//! The API server presents a certificate to the webhook, as `docs/callers.md` says how.
 
 use std::{
     fs,
@@ -43,7 +43,7 @@ fn presented(assets: &Assets) {
     let port = port();
     let clients = Authority::new("clients");
     let flag =
-        format!("--admission-control-config-file={}", as_the_readme_says(files.path(), port, &clients).display());
+        format!("--admission-control-config-file={}", as_the_page_says(files.path(), port, &clients).display());
     let plane = ControlPlane::start_with(assets, "callers", &[Crd::Own.object()], &[flag]);
     let address = plane.network().at(plane.host(), port).into();
     let authority = Authority::new("servers");
@@ -75,11 +75,11 @@ fn port() -> u16 {
     }
 }
 
-/// The README's files, in this directory, with what they name; the path of the first.
-fn as_the_readme_says(directory: &Path, port: u16, clients: &Authority) -> PathBuf {
+/// The page's files, in this directory, with what they name; the path of the first.
+fn as_the_page_says(directory: &Path, port: u16, clients: &Authority) -> PathBuf {
     const THERE: &str = "/etc/kubernetes/admission";
-    let readme = Section::read("Serve");
-    let [configuration, users] = readme.manifests()[..] else { panic!("which are these?") };
+    let page = Section::page("callers");
+    let [configuration, users] = page.manifests()[..] else { panic!("which are these?") };
     let here = |text: &str| text.replace(THERE, &directory.display().to_string());
     let mut users = here(users);
     if port != 443 {

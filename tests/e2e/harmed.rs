@@ -54,7 +54,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
         for (harm, data) in [("torn", json!({"ca.key": key})), ("foreign", foreign)] {
             hub.replaced(&leader, harm, &data["ca.crt"], || hub.write(&data));
         }
-        let empty = Section::read("Certificates").scripts().remove(0);
+        let empty = Section::page("certificates").scripts().remove(0);
         hub.replaced(&leader, "emptied", &json!(null), || drop(shell.run(&empty)));
         hub.replaced(&leader, "deleted", &json!(null), || {
             assert_eq!(plane.api.delete(&secret()).status, 200);
