@@ -42,8 +42,7 @@ fn presented(assets: &Assets) {
     let files = tempfile::tempdir().expect("a directory can be made");
     let port = port();
     let clients = Authority::new("clients");
-    let flag =
-        format!("--admission-control-config-file={}", as_the_page_says(files.path(), port, &clients).display());
+    let flag = format!("--admission-control-config-file={}", as_the_page_says(files.path(), port, &clients).display());
     let plane = ControlPlane::start_with(assets, "callers", &[Crd::Own.object()], &[flag]);
     let address = plane.network().at(plane.host(), port).into();
     let authority = Authority::new("servers");

@@ -19,12 +19,13 @@ use super::{
 };
 
 pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, shell: &Shell) {
-    let scripts = Section::page("install").scripts();
-    let [crd, with_kustomize, install, wait, label, with_a_pair, upgrade, rollback, uninstall] = &scripts[..] else {
+    let page = Section::page("install");
+    let scripts = ["With Helm", "Uninstall"].map(|heading| page.section(heading).scripts());
+    let [[install, wait, label, with_a_pair, upgrade, rollback], [uninstall]] = scripts.each_ref().map(Vec::as_slice)
+    else {
         panic!("which are these? {scripts:#?}")
     };
-    assert_eq!(with_kustomize.trim_end(), "kubectl apply -k manifests/base", "what `managed` does");
-    shell.run(crd);
+    shell.run(&page.scripts()[0]); // The definition.
     let profiles = installed::Profiles::new(plane);
     assert_eq!(profiles.create("staying", Some(MANAGER), "").status, 201);
     shell.run(install);

@@ -25,8 +25,8 @@ const FLAGS: [&str; 4] = ["--leaf-lifetime=20s", "--ca-lifetime=1h", "--ca-overl
 pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
     /// 50 writers then send 100 profiles a second.
     const PACE: Duration = Duration::from_secs(1);
-    let scripts = Section::read("Install").scripts();
-    let [_, _, install, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
+    let scripts = Section::page("install").section("With kustomize").scripts();
+    let [install, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
     shell.run("kubectl apply -k manifests/crd");
     let reviewed = installed::Profiles::new(plane);
     shell.run(install);

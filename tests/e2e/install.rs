@@ -18,9 +18,9 @@ use super::{
 };
 
 pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane, shell: &Shell) {
-    let readme = Section::read("Install");
-    let scripts = readme.scripts();
-    let [_, uninstall, _, with_cert_manager, _, with_a_pair] = &scripts[..] else {
+    let (readme, page) = (Section::readme().section("Install"), Section::page("install").section("With kustomize"));
+    let scripts = [&readme, &page].map(Section::scripts);
+    let [[_, uninstall], [_, with_cert_manager, _, with_a_pair]] = scripts.each_ref().map(Vec::as_slice) else {
         panic!("which are these? {scripts:#?}")
     };
     assert_eq!(with_cert_manager.trim_end(), "kubectl apply -k manifests/overlays/cert-manager", "what is rendered");
@@ -36,7 +36,7 @@ pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane,
     plane.api.delete(&profiles.item("leaving"));
 
     let authority = Authority::new("a reader's own");
-    let pair = authority.server(&[readme.between("**With a certificate pair of your own**, for `", "`")]);
+    let pair = authority.server(&[page.between("It must be for `", "`")]);
     let files = [("ca.crt", &authority.certificate), ("tls.crt", &pair.certificate), ("tls.key", &pair.key)];
     for (name, content) in files {
         fs::write(shell.directory.join(name), content).expect("a file can be written");
@@ -85,7 +85,7 @@ pub(crate) fn stored_configurations(plane: &ControlPlane) -> Vec<Value> {
 }
 
 pub(crate) fn registered_with_make(plane: &ControlPlane, shell: &Shell) {
-    let readme = Section::read("Install");
+    let readme = Section::readme().section("Install");
     shell.run(readme.command("kubectl apply -k manifests/crd"));
     let profiles = Profiles::new(plane);
     shell.run(readme.command("make register"));

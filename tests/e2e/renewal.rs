@@ -35,10 +35,9 @@ use super::{
 pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
     /// 50 writers then send 200 profiles a second.
     const PACE: Duration = Duration::from_millis(500);
-    let readme = Section::read("Install");
-    let scripts = readme.scripts();
-    let [_, _, _, install, replace_authority, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
-    shell.run(readme.command("kubectl apply -k manifests/crd"));
+    let scripts = Section::page("install").section("With kustomize").scripts();
+    let [_, install, replace_authority, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
+    shell.run("kubectl apply -k manifests/crd");
     let cert_manager = CertManager::find().expect("without it there is no such trial");
     let _controllers = cert_manager.start(plane, shell);
     let profiles = installed::Profiles::new(plane);
@@ -123,7 +122,7 @@ impl Hub<'_> {
         self.reissued("its authority was renewed", || self.renew(CERTIFICATE));
     }
 
-    /// As the README says, whose commands these are.
+    /// As `docs/install.md` says, whose commands these are.
     fn authority_replaced(&self, shell: &Shell, script: &str) {
         let script = script.replace("\\\n", "");
         let commands: Vec<_> = script.trim_end().lines().collect();

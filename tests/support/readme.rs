@@ -2,17 +2,22 @@
 
 use std::fs;
 
-/// A section of the README, or a page of `docs`.
+/// A page, or a section of one.
 pub(crate) struct Section(String);
 
 impl Section {
+    pub(crate) fn readme() -> Self {
+        Self(fs::read_to_string("README.md").expect("the README is readable"))
+    }
+
+    /// A page of `docs`.
     pub(crate) fn page(name: &str) -> Self {
         Self(fs::read_to_string(format!("docs/{name}.md")).expect("the page is readable"))
     }
 
-    pub(crate) fn read(heading: &str) -> Self {
-        let readme = fs::read_to_string("README.md").expect("the README is readable");
-        let (_, section) = readme.split_once(&format!("\n## {heading}\n")).expect("the section is there");
+    /// One of its sections, without what is before and after that.
+    pub(crate) fn section(&self, heading: &str) -> Self {
+        let (_, section) = self.0.split_once(&format!("\n## {heading}\n")).expect("the section is there");
         Self(section.split("\n## ").next().unwrap_or_default().to_owned())
     }
 
@@ -30,7 +35,7 @@ impl Section {
     /// A command within a sentence.
     pub(crate) fn command<'c>(&self, command: &'c str) -> &'c str {
         let words: Vec<_> = self.0.split_whitespace().collect();
-        assert!(words.join(" ").contains(&format!("`{command}`")), "the README does not tell to run {command}");
+        assert!(words.join(" ").contains(&format!("`{command}`")), "nobody is told to run {command}");
         command
     }
 
