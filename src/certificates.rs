@@ -23,7 +23,7 @@ use tokio::{sync::watch, time::timeout};
 
 use self::{cluster::Cluster, leader::Leader, lease::Election, replica::Replica};
 pub use self::{report::Failure, step::Lifetimes, step::Step};
-use crate::{access::AccessError, error::told, metrics::Metrics, tls::Certificates};
+use crate::{access::AccessError, error::told, files, metrics::Metrics, tls::Certificates};
 
 mod arming;
 mod authority;
@@ -114,9 +114,7 @@ impl Managed {
     /// [`CertificatesError::Access`].
     pub async fn new(options: Options) -> Result<Self, CertificatesError> {
         let cluster = Cluster::connect(options.names.clone()).await?;
-        // The name of the Pod.
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let identity = format!("{}_{:016x}", host.trim(), random());
+        let identity = format!("{}_{:016x}", files::host(), random());
         Ok(Self { cluster, options, identity })
     }
 

@@ -1,4 +1,4 @@
-//! Files that are read again while serving.
+//! Reading files: those that are read again while serving, and what the system tells in one.
 
 use std::{error::Error, fs, io, path::Path, time::Duration};
 
@@ -44,6 +44,11 @@ impl<T: Clone + PartialEq + Send + 'static> Looks<T> {
         self.seen = Some(found.clone());
         Some(found)
     }
+}
+
+/// The name of this host, which in a Pod is the Pod's; empty where the system does not tell it.
+pub(crate) fn host() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
 /// The content of a regular file, to which links may lead: reading anything else may never end.

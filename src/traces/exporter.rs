@@ -1,7 +1,7 @@
 //! Sending spans to a collector, in batches.
 
 use std::{
-    fs, io, mem,
+    io, mem,
     net::SocketAddr,
     pin::pin,
     sync::Arc,
@@ -27,7 +27,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{Endpoint, TracesError, otlp, span::Record};
-use crate::{error::told, metrics::Metrics};
+use crate::{error::told, files, metrics::Metrics};
 
 /// Who sends the spans of the queue, one batch after the other.
 ///
@@ -60,8 +60,7 @@ const HEADERS: usize = 16 << 10;
 
 impl Exporter {
     pub(super) fn new(endpoint: Endpoint, queue: mpsc::Receiver<Record>, metrics: Arc<Metrics>) -> Self {
-        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        Self { endpoint, addresses: Vec::new(), instance: host.trim().to_owned(), queue, metrics }
+        Self { endpoint, addresses: Vec::new(), instance: files::host(), queue, metrics }
     }
 
     /// Sends what comes, until no [`Spans`](super::Spans) is left and the last of them is sent.
