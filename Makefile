@@ -151,7 +151,7 @@ certs: ## makes a development certificate authority and pair in certs-dev, unles
 	$(CERTS)/make.sh
 
 .PHONY: generate
-generate: ## renews the CRD and the chart's files in manifests, the transcripts where there is an API server, and the README's blocks
+generate: ## renews the CRD and the chart's files in manifests, the transcripts where there is an API server, and the pages' blocks
 	UPDATE=1 cargo test --locked --quiet --test manifests -- chart::has
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
 	UPDATE=1 cargo test --locked --quiet --test crd --test readme

@@ -72,7 +72,7 @@ struct Manifests {
     cert_manager: Vec<Value>,
     observability: Vec<Value>,
     chart: Option<Chart>,
-    /// The kustomization that the README tells people to write.
+    /// The kustomization that `docs/install.md` tells people to write.
     readers: Vec<Value>,
     /// The one of docs/configuration.md, with the file of its example.
     configured: Vec<Value>,
