@@ -5,7 +5,7 @@ set -euo pipefail
 
 readonly NAME=clusterprofile-webhook
 readonly DEFINITION=clusterprofiles.multicluster.x-k8s.io
-# For each deletion: a Pod may take 50 s to end.
+# For each deletion: a Pod may take a minute to end.
 readonly TIMEOUT=${TIMEOUT:-180s}
 
 manifests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
