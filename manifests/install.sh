@@ -35,15 +35,16 @@ patches:
   patch: |-
     - op: replace
       path: /spec/template/spec/containers/0/image
-      value: $image
+      value: "$image"
 END
 
 say "into the cluster of kubectl's context $(kubectl config current-context)"
 
 # A hub has the definition from its cluster manager, which keeps it as its own is: that one stays. The dot tells one without
-# our label from none.
+# our label from none. Where asking fails, nothing is applied.
 part_of='{.metadata.labels.app\.kubernetes\.io/part-of}.'
-case $(kubectl get customresourcedefinition "$DEFINITION" --ignore-not-found --output "jsonpath=$part_of") in
+owner=$(kubectl get customresourcedefinition "$DEFINITION" --ignore-not-found --output "jsonpath=$part_of")
+case $owner in
 '' | "$NAME.") kubectl apply -k "$manifests/crd" ;;
 *) say "ClusterProfile is defined by somebody else: that stays as it is" ;;
 esac

@@ -27,7 +27,8 @@ remove "$manifests/base/webhooks"
 
 # Only where they are defined can they be asked for; where asking fails, nothing more is deleted.
 profiles=
-if [ -n "$(kubectl get customresourcedefinition "$DEFINITION" --ignore-not-found --output name)" ]; then
+defined=$(kubectl get customresourcedefinition "$DEFINITION" --ignore-not-found --output name)
+if [ -n "$defined" ]; then
     profiles=$(kubectl get "$DEFINITION" --namespace "$NAME" --output name)
 fi
 

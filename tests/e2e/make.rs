@@ -1,6 +1,6 @@
 //! `make install` and `make uninstall`, on clusters in every state.
 
-use std::thread;
+use std::{path::PathBuf, thread};
 
 use serde_json::{Value, json};
 
@@ -71,7 +71,14 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     shell.run("kubectl create -f manifests/crd/clusterprofiles.yaml");
     let profiles = Profiles::new(plane);
     let before = definition(plane);
-    let told = shell.run("! make install IMAGE=registry.example/none:1 TIMEOUT=1s 2>&1");
+    let blind = blind(plane);
+    let told = shell.run(&format!("! KUBECONFIG={} make install IMAGE=none 2>&1", blind.display()));
+    assert!(
+        told.contains("cannot get resource \"customresourcedefinitions\"") && !told.contains("manifests/crd"),
+        "{told}"
+    );
+    // To YAML it is a number.
+    let told = shell.run("! make install IMAGE=1.0 TIMEOUT=1s 2>&1");
     assert!(told.contains("install: ClusterProfile is defined by somebody else: that stays as it is\n"), "{told}");
     assert!(told.contains("install: not every Pod became ready within 1s; "), "{told}");
     assert_eq!(definition(plane), before);
@@ -97,12 +104,48 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     });
     let inside = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{NAMESPACE}/clusterprofiles");
     assert_eq!(plane.api.post(&inside, &profile).status, 201);
+    let told = shell.run(&format!("! KUBECONFIG={} make uninstall TIMEOUT=1s 2>&1", blind.display()));
+    assert!(told.contains("cannot get resource \"customresourcedefinitions\""), "{told}");
+    let namespace = plane.api.get(&format!("/api/v1/namespaces/{NAMESPACE}")).body;
+    assert_eq!(namespace["metadata"]["deletionTimestamp"], Value::Null, "{told}");
     let told = shell.run("make uninstall");
     assert!(told.contains("the namespace clusterprofile-webhook stays"), "{told}");
     assert_eq!(plane.api.get(&format!("{inside}/inside")).status, 200);
     assert_eq!(at(&stored(plane, "Deployment"), "/reason"), "NotFound");
     let left = shell.run("kubectl get -k manifests/base --ignore-not-found --output name");
     assert_eq!(left.trim_end(), "namespace/clusterprofile-webhook");
+}
+
+/// A kubeconfig of whoever may do all that it takes, but not ask what is defined.
+fn blind(plane: &ControlPlane) -> PathBuf {
+    const GROUPS: [&str; 8] = [
+        "",
+        "admissionregistration.k8s.io",
+        "apps",
+        "coordination.k8s.io",
+        "multicluster.x-k8s.io",
+        "networking.k8s.io",
+        "policy",
+        "rbac.authorization.k8s.io",
+    ];
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let role = json!({
+        "metadata": {"name": "blind"},
+        "rules": [{"apiGroups": GROUPS, "resources": ["*"], "verbs": ["*"]}],
+    });
+    let binding = json!({
+        "metadata": {"name": "blind"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "blind"},
+        "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "blind"}],
+    });
+    for (path, object) in [
+        ("/api/v1/namespaces/default/serviceaccounts", &json!({"metadata": {"name": "blind"}})),
+        (&format!("{rbac}/clusterroles"), &role),
+        (&format!("{rbac}/clusterrolebindings"), &binding),
+    ] {
+        assert_eq!(plane.api.post(path, object).status, 201, "{object}");
+    }
+    plane.service_account("default", "blind")
 }
 
 /// The registrations go first; then the namespace, whose end nobody else brings about.
