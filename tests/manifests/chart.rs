@@ -130,6 +130,12 @@ pub(crate) fn is_installed_into_any_namespace(manifests: &Manifests) {
         let mut expected = without_namespace(kustomized);
         expected.iter_mut().for_each(move_elsewhere);
         assert_same(&rendered, &expected, directory);
+        // To YAML these are no strings.
+        for namespace in ["2026", "1e3", "on", "null"] {
+            let rendered = chart.rendered(namespace, &["--set", &format!("certificates.mode={mode}")]);
+            let deployment = only(&rendered, "Deployment");
+            assert_eq!(deployment["metadata"]["namespace"], namespace);
+        }
     }
 }
 
@@ -213,13 +219,16 @@ pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
         format!("certificates.authority={}", path.display())
     });
     let set = "--set";
-    let wrong: [(&[&str], &str); 12] = [
+    let wrong: [(&[&str], &str); 14] = [
         (&[set, "replica=3"], "additional properties 'replica' not allowed"),
         (&[set, "image.tags=1"], "at '/image': additional properties 'tags' not allowed"),
         (&[set, "replicas=0"], "at '/replicas': minimum: got 0, want 1"),
         (&[set, "image.tag=12"], "at '/image/tag': got number, want string"),
         (&[set, "image.repository="], "at '/image/repository': '' does not match pattern"),
         (&[set, "certificates.mode=cert"], "value must be one of 'self-managed', 'cert-manager', 'certificate-pair'"),
+        (&[set, "certificates.mode=null"], "at '/certificates': missing property 'mode'"),
+        // What the API server takes for Fail.
+        (&[set, "failurePolicy=null"], "at '': missing property 'failurePolicy'"),
         (&[set, "config.audits=true"], "at '/config': additional properties 'audits' not allowed"),
         (&[set, "flags={audit}"], "at '/flags/0': 'audit' does not match pattern"),
         (&[set, "flags={--drain=1s}"], "flags: --drain=1s must be left to the chart, which says --drain=15s"),
