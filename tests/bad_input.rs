@@ -121,6 +121,22 @@ fn reviews_that_lack_what_every_api_server_sends() {
     ways.is_bad(review("{}").replace("CREATE", "UPDATE").as_bytes(), "request.oldObject must be an object");
 }
 
+/// An answer that nobody takes stays in memory: none may be as large as its request.
+#[test]
+fn no_answer_repeats_what_is_too_long_for_an_api_server() {
+    let ways = Ways::new();
+    let long = "a".repeat(254);
+    let uid = review("{}").replace(r#""uid":"u""#, &format!(r#""uid":"{long}""#));
+    ways.is_bad(uid.as_bytes(), "request.uid must be a string of 1 to 253 bytes");
+    let named = |name: &str| {
+        review(&format!(r#"{{"metadata":{{"name":"{name}"}},"spec":{{"clusterManager":{{"name":"ocm"}}}}}}"#))
+    };
+    let patch =
+        |name: &str| ways.answer(Phase::Mutate, named(name).as_bytes()).expect("it is a review")["patch"].to_string();
+    assert_eq!(patch(&long).len(), patch("").len(), "it is no name");
+    assert!(patch(&long[..253]).len() > 253, "that is one");
+}
+
 #[test]
 fn nesting_ends_no_stack() {
     let ways = Ways::new();

@@ -1,6 +1,8 @@
 //! What the rest of metadata and spec say of a member cluster.
 
-use super::{Change, Effect, Operation, Part, Phase, Problem, Report, Rule, Value, problem::quote};
+use super::{
+    Change, Effect, Operation, Part, Phase, Problem, Report, Rule, Value, problem::quote, syntax::SUBDOMAIN_LIMIT,
+};
 use crate::{
     field::FieldPath,
     profile::{ClusterProfile, Field, Json, Text},
@@ -85,9 +87,9 @@ fn display_name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             report.warn(path(), Problem::Invalid(Value::of(name), "must not have control characters".into()));
         }
         Field::Absent if change.operation == Operation::Create => {
-            if let Some(name) =
-                change.new.metadata.set().and_then(|metadata| metadata.name.text()).filter(|name| !name.is_empty())
-            {
+            // What is longer is no name: only who is no API server sends it, and has it in the answer.
+            let is_name = |name: &&str| (1..=SUBDOMAIN_LIMIT).contains(&name.len());
+            if let Some(name) = change.new.metadata.set().and_then(|metadata| metadata.name.text()).filter(is_name) {
                 report.fix(path(), name, None);
             }
         }
