@@ -25,9 +25,13 @@ use crate::{
     error::told,
 };
 
-/// Most questions at a time; who comes then is told to try again. More are no people, and the API server has other things to
-/// do.
+/// Most questions at a time; who comes then waits for a turn. The API server has other things to do.
 const ASKED: usize = 16;
+
+/// Most who wait for a turn; who comes then is told to try again. With those who ask nearly half of what an API server writes
+/// at a time, the rest of which is elsewhere on its way: so nobody who floods it with claims keeps others from theirs. Each
+/// holds its three answers, of 100 KB at the most.
+const WAITING: usize = 64;
 
 /// How long an answer may take. The API server knows it within milliseconds; a denial that says what is wrong is of more use
 /// than a write that waits.
@@ -39,13 +43,11 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 /// Most answers that are remembered: with questions of the largest size, two megabytes.
 const ANSWERS: usize = 64;
 
-/// Bytes of the largest question, in JSON. A person's groups are a few kilobytes; whoever is no API server could send
-/// megabytes of them.
-const QUESTION: usize = 32 << 10;
-
 /// What the API server says of users, asked with the rights of this process.
 pub struct Permissions {
     reviews: Api<SubjectAccessReview>,
+    /// For who asks, and who waits for a turn.
+    places: Semaphore,
     turns: Semaphore,
     /// The oldest first.
     answers: Mutex<VecDeque<Answer>>,
@@ -73,8 +75,6 @@ enum BreakGlassError {
     Timeout,
     #[error("too many ask who may break glass")]
     Busy,
-    #[error("who writes is too long to ask about")]
-    TooLong,
 }
 
 impl Permissions {
@@ -92,6 +92,7 @@ impl Permissions {
     pub fn of(client: Client) -> Self {
         Self {
             reviews: Api::all(client),
+            places: Semaphore::new(ASKED + WAITING),
             turns: Semaphore::new(ASKED),
             answers: Mutex::default(),
             failures: Mutex::default(),
@@ -105,9 +106,7 @@ impl Permissions {
             return permission;
         }
         let deadline = deadline.min(Instant::now() + ANSWER);
-        let asked =
-            if key.len() > QUESTION { Err(BreakGlassError::TooLong) } else { self.send(question, deadline).await };
-        match asked {
+        match self.send(question, deadline).await {
             Ok(permission) => {
                 self.failures.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 self.remember(key, permission);
@@ -121,11 +120,13 @@ impl Permissions {
     }
 
     async fn send(&self, question: &SubjectAccessReviewSpec, deadline: Instant) -> Result<Permission, BreakGlassError> {
-        let _turn = self.turns.try_acquire().map_err(|_| BreakGlassError::Busy)?;
-        let review = SubjectAccessReview { spec: question.clone(), ..SubjectAccessReview::default() };
-        let params = PostParams::default();
-        let answer = timeout_at(deadline, self.reviews.create(&params, &review)).await;
-        match answer.map_err(|_| BreakGlassError::Timeout)? {
+        let _place = self.places.try_acquire().map_err(|_| BreakGlassError::Busy)?;
+        let answer = timeout_at(deadline, async {
+            let _turn = self.turns.acquire().await;
+            let review = SubjectAccessReview { spec: question.clone(), ..SubjectAccessReview::default() };
+            self.reviews.create(&PostParams::default(), &review).await
+        });
+        match answer.await.map_err(|_| BreakGlassError::Timeout)? {
             Ok(review) => {
                 let status = review.status.unwrap_or_default();
                 let allowed = status.allowed && status.denied != Some(true);

@@ -184,8 +184,14 @@ fn right(request: &Request<'_>) -> String {
     format!("the verb {VERB:?} on {RESOURCE}.{GROUP} {} in namespace {}", quote(name), quote(namespace))
 }
 
-/// None where it is not clear who writes.
+/// None where it is not clear who writes, or too long to ask.
 fn question(user: Raw<'_>, request: &Request<'_>) -> Option<SubjectAccessReviewSpec> {
+    /// Bytes in all. A person's groups are a few kilobytes; whoever is no API server could send megabytes of them, which take
+    /// many times as much once they are read.
+    const LONGEST: usize = 32 << 10;
+    if user.0.len() + request.namespace.len() + request.name.len() > LONGEST {
+        return None;
+    }
     let UserInfo { username, uid, groups, extra } = serde_json::from_str(user.0).ok()?;
     Some(SubjectAccessReviewSpec {
         user: Some(username.filter(|name| !name.is_empty())?),

@@ -155,6 +155,7 @@ fn a_user_who_cannot_be_read_is_not_asked_about() {
         json!({"username": "alice", "groups": "a"}),
         json!({"username": "alice", "extra": {"a": "b"}}),
         json!("alice"),
+        json!({"username": "alice", "groups": vec!["a"; 10_000]}),
     ];
     for user in users {
         let mut review = update(&json!("7"));
@@ -162,6 +163,9 @@ fn a_user_who_cannot_be_read_is_not_asked_about() {
         let denied = answer(&review);
         assert!(denied.claim.is_none() && denied.break_glass == Some(BreakGlass::Unchecked), "{user}");
     }
+    let mut review = update(&json!("7"));
+    review["request"]["name"] = json!("a".repeat(100_000));
+    assert!(answer(&review).claim.is_none());
 }
 
 #[test]
