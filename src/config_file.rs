@@ -7,6 +7,7 @@ use std::{
 };
 
 use thiserror::Error;
+use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use crate::{
@@ -90,7 +91,16 @@ impl ConfigFile {
         loop {
             let file = path.clone();
             let Some(found) = looks.next(move || read(&file)).await else { continue };
-            let found = found.and_then(|content| parse(&path, &content).map_err(|error| error.to_string()));
+            let found = match found {
+                Ok(content) => {
+                    let path = path.clone();
+                    // Not on a thread that answers reviews: what was meant by thousands of mistyped names takes seconds.
+                    let parsed =
+                        spawn_blocking(move || parse(&path, &content).map_err(|error| error.to_string())).await;
+                    parsed.expect("no content makes parsing panic")
+                }
+                Err(error) => Err(error),
+            };
             metrics.files.count_reload(File::Config, found.is_ok());
             metrics.files.set_unusable(File::Config, found.is_err());
             match found {
