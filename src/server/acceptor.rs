@@ -1,6 +1,6 @@
 //! Accepting connections, for as long as the server runs.
 
-use std::{io::ErrorKind, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{
@@ -56,7 +56,7 @@ impl Acceptor {
             tokio::select! {
                 () = stopping(&acceptor.stages) => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => acceptor.take(stream, &mut tasks).await,
+                    Ok((stream, peer)) => acceptor.take(stream, peer, &mut tasks).await,
                     Err(error) if is_of_one_connection(&error) => debug!(%error, "connection not accepted"),
                     Err(error) => {
                         if failed.is_none_or(|failed| failed.elapsed() > QUIET) {
@@ -71,8 +71,8 @@ impl Acceptor {
         }
         // Whom the kernel has let in already is served: closing the listener would reset them.
         for _ in 0..BACKLOG {
-            let Ok(Ok((stream, _))) = timeout(Duration::ZERO, listener.accept()).await else { break };
-            acceptor.take(stream, &mut tasks).await;
+            let Ok(Ok((stream, peer))) = timeout(Duration::ZERO, listener.accept()).await else { break };
+            acceptor.take(stream, peer, &mut tasks).await;
         }
         drop(listener);
         let last = async {
@@ -93,7 +93,7 @@ impl Acceptor {
         }
     }
 
-    async fn take(self: &Arc<Self>, stream: TcpStream, tasks: &mut JoinSet<()>) {
+    async fn take(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, tasks: &mut JoinSet<()>) {
         while let Some(ended) = tasks.try_join_next() {
             self.note(&ended);
         }
@@ -101,7 +101,7 @@ impl Acceptor {
         if tasks.len() >= most {
             self.make_room(most, tasks).await;
         }
-        let place = self.connections.enter();
+        let place = self.connections.enter(peer.ip());
         tasks.spawn(Arc::clone(self).connect(stream, place));
     }
 

@@ -4,6 +4,7 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
     iter,
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -17,9 +18,10 @@ use crate::metrics::Metrics;
 /// The open connections of one listener.
 ///
 /// Where there are too many, one that has never completed a request is closed for the new one, else the one longest without: an API
-/// server completes requests, so whoever opens connections without any can neither keep it out nor drive it out. Where a
-/// request is being reviewed its connection goes last; where a body is still coming in it has no such privilege, which a
-/// caller who sends slowly would use.
+/// server completes requests, so whoever opens connections without any can neither keep it out nor drive it out. Of the former
+/// it is the oldest of the address that has the most: an API server, too, opens some that it has no request for yet, and a
+/// call fails that finds one closed. Where a request is being reviewed its connection goes last; where a body is still coming
+/// in it has no such privilege, which a caller who sends slowly would use.
 #[derive(Clone)]
 pub(super) struct Connections(Arc<Shared>);
 
@@ -31,8 +33,8 @@ struct Shared {
 }
 
 /// What eviction knows of a connection.
-#[derive(Default)]
 struct Entry {
+    peer: IpAddr,
     /// Whether the whole body of a request has come and its answer is being made.
     reviewing: AtomicBool,
     /// Microseconds from the server's start to the last completed request; 0 before the first, and once there is no other.
@@ -56,10 +58,15 @@ impl Connections {
         Self(Arc::new(Shared { started: Instant::now(), metrics, open: Mutex::default(), next: AtomicU64::new(0) }))
     }
 
-    /// A place for a new connection.
-    pub(super) fn enter(&self) -> Place {
+    /// A place for a new connection from this address.
+    pub(super) fn enter(&self, peer: IpAddr) -> Place {
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let entry = Arc::new(Entry::default());
+        let entry = Arc::new(Entry {
+            peer,
+            reviewing: AtomicBool::default(),
+            completed: AtomicU64::default(),
+            evicted: Notify::new(),
+        });
         let mut open = self.open();
         open.insert(id, Arc::clone(&entry));
         self.tell(open.len());
@@ -69,12 +76,18 @@ impl Connections {
     /// Closes the connection that another needs the least, and more, where else `most` or more would be left.
     pub(super) fn evict(&self, most: usize) {
         let mut open = self.open();
+        let mut crowds: HashMap<IpAddr, usize> = HashMap::new();
+        for entry in open.values().filter(|entry| entry.completed.load(Ordering::Relaxed) == 0) {
+            *crowds.entry(entry.peer).or_default() += 1;
+        }
         let rank = |(id, entry): (&u64, &Arc<Entry>)| {
-            Reverse((entry.reviewing.load(Ordering::Relaxed), entry.completed.load(Ordering::Relaxed), *id))
+            let crowd = crowds.get(&entry.peer).copied().unwrap_or_default();
+            let completed = entry.completed.load(Ordering::Relaxed);
+            Reverse((entry.reviewing.load(Ordering::Relaxed), completed, Reverse(crowd), *id))
         };
         let count = (open.len() + 1).saturating_sub(most).max(1);
         let mut ranks: BinaryHeap<_> = open.iter().map(rank).collect();
-        for Reverse((_, _, id)) in iter::from_fn(|| ranks.pop()).take(count) {
+        for Reverse((.., id)) in iter::from_fn(|| ranks.pop()).take(count) {
             if let Some(entry) = open.remove(&id) {
                 entry.evicted.notify_one();
                 if let Some(metrics) = &self.0.metrics {

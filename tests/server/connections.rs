@@ -7,6 +7,7 @@ use std::{
 };
 
 use clusterprofile_webhook::server::{Config, Limits};
+use tokio::{net::TcpSocket, runtime};
 
 use super::{answered, connect, head, limited, metric, server::Server, wait::wait_until};
 
@@ -80,6 +81,22 @@ fn connections_without_a_request_never_drive_out_those_with_one() {
     wait_until("room is made", || metric(&server, "clusterprofile_webhook_evicted_connections_total 4"));
     assert!(kept.iter_mut().all(answered), "they made room for one another");
     drop(silent);
+}
+
+#[test]
+fn connections_without_a_request_make_room_where_most_come_from_first() {
+    let server = Server::start(limited(Limits { connections: 4, ..Limits::default() }));
+    let mut early = connect(&server);
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let crowd = async || {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        socket.connect(server.address).await.unwrap()
+    };
+    let crowd: Vec<_> = (0..8).map(|_| runtime.block_on(crowd())).collect();
+    wait_until("room is made", || metric(&server, "clusterprofile_webhook_evicted_connections_total 5"));
+    assert!(answered(&mut early), "it was the oldest, but alone");
+    drop(crowd);
 }
 
 #[test]

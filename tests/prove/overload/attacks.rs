@@ -10,7 +10,6 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncWriteExt as _, copy, sink, split},
-    net::TcpStream,
     runtime,
     task::LocalSet,
     time::sleep,
@@ -144,9 +143,9 @@ impl Way {
                 until_its_end(stream).await
             }
             Self::Idle => until_its_end(caller.connect().await?).await,
-            Self::Silent => until_its_end(TcpStream::connect(caller.address).await?).await,
+            Self::Silent => until_its_end(caller.open().await?).await,
             Self::HalfHello | Self::HalfClosed => {
-                let mut stream = TcpStream::connect(caller.address).await?;
+                let mut stream = caller.open().await?;
                 stream.write_all(HELLO).await?;
                 if matches!(self, Self::HalfClosed) {
                     stream.shutdown().await?;

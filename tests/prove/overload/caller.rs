@@ -2,12 +2,15 @@
 //!
 //! All of them share one thread, so that the server and the API server have most of a machine of two cores.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, split},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -17,7 +20,7 @@ pub(crate) const NAME: &str = "localhost";
 /// Where the webhook is, and how TLS is spoken with it.
 #[derive(Clone)]
 pub(crate) struct Caller {
-    pub address: SocketAddr,
+    address: SocketAddr,
     tls: TlsConnector,
 }
 
@@ -30,10 +33,19 @@ impl Caller {
     }
 
     pub(crate) async fn connect(&self) -> io::Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(self.address).await?;
+        let stream = self.open().await?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from(NAME).expect("it is one");
         self.tls.connect(name, stream).await
+    }
+
+    /// A connection without TLS. As a Pod's, its address is not the API server's.
+    pub(crate) async fn open(&self) -> io::Result<TcpStream> {
+        const OWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 0);
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(OWN)?;
+        socket.connect(self.address).await
     }
 
     /// A call on a connection of its own. As to an API server, the answer may come before all is sent.
