@@ -44,6 +44,7 @@ pub mod manifest;
 pub mod metrics;
 mod nearest;
 pub mod profile;
+mod redact;
 pub mod rules;
 pub mod server;
 pub mod settings;
