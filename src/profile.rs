@@ -76,6 +76,9 @@ pub struct Metadata<'a> {
     /// `metadata.labels`
     #[serde(borrow)]
     pub labels: Field<Labels<'a>>,
+    /// `metadata.annotations`, unread; null is absent.
+    #[serde(borrow)]
+    pub annotations: Option<Body<'a>>,
 }
 
 /// The labels that rules read.
@@ -297,6 +300,12 @@ impl<'a> ClusterProfile<'a> {
     #[must_use]
     pub fn labels(&self) -> Option<&Labels<'a>> {
         self.metadata.set()?.labels.set()
+    }
+
+    /// The annotations, where they are an object.
+    #[must_use]
+    pub fn annotations(&self) -> Option<Body<'a>> {
+        self.metadata.set()?.annotations.filter(|annotations| annotations.is_object())
     }
 
     /// Whether `field-type` tells why there are no labels.

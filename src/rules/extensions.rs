@@ -1,8 +1,10 @@
 //! `cluster.extensions`: what a consumer's credential plugin is run with.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashSet},
+use std::{borrow::Cow, collections::HashSet, fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer as _,
+    de::{MapAccess, Visitor},
 };
 
 use super::{
@@ -13,7 +15,10 @@ use super::{
 use crate::{
     field::FieldPath,
     profile::{Body, Extension, Field, Text},
+    redact,
 };
+
+mod environment;
 
 /// Environment variables for the plugin (KEP-5339).
 const ADDITIONAL_ENVS: &str = "clusterprofiles.multicluster.x-k8s.io/exec/additional-envs";
@@ -24,8 +29,8 @@ const ADDITIONAL_ARGS: &str = "clusterprofiles.multicluster.x-k8s.io/exec/additi
 /// `access-exec`
 pub(super) static EXEC: Rule = Rule {
     name: "access-exec",
-    summary: "`…/exec/additional-envs` sets none of `LD_*`, `DYLD_*`, `PATH`, `KUBECONFIG`, `HTTP_PROXY`, `HTTPS_PROXY`, \
-              `NO_PROXY`, `HOME`, `SSL_CERT_*`, in any case",
+    summary: "`…/exec/additional-envs` sets no variable by which the dynamic linker, a shell, an interpreter, git, ssh or a \
+              cloud's client loads code, configuration, credentials, a proxy, an endpoint or trust from elsewhere",
     source: "KEP-4322 Security Concerns",
     effect: Effect::Warn,
     exceptions: "",
@@ -41,25 +46,24 @@ fn exec<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         if !extension.name.is(ADDITIONAL_ENVS) {
             continue;
         }
-        for (name, value) in extension.extension.and_then(envs).into_iter().flatten() {
-            if let Some(value) = value.filter(|_| takes_over(&name)) {
+        each_member(extension.extension, |name, value| {
+            if environment::takes_over(&name) {
                 let detail = "must not be set";
                 let variable = Value::Hidden(format!("{name}={}", value.text()).into());
-                report.warn(
-                    path.clone().field("extension").key(strings::shown(&name)),
-                    Problem::Forbidden(variable, detail.into()),
-                );
+                let path = path.clone().field("extension").key(key(&name));
+                report.warn(path, Problem::Forbidden(variable, detail.into()));
             }
-        }
+        });
     }
 }
 
-/// Whether a variable of that name steers a program, whatever the program is.
-fn takes_over(name: &str) -> bool {
-    const NAMES: [&str; 6] = ["PATH", "KUBECONFIG", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "HOME"];
-    const PREFIXES: [&str; 3] = ["LD_", "DYLD_", "SSL_CERT_"];
-    let name = name.to_ascii_uppercase();
-    NAMES.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+/// The name of a member, as a path shows it.
+fn key<'a>(name: &Cow<'a, str>) -> Cow<'a, str> {
+    let shown = strings::shown(name);
+    match redact::escaped(&shown) {
+        Cow::Borrowed(_) => shown,
+        Cow::Owned(escaped) => Cow::Owned(escaped),
+    }
 }
 
 /// `access-extension`
@@ -70,8 +74,9 @@ pub(super) static EXTENSION: Rule = Rule {
               array of strings, which today's CRD does not store",
     source: "KEP-5339; CRD; v1alpha2 schema",
     effect: Effect::Deny,
-    exceptions: "Warn for `…/exec/additional-args` and for a value in `…/exec/additional-envs` that is no string; v1alpha1: \
-                 Warn for a name twice or not of 1 to 253 characters",
+    exceptions: "Warn for an array or object in `…/exec/additional-args`, for a value in `…/exec/additional-envs` that is no \
+                 string, and for a name that no client reads but that is close to one of these; v1alpha1: Warn for a name twice \
+                 or not of 1 to 253 characters",
     fix: "",
     phase: Phase::Validate,
     since: "0.1.0",
@@ -110,9 +115,34 @@ fn check_name<'a>(
     } else if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
         report.add(level, path(), Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
     }
+    if let Some(known) = meant(name) {
+        let detail = format!("no client reads it; use {known}").into();
+        report.warn(path(), Problem::Invalid(Value::of(name), detail));
+    }
     if !seen.insert(name) {
         report.add(level, path(), Problem::Duplicate(Value::of(name)));
     }
+}
+
+/// The name that clients read, where this one differs from it by two letters at one place, or by the domain, as in drafts of
+/// KEP-5339.
+fn meant(name: &str) -> Option<&'static str> {
+    const MOST: usize = 2;
+    const DRAFT: &str = "multicluster.x-k8s.io/clusterprofiles/auth";
+    const EXEC: &str = "client.authentication.k8s.io/exec";
+    let is_like = |known: &str| {
+        let is_same = |(one, other): &(u8, u8)| one.eq_ignore_ascii_case(other);
+        let start = name.bytes().zip(known.bytes()).take_while(is_same).count();
+        let end = name.bytes().rev().zip(known.bytes().rev()).take_while(is_same).count();
+        name.len().max(known.len()) - name.len().min(known.len()).min(start + end) <= MOST
+    };
+    let is_draft =
+        |known: &str| name.strip_prefix(DRAFT).is_some_and(|rest| rest.starts_with('/') && known.ends_with(rest));
+    let known = [ADDITIONAL_ENVS, ADDITIONAL_ARGS, EXEC];
+    if known.contains(&name) {
+        return None;
+    }
+    known.into_iter().find(|known| is_like(known) || is_draft(known))
 }
 
 fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
@@ -120,19 +150,22 @@ fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>
         return report.deny(path(), Problem::Required("must be an object".into()));
     };
     if extension.name.is(ADDITIONAL_ARGS) && (body.is_object() || body.is_array()) {
-        // An array cannot be stored, and an object is not what clients read.
-        report.warn(path(), Problem::Invalid(unread(body), "must be left out".into()));
+        let detail = if body.is_array() {
+            "today's CRD does not store an array: leave it out"
+        } else {
+            "clients read an array of strings, which today's CRD does not store: leave it out"
+        };
+        report.warn(path(), Problem::Invalid(unread(body), detail.into()));
     } else if !body.is_object() {
         report.deny(path(), Problem::TypeInvalid(unread(body), "must be an object".into()));
     } else if extension.name.is(ADDITIONAL_ENVS) {
-        for (name, value) in envs(body).into_iter().flatten() {
-            if let Some(value) = value.filter(|value| !value.is_string()) {
-                let detail =
-                    if matches!(value.kind(), "number" | "boolean") { problem::IN_QUOTES } else { "must be a string" };
-                let problem = Problem::TypeInvalid(unread(value), detail.into());
-                report.warn(path().key(strings::shown(&name)), problem);
+        each_member(Some(body), |name, value| {
+            if !value.is_string() {
+                let is_scalar = matches!(value.kind(), "number" | "boolean");
+                let detail = if is_scalar { problem::IN_QUOTES } else { "must be a string" };
+                report.warn(path().key(key(&name)), Problem::TypeInvalid(unread(value), detail.into()));
             }
-        }
+        });
     }
 }
 
@@ -141,10 +174,40 @@ fn unread(body: Body<'_>) -> Value<'_> {
     Value::Typed(body.kind(), body.text().into())
 }
 
-/// The variables of an extension that is a map, each with its value; null is none.
-fn envs(body: Body<'_>) -> Option<BTreeMap<Cow<'_, str>, Option<Body<'_>>>> {
-    serde_json::from_str(body.text()).ok()
+/// Calls `visit` with every member of an object, and its value; null is none.
+pub(super) fn each_member<'a>(object: Option<Body<'a>>, visit: impl FnMut(Cow<'a, str>, Body<'a>)) {
+    let Some(object) = object else { return };
+    let mut members = serde_json::Deserializer::from_str(object.text());
+    // It was found to be JSON when it was read.
+    let _ = members.deserialize_map(Members { visit, object: PhantomData });
 }
+
+/// Reads an object member by member: a map of all of them would take ten times their bytes.
+struct Members<'a, F> {
+    visit: F,
+    object: PhantomData<Body<'a>>,
+}
+
+impl<'de: 'a, 'a, F: FnMut(Cow<'a, str>, Body<'a>)> Visitor<'de> for Members<'a, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+        while let Some(Name(name)) = members.next_key()? {
+            if let Some(value) = members.next_value::<Option<Body<'a>>>()? {
+                (self.visit)(name, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a member, borrowed unless it has escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn extensions<'a>(change: &Change<'a>) -> impl Iterator<Item = (FieldPath<'a>, &'a Extension<'a>)> {
     clusters(change).flat_map(|(item, cluster)| {

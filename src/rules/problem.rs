@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::secrets;
+use super::{secrets, url};
 use crate::profile::Json;
 
 /// What is wrong with a field.
@@ -37,6 +37,8 @@ pub enum Problem<'a> {
 pub enum Value<'a> {
     /// Quoted in the message, shortened where it is long.
     Shown(Cow<'a, str>),
+    /// Quoted as far as a URL may be shown.
+    Url(Cow<'a, str>),
     /// A number or a boolean, shown as it is.
     Bare(Cow<'a, str>),
     /// The name of its JSON type, and what it is, of which only the type is shown.
@@ -125,6 +127,7 @@ impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shown(text) => write!(f, "{}: ", quote(text)),
+            Self::Url(text) => write!(f, "{}: ", quote(&url::shown(text))),
             Self::Bare(text) => write!(f, "{text}: "),
             Self::Typed(kind, _) => write!(f, "{kind}: "),
             Self::Hidden(_) => Ok(()),
