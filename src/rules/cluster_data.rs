@@ -4,11 +4,14 @@ use std::net::IpAddr;
 
 pub(super) use self::ca::CA;
 use super::{
-    Change, Effect, Phase, Problem, Report, Rule, Value,
+    Change, Effect, Level, Phase, Problem, Report, Rule, Value,
     access_providers::{clusters, denied_by_v1alpha2, is_used},
     syntax, url,
 };
-use crate::profile::{Cluster, Field};
+use crate::{
+    field::FieldPath,
+    profile::{Cluster, Field},
+};
 
 mod ca;
 mod certificate;
@@ -49,22 +52,25 @@ fn server<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Field::Set(server) if is_too_long(server) => {
                 report.add(level, path(), Problem::TooLong(server.as_ref().into(), URL_LIMIT));
             }
-            Field::Set(server) => match url::parse(server).filter(|url| url.is(&["https", "http"])) {
-                Some(url) => {
-                    let problems =
-                        [url.is(&["http"]).then_some("must be https"), host::port_problem(&url), host::problem(&url)];
-                    let problems = problems.into_iter().chain([host::userinfo_problem(&url)]).flatten();
-                    for detail in problems {
-                        report.warn(path(), Problem::Invalid(Value::Url(server.as_ref().into()), detail.into()));
-                    }
-                }
-                None => {
-                    let detail = "must be an https URL with a host";
-                    report.add(level, path(), Problem::Invalid(Value::Url(server.as_ref().into()), detail.into()));
-                }
-            },
+            Field::Set(server) => check_url(server, level, path, report),
             Field::Mistyped(_) => {}
         }
+    }
+}
+
+fn check_url<'a>(server: &'a str, level: Level, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
+    let Some(url) = url::parse(server).filter(|url| url.is(&["https", "http"])) else {
+        let detail = "must be an https URL with a host";
+        return report.add(level, path(), Problem::Invalid(Value::Url(server.into()), detail.into()));
+    };
+    let problems = [
+        url.is(&["http"]).then_some("must be https"),
+        host::port_problem(&url),
+        host::problem(&url),
+        host::userinfo_problem(&url),
+    ];
+    for detail in problems.into_iter().flatten() {
+        report.warn(path(), Problem::Invalid(Value::Url(server.into()), detail.into()));
     }
 }
 

@@ -33,13 +33,11 @@ fn parse(der: &[u8]) -> Option<(i64, bool)> {
     let mut file = Der(der);
     let mut certificate = file.inside(SEQUENCE).filter(|_| file.is_empty())?;
     let mut body = certificate.inside(SEQUENCE)?;
-    let version = match body.optional(constructed(0))? {
-        Some(version) => {
-            let mut version = Der(version);
-            version.small().filter(|_| version.is_empty())?
-        }
-        None => 0,
-    };
+    let mut version = 0;
+    if body.is(constructed(0)) {
+        let mut number = body.inside(constructed(0))?;
+        version = number.small().filter(|_| number.is_empty())?;
+    }
     if !(0..=2).contains(&version) {
         return None;
     }
@@ -59,10 +57,8 @@ fn parse(der: &[u8]) -> Option<(i64, bool)> {
         body.optional(context(1))?;
         body.optional(context(2))?;
     }
-    if version == 2
-        && let Some(all) = body.optional(constructed(3))?
-    {
-        extensions::read(Der(all))?;
+    if version == 2 && body.is(constructed(3)) {
+        extensions::read(body.inside(constructed(3))?)?;
     }
     certificate.bits()?;
     Some((expiry, is_negative))

@@ -54,9 +54,9 @@ impl<'a> Der<'a> {
         self.read(tag).map(Der)
     }
 
-    /// The content of the next element, where it has that tag.
-    pub(super) fn optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
-        if self.is(tag) { self.read(tag).map(Some) } else { Some(None) }
+    /// The content of the next element, where it has that tag; else nothing.
+    pub(super) fn optional(&mut self, tag: u8) -> Option<&'a [u8]> {
+        if self.is(tag) { self.read(tag) } else { Some(&[]) }
     }
 
     /// Whether the next element has that tag.

@@ -28,7 +28,7 @@ pub(super) fn userinfo_problem(server: &Url<'_>) -> Option<&'static str> {
     is_wrong.then_some("must be without userinfo: consumers authenticate with their plugin")
 }
 
-/// Whether it is the machine itself: of RFC 6761's `localhost`, of 127.0.0.0/8 and ::1, or the unspecified address, which
+/// Whether it is the machine itself: of RFC 6761's `localhost`, of `127.0.0.0/8` and `::1`, or the unspecified address, which
 /// connects to the machine itself, too.
 fn is_loopback(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);

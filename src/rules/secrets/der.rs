@@ -54,8 +54,10 @@ fn is_key(content: &[u8], length: usize) -> bool {
     /// The beginning of PKCS #5's and PKCS #12's object identifiers, 1.2.840.113549.1.
     const PKCS: [u8; 7] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01];
     match content {
-        // PKCS#1: the version, and a modulus (of DSA: a prime) of at least 256 bits.
-        [2, 1, 0, 2, 0x20..=0x7f | 0x81..=0x82, ..] => true,
+        // PKCS#1: the version, and a modulus (of DSA: a prime) of at least 256 bits; PKCS#8 with long parameters.
+        [2, 1, 0, 2, 0x20..=0x7f | 0x81..=0x82, ..]
+        | [2, 1, 0 | 1, 0x30, 0x81, _, 6, ..]
+        | [2, 1, 0 | 1, 0x30, 0x82, _, _, 6, ..] => true,
         // SEC1: the version, and a number of 160 to 528 bits.
         [2, 1, 1, 4, number @ 20..=66, ..] => length > usize::from(*number),
         // PKCS#8: the version, the algorithm, and the key as an octet string.
@@ -63,7 +65,6 @@ fn is_key(content: &[u8], length: usize) -> bool {
             let key = rest.get(usize::from(*algorithm) - 1..).unwrap_or_default();
             matches!(key, [] | [4, ..])
         }
-        [2, 1, 0 | 1, 0x30, 0x81, _, 6, ..] | [2, 1, 0 | 1, 0x30, 0x82, _, _, 6, ..] => true,
         // PKCS#8, encrypted: an algorithm that encrypts with a password.
         [0x30, 5..=0x7f, 6, 9 | 10, rest @ ..] => match rest.strip_prefix(&PKCS) {
             Some(rest) => matches!(rest, [5, ..] | [12, 1, ..]),

@@ -17,7 +17,7 @@ use super::der;
 pub(in crate::rules) enum Secret {
     /// Something of the shape of a signed JSON Web Token (RFC 7519).
     Token,
-    /// A PEM, PGP, PuTTY or DER private key of any kind.
+    /// A private key of any kind: PEM, PGP, `PuTTY` or DER.
     PrivateKey,
 }
 
@@ -138,19 +138,21 @@ impl Search {
         const STEP: usize = SHORTEST / 4;
         let (mut at, mut done) = (0, 0);
         while let Some(group) = groups.get(at) {
-            if !is_ascii(group) {
+            if !is_ascii(*group) {
                 at += STEP;
                 continue;
             }
             let before =
-                groups.get(done..at).unwrap_or_default().iter().rev().take_while(|group| is_ascii(group)).count();
-            let after = groups.get(at..).unwrap_or_default().iter().take_while(|group| is_ascii(group)).count();
+                groups.get(done..at).unwrap_or_default().iter().rev().take_while(|group| is_ascii(**group)).count();
+            let after = groups.get(at..).unwrap_or_default().iter().take_while(|group| is_ascii(**group)).count();
             let (start, end) = (at - before, at + after);
             if end - start >= STEP {
                 // Text may begin and end within a group.
                 let whole = groups.get(start.saturating_sub(1)..(end + 1).min(groups.len())).unwrap_or_default();
                 let mut text = Vec::with_capacity(whole.len() * 3 + 2);
-                whole.iter().for_each(|group| text.extend_from_slice(&decoded(*group)));
+                for group in whole {
+                    text.extend_from_slice(&decoded(*group));
+                }
                 if end == groups.len() {
                     text.extend_from_slice(&rest_of(rest));
                 }
@@ -327,19 +329,15 @@ fn is_of_token(byte: u8) -> bool {
 fn value(letter: u8) -> u8 {
     const VALUES: [u8; 256] = {
         let mut values = [0; 256];
-        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        let mut value = 0;
-        while value < letters.len() {
-            #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "below 64, of a byte")]
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_";
+        let mut at = 0;
+        while at < letters.len() {
+            #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "below 66, of a byte")]
             {
-                values[letters[value] as usize] = value as u8;
+                values[letters[at] as usize] = if at < 64 { at as u8 } else { at as u8 - 2 };
             }
-            value += 1;
+            at += 1;
         }
-        values[b'+' as usize] = 62;
-        values[b'-' as usize] = 62;
-        values[b'/' as usize] = 63;
-        values[b'_' as usize] = 63;
         values
     };
     VALUES.get(usize::from(letter)).copied().unwrap_or_default()
@@ -352,7 +350,7 @@ pub(super) fn decoded(group: [u8; 4]) -> [u8; 3] {
 }
 
 /// Whether they stand for ASCII: none of three bytes has its highest bit.
-fn is_ascii(group: &[u8; 4]) -> bool {
+fn is_ascii(group: [u8; 4]) -> bool {
     let [a, b, c, _] = group.map(value);
     a & 0b10_0000 == 0 && b & 0b1000 == 0 && c & 0b10 == 0
 }

@@ -69,7 +69,7 @@ fn push_without_passwords(text: &mut String, body: &str) {
         let digits = port.split('/').next().unwrap_or_default();
         is_host &= !text.rsplit("://").next().unwrap_or_default().contains('/');
         let is_port = is_host && digits.len() <= 5 && digits.parse::<u16>().is_ok_and(|port| port > 0);
-        if !is_port && !(digits.is_empty() && is_host) {
+        if !(is_port || digits.is_empty() && is_host) {
             text.push_str(":…");
             return;
         }

@@ -39,9 +39,11 @@ fn is_sound(object: &[u8], is_critical: bool, mut value: Der<'_>) -> Option<()> 
         }
         [0x55, 0x1d, 36] => {
             let mut constraints = value.inside(SEQUENCE)?;
-            [context(0), context(1)].into_iter().try_for_each(|tag| match constraints.optional(tag)? {
-                Some(number) => der::register(der::shortest(number)?).map(drop),
-                None => Some(()),
+            [context(0), context(1)].into_iter().try_for_each(|tag| {
+                let number = constraints.is(tag).then(|| constraints.read(tag));
+                number
+                    .is_none_or(|number| number.and_then(der::shortest).and_then(der::register).is_some())
+                    .then_some(())
             })
         }
         [0x55, 0x1d, 37] => each(value.inside(SEQUENCE)?, |usages| usages.object().map(drop)),
@@ -91,8 +93,10 @@ fn basic_constraints(mut constraints: Der<'_>) -> Option<()> {
 }
 
 fn distribution_point(mut point: Der<'_>) -> Option<()> {
-    let Some(name) = point.optional(constructed(0))? else { return Some(()) };
-    let mut names = Der(name).inside(constructed(0))?;
+    if !point.is(constructed(0)) {
+        return Some(());
+    }
+    let mut names = point.inside(constructed(0))?.inside(constructed(0))?;
     while names.is(context(6)) {
         names.any()?;
     }
@@ -112,8 +116,8 @@ fn policies(policies: Der<'_>) -> Option<()> {
 
 fn name_constraints(mut value: Der<'_>) -> Option<()> {
     let mut both = value.inside(SEQUENCE).filter(|_| value.is_empty())?;
-    let permitted = both.optional(constructed(0))?.unwrap_or_default();
-    let excluded = both.optional(constructed(1))?.unwrap_or_default();
+    let permitted = both.optional(constructed(0))?;
+    let excluded = both.optional(constructed(1))?;
     if !both.is_empty() || (permitted.is_empty() && excluded.is_empty()) {
         return None;
     }
