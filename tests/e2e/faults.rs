@@ -130,7 +130,7 @@ fn slow(webhook: &Webhook) -> Runtime {
     runtime
 }
 
-/// Under Fail, as it is for /validate once it is armed: nothing is written, but finalizers can go.
+/// Under Fail, as for /validate once it is armed: the API server refuses every write but the removal of finalizers.
 fn refused(fault: Fault, control: &ControlPlane) {
     let name = format!("{}-fail", fault.name);
     let broken = Broken::new(fault, control, &name, None);
@@ -236,7 +236,7 @@ impl<'c> Broken<'c> {
         })
     }
 
-    /// Both webhooks leave that alone by their match conditions, so that nobody needs to answer.
+    /// The match conditions of both webhooks let that pass without a call.
     fn assert_that_what_is_being_deleted_can_go(&self) {
         let Self { profiles, .. } = self;
         let path = profiles.path("leaving");

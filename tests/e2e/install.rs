@@ -43,7 +43,7 @@ pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane,
     }
     shell.run(with_a_pair);
 
-    only_finalizers_go_while_nobody_answers(&profiles);
+    only_finalizers_go_while_the_webhook_is_down(&profiles);
     let before = stored_configurations(plane);
     shell.run("kubectl apply -k manifests/overlays/certificate-pair");
     assert_eq!(stored_configurations(plane), before, "an upgrade keeps the caBundle");
@@ -62,7 +62,7 @@ pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane,
     shell.run("kubectl get -k manifests/crd");
 }
 
-fn only_finalizers_go_while_nobody_answers(profiles: &Profiles<'_>) {
+fn only_finalizers_go_while_the_webhook_is_down(profiles: &Profiles<'_>) {
     wait_until("it is registered", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
     let version = json!({"status": {"version": {"kubernetes": "1.37.2"}}});
     let refused = profiles.patch("staying", "/status", &version);
