@@ -228,7 +228,7 @@ fn mistaken(name: &str) -> Value {
     profile["metadata"]["annotations"] = json!({"example.com/key": "-----BEGIN PRIVATE KEY-----"});
     profile["spec"] = json!({"clusterManager": {"name": "no label value"}});
     profile["status"] = json!({
-        "conditions": [{"type": "no type!", "status": "Yes"}, {"type": "no type!"}],
+        "conditions": [{"type": "no type!", "status": "Yes"}, {"type": "nor this!"}],
         "properties": [{"name": "-", "value": ""}],
         "accessProviders": [{"name": "a", "cluster": {"server": "https://user:password@a.example"}}, {"name": "a"}],
     });
