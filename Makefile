@@ -11,8 +11,8 @@ CERT_MANAGER := tests/cert-manager
 CA_BUNDLES := tests/ca-bundles
 COLLECTOR := tests/collector
 HELM := tests/helm
-SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/support/build.sh $(CONTROL_PLANE)/build.sh \
-    $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh $(CA_BUNDLES)/build.sh $(HELM)/build.sh
+SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/stress.sh tests/support/build.sh \
+    $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh $(CA_BUNDLES)/build.sh $(HELM)/build.sh
 # Unless it must be there: where there is no Go, what is built with it is left out.
 OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
 FUZZ_SECONDS ?= 60
@@ -88,6 +88,14 @@ prove-rollout: ## proves that no rolling restart fails a call: three minutes; wa
 prove-overload: ## proves that whoever sends too much, or too slowly, keeps nobody out: three minutes; wants Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
 	cargo test --locked --test prove -- prove overload
+
+.PHONY: stress
+stress: ## runs the end-to-end stories beside LOAD (20) busy processes, ten times the one called harmed, twice all others: about an hour; needs Go
+	@$(CONTROL_PLANE)/build.sh
+	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the story with cert-manager is)
+	@$(COLLECTOR)/build.sh $(call OPTIONAL,the story of traces is)
+	@$(HELM)/build.sh $(call OPTIONAL,the stories of the chart are)
+	@tests/stress.sh
 
 .PHONY: control-plane
 control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tests, unless they are there; wants Go
