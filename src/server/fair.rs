@@ -1,0 +1,381 @@
+//! An amount of which callers get some by turns, whoever of them asks the most.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::metrics::{Load, Shed};
+
+/// So much of something, and who waits for a part of it.
+///
+/// Next is always the address that has used the least so far: how much it had, times how long it had it. Who comes anew begins
+/// with what the one has used whose turn it is, so that there is nothing to be saved up; and within an address it goes in the
+/// order of asking. So who asks a thousand times, or for what takes long, waits for himself, and others wait for what is being
+/// done, not for what he still wants. What fits but is not next does not overtake, else a large part would never be free.
+pub(super) struct Fair {
+    bounds: Bounds,
+    state: Mutex<State>,
+}
+
+/// How much there is, and for how many.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// In all.
+    pub(super) size: usize,
+    /// Parts at a time.
+    pub(super) parts: usize,
+    /// Parts of one address at a time.
+    pub(super) parts_each: usize,
+    /// How many may wait.
+    pub(super) waiting: usize,
+}
+
+#[derive(Default)]
+struct State {
+    used: usize,
+    parts: usize,
+    waiting: usize,
+    /// Counts who asks.
+    asked: u64,
+    /// What the one had used whose turn came last.
+    level: u64,
+    /// After how many the next look is for callers to be forgotten.
+    sweep: usize,
+    callers: HashMap<IpAddr, Caller>,
+}
+
+struct Caller {
+    used: usize,
+    parts: usize,
+    /// What it has used until `since`.
+    spent: u64,
+    since: Instant,
+    waiting: VecDeque<Waiting>,
+}
+
+struct Waiting {
+    id: u64,
+    amount: usize,
+    ready: oneshot::Sender<Result<Part, Shed>>,
+}
+
+/// A part, given back when dropped.
+pub(super) struct Part {
+    fair: Arc<Fair>,
+    peer: IpAddr,
+    amount: usize,
+}
+
+/// Somebody who waits, and does no longer when dropped.
+struct Place<'f> {
+    fair: &'f Arc<Fair>,
+    peer: IpAddr,
+    id: u64,
+}
+
+impl Fair {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self { bounds, state: Mutex::default() }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.bounds.size
+    }
+
+    /// How much is taken, and how many wait.
+    pub(super) fn load(&self) -> (Load, Load) {
+        let state = self.state();
+        let load = |now, most| Load { now, most };
+        (load(state.used, self.bounds.size), load(state.waiting, self.bounds.waiting))
+    }
+
+    /// So much for this address, or all there is where that is less, once it is there.
+    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr, amount: usize) -> Result<Part, Shed> {
+        let amount = amount.min(self.bounds.size);
+        let (ready, given) = oneshot::channel();
+        let (id, done) = self.state().ask(&self.bounds, peer, amount, ready);
+        let _place = Place { fair: self, peer, id };
+        self.give(done);
+        given.await.unwrap_or(Err(Shed::QueueFull))
+    }
+
+    /// Tells those who have waited long enough, and those who wait in vain.
+    ///
+    /// Not with the state at hand: what nobody is there to take is given back at once.
+    fn give(self: &Arc<Self>, done: Vec<Done>) {
+        for Done { ready, peer, given } in done {
+            let part = given.map(|amount| Part { fair: Arc::clone(self), peer, amount });
+            drop(ready.send(part));
+        }
+    }
+
+    fn give_back(self: &Arc<Self>, peer: IpAddr, amount: usize, parts: usize) {
+        let done = self.state().give_back(&self.bounds, peer, amount, parts);
+        self.give(done);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who has waited, and what for.
+struct Done {
+    ready: oneshot::Sender<Result<Part, Shed>>,
+    peer: IpAddr,
+    given: Result<usize, Shed>,
+}
+
+impl State {
+    fn ask(
+        &mut self,
+        bounds: &Bounds,
+        peer: IpAddr,
+        amount: usize,
+        ready: oneshot::Sender<Result<Part, Shed>>,
+    ) -> (u64, Vec<Done>) {
+        self.asked += 1;
+        let (id, now, level) = (self.asked, Instant::now(), self.level);
+        let caller = self.callers.entry(peer).or_insert_with(|| Caller::new(now));
+        if caller.parts == 0 && caller.waiting.is_empty() {
+            caller.spent = caller.spent.max(level);
+        }
+        caller.waiting.push_back(Waiting { id, amount, ready });
+        self.waiting += 1;
+        let mut done = self.next(bounds, now);
+        if self.waiting > bounds.waiting {
+            done.extend(self.turn_away());
+        }
+        (id, done)
+    }
+
+    /// Who of those who wait goes away without: the last of the address that has the most of them.
+    fn turn_away(&mut self) -> Option<Done> {
+        let last = |caller: &Caller| caller.waiting.back().map(|last| last.id);
+        let most = self.callers.iter_mut().max_by_key(|(_, caller)| (caller.waiting.len(), last(caller)));
+        let (peer, caller) = most?;
+        let Waiting { ready, .. } = caller.waiting.pop_back()?;
+        self.waiting -= 1;
+        Some(Done { ready, peer: *peer, given: Err(Shed::QueueFull) })
+    }
+
+    fn give_back(&mut self, bounds: &Bounds, peer: IpAddr, amount: usize, parts: usize) -> Vec<Done> {
+        let now = Instant::now();
+        self.used -= amount;
+        self.parts -= parts;
+        if let Some(caller) = self.callers.get_mut(&peer) {
+            caller.settle(now);
+            caller.used -= amount;
+            caller.parts -= parts;
+        }
+        let done = self.next(bounds, now);
+        self.forget();
+        done
+    }
+
+    /// Whose turn it is, as far as there is something for them.
+    fn next(&mut self, bounds: &Bounds, now: Instant) -> Vec<Done> {
+        let mut done = Vec::new();
+        while self.parts < bounds.parts {
+            let waiting = self.callers.iter_mut().filter(|(_, caller)| caller.parts < bounds.parts_each);
+            let least = waiting.filter_map(|(peer, caller)| {
+                let id = caller.waiting.front()?.id;
+                caller.settle(now);
+                Some(((caller.spent, id), *peer))
+            });
+            let Some(((spent, _), peer)) = least.min() else { break };
+            let Some(caller) = self.callers.get_mut(&peer) else { break };
+            let free = bounds.size - self.used;
+            let Some(Waiting { amount, ready, .. }) = caller.waiting.pop_front_if(|next| next.amount <= free) else {
+                break;
+            };
+            caller.used += amount;
+            caller.parts += 1;
+            self.used += amount;
+            self.parts += 1;
+            self.waiting -= 1;
+            self.level = self.level.max(spent);
+            done.push(Done { ready, peer, given: Ok(amount) });
+        }
+        done
+    }
+
+    /// Forgets callers that have nothing, want nothing, and would begin anew with no less than they have used.
+    fn forget(&mut self) {
+        /// Few callers are not worth a look.
+        const FEW: usize = 64;
+        /// Those that are left after a look are forgotten all the same where they are more: none has so many addresses.
+        const MANY: usize = 16_384;
+        if self.callers.len() < self.sweep.max(FEW) {
+            return;
+        }
+        let level = self.level;
+        let is_idle = |caller: &Caller| caller.parts == 0 && caller.used == 0 && caller.waiting.is_empty();
+        self.callers.retain(|_, caller| !is_idle(caller) || caller.spent > level);
+        if self.callers.len() > MANY {
+            self.callers.retain(|_, caller| !is_idle(caller));
+        }
+        self.sweep = self.callers.len() * 2;
+    }
+}
+
+impl Caller {
+    fn new(now: Instant) -> Self {
+        Self { used: 0, parts: 0, spent: 0, since: now, waiting: VecDeque::new() }
+    }
+
+    /// Counts what has been used until now.
+    fn settle(&mut self, now: Instant) {
+        let micros = u64::try_from(now.saturating_duration_since(self.since).as_micros()).unwrap_or(u64::MAX);
+        self.spent = self.spent.saturating_add(micros.saturating_mul(self.used as u64));
+        self.since = now;
+    }
+}
+
+impl Part {
+    /// Gives back all but so much.
+    pub(super) fn shrink(&mut self, amount: usize) {
+        let less = self.amount.saturating_sub(amount);
+        self.amount -= less;
+        if less > 0 {
+            self.fair.give_back(self.peer, less, 0);
+        }
+    }
+
+    /// Takes over what another part of the same caller has.
+    pub(super) fn merge(&mut self, mut other: Self) {
+        self.amount += other.amount;
+        other.amount = 0;
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.fair.give_back(self.peer, self.amount, 1);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.fair.state();
+        let Some(caller) = state.callers.get_mut(&self.peer) else { return };
+        let Some(index) = caller.waiting.iter().position(|waiting| waiting.id == self.id) else { return };
+        drop(caller.waiting.remove(index));
+        state.waiting -= 1;
+        // Who waited behind it may fit.
+        let done = state.next(&self.fair.bounds, Instant::now());
+        drop(state);
+        self.fair.give(done);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::IpAddr, pin::pin, sync::Arc, time::Duration};
+
+    use tokio::{runtime, time};
+
+    use super::{Bounds, Fair};
+    use crate::metrics::Shed;
+
+    const ONE: Bounds = Bounds { size: 10, parts: 1, parts_each: 1, waiting: 100 };
+
+    fn address(host: u8) -> IpAddr {
+        [10, 0, 0, host].into()
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(test);
+    }
+
+    /// Whoever asks, by its number, and takes a second each time; in which order they were served.
+    async fn order(fair: &Arc<Fair>, asking: &[u8]) -> Vec<u8> {
+        let (served, mut order) = tokio::sync::mpsc::unbounded_channel();
+        let mut tasks = tokio::task::JoinSet::new();
+        for host in asking.iter().copied() {
+            let (fair, served) = (Arc::clone(fair), served.clone());
+            tasks.spawn(async move {
+                let _part = fair.take(address(host), 1).await;
+                served.send(host).unwrap();
+                time::sleep(Duration::from_secs(1)).await;
+            });
+        }
+        drop(served);
+        let mut all = Vec::new();
+        while let Some(host) = order.recv().await {
+            all.push(host);
+        }
+        all
+    }
+
+    #[test]
+    fn one_who_asks_often_waits_for_himself() {
+        run(async {
+            let fair = Arc::new(Fair::new(ONE));
+            assert_eq!(order(&fair, &[1, 1, 1, 1, 2, 3, 2]).await, [1, 2, 3, 1, 2, 1, 1]);
+            assert_eq!(order(&fair, &[1, 1, 4, 4]).await, [1, 4, 1, 4], "what was used long ago does not count");
+        });
+    }
+
+    #[test]
+    fn one_who_has_used_much_is_after_one_who_comes_now_and_then() {
+        run(async {
+            let fair = Arc::new(Fair::new(ONE));
+            assert_eq!(order(&fair, &[1, 2, 3]).await, [1, 2, 3]);
+            let asking = [1, 2, 3, 1, 2, 3, 9];
+            assert_eq!(order(&fair, &asking).await.iter().position(|host| *host == 9), Some(1), "no more than one before it");
+        });
+    }
+
+    #[test]
+    fn one_address_leaves_a_part_to_others() {
+        run(async {
+            let fair = Arc::new(Fair::new(Bounds { parts: 2, ..ONE }));
+            let first = fair.take(address(1), 1).await;
+            assert!(time::timeout(Duration::from_secs(1), fair.take(address(1), 1)).await.is_err());
+            assert!(fair.take(address(2), 1).await.is_ok());
+            drop(first);
+            assert!(fair.take(address(1), 1).await.is_ok());
+        });
+    }
+
+    #[test]
+    fn what_is_large_is_not_overtaken() {
+        run(async {
+            let fair = Arc::new(Fair::new(Bounds { parts: 9, parts_each: 9, ..ONE }));
+            let six = fair.take(address(1), 6).await;
+            let mut large = pin!(fair.take(address(2), 5));
+            assert!(time::timeout(Duration::from_secs(1), &mut large).await.is_err());
+            let mut small = pin!(fair.take(address(2), 1));
+            assert!(time::timeout(Duration::from_secs(1), &mut small).await.is_err());
+            drop(six);
+            assert!(large.await.is_ok() && small.await.is_ok());
+        });
+    }
+
+    #[test]
+    fn a_full_queue_turns_the_largest_crowd_away() {
+        run(async {
+            let fair = Arc::new(Fair::new(Bounds { waiting: 2, ..ONE }));
+            let part = fair.take(address(1), 1).await;
+            let mut crowd: Vec<_> = (0..2).map(|_| Box::pin(fair.take(address(1), 1))).collect();
+            for waiting in &mut crowd {
+                assert!(time::timeout(Duration::from_secs(1), waiting).await.is_err());
+            }
+            let mut other = pin!(fair.take(address(2), 1));
+            assert!(time::timeout(Duration::from_secs(1), &mut other).await.is_err(), "it waits");
+            assert_eq!(crowd.pop().unwrap().await.err(), Some(Shed::QueueFull));
+            assert_eq!(fair.take(address(1), 1).await.err(), Some(Shed::QueueFull), "its crowd is the largest");
+            drop(crowd);
+            assert_eq!(fair.load().1.now, 1, "who has gone waits no longer");
+            drop(part);
+            assert!(other.await.is_ok());
+            assert_eq!((fair.load().0.now, fair.load().1.now), (0, 0));
+        });
+    }
+}
