@@ -12,9 +12,8 @@ use crate::metrics::{Load, Shed};
 
 /// So much of something, and who waits for a part of it.
 ///
-/// Next is always the address that has used the least so far: how much it had, times how long it had it. Who comes anew begins
-/// with what the one has used whose turn it is, so that there is nothing to be saved up; and within an address it goes in the
-/// order of asking. So who asks a thousand times, or for what takes long, waits for himself, and others wait for what is being
+/// Next is always the address that has used the least so far: how much it had, times how long it had it. What it is behind counts
+/// up to a limit, so that not much is saved up; and within an address it goes in the order of asking. So who asks a thousand times, or for what takes long, waits for himself, and others wait for what is being
 /// done, not for what he still wants. What fits but is not next does not overtake, else a large part would never be free.
 pub(super) struct Fair {
     bounds: Bounds,
@@ -41,7 +40,7 @@ struct State {
     waiting: usize,
     /// Counts who asks.
     asked: u64,
-    /// What the one had used whose turn came last.
+    /// The most that anybody had used whose turn came.
     level: u64,
     /// After how many the next look is for callers to be forgotten.
     sweep: usize,
@@ -97,7 +96,7 @@ impl Fair {
     pub(super) async fn take(self: &Arc<Self>, peer: IpAddr, amount: usize) -> Result<Part, Shed> {
         let amount = amount.min(self.bounds.size);
         let (ready, given) = oneshot::channel();
-        let (id, done) = self.state().ask(&self.bounds, peer, amount, ready);
+        let (id, done) = self.state().ask(&self.bounds, Instant::now(), peer, Waiting { id: 0, amount, ready });
         let _place = Place { fair: self, peer, id };
         self.give(done);
         given.await.unwrap_or(Err(Shed::QueueFull))
@@ -114,7 +113,7 @@ impl Fair {
     }
 
     fn give_back(self: &Arc<Self>, peer: IpAddr, amount: usize, parts: usize) {
-        let done = self.state().give_back(&self.bounds, peer, amount, parts);
+        let done = self.state().give_back(&self.bounds, Instant::now(), peer, amount, parts);
         self.give(done);
     }
 
@@ -131,20 +130,14 @@ struct Done {
 }
 
 impl State {
-    fn ask(
-        &mut self,
-        bounds: &Bounds,
-        peer: IpAddr,
-        amount: usize,
-        ready: oneshot::Sender<Result<Part, Shed>>,
-    ) -> (u64, Vec<Done>) {
+    fn ask(&mut self, bounds: &Bounds, now: Instant, peer: IpAddr, waiting: Waiting) -> (u64, Vec<Done>) {
         self.asked += 1;
-        let (id, now, level) = (self.asked, Instant::now(), self.level);
+        let (id, least) = (self.asked, self.least(bounds));
         let caller = self.callers.entry(peer).or_insert_with(|| Caller::new(now));
         if caller.parts == 0 && caller.waiting.is_empty() {
-            caller.spent = caller.spent.max(level);
+            caller.spent = caller.spent.max(least);
         }
-        caller.waiting.push_back(Waiting { id, amount, ready });
+        caller.waiting.push_back(Waiting { id, ..waiting });
         self.waiting += 1;
         let mut done = self.next(bounds, now);
         if self.waiting > bounds.waiting {
@@ -163,8 +156,7 @@ impl State {
         Some(Done { ready, peer: *peer, given: Err(Shed::QueueFull) })
     }
 
-    fn give_back(&mut self, bounds: &Bounds, peer: IpAddr, amount: usize, parts: usize) -> Vec<Done> {
-        let now = Instant::now();
+    fn give_back(&mut self, bounds: &Bounds, now: Instant, peer: IpAddr, amount: usize, parts: usize) -> Vec<Done> {
         self.used -= amount;
         self.parts -= parts;
         if let Some(caller) = self.callers.get_mut(&peer) {
@@ -173,7 +165,7 @@ impl State {
             caller.parts -= parts;
         }
         let done = self.next(bounds, now);
-        self.forget();
+        self.forget(bounds);
         done
     }
 
@@ -204,8 +196,15 @@ impl State {
         done
     }
 
+    /// With what a caller begins, as if it had used so much.
+    fn least(&self, bounds: &Bounds) -> u64 {
+        /// For how long one may have used nothing while another used all, in microseconds, and have that made up for.
+        const BEHIND: u64 = 10_000_000;
+        self.level.saturating_sub(BEHIND.saturating_mul(bounds.size as u64))
+    }
+
     /// Forgets callers that have nothing, want nothing, and would begin anew with no less than they have used.
-    fn forget(&mut self) {
+    fn forget(&mut self, bounds: &Bounds) {
         /// Few callers are not worth a look.
         const FEW: usize = 64;
         /// Those that are left after a look are forgotten all the same where they are more: none has so many addresses.
@@ -213,9 +212,9 @@ impl State {
         if self.callers.len() < self.sweep.max(FEW) {
             return;
         }
-        let level = self.level;
+        let least = self.least(bounds);
         let is_idle = |caller: &Caller| caller.parts == 0 && caller.used == 0 && caller.waiting.is_empty();
-        self.callers.retain(|_, caller| !is_idle(caller) || caller.spent > level);
+        self.callers.retain(|_, caller| !is_idle(caller) || caller.spent > least);
         if self.callers.len() > MANY {
             self.callers.retain(|_, caller| !is_idle(caller));
         }
@@ -275,11 +274,12 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::IpAddr, pin::pin, sync::Arc, time::Duration};
+    use std::{net::IpAddr, sync::Arc, time::Duration};
 
-    use tokio::{runtime, time};
+    use futures_util::FutureExt as _;
+    use tokio::{sync::oneshot, time::Instant};
 
-    use super::{Bounds, Fair};
+    use super::{Bounds, Done, Fair, State, Waiting};
     use crate::metrics::Shed;
 
     const ONE: Bounds = Bounds { size: 10, parts: 1, parts_each: 1, waiting: 100 };
@@ -288,94 +288,79 @@ mod tests {
         [10, 0, 0, host].into()
     }
 
-    fn run(test: impl Future<Output = ()>) {
-        let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(test);
-    }
-
-    /// Whoever asks, by its number, and takes a second each time; in which order they were served.
-    async fn order(fair: &Arc<Fair>, asking: &[u8]) -> Vec<u8> {
-        let (served, mut order) = tokio::sync::mpsc::unbounded_channel();
-        let mut tasks = tokio::task::JoinSet::new();
-        for host in asking.iter().copied() {
-            let (fair, served) = (Arc::clone(fair), served.clone());
-            tasks.spawn(async move {
-                let _part = fair.take(address(host), 1).await;
-                served.send(host).unwrap();
-                time::sleep(Duration::from_secs(1)).await;
-            });
+    /// In which order they are served who ask at once, each of whom takes a second.
+    fn order(state: &mut State, now: &mut Instant, asking: &[u8]) -> Vec<u8> {
+        let (mut waiting, mut served, mut receivers) = (Vec::new(), Vec::new(), Vec::new());
+        let hosts = |done: Vec<Done>| done.into_iter().map(|done| done.peer).collect::<Vec<_>>();
+        for host in asking {
+            let (ready, receiver) = oneshot::channel();
+            receivers.push(receiver);
+            waiting.extend(hosts(state.ask(&ONE, *now, address(*host), Waiting { id: 0, amount: 1, ready }).1));
         }
-        drop(served);
-        let mut all = Vec::new();
-        while let Some(host) = order.recv().await {
-            all.push(host);
+        while let Some(peer) = waiting.pop() {
+            served.extend((0..=u8::MAX).find(|host| address(*host) == peer));
+            *now += Duration::from_secs(1);
+            waiting.extend(hosts(state.give_back(&ONE, *now, peer, 1, 1)));
         }
-        all
+        served
     }
 
     #[test]
     fn one_who_asks_often_waits_for_himself() {
-        run(async {
-            let fair = Arc::new(Fair::new(ONE));
-            assert_eq!(order(&fair, &[1, 1, 1, 1, 2, 3, 2]).await, [1, 2, 3, 1, 2, 1, 1]);
-            assert_eq!(order(&fair, &[1, 1, 4, 4]).await, [1, 4, 1, 4], "what was used long ago does not count");
-        });
+        let (mut state, mut now) = (State::default(), Instant::now());
+        assert_eq!(order(&mut state, &mut now, &[1, 1, 1, 1, 2, 3, 2]), [1, 2, 3, 1, 2, 1, 1]);
+        now += Duration::from_mins(1);
+        let served = order(&mut state, &mut now, &[1, 1, 4, 4]);
+        assert_eq!(served.iter().filter(|host| **host == 4).count(), 2, "{served:?}");
+        assert!(served[..2].contains(&4), "{served:?}");
     }
 
     #[test]
-    fn one_who_has_used_much_is_after_one_who_comes_now_and_then() {
-        run(async {
-            let fair = Arc::new(Fair::new(ONE));
-            assert_eq!(order(&fair, &[1, 2, 3]).await, [1, 2, 3]);
-            let asking = [1, 2, 3, 1, 2, 3, 9];
-            assert_eq!(order(&fair, &asking).await.iter().position(|host| *host == 9), Some(1), "no more than one before it");
-        });
+    fn one_who_comes_now_and_then_waits_for_one_at_the_most() {
+        let (mut state, mut now) = (State::default(), Instant::now());
+        for _ in 0..3 {
+            let served = order(&mut state, &mut now, &[1, 2, 3, 4, 1, 2, 3, 4, 9]);
+            assert!(served.iter().position(|host| *host == 9) <= Some(4), "{served:?}");
+        }
+        let served = order(&mut state, &mut now, &[1, 2, 3, 4, 1, 2, 3, 4, 9]);
+        assert_eq!(served.iter().position(|host| *host == 9), Some(1), "{served:?}");
     }
 
     #[test]
     fn one_address_leaves_a_part_to_others() {
-        run(async {
-            let fair = Arc::new(Fair::new(Bounds { parts: 2, ..ONE }));
-            let first = fair.take(address(1), 1).await;
-            assert!(time::timeout(Duration::from_secs(1), fair.take(address(1), 1)).await.is_err());
-            assert!(fair.take(address(2), 1).await.is_ok());
-            drop(first);
-            assert!(fair.take(address(1), 1).await.is_ok());
-        });
+        let fair = Arc::new(Fair::new(Bounds { parts: 2, ..ONE }));
+        let first = fair.take(address(1), 1).now_or_never().unwrap();
+        assert!(fair.take(address(1), 1).now_or_never().is_none());
+        assert!(fair.take(address(2), 1).now_or_never().is_some());
+        drop(first);
+        assert!(fair.take(address(1), 1).now_or_never().is_some());
     }
 
     #[test]
     fn what_is_large_is_not_overtaken() {
-        run(async {
-            let fair = Arc::new(Fair::new(Bounds { parts: 9, parts_each: 9, ..ONE }));
-            let six = fair.take(address(1), 6).await;
-            let mut large = pin!(fair.take(address(2), 5));
-            assert!(time::timeout(Duration::from_secs(1), &mut large).await.is_err());
-            let mut small = pin!(fair.take(address(2), 1));
-            assert!(time::timeout(Duration::from_secs(1), &mut small).await.is_err());
-            drop(six);
-            assert!(large.await.is_ok() && small.await.is_ok());
-        });
+        let fair = Arc::new(Fair::new(Bounds { parts: 9, parts_each: 9, ..ONE }));
+        let six = fair.take(address(1), 6).now_or_never().unwrap();
+        let (mut large, mut small) = (Box::pin(fair.take(address(2), 5)), Box::pin(fair.take(address(2), 1)));
+        assert!((&mut large).now_or_never().is_none() && (&mut small).now_or_never().is_none());
+        drop(six);
+        let large = large.now_or_never().unwrap();
+        assert!(large.is_ok() && small.now_or_never().is_some());
     }
 
     #[test]
     fn a_full_queue_turns_the_largest_crowd_away() {
-        run(async {
-            let fair = Arc::new(Fair::new(Bounds { waiting: 2, ..ONE }));
-            let part = fair.take(address(1), 1).await;
-            let mut crowd: Vec<_> = (0..2).map(|_| Box::pin(fair.take(address(1), 1))).collect();
-            for waiting in &mut crowd {
-                assert!(time::timeout(Duration::from_secs(1), waiting).await.is_err());
-            }
-            let mut other = pin!(fair.take(address(2), 1));
-            assert!(time::timeout(Duration::from_secs(1), &mut other).await.is_err(), "it waits");
-            assert_eq!(crowd.pop().unwrap().await.err(), Some(Shed::QueueFull));
-            assert_eq!(fair.take(address(1), 1).await.err(), Some(Shed::QueueFull), "its crowd is the largest");
-            drop(crowd);
-            assert_eq!(fair.load().1.now, 1, "who has gone waits no longer");
-            drop(part);
-            assert!(other.await.is_ok());
-            assert_eq!((fair.load().0.now, fair.load().1.now), (0, 0));
-        });
+        let fair = Arc::new(Fair::new(Bounds { waiting: 2, ..ONE }));
+        let part = fair.take(address(1), 1).now_or_never().unwrap();
+        let mut crowd: Vec<_> = (0..2).map(|_| Box::pin(fair.take(address(1), 1))).collect();
+        assert!(crowd.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
+        let mut other = Box::pin(fair.take(address(2), 1));
+        assert!((&mut other).now_or_never().is_none(), "it waits");
+        assert_eq!(crowd.pop().unwrap().now_or_never().unwrap().err(), Some(Shed::QueueFull));
+        assert_eq!(fair.take(address(1), 1).now_or_never().unwrap().err(), Some(Shed::QueueFull), "its crowd is the largest");
+        drop(crowd);
+        assert_eq!(fair.load().1.now, 1, "who has gone waits no longer");
+        drop(part);
+        assert!(other.now_or_never().is_some());
+        assert_eq!((fair.load().0.now, fair.load().1.now), (0, 0));
     }
 }

@@ -31,7 +31,7 @@ use super::{
     unsent::{Outbox, Unsent},
 };
 use crate::{
-    admission::{self, BreakGlass, Permission, clipped},
+    admission::{self, BreakGlass, Permission, Unanswered, clipped},
     break_glass::Permissions,
     metrics::{Metrics, Shed},
     rules::Phase,
@@ -63,9 +63,12 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
-/// Bytes of a body that are reviewed without leaving the thread that serves connections: what a usual write sends, for which going
-/// to another thread and back costs as much as the review. The worst of such bodies takes two milliseconds, which others can wait.
-const INLINE: usize = 3 << 10;
+/// How long a review may take without leaving the thread that serves connections: ten times what a usual one takes, for which going
+/// to another thread and back costs as much as the review. What takes longer is begun anew when it is its turn.
+const QUICK: Duration = Duration::from_millis(1);
+
+/// Bytes of the largest body with which that is tried: reading it cannot be stopped, and more is no usual write.
+const QUICK_BYTES: usize = 8 << 10;
 
 /// Bytes of all answers above the usual size that are made and not yet written: 64 of the largest.
 const UNSENT: usize = 16 << 20;
@@ -151,7 +154,7 @@ impl Reviews {
         }
     }
 
-    /// Reviews at once what is small, and what is larger when it is its turn.
+    /// Reviews at once what is done soon, and the rest when it is its turn.
     async fn take_turn(
         self,
         phase: Phase,
@@ -160,8 +163,11 @@ impl Reviews {
         deadline: time::Instant,
         span: &mut Span,
     ) -> Result<Reviewed, Unreviewed> {
-        if received.len() <= INLINE {
-            return self.review(phase, &received, deadline);
+        let soon = deadline.min(time::Instant::now() + QUICK);
+        if received.len() <= QUICK_BYTES
+            && let Some(reviewed) = self.review(phase, &received, soon)
+        {
+            return Ok(reviewed);
         }
         let turn = self.0.terms.turns().take(peer, received.len(), deadline).await?;
         span.turn();
@@ -169,8 +175,8 @@ impl Reviews {
             let _turn = turn;
             self.review(phase, &received, deadline)
         });
-        let stopped = || Ok(Reviewed::Failed(unavailable("clusterprofile-webhook has stopped")));
-        reviewed.await.unwrap_or_else(|_| stopped())
+        let stopped = || Some(Reviewed::Failed(unavailable("clusterprofile-webhook has stopped")));
+        reviewed.await.unwrap_or_else(|_| stopped()).ok_or(Unreviewed::Shed(Shed::Deadline))
     }
 
     /// Asks what a denial's claim wants to know; its body is no longer held.
@@ -189,18 +195,21 @@ impl Reviews {
         response.settled(permission)
     }
 
-    fn review(&self, phase: Phase, received: &Received, deadline: time::Instant) -> Result<Reviewed, Unreviewed> {
-        if time::Instant::now() >= deadline {
-            return Err(Shed::Deadline.into());
+    /// Reviews the body, as far as that is done by then.
+    fn review(&self, phase: Phase, received: &Received, until: time::Instant) -> Option<Reviewed> {
+        let must_stop = || time::Instant::now() >= until;
+        if must_stop() {
+            return None;
         }
         let Shared { terms, metrics, .. } = &*self.0;
         let (now, started) = (terms.now(), Instant::now());
-        let respond = || admission::respond(received, phase, &now.policy, Timestamp::now());
+        let respond = || admission::respond_unless(received, phase, &now.policy, Timestamp::now(), &must_stop);
         let answer = catch_unwind(AssertUnwindSafe(respond));
         let took = started.elapsed();
-        Ok(match answer {
+        Some(match answer {
             Ok(Ok(response)) => Reviewed::Answered { response, took },
-            Ok(Err(bad_request)) => {
+            Ok(Err(Unanswered::Stopped)) => return None,
+            Ok(Err(Unanswered::BadRequest(bad_request))) => {
                 metrics.count_bad_request(phase);
                 debug!(phase = %phase, error = %bad_request, "bad request");
                 Reviewed::Failed((StatusCode::BAD_REQUEST, format!("{bad_request}\n")).into_response())
