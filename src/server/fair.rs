@@ -356,7 +356,11 @@ mod tests {
         let mut other = Box::pin(fair.take(address(2), 1));
         assert!((&mut other).now_or_never().is_none(), "it waits");
         assert_eq!(crowd.pop().unwrap().now_or_never().unwrap().err(), Some(Shed::QueueFull));
-        assert_eq!(fair.take(address(1), 1).now_or_never().unwrap().err(), Some(Shed::QueueFull), "its crowd is the largest");
+        assert_eq!(
+            fair.take(address(1), 1).now_or_never().unwrap().err(),
+            Some(Shed::QueueFull),
+            "its crowd is the largest"
+        );
         drop(crowd);
         assert_eq!(fair.load().1.now, 1, "who has gone waits no longer");
         drop(part);

@@ -37,9 +37,7 @@ impl Turns {
         let parts = (cores - 1).clamp(LEAST, MOST);
         // A connection whose review waits is not closed, so those that wait must not be all there are.
         let waiting = (limits.queue / 2).min((limits.connections / 4).max(FEW));
-        let turns = |size| {
-            Arc::new(Fair::new(Bounds { size, parts, parts_each: parts - 1, waiting }))
-        };
+        let turns = |size| Arc::new(Fair::new(Bounds { size, parts, parts_each: parts - 1, waiting }));
         Self { medium: turns(parts * memory(MEDIUM)), large: turns(limits.review_memory()) }
     }
 

@@ -57,7 +57,7 @@ enum Way {
 /// Those that take memory which is given back at once come first.
 pub(crate) const ATTACKS: [Attack; 7] = [
     Attack { what: "64 send reviews of 2.4 MB", ways: &[Way::Large], connections: 64, ended: 20 },
-    Attack { what: "400 read no answer, which has 60 KB", ways: &[Way::Unread], connections: 400, ended: 400 },
+    Attack { what: "400 read no answer, which has 50 KB", ways: &[Way::Unread], connections: 400, ended: 400 },
     Attack { what: "1000 send headers byte by byte", ways: &[Way::SlowHeaders], connections: 1000, ended: 100 },
     Attack { what: "1000 send bodies byte by byte", ways: &[Way::SlowBody], connections: 1000, ended: 100 },
     Attack {
@@ -137,7 +137,7 @@ impl Requests {
 /// As much to fill in as is filled in: an empty item has the most.
 fn mended() -> Vec<u8> {
     /// Past 500 fixes of an object there are none.
-    const ITEMS: usize = 480;
+    const ITEMS: usize = 240;
     let mut profile = good("unread");
     profile["status"] = json!({"conditions": vec![json!({}); ITEMS]});
     let resource = json!({"group": "multicluster.x-k8s.io", "version": "v1alpha1", "kind": "ClusterProfile"});

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncReadExt, AsyncWriteExt as _},
     runtime,
     task::LocalSet,
     time::{MissedTickBehavior, interval, sleep, timeout},

@@ -8,11 +8,7 @@ use std::{
 use serde_json::json;
 use tokio::{runtime, task::JoinSet};
 
-use super::{
-    caller::request_within,
-    close_within,
-    target::Target,
-};
+use super::{caller::request_within, close_within, target::Target};
 use crate::{account::Account, profiles::good};
 
 /// The most memory that the process may take, in MB: 400 MiB, of the 512 that the Deployment has.
