@@ -138,15 +138,16 @@ impl Acceptor {
     }
 }
 
-/// Bounds what the kernel holds for each connection, which counts as the Pod's memory: connections have it of their listener.
+/// Bounds what the kernel holds for each connection, which counts as the Pod's memory. Connections inherit it from their listener.
 ///
-/// Else it is megabytes for an answer that its caller does not read, or a body that waits for room; all of `--max-connections`
-/// at a time may be such. The kernel takes twice as much, with what it needs itself.
+/// Without it the kernel holds megabytes of an answer that a client does not read, or of a body that waits for room, for as many
+/// clients as there are connections. The kernel doubles both, for what it needs itself.
 fn bound_buffers(listener: &TcpListener) {
-    /// A record of TLS, and so every usual answer whole.
+    /// One TLS record: every usual answer fits.
     const SEND: usize = 16 << 10;
-    /// Two records: 30 MB in a second with a caller who is a millisecond away.
-    const RECEIVE: usize = 32 << 10;
+    /// What the kernel begins with on its own; it only no longer grows. With less, a large body takes a switch between two
+    /// processes for every record.
+    const RECEIVE: usize = 64 << 10;
     let socket = SockRef::from(listener);
     if let Err(error) = socket.set_send_buffer_size(SEND).and_then(|()| socket.set_recv_buffer_size(RECEIVE)) {
         warn!(%error, "the memory of connections is not bounded");

@@ -14,16 +14,16 @@ use crate::metrics::Metrics;
 
 /// The open connections of one listener.
 ///
-/// An API server gets reviews answered; a caller who only takes places does not. So where there are too many connections, one
-/// that has had no review answered makes room for the new one, and only where there is none of these, one that has. Either
-/// comes from the address that has most of its kind, and is the longest idle one from there: a crowd makes room for itself, and
-/// an API server's new connection has had the time to send its review before it is the oldest of its address.
+/// An API server gets reviews answered; a client that only takes places does not. So where there are too many connections, one
+/// that has had no review answered is closed for the new one, and only where there is none of these, one that has. It is of the
+/// address that has the most of its kind, and there the longest idle: so a crowd makes room for itself, and a new connection
+/// of the API server has had the time to send its review before it is the oldest of its address.
 ///
-/// Connections that have had a review answered leave a quarter of the places to the others. Else a caller who gets one review
-/// answered on each of his would leave new ones no time to send theirs.
+/// Connections with an answered review leave a quarter of the places to the others. Else a client that gets one review answered
+/// on each of its connections would leave new ones no time to send theirs.
 ///
-/// A connection is not closed once a request's body has come, until its answer is written. What the caller delays is no such
-/// time: a body that is coming in, and an answer that the caller has not taken for a moment.
+/// A connection is never closed between the end of a request's body and the end of its answer, unless the client does not take
+/// the answer for a moment. While a body comes in there is no such protection, which a client that sends slowly would use.
 #[derive(Clone)]
 pub(super) struct Connections(Arc<Shared>);
 

@@ -1,4 +1,4 @@
-//! An amount of which callers get some by turns, whoever of them asks the most.
+//! Sharing an amount between client addresses.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,11 +10,13 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::metrics::{Load, Shed};
 
-/// So much of something, and who waits for a part of it.
+/// An amount that is shared between client addresses: room for bodies, or turns for reviews.
 ///
-/// Next is always the address that has used the least so far: how much it had, times how long it had it. What it is behind counts
-/// up to a limit, so that not much is saved up; and within an address it goes in the order of asking. So who asks a thousand times, or for what takes long, waits for himself, and others wait for what is being
-/// done, not for what he still wants. What fits but is not next does not overtake, else a large part would never be free.
+/// The next part goes to the address that has used the least so far: the amount that it had, times how long it had it. What an
+/// address is behind counts up to a limit, so that it cannot save up much. Within an address the oldest request is first. So a
+/// client that sends a thousand requests, or some that take long, waits for itself; another waits for what runs now.
+///
+/// A part that fits does not overtake the one that is next, else a large part would never be free.
 pub(super) struct Fair {
     bounds: Bounds,
     state: Mutex<State>,
@@ -38,11 +40,11 @@ struct State {
     used: usize,
     parts: usize,
     waiting: usize,
-    /// Counts who asks.
+    /// Counts requests.
     asked: u64,
-    /// The most that anybody had used whose turn came.
+    /// The most that an address had used when its turn came.
     level: u64,
-    /// After how many the next look is for callers to be forgotten.
+    /// At how many callers the next look is for those to forget.
     sweep: usize,
     callers: HashMap<IpAddr, Caller>,
 }
@@ -62,14 +64,14 @@ struct Waiting {
     ready: oneshot::Sender<Result<Part, Shed>>,
 }
 
-/// A part, given back when dropped.
+/// A part of the amount, given back when dropped.
 pub(super) struct Part {
     fair: Arc<Fair>,
     peer: IpAddr,
     amount: usize,
 }
 
-/// Somebody who waits, and does no longer when dropped.
+/// A place in the queue, given up when dropped.
 struct Place<'f> {
     fair: &'f Arc<Fair>,
     peer: IpAddr,
@@ -102,9 +104,9 @@ impl Fair {
         given.await.unwrap_or(Err(Shed::QueueFull))
     }
 
-    /// Tells those who have waited long enough, and those who wait in vain.
+    /// Hands out parts, and refusals.
     ///
-    /// Not with the state at hand: what nobody is there to take is given back at once.
+    /// Must not hold the state: a part whose receiver has gone is given back at once.
     fn give(self: &Arc<Self>, done: Vec<Done>) {
         for Done { ready, peer, given } in done {
             let part = given.map(|amount| Part { fair: Arc::clone(self), peer, amount });
@@ -122,7 +124,7 @@ impl Fair {
     }
 }
 
-/// One who has waited, and what for.
+/// A request that leaves the queue, and what it gets.
 struct Done {
     ready: oneshot::Sender<Result<Part, Shed>>,
     peer: IpAddr,
@@ -146,7 +148,7 @@ impl State {
         (id, done)
     }
 
-    /// Who of those who wait goes away without: the last of the address that has the most of them.
+    /// Refuses the newest waiting request of the address that has the most of them.
     fn turn_away(&mut self) -> Option<Done> {
         let last = |caller: &Caller| caller.waiting.back().map(|last| last.id);
         let most = self.callers.iter_mut().max_by_key(|(_, caller)| (caller.waiting.len(), last(caller)));
@@ -169,7 +171,7 @@ impl State {
         done
     }
 
-    /// Whose turn it is, as far as there is something for them.
+    /// Takes requests out of the queue for as long as there is a part for the next one.
     fn next(&mut self, bounds: &Bounds, now: Instant) -> Vec<Done> {
         let mut done = Vec::new();
         while self.parts < bounds.parts {
@@ -203,11 +205,11 @@ impl State {
         self.level.saturating_sub(BEHIND.saturating_mul(bounds.size as u64))
     }
 
-    /// Forgets callers that have nothing, want nothing, and would begin anew with no less than they have used.
+    /// Forgets addresses that have nothing, wait for nothing, and would begin anew with no less than they have used.
     fn forget(&mut self, bounds: &Bounds) {
         /// Few callers are not worth a look.
         const FEW: usize = 64;
-        /// Those that are left after a look are forgotten all the same where they are more: none has so many addresses.
+        /// Above this number, idle addresses are forgotten all the same.
         const MANY: usize = 16_384;
         if self.callers.len() < self.sweep.max(FEW) {
             return;
@@ -265,7 +267,7 @@ impl Drop for Place<'_> {
         let Some(index) = caller.waiting.iter().position(|waiting| waiting.id == self.id) else { return };
         drop(caller.waiting.remove(index));
         state.waiting -= 1;
-        // Who waited behind it may fit.
+        // The request behind it may fit.
         let done = state.next(&self.fair.bounds, Instant::now());
         drop(state);
         self.fair.give(done);

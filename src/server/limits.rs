@@ -6,7 +6,7 @@ use crate::settings::Settings;
 
 /// Bytes of memory that the review of a body takes at the most for each byte of it, besides the body.
 ///
-/// That is what the core promises for the worst of bodies, and what memory is reckoned by: usual ones take a tenth of it.
+/// The core promises that for the worst of bodies, and the memory budget counts with it. Usual bodies take a tenth.
 pub(super) const REVIEW_MEMORY_PER_BYTE: usize = 12;
 
 /// Limits of the server.
@@ -51,11 +51,11 @@ impl Limits {
         }
     }
 
-    /// Bytes of memory that all reviews of large bodies take at a time, besides the bodies: by default 192 MiB, two of the
-    /// largest.
+    /// Bytes of memory that all reviews of large bodies take at a time, besides the bodies: by default 192 MiB, enough for two
+    /// of the largest.
     ///
-    /// With all bodies, half as much of kept buffers and 26 KB for each connection, that is four and a half times `in_flight` and 70 MB,
-    /// well below the memory limit of the Deployment.
+    /// All bodies, half as much of kept buffers and these are four and a half times `in_flight`. With 70 MB for the process and
+    /// all connections that is 360 MB by default, below the memory limit of the Deployment.
     pub(super) fn review_memory(&self) -> usize {
         self.in_flight.saturating_mul(3)
     }

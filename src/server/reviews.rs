@@ -63,11 +63,11 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
-/// How long a review may take without leaving the thread that serves connections: ten times what a usual one takes, for which going
-/// to another thread and back costs as much as the review. What takes longer is begun anew when it is its turn.
+/// How long a review may run on the thread that serves connections. That is ten times what a usual one takes, for which a way to
+/// another thread and back would cost as much as the review. A review that takes longer starts anew when it is its turn.
 const QUICK: Duration = Duration::from_millis(1);
 
-/// Bytes of the largest body with which that is tried: reading it cannot be stopped, and more is no usual write.
+/// Bytes of the largest body whose review starts there: reading a body cannot be stopped, and usual writes have fewer.
 const QUICK_BYTES: usize = 8 << 10;
 
 /// Bytes of all answers above the usual size that are made and not yet written: 64 of the largest.
@@ -154,7 +154,7 @@ impl Reviews {
         }
     }
 
-    /// Reviews at once what is done soon, and the rest when it is its turn.
+    /// Reviews the body at once, if that takes a moment, else when it is its turn.
     async fn take_turn(
         self,
         phase: Phase,
@@ -195,7 +195,7 @@ impl Reviews {
         response.settled(permission)
     }
 
-    /// Reviews the body, as far as that is done by then.
+    /// Reviews the body; nothing where that is not done in time.
     fn review(&self, phase: Phase, received: &Received, until: time::Instant) -> Option<Reviewed> {
         let must_stop = || time::Instant::now() >= until;
         if must_stop() {

@@ -13,9 +13,9 @@ use crate::metrics::Shed;
 
 /// Turns for reviews that do not run on the threads that serve connections, and the memory that they take.
 ///
-/// Medium and large ones have turns of their own, so that a few of the largest, seconds each at the worst, do not hold up the
-/// others. Of either, one address never has the last turn: an API server finds it free, whatever one caller sends, and where
-/// more callers send, its review is next. See [`Fair`].
+/// Medium and large bodies have turns of their own, so that the largest, whose reviews take seconds at the worst, do not hold up the
+/// others. One address never has the last turn of a kind: whatever one client sends, the API server finds a turn free. Where
+/// more clients send, its review is the next ([`Fair`]).
 pub(super) struct Turns {
     medium: Arc<Fair>,
     large: Arc<Fair>,

@@ -8,8 +8,8 @@ use std::{
 
 /// Bytes of large answers that wait for their callers to take them.
 ///
-/// An API server takes an answer at once. A caller who does not is given up after ten seconds; until then his answers are in
-/// memory, and there may be as many as connections.
+/// An API server takes an answer at once. The server gives up a client that does not after ten seconds; until then the answer is
+/// in memory, and there may be as many of them as connections.
 pub(super) struct Outbox {
     most: usize,
     held: Mutex<Held>,
