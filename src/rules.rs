@@ -6,7 +6,6 @@
 use std::fmt;
 
 use self::report::Watch;
-pub(crate) use self::{report::FIXES, syntax::is_label};
 pub use self::{
     catalogue::{RULES, find, named},
     change::{Change, Operation, Part},
@@ -15,6 +14,7 @@ pub use self::{
     problem::{Problem, Value, quote, shown},
     report::{Finding, Fix, Level, Omitted, Report},
 };
+pub(crate) use self::{report::FIXES, syntax::is_label};
 
 mod access_providers;
 mod catalogue;

@@ -21,8 +21,10 @@ mod body;
 mod buffers;
 mod connection;
 mod connections;
+mod crowds;
 mod deadline;
 mod denials;
+mod fair;
 mod handshake;
 mod limits;
 mod reviews;
@@ -30,6 +32,8 @@ mod space;
 mod stream;
 mod terms;
 mod ticks;
+mod turns;
+mod unsent;
 
 /// How the webhook is served.
 #[derive(Clone, Debug, Default)]

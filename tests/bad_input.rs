@@ -272,7 +272,8 @@ fn what_is_read_of_a_list_that_is_too_long_is_judged() {
     let stored = with_last(r#"{"name":"..","value":""}"#, 70_000);
     let (allowed, causes, warnings) = answer(&stored, &stored);
     assert!(allowed && warnings.contains(&past(4465)), "{causes} {warnings}");
-    for changed in [with_last(r#"{"name":"../..","value":""}"#, 70_000), properties("", 70_000), properties("", 69_000)] {
+    for changed in [with_last(r#"{"name":"../..","value":""}"#, 70_000), properties("", 70_000), properties("", 69_000)]
+    {
         let (allowed, causes, _) = answer(&changed, &stored);
         assert!(!allowed && causes.contains("are not checked [field-type]"), "{causes}");
         assert!(!causes.contains("[property-value]"), "{causes}");

@@ -82,9 +82,7 @@ fn what_real_managers_write_is_accepted_with_no_more_than_the_known_warnings_and
 
         let part = if header("request").contains("status") { Part::Status } else { Part::Main };
         let text = object.to_string();
-        let Field::Set(new) = ClusterProfile::parse(&text).unwrap() else {
-            unreachable!("{name} is an object")
-        };
+        let Field::Set(new) = ClusterProfile::parse(&text).unwrap() else { unreachable!("{name} is an object") };
         let mut stored = object.clone();
         stored.as_object_mut().unwrap().remove("status");
         let stored = stored.to_string();

@@ -19,6 +19,8 @@ mod cluster;
 mod config;
 #[path = "server/connections.rs"]
 mod connections;
+#[path = "server/fairness.rs"]
+mod fairness;
 #[path = "server/flags.rs"]
 mod flags;
 #[path = "server/log.rs"]

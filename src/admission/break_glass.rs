@@ -4,10 +4,6 @@
 //! is none. Only what this write sets counts, so that nobody can be made to claim what another has left there. Whether the
 //! user may, the shell asks the API server; nothing of this is read before a write would be denied.
 
-use k8s_openapi::api::{
-    authentication::v1::UserInfo,
-    authorization::v1::{ResourceAttributes, SubjectAccessReviewSpec},
-};
 use super::{
     request::{self, Request},
     response::{self, Response},
@@ -17,6 +13,10 @@ use crate::{
     json::{Reader, Unreadable},
     profile::{ClusterProfile, Field, GROUP, Text, takes_object},
     rules::{Phase, Problem, Report, Value, quote},
+};
+use k8s_openapi::api::{
+    authentication::v1::UserInfo,
+    authorization::v1::{ResourceAttributes, SubjectAccessReviewSpec},
 };
 
 /// The annotation by which a write claims break-glass.

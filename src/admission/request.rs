@@ -211,7 +211,9 @@ pub(super) fn read<'a, T: Takes<'a>>(body: &'a [u8]) -> Result<Field<T>, BadRequ
     let mut reader = Reader::new(text, 0);
     let value = Field::read(&mut reader).and_then(|value| reader.end().map(|()| value));
     // The parser's words say where a text stops to be JSON; what it takes was refused for what a reader would do with it.
-    let cause = |error: Unreadable| serde_json::from_str::<IgnoredAny>(text).err().map_or(error.to_string(), |it| it.to_string());
+    let cause = |error: Unreadable| {
+        serde_json::from_str::<IgnoredAny>(text).err().map_or(error.to_string(), |it| it.to_string())
+    };
     value.map_err(|error| BadRequest::Json(cause(error)))
 }
 

@@ -249,8 +249,9 @@ fn warnings(report: &Report<'_>, denied: bool, too_many_fixes: bool, told: Optio
     const CHARACTERS: usize = 4000;
     let of_claim = told.and_then(Told::warning);
     let of_deletion = (denied && report.is_deletion).then(|| DELETED.to_owned());
-    let none_made = too_many_fixes
-        .then(|| format!("status: lacks more than {FIXES} values that have a default, so none was filled in; set them"));
+    let none_made = too_many_fixes.then(|| {
+        format!("status: lacks more than {FIXES} values that have a default, so none was filled in; set them")
+    });
     let of_fixes = report
         .fixes
         .iter()

@@ -66,12 +66,14 @@ pub enum Shed {
     QueueFull,
     /// Its body came slowly, and others needed its room.
     Slow,
-    /// Its deadline passed while its body came in or waited for room.
+    /// Its deadline passed while its body came in or waited, or while it was reviewed.
     Deadline,
+    /// Too many answers are not taken by their callers.
+    Unsent,
 }
 
 impl Shed {
-    const ALL: [Self; 3] = [Self::QueueFull, Self::Slow, Self::Deadline];
+    const ALL: [Self; 4] = [Self::QueueFull, Self::Slow, Self::Deadline, Self::Unsent];
 
     /// The value of the metric's label, and what a span calls it.
     pub(crate) fn name(self) -> &'static str {
@@ -79,6 +81,7 @@ impl Shed {
             Self::QueueFull => "queue_full",
             Self::Slow => "slow_body",
             Self::Deadline => "deadline",
+            Self::Unsent => "unsent_answers",
         }
     }
 }

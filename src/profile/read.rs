@@ -216,9 +216,7 @@ impl<T: Blank> Deref for Lean<T> {
 impl<'a, T: Takes<'a> + Blank> Takes<'a> for Lean<T> {
     fn object(reader: &mut Reader<'a>) -> Result<Field<Self>, Unreadable> {
         Ok(match T::object(reader)? {
-            Field::Set(object) => {
-                Field::Set(Self(Some(object).filter(|object| object != T::blank()).map(Box::new)))
-            }
+            Field::Set(object) => Field::Set(Self(Some(object).filter(|object| object != T::blank()).map(Box::new))),
             Field::Absent => Field::Absent,
             Field::Mistyped(json) => Field::Mistyped(json),
         })

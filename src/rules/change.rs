@@ -72,9 +72,8 @@ impl<'a> Change<'a> {
             && old.and_then(|old| Some((old.status.set()?, new.status.set()?))).is_some_and(|(old, new)| {
                 HEALTH.iter().any(|kind| {
                     let status = |status: &'a Status<'a>| status.condition(kind)?.status.text();
-                    status(new).is_some_and(|new| {
-                        CONDITION_STATUS.contains(&new) && status(old).is_some_and(|old| old != new)
-                    })
+                    status(new)
+                        .is_some_and(|new| CONDITION_STATUS.contains(&new) && status(old).is_some_and(|old| old != new))
                 })
             });
         Self { operation, part, version, new, old, now, judges_status, changes_health }

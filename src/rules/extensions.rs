@@ -82,12 +82,7 @@ fn extension<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     }
 }
 
-fn check_name<'a>(
-    name: &'a Text<'a>,
-    path: impl Fn() -> FieldPath<'a>,
-    change: &Change<'a>,
-    report: &mut Report<'a>,
-) {
+fn check_name<'a>(name: &'a Text<'a>, path: impl Fn() -> FieldPath<'a>, change: &Change<'a>, report: &mut Report<'a>) {
     let level = denied_by_v1alpha2(change);
     let detail = "must say who reads the extension";
     let Field::Set(name) = name else {

@@ -274,7 +274,11 @@ impl<'a> Report<'a> {
     /// Fills in an absent field.
     pub fn fix(&mut self, path: FieldPath<'a>, value: impl Into<Cow<'a, str>>, warning: Option<&'static str>) {
         let Some(Current { rule, .. }) = self.current else { return };
-        if self.phase != Phase::Mutate || self.is_deletion || self.too_many_fixes || matches!(self.stored, Stored::Noting(_)) {
+        if self.phase != Phase::Mutate
+            || self.is_deletion
+            || self.too_many_fixes
+            || matches!(self.stored, Stored::Noting(_))
+        {
             return;
         }
         if self.fixes.len() == FIXES {

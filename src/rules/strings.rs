@@ -116,16 +116,8 @@ mod tests {
     #[test]
     fn tells_the_way_to_each_string() {
         let found = strings(r#"{"a": {"b,}" : ["x", {"c": "\"y\\"}, 1, "]"]}, "d": "z"}"#);
-        let expected = [
-            ".a a",
-            ".a.b,} b,}",
-            ".a.b,}[0] x",
-            ".a.b,}[1].c c",
-            r#".a.b,}[1].c "y\"#,
-            ".a.b,}[3] ]",
-            ".d d",
-            ".d z",
-        ];
+        let expected =
+            [".a a", ".a.b,} b,}", ".a.b,}[0] x", ".a.b,}[1].c c", r#".a.b,}[1].c "y\"#, ".a.b,}[3] ]", ".d d", ".d z"];
         assert_eq!(found, expected);
     }
 

@@ -3,6 +3,7 @@
 use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use socket2::SockRef;
 use tokio::{
     io,
     net::{TcpListener, TcpStream},
@@ -36,8 +37,8 @@ pub(super) struct Acceptor {
 /// How long requests that are being answered may take once nothing new is accepted: the most that the API server waits.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
 
-/// After an error that more accepting would only repeat, unless a connection ends: long enough not to spin, short enough for
-/// the API server not to notice.
+/// After an error that more accepting would only repeat, or where there are as many connections as may be, unless one ends:
+/// long enough not to spin, short enough for the API server not to notice.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// For how long accepting must go well until its failure is news again.
@@ -49,6 +50,7 @@ const BACKLOG: usize = 1024;
 impl Acceptor {
     /// Accepts until the server stops, then waits for the last answers.
     pub(super) async fn run(self, listener: TcpListener) {
+        bound_buffers(&listener);
         let acceptor = Arc::new(self);
         let mut tasks = JoinSet::new();
         let mut failed: Option<Instant> = None;
@@ -63,7 +65,8 @@ impl Acceptor {
                             warn!(%error, "connections cannot be accepted");
                         }
                         failed = Some(Instant::now());
-                        acceptor.make_room(usize::MAX, &mut tasks).await;
+                        acceptor.connections.close_one();
+                        acceptor.wait_for_end(&mut tasks).await;
                     }
                 },
                 Some(ended) = tasks.join_next() => acceptor.note(&ended),
@@ -98,16 +101,18 @@ impl Acceptor {
             self.note(&ended);
         }
         let most = (self.most)(&self.terms.limits());
-        if tasks.len() >= most {
-            self.make_room(most, tasks).await;
+        // What cannot be closed has a request whose answer ends soon. Until then the kernel keeps the new connection, whose
+        // caller waits: refused, a write of the API server's would fail at once.
+        while tasks.len() >= most && *self.stages.borrow() != Stage::Stopping {
+            self.connections.make_room(most);
+            self.wait_for_end(tasks).await;
         }
-        let place = self.connections.enter(peer.ip());
+        let place = self.connections.enter(peer.ip(), most);
         tasks.spawn(Arc::clone(self).connect(stream, place));
     }
 
-    /// Closes a connection, more where there are more than the most, and waits until one has gone.
-    async fn make_room(&self, most: usize, tasks: &mut JoinSet<()>) {
-        self.connections.evict(most);
+    /// Waits until a connection has gone, for a moment at the most.
+    async fn wait_for_end(&self, tasks: &mut JoinSet<()>) {
         match timeout(PAUSE, tasks.join_next()).await {
             Ok(Some(ended)) => self.note(&ended),
             Ok(None) => sleep(PAUSE).await,
@@ -130,6 +135,22 @@ impl Acceptor {
             () = serve => {}
             () = place.evicted() => debug!("connection closed to make room"),
         }
+    }
+}
+
+/// Bounds what the kernel holds for each connection, which counts as the Pod's memory. Connections inherit it from their listener.
+///
+/// Without it the kernel holds megabytes of an answer that a client does not read, or of a body that waits for room, for as many
+/// clients as there are connections. The kernel doubles both, for what it needs itself.
+fn bound_buffers(listener: &TcpListener) {
+    /// One TLS record: every usual answer fits.
+    const SEND: usize = 16 << 10;
+    /// What the kernel begins with on its own; it only no longer grows. With less, a large body takes a switch between two
+    /// processes for every record.
+    const RECEIVE: usize = 64 << 10;
+    let socket = SockRef::from(listener);
+    if let Err(error) = socket.set_send_buffer_size(SEND).and_then(|()| socket.set_recv_buffer_size(RECEIVE)) {
+        warn!(%error, "the memory of connections is not bounded");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Receiving a body within the limits of one and of all.
 
 use std::{
+    net::IpAddr,
     ops::Deref,
     sync::{
         Arc,
@@ -12,11 +13,12 @@ use std::{
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Limits,
     buffers::{Buffer, Buffers},
+    fair::Part,
     space::Space,
     ticks::Ticks,
 };
@@ -25,8 +27,8 @@ use crate::metrics::{Load, Shed};
 /// The room for bodies that are being received or reviewed: `in_flight` bytes in all.
 ///
 /// Half of it is shared out to the connections. What fits into its connection's share, as nearly every review does, counts as
-/// it comes in and waits for nobody. A body that outgrows its share takes room in the other half for all that it announces, in
-/// the order in which they ask: so none waits for another with a part of itself in hand. Where nothing comes for a moment, what
+/// it comes in and waits for nobody. A body that outgrows its share takes room in the other half for all that it announces,
+/// addresses by turns: so none waits for another with a part of itself in hand. Where nothing comes for a moment, what
 /// has not come counts no longer, until more comes: who announces much and sends little takes little. And who takes too long
 /// is given up when others wait, so that those who do wait with a part in hand do not wait for one another.
 ///
@@ -51,7 +53,7 @@ pub(super) enum Received {
     /// No more than its connection's share.
     Small(Vec<u8>),
     /// Whatever is larger.
-    Large { buffer: Buffer, _room: OwnedSemaphorePermit },
+    Large { buffer: Buffer, _room: Part },
 }
 
 impl Deref for Received {
@@ -110,12 +112,12 @@ impl Room {
         (add(middle.0, large.0), add(middle.1, large.1))
     }
 
-    /// The whole body, by the deadline.
-    pub(super) async fn receive(&self, body: Body, deadline: Instant) -> Result<Received, Unreviewed> {
-        self.ticks.timeout_at(deadline, self.collect(body)).await.unwrap_or(Err(Shed::Deadline.into()))
+    /// The whole body from this address, by the deadline.
+    pub(super) async fn receive(&self, peer: IpAddr, body: Body, deadline: Instant) -> Result<Received, Unreviewed> {
+        self.ticks.timeout_at(deadline, self.collect(peer, body)).await.unwrap_or(Err(Shed::Deadline.into()))
     }
 
-    async fn collect(&self, mut body: Body) -> Result<Received, Unreviewed> {
+    async fn collect(&self, peer: IpAddr, mut body: Body) -> Result<Received, Unreviewed> {
         /// For which room is kept while nothing comes: an API server sends a body at once.
         const MOMENT: Duration = Duration::from_millis(20);
         let announced = body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -136,7 +138,7 @@ impl Room {
         let most = announced.unwrap_or(self.limits.body);
         let space = self.space(most - share);
         let needed = (most - share).min(space.size());
-        let mut room = space.take(needed, &self.ticks).await?;
+        let mut room = space.take(peer, needed, &self.ticks).await?;
         let mut buffer = self.buffers.take(most).map_err(|_| Shed::QueueFull)?;
         let mut fits = buffer.add(&small);
         drop(small);
@@ -147,11 +149,11 @@ impl Room {
                     part?
                 } else {
                     let come = (buffer.len() - share).min(needed);
-                    drop(room.split(room.num_permits() - come));
+                    room.shrink(come);
                     let part = next(&mut body).await?;
                     if part.is_some() {
                         waits.store(true, Ordering::Relaxed);
-                        room.merge(space.take(needed - come, &self.ticks).await?);
+                        room.merge(space.take(peer, needed - come, &self.ticks).await?);
                         waits.store(false, Ordering::Relaxed);
                     }
                     part

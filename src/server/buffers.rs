@@ -44,8 +44,8 @@ pub(super) struct Buffer {
     home: Arc<Buffers>,
 }
 
-/// For how long a buffer is kept that nobody needs: longer than between two rounds of a controller that is busy.
-pub(super) const KEPT: Duration = Duration::from_secs(10);
+/// For how long a buffer is kept that nobody needs: longer than between two large writes of a controller that is busy.
+pub(super) const KEPT: Duration = Duration::from_secs(4);
 
 impl Buffers {
     /// Buffers of which no more than so many bytes are used again.

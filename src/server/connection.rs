@@ -15,7 +15,8 @@ use tracing::debug;
 use super::{
     Stage,
     acceptor::Acceptor,
-    connections::Place,
+    connections::{Outcome, Place},
+    reviews::Answered,
     stopping,
     stream::{Progress, Timed},
 };
@@ -31,21 +32,25 @@ const FIRST_REQUEST: Duration = Duration::from_secs(2);
 pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor: &Acceptor, place: &Place) {
     let Acceptor { router, terms, stages, .. } = acceptor;
     let limits = terms.limits();
-    let progress = Progress::default();
+    let progress = Progress::new(place.seat().clone());
     let service = service_fn(|mut request: Request<Incoming>| {
         progress.answering();
-        request.extensions_mut().insert(place.reviewing());
+        request.extensions_mut().insert(place.seat().clone());
         let answer = router.clone().call(request);
         async {
             let Ok(mut response) = answer.await;
             if *stages.borrow() != Stage::Serving {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            progress.answered();
-            if response.headers().get(CONNECTION).is_some_and(|value| value == "close") {
-                place.end();
-            } else {
-                place.complete();
+            let answered = response.extensions_mut().remove::<Answered>();
+            let ends = response.headers().get(CONNECTION).is_some_and(|value| value == "close");
+            progress.answered(match &answered {
+                _ if ends => Outcome::Ends,
+                Some(_) => Outcome::Reviewed,
+                None => Outcome::Other,
+            });
+            if let Some(Answered(unsent)) = answered {
+                place.seat().answer(unsent);
             }
             Ok::<_, Infallible>(response)
         }

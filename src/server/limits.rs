@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use crate::settings::Settings;
 
+/// Bytes of memory that the review of a body takes at the most for each byte of it, besides the body.
+///
+/// The core promises that for the worst of bodies, and the memory budget counts with it. Usual bodies take a tenth.
+pub(super) const REVIEW_MEMORY_PER_BYTE: usize = 12;
+
 /// Limits of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -44,6 +49,15 @@ impl Limits {
             connections: count(settings.max_connections).unwrap_or(default.connections),
             ..default
         }
+    }
+
+    /// Bytes of memory that all reviews of large bodies take at a time, besides the bodies: by default 192 MiB, enough for two
+    /// of the largest.
+    ///
+    /// All bodies, half as much of kept buffers and these are four and a half times `in_flight`. With 70 MB for the process and
+    /// all connections that is 360 MB by default, below the memory limit of the Deployment.
+    pub(super) fn review_memory(&self) -> usize {
+        self.in_flight.saturating_mul(3)
     }
 }
 

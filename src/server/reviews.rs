@@ -1,10 +1,9 @@
 //! `POST /mutate` and `POST /validate`.
 
 use std::{
-    num::NonZeroUsize,
+    net::{IpAddr, Ipv4Addr},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
@@ -20,22 +19,19 @@ use axum::{
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
-use tokio::{
-    sync::Semaphore,
-    task::spawn_blocking,
-    time::{self, timeout_at},
-};
+use tokio::{task::spawn_blocking, time};
 use tracing::{debug, error, info};
 
 use super::{
     body::{Received, Unreviewed},
-    connections::Reviewing,
+    connections::Seat,
     deadline,
     denials::Denials,
     terms::Terms,
+    unsent::{Outbox, Unsent},
 };
 use crate::{
-    admission::{self, BreakGlass, Permission, clipped},
+    admission::{self, BreakGlass, Permission, Unanswered, clipped},
     break_glass::Permissions,
     metrics::{Metrics, Shed},
     rules::Phase,
@@ -45,6 +41,10 @@ use crate::{
 /// What answering reviews needs.
 #[derive(Clone)]
 pub(super) struct Reviews(Arc<Shared>);
+
+/// Goes with an answer that is a review's, and holds its room until it is written.
+#[derive(Clone)]
+pub(super) struct Answered(pub(super) Arc<Unsent>);
 
 /// What came of a review.
 enum Reviewed {
@@ -56,20 +56,22 @@ enum Reviewed {
 
 struct Shared {
     terms: Arc<Terms>,
-    large: Arc<Semaphore>,
+    outbox: Arc<Outbox>,
     denials: Denials,
     permissions: Option<Arc<Permissions>>,
     spans: Option<Spans>,
     metrics: Arc<Metrics>,
 }
 
-/// Bytes of a body that are reviewed without leaving the thread that serves connections: a tenth of a millisecond's work, which
-/// going to another thread and back is not worth, and ten milliseconds' of nothing but mistakes, which others can wait.
-const INLINE: usize = 64 << 10;
+/// How long a review may run on the thread that serves connections. That is ten times what a usual one takes, for which a way to
+/// another thread and back would cost as much as the review. A review that takes longer starts anew when it is its turn.
+const QUICK: Duration = Duration::from_millis(1);
 
-/// Most larger bodies that are reviewed at a time, if there are so many cores: one with nothing but mistakes takes thirty times
-/// its size while it is reviewed, and more at a time would be no faster.
-const LARGE: usize = 4;
+/// Bytes of the largest body whose review starts there: reading a body cannot be stopped, and usual writes have fewer.
+const QUICK_BYTES: usize = 8 << 10;
+
+/// Bytes of all answers above the usual size that are made and not yet written: 64 of the largest.
+const UNSENT: usize = 16 << 20;
 
 impl Reviews {
     pub(super) fn new(
@@ -78,10 +80,9 @@ impl Reviews {
         spans: Option<Spans>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
-        let large = Arc::new(Semaphore::new(cores.min(LARGE)));
+        let outbox = Arc::new(Outbox::new(UNSENT));
         let denials = Denials::new();
-        Self(Arc::new(Shared { terms, large, denials, permissions, spans, metrics }))
+        Self(Arc::new(Shared { terms, outbox, denials, permissions, spans, metrics }))
     }
 
     /// Sees to it that waits end and memory is given back, and that the log tells what it leaves out, for as long as it is
@@ -117,14 +118,8 @@ impl Reviews {
 
     async fn answer(self, phase: Phase, request: Request) -> Response {
         let mut span = Span::begin(self.0.spans.as_ref(), phase, request.headers());
-        let deadline = deadline::of(request.uri().query());
-        let response = match self.clone().receive(phase, request, deadline, &mut span).await {
-            Ok(Reviewed::Answered { response, took }) => {
-                let response = self.settle(response, deadline, &mut span).await;
-                span.reviewed(&response);
-                self.tell(phase, response, took)
-            }
-            Ok(Reviewed::Failed(response)) => response,
+        let response = match self.clone().reviewed(phase, request, &mut span).await {
+            Ok(response) => response,
             Err(unreviewed) => {
                 if let Unreviewed::Shed(reason) = unreviewed {
                     span.failed(reason.name());
@@ -136,43 +131,52 @@ impl Reviews {
         response
     }
 
-    /// Reviews the body, once it is there.
-    async fn receive(
-        self,
-        phase: Phase,
-        request: Request,
-        deadline: time::Instant,
-        span: &mut Span,
-    ) -> Result<Reviewed, Unreviewed> {
-        let (head, body) = request.into_parts();
-        let received = self.0.terms.room().receive(body, deadline).await?;
-        if let Some(reviewing) = head.extensions.get::<Reviewing>() {
-            reviewing.begin();
+    /// The answer to a review, if there is room for it.
+    async fn reviewed(self, phase: Phase, request: Request, span: &mut Span) -> Result<Response, Unreviewed> {
+        let deadline = deadline::of(request.uri().query());
+        let seat = request.extensions().get::<Seat>().cloned();
+        let peer = seat.as_ref().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Seat::peer);
+        let received = self.0.terms.room().receive(peer, request.into_body(), deadline).await?;
+        if let Some(seat) = seat {
+            seat.begin();
         }
         span.received(received.len());
-        self.take_turn(phase, received, deadline, span).await
+        match self.clone().take_turn(phase, peer, received, deadline, span).await? {
+            Reviewed::Answered { response, took } => {
+                let response = self.settle(response, deadline, span).await;
+                let unsent = self.0.outbox.take(peer, response.body.len()).ok_or(Shed::Unsent)?;
+                span.reviewed(&response);
+                let mut answer = self.tell(phase, response, took);
+                answer.extensions_mut().insert(Answered(unsent));
+                Ok(answer)
+            }
+            Reviewed::Failed(response) => Ok(response),
+        }
     }
 
-    /// Reviews at once what is small, and what is large when it is its turn.
+    /// Reviews the body at once, if that takes a moment, else when it is its turn.
     async fn take_turn(
         self,
         phase: Phase,
+        peer: IpAddr,
         received: Received,
         deadline: time::Instant,
         span: &mut Span,
     ) -> Result<Reviewed, Unreviewed> {
-        if received.len() <= INLINE {
-            return Ok(self.review(phase, &received));
+        let soon = deadline.min(time::Instant::now() + QUICK);
+        if received.len() <= QUICK_BYTES
+            && let Some(reviewed) = self.review(phase, &received, soon)
+        {
+            return Ok(reviewed);
         }
-        let turn = timeout_at(deadline, Arc::clone(&self.0.large).acquire_owned()).await;
-        let turn = turn.map_err(|_| Shed::Deadline)?.expect("the semaphores of a server are never closed");
+        let turn = self.0.terms.turns().take(peer, received.len(), deadline).await?;
         span.turn();
         let reviewed = spawn_blocking(move || {
             let _turn = turn;
-            self.review(phase, &received)
+            self.review(phase, &received, deadline)
         });
-        let stopped = || Reviewed::Failed(unavailable("clusterprofile-webhook has stopped"));
-        Ok(reviewed.await.unwrap_or_else(|_| stopped()))
+        let stopped = || Some(Reviewed::Failed(unavailable("clusterprofile-webhook has stopped")));
+        reviewed.await.unwrap_or_else(|_| stopped()).ok_or(Unreviewed::Shed(Shed::Deadline))
     }
 
     /// Asks what a denial's claim wants to know; its body is no longer held.
@@ -191,15 +195,21 @@ impl Reviews {
         response.settled(permission)
     }
 
-    fn review(&self, phase: Phase, received: &Received) -> Reviewed {
+    /// Reviews the body; nothing where that is not done in time.
+    fn review(&self, phase: Phase, received: &Received, until: time::Instant) -> Option<Reviewed> {
+        let must_stop = || time::Instant::now() >= until;
+        if must_stop() {
+            return None;
+        }
         let Shared { terms, metrics, .. } = &*self.0;
         let (now, started) = (terms.now(), Instant::now());
-        let respond = || admission::respond(received, phase, &now.policy, Timestamp::now());
+        let respond = || admission::respond_unless(received, phase, &now.policy, Timestamp::now(), &must_stop);
         let answer = catch_unwind(AssertUnwindSafe(respond));
         let took = started.elapsed();
-        match answer {
+        Some(match answer {
             Ok(Ok(response)) => Reviewed::Answered { response, took },
-            Ok(Err(bad_request)) => {
+            Ok(Err(Unanswered::Stopped)) => return None,
+            Ok(Err(Unanswered::BadRequest(bad_request))) => {
                 metrics.count_bad_request(phase);
                 debug!(phase = %phase, error = %bad_request, "bad request");
                 Reviewed::Failed((StatusCode::BAD_REQUEST, format!("{bad_request}\n")).into_response())
@@ -210,7 +220,7 @@ impl Reviews {
                 let message = "clusterprofile-webhook failed to review this: its log and its authors must know";
                 Reviewed::Failed(unavailable(message))
             }
-        }
+        })
     }
 
     fn tell(&self, phase: Phase, response: admission::Response, took: Duration) -> Response {
@@ -249,6 +259,7 @@ impl Reviews {
                 unavailable(match reason {
                     Shed::QueueFull => "clusterprofile-webhook has no room for this review: too many wait already",
                     Shed::Slow => "clusterprofile-webhook has no room for a body that comes in so slowly",
+                    Shed::Unsent => "clusterprofile-webhook has no room for this answer: too many others are not taken",
                     Shed::Deadline => "clusterprofile-webhook did not get to this review before its timeout",
                 })
             }

@@ -1,6 +1,7 @@
-//! Room for bodies, taken in the order in which it is asked for.
+//! Room for bodies, and giving up those that are late where others wait for it.
 
 use std::{
+    net::IpAddr,
     pin::pin,
     sync::{
         Arc,
@@ -9,22 +10,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
-use super::ticks::Ticks;
+use super::{
+    fair::{Bounds, Fair, Part},
+    ticks::Ticks,
+};
 use crate::metrics::{Load, Shed};
 
 /// So many bytes of room, and who waits for some.
 pub(super) struct Space {
-    /// Bytes in all.
-    size: usize,
-    free: Arc<Semaphore>,
-    /// How many may wait.
-    most: usize,
-    queue: Semaphore,
+    free: Arc<Fair>,
     wanted: Notify,
 }
 
@@ -33,36 +29,31 @@ const ASK: Duration = Duration::from_millis(50);
 
 impl Space {
     pub(super) fn new(size: usize, queue: usize) -> Self {
-        // Semaphores count to 4 GiB at a time, more than any hub sends.
-        let (size, most) = (size.min(u32::MAX as usize), queue.min(Semaphore::MAX_PERMITS));
-        let free = Arc::new(Semaphore::new(size));
-        Self { size, free, most, queue: Semaphore::new(most), wanted: Notify::new() }
+        let bounds = Bounds { size, parts: usize::MAX, parts_each: usize::MAX, waiting: queue };
+        Self { free: Arc::new(Fair::new(bounds)), wanted: Notify::new() }
     }
 
     pub(super) fn size(&self) -> usize {
-        self.size
+        self.free.size()
     }
 
     /// Bytes of room that are taken, and requests that wait for some.
     pub(super) fn load(&self) -> (Load, Load) {
-        let load = |most: usize, free: usize| Load { now: most.saturating_sub(free), most };
-        (load(self.size, self.free.available_permits()), load(self.most, self.queue.available_permits()))
+        self.free.load()
     }
 
-    /// Room for so many bytes, once it is there.
-    pub(super) async fn take(&self, bytes: usize, ticks: &Ticks) -> Result<OwnedSemaphorePermit, Shed> {
-        const OPEN: &str = "the semaphore of a server is never closed";
-        let bytes = u32::try_from(bytes).expect("there is no more of it");
-        if let Ok(room) = Arc::clone(&self.free).try_acquire_many_owned(bytes) {
-            return Ok(room);
-        }
-        let _place = self.queue.try_acquire().map_err(|_| Shed::QueueFull)?;
-        let mut room = pin!(Arc::clone(&self.free).acquire_many_owned(bytes));
+    /// Room for so many bytes from this address, once it is there.
+    pub(super) async fn take(&self, peer: IpAddr, bytes: usize, ticks: &Ticks) -> Result<Part, Shed> {
+        let mut room = pin!(self.free.take(peer, bytes));
+        let mut is_first = true;
         loop {
-            self.wanted.notify_one();
-            if let Some(room) = ticks.timeout(ASK, &mut room).await {
-                return Ok(room.expect(OPEN));
+            // Whatever there is is had at once; who does not get it so asks for more.
+            let wait = if is_first { Duration::ZERO } else { ASK };
+            if let Some(room) = ticks.timeout(wait, &mut room).await {
+                return room;
             }
+            is_first = false;
+            self.wanted.notify_one();
         }
     }
 
@@ -74,7 +65,7 @@ impl Space {
         ticks.until(Instant::now() + sending).await;
         loop {
             self.wanted.notified().await;
-            let waiting = self.most - self.queue.available_permits();
+            let waiting = self.free.load().1.now;
             let itself = waits.load(Ordering::Relaxed);
             if waiting > usize::from(itself) {
                 return;

@@ -17,11 +17,17 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::Limits;
+use super::{
+    Limits,
+    connections::{Outcome, Seat},
+};
 
-/// Where a connection is between two requests; shared by its stream and its service.
-#[derive(Clone, Default)]
-pub(super) struct Progress(Arc<AtomicU8>);
+/// Where a connection is between two requests; shared by its stream and its service, and told to those who make room.
+#[derive(Clone)]
+pub(super) struct Progress {
+    state: Arc<AtomicU8>,
+    seat: Seat,
+}
 
 /// Nothing of the first request has come.
 const NEW: u8 = 0;
@@ -31,29 +37,56 @@ const HEADERS: u8 = 1;
 const ANSWERING: u8 = 2;
 /// A request was answered, nothing of the next has come.
 const IDLE: u8 = 3;
+/// The answer to a review is made, and is being written.
+const WRITING_REVIEW: u8 = 4;
+/// So is another answer.
+const WRITING_OTHER: u8 = 5;
+/// So is one with which the connection ends.
+const WRITING_LAST: u8 = 6;
 
 impl Progress {
-    /// The headers have come.
-    pub(super) fn answering(&self) {
-        self.0.store(ANSWERING, Ordering::Relaxed);
+    pub(super) fn new(seat: Seat) -> Self {
+        Self { state: Arc::new(AtomicU8::new(NEW)), seat }
     }
 
-    /// The answer is made.
-    pub(super) fn answered(&self) {
-        self.0.store(IDLE, Ordering::Relaxed);
+    /// The headers have come.
+    pub(super) fn answering(&self) {
+        self.state.store(ANSWERING, Ordering::Relaxed);
+    }
+
+    /// The answer is made, and goes out.
+    pub(super) fn answered(&self, outcome: Outcome) {
+        let writing = match outcome {
+            Outcome::Reviewed => WRITING_REVIEW,
+            Outcome::Other => WRITING_OTHER,
+            Outcome::Ends => WRITING_LAST,
+        };
+        self.state.store(writing, Ordering::Relaxed);
+    }
+
+    /// All that was to be written is.
+    fn flushed(&self) {
+        let outcome = match self.state.load(Ordering::Relaxed) {
+            WRITING_REVIEW => Outcome::Reviewed,
+            WRITING_OTHER => Outcome::Other,
+            WRITING_LAST => Outcome::Ends,
+            _ => return,
+        };
+        self.state.store(IDLE, Ordering::Relaxed);
+        self.seat.written(outcome);
     }
 
     /// Whether the connection is between two requests, where closing it fails none.
     pub(super) fn is_idle(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == IDLE
+        self.state.load(Ordering::Relaxed) == IDLE
     }
 
     fn is_receiving_headers(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == HEADERS
+        self.state.load(Ordering::Relaxed) == HEADERS
     }
 
     fn begin(&self) -> bool {
-        let begin = |from| self.0.compare_exchange(from, HEADERS, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let begin = |from| self.state.compare_exchange(from, HEADERS, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         begin(IDLE) || begin(NEW)
     }
 }
@@ -100,6 +133,9 @@ impl<S> Timed<S> {
     /// Passes on what a write gave, unless the caller has been taking nothing for too long.
     fn limited<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_pending() {
+            if self.taken_until.is_none() {
+                self.progress.seat.stall();
+            }
             let until = *self.taken_until.get_or_insert_with(|| Instant::now() + self.taking);
             ready!(self.writing.poll(until, cx));
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer was not taken")));
@@ -173,6 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
         if flushed.is_ready() {
             self.taken_until = None;
+            self.progress.flushed();
         }
         self.limited(flushed, cx)
     }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use arc_swap::{ArcSwap, Guard};
 use tokio::time::sleep;
 
-use super::{Limits, body::Room, buffers::KEPT, ticks::Ticks};
+use super::{Limits, body::Room, buffers::KEPT, ticks::Ticks, turns::Turns};
 use crate::rules::Policy;
 
 /// What an administrator chose for the rules, and the limits of the server.
@@ -19,6 +19,7 @@ pub(super) struct Now {
     pub(super) policy: Policy,
     pub(super) limits: Limits,
     pub(super) room: Arc<Room>,
+    pub(super) turns: Arc<Turns>,
 }
 
 impl Terms {
@@ -27,7 +28,8 @@ impl Terms {
     pub fn new(policy: Policy, limits: Limits) -> Self {
         let ticks = Arc::default();
         let room = Arc::new(Room::new(limits, Arc::clone(&ticks)));
-        Self { now: ArcSwap::from_pointee(Now { policy, limits, room }), ticks }
+        let turns = Arc::new(Turns::new(&limits));
+        Self { now: ArcSwap::from_pointee(Now { policy, limits, room, turns }), ticks }
     }
 
     /// Terms from now on.
@@ -37,12 +39,12 @@ impl Terms {
     /// closed when the next one comes; those that are open keep their times.
     pub fn replace(&self, policy: Policy, limits: Limits) {
         let now = self.now.load();
-        let room = if limits == now.limits {
-            Arc::clone(&now.room)
+        let (room, turns) = if limits == now.limits {
+            (Arc::clone(&now.room), Arc::clone(&now.turns))
         } else {
-            Arc::new(Room::new(limits, Arc::clone(&self.ticks)))
+            (Arc::new(Room::new(limits, Arc::clone(&self.ticks))), Arc::new(Turns::new(&limits)))
         };
-        self.now.store(Arc::new(Now { policy, limits, room }));
+        self.now.store(Arc::new(Now { policy, limits, room, turns }));
     }
 
     /// The limits that hold now.
@@ -61,11 +63,16 @@ impl Terms {
         Arc::clone(&self.now.load().room)
     }
 
+    /// The turns of a review that begins now.
+    pub(super) fn turns(&self) -> Arc<Turns> {
+        Arc::clone(&self.now.load().turns)
+    }
+
     /// Sees to it that waits end and memory is given back, for as long as it is polled.
     pub(super) async fn run(&self) {
         let tidy = async {
             loop {
-                sleep(KEPT).await;
+                sleep(KEPT / 2).await;
                 self.now().room.tidy();
             }
         };

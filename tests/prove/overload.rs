@@ -2,16 +2,28 @@
 
 use super::{Proof, account::Account, control_plane::ControlPlane, writers::Writers};
 
-use self::{attacks::ATTACKS, target::Target};
+use self::{
+    attacks::ATTACKS,
+    churn::CHURNS,
+    target::{Measured, Target},
+};
 
 #[path = "overload/attacks.rs"]
 mod attacks;
 #[path = "overload/caller.rs"]
 mod caller;
+#[path = "overload/churn.rs"]
+mod churn;
 #[path = "overload/flood.rs"]
 mod flood;
+#[path = "overload/probes.rs"]
+mod probes;
+#[path = "overload/sockets.rs"]
+mod sockets;
 #[path = "overload/target.rs"]
 mod target;
+#[path = "overload/worst.rs"]
+mod worst;
 
 pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     let mut account = Account::new(plane);
@@ -24,16 +36,52 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     for attack in &ATTACKS {
         broken.extend(attack.made(&target, &mut account));
     }
+    for churn in &CHURNS {
+        broken.extend(churn.made(&target, &mut account));
+    }
+    drop(target);
+    let target = Target::start(plane, "worst", &[]);
+    let (worst, not_held) = worst::sent(&target, &mut account);
+    println!("{worst}");
+    broken.extend(not_held);
     drop(target);
     broken.extend(account.broken());
-    Proof { total: account.total(), broken, figures: format!("{}\n{told}\n", account.table()) }
+    Proof { total: account.total(), broken, figures: format!("{}\n{told}\n\n{worst}\n", account.table()) }
 }
 
-/// What `writers` met while others did `what` is told, and how much memory that took. No call may have failed.
-fn close(what: &str, target: &Target<'_>, account: &mut Account<'_>, writers: &Writers<'_>) -> Vec<String> {
-    /// In MB.
-    const MOST: u64 = 128;
-    let peak = target.replica.peak_memory().div_ceil(1_000_000);
-    account.close(&format!("{what}: {peak} MB at the most"), writers, 0);
-    Vec::from_iter((peak >= MOST).then(|| format!("{what}: the process has taken {peak} MB of memory")))
+/// The most memory that a process may take, and the kernel for its sockets.
+const MEMORY: u64 = 128;
+const SOCKETS: u64 = 128;
+
+/// What `writers` met while others did `what` is told, and what was measured meanwhile. No call may have failed.
+fn close(what: &str, measured: Measured, account: &mut Account<'_>, writers: &Writers<'_>) -> Vec<String> {
+    close_within(MEMORY, what, measured, account, writers)
+}
+
+/// The same where the process may take so many MB.
+fn close_within(
+    most: u64,
+    what: &str,
+    measured: Measured,
+    account: &mut Account<'_>,
+    writers: &Writers<'_>,
+) -> Vec<String> {
+    let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+    let Measured { memory, sockets, mut probes } = measured;
+    let (memory, sockets) = (megabytes(memory), megabytes(sockets));
+    let writes = writers.take_p99().as_millis();
+    let step = format!(
+        "{what}: {memory} MB at the most, {sockets} MB in sockets; 99 % of {} probes within {} ms, of writes within {writes} ms",
+        probes.count(),
+        probes.p99().as_millis(),
+    );
+    account.close(&step, writers, 0);
+    let mut broken = probes.broken();
+    if memory >= most {
+        broken.push(format!("{what}: the process has taken {memory} MB of memory"));
+    }
+    if sockets >= SOCKETS {
+        broken.push(format!("{what}: its sockets have taken {sockets} MB of memory"));
+    }
+    broken
 }

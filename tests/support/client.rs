@@ -54,7 +54,11 @@ impl Client {
     }
 
     pub(crate) fn connect_with(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+        Self::over(TcpStream::connect(address)?, config)
+    }
+
+    /// Speaks TLS over a connection that is there.
+    pub(crate) fn over(stream: TcpStream, config: Arc<ClientConfig>) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         // A server that never answers must fail the test, not hang it.
         stream.set_read_timeout(Some(Duration::from_mins(1)))?;

@@ -67,6 +67,10 @@ impl Process {
         assert!(sent.expect("kill can be run").success());
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the system tells of it in a file of this name.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         Path::new("/proc").join(self.child.id().to_string()).join(name)

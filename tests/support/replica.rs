@@ -50,14 +50,27 @@ impl Replica {
 
     /// The most memory that was resident since it was last forgotten, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let status = fs::read_to_string(self.process.file("status")).expect("it runs");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        peak.and_then(|peak| peak.parse::<u64>().ok()).expect("Linux tells it") << 10
+        self.status("VmHWM:") << 10
+    }
+
+    /// How much memory is resident now, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        self.status("VmRSS:") << 10
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Forgets the peak, where the system can.
     pub(crate) fn forget_peak_memory(&self) {
         drop(fs::write(self.process.file("clear_refs"), "5"));
+    }
+
+    fn status(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(self.process.file("status")).expect("it runs");
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix(field)?.trim().strip_suffix(" kB"));
+        kilobytes.and_then(|kilobytes| kilobytes.parse().ok()).expect("Linux tells it")
     }
 
     /// Lets it do nothing any more.

@@ -28,6 +28,7 @@ pub(crate) struct Writers<'c> {
     accepted: AtomicUsize,
     failed: Mutex<Vec<Answer>>,
     longest_micros: AtomicU64,
+    took: Mutex<Vec<Duration>>,
 }
 
 impl<'c> Writers<'c> {
@@ -42,6 +43,7 @@ impl<'c> Writers<'c> {
             accepted: AtomicUsize::new(0),
             failed: Mutex::default(),
             longest_micros: AtomicU64::new(0),
+            took: Mutex::default(),
         }
     }
 
@@ -83,7 +85,9 @@ impl<'c> Writers<'c> {
     fn create(&self, profile: &Value) -> Answer {
         let started = Instant::now();
         let answer = self.profiles.create(profile);
-        let micros = started.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+        let took = started.elapsed();
+        self.took.lock().expect("no writer panics").push(took);
+        let micros = took.as_micros().try_into().unwrap_or(u64::MAX);
         self.longest_micros.fetch_max(micros, Ordering::Relaxed);
         answer
     }
@@ -106,6 +110,13 @@ impl<'c> Writers<'c> {
     /// The longest that a write has taken, since the last call.
     pub(crate) fn take_longest(&self) -> Duration {
         Duration::from_micros(self.longest_micros.swap(0, Ordering::Relaxed))
+    }
+
+    /// In which time 99 of a hundred writes were answered, since the last call.
+    pub(crate) fn take_p99(&self) -> Duration {
+        let mut took = mem::take(&mut *self.took.lock().expect("no writer panics"));
+        took.sort_unstable();
+        took.get(took.len() * 99 / 100).copied().unwrap_or_default()
     }
 
     /// Waits until each has had about two turns more.

@@ -9,14 +9,14 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncRead, AsyncWriteExt as _, copy, sink, split},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy, sink, split},
     runtime,
     task::LocalSet,
     time::sleep,
 };
 
 use super::{
-    caller::{Caller, head, request},
+    caller::{Caller, head, lasting, request},
     close,
     target::Target,
 };
@@ -50,11 +50,14 @@ enum Way {
     HalfClosed,
     /// A sound review of 2.4 MB.
     Large,
+    /// A review that makes a large answer, which is not read.
+    Unread,
 }
 
 /// Those that take memory which is given back at once come first.
-pub(crate) const ATTACKS: [Attack; 6] = [
+pub(crate) const ATTACKS: [Attack; 7] = [
     Attack { what: "64 send reviews of 2.4 MB", ways: &[Way::Large], connections: 64, ended: 20 },
+    Attack { what: "400 read no answer, which has 50 KB", ways: &[Way::Unread], connections: 400, ended: 400 },
     Attack { what: "1000 send headers byte by byte", ways: &[Way::SlowHeaders], connections: 1000, ended: 100 },
     Attack { what: "1000 send bodies byte by byte", ways: &[Way::SlowBody], connections: 1000, ended: 100 },
     Attack {
@@ -87,26 +90,28 @@ impl Attack {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
         let writers = target.writers(good_or_large);
         let ended = Rc::new(Cell::new(0));
-        let (caller, large) = (target.caller(), Rc::from(request(&BODIES[2].1())));
+        let (caller, requests) = (target.caller(), Rc::new(Requests::new()));
         let mut most = 0;
         account.skip(&writers);
-        target.replica.forget_peak_memory();
-        writers.write(|| {
-            let attackers = LocalSet::new();
-            for way in self.ways {
-                for _ in 0..self.connections {
-                    attackers.spawn_local(attack(*way, caller.clone(), Rc::clone(&large), Rc::clone(&ended)));
+        let measured = target.measured(|| {
+            writers.write(|| {
+                let attackers = LocalSet::new();
+                for way in self.ways {
+                    for _ in 0..self.connections {
+                        attackers.spawn_local(attack(*way, caller.clone(), Rc::clone(&requests), Rc::clone(&ended)));
+                    }
                 }
-            }
-            let started = Instant::now();
-            runtime.block_on(attackers.run_until(async {
-                while started.elapsed() < TIME {
-                    sleep(Duration::from_millis(500)).await;
-                    most = most.max(target.metric("open_connections"));
-                }
-            }));
+                let started = Instant::now();
+                runtime.block_on(attackers.run_until(async {
+                    while started.elapsed() < TIME {
+                        sleep(Duration::from_millis(500)).await;
+                        target.sample();
+                        most = most.max(target.metric("open_connections"));
+                    }
+                }));
+            });
         });
-        let mut broken = close(self.what, target, account, &writers);
+        let mut broken = close(self.what, measured, account, &writers);
         if ended.get() < self.ended {
             broken.push(format!("{}: the server has ended {} connections alone", self.what, ended.get()));
         }
@@ -117,11 +122,44 @@ impl Attack {
     }
 }
 
-async fn attack(way: Way, caller: Caller, large: Rc<[u8]>, ended: Rc<Cell<usize>>) {
+/// What is sent whole, made once.
+struct Requests {
+    large: Vec<u8>,
+    mended: Vec<u8>,
+}
+
+impl Requests {
+    fn new() -> Self {
+        Self { large: request(&BODIES[2].1()), mended: lasting("/mutate?timeout=10s", &mended()) }
+    }
+}
+
+/// As much to fill in as is filled in: an empty item has the most.
+fn mended() -> Vec<u8> {
+    /// Past 500 fixes of an object there are none.
+    const ITEMS: usize = 240;
+    let mut profile = good("unread");
+    profile["status"] = json!({"conditions": vec![json!({}); ITEMS]});
+    let resource = json!({"group": "multicluster.x-k8s.io", "version": "v1alpha1", "kind": "ClusterProfile"});
+    let request = json!({
+        "uid": "00000000-0000-4000-8000-000000000000",
+        "kind": resource,
+        "namespace": "fleet",
+        "name": "unread",
+        "operation": "UPDATE",
+        "subResource": "status",
+        "object": profile,
+        "oldObject": good("unread"),
+    });
+    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
+    review.to_string().into_bytes()
+}
+
+async fn attack(way: Way, caller: Caller, requests: Rc<Requests>, ended: Rc<Cell<usize>>) {
     /// Whoever is refused does not come back more often than that.
     const PAUSE: Duration = Duration::from_millis(50);
     loop {
-        drop(way.connection(&caller, &large).await);
+        drop(way.connection(&caller, &requests).await);
         ended.set(ended.get() + 1);
         sleep(PAUSE).await;
     }
@@ -129,9 +167,11 @@ async fn attack(way: Way, caller: Caller, large: Rc<[u8]>, ended: Rc<Cell<usize>
 
 impl Way {
     /// From a connection's begin to its end, which the server must bring about.
-    async fn connection(self, caller: &Caller, large: &[u8]) -> io::Result<()> {
+    async fn connection(self, caller: &Caller, requests: &Requests) -> io::Result<()> {
         /// The first bytes of a handshake record of 512 bytes.
         const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00";
+        /// Bytes of the least receive buffer that Linux gives.
+        const SMALLEST: u32 = 2304;
         match self {
             Self::SlowHeaders => dribble(caller, "POST /validate HTTP/1.1\r\nX-Slow: ").await,
             Self::SlowBody => dribble(caller, &head(100_000)).await,
@@ -152,7 +192,14 @@ impl Way {
                 }
                 until_its_end(stream).await
             }
-            Self::Large => caller.call(large).await.map(drop),
+            Self::Large => caller.call(&requests.large).await.map(drop),
+            Self::Unread => {
+                let mut stream = caller.receiving(SMALLEST).connect().await?;
+                stream.write_all(&requests.mended).await?;
+                stream.flush().await?;
+                // Nothing is read: that the server has given up is seen by what it does not take.
+                until_refused(stream).await
+            }
         }
     }
 }
@@ -176,7 +223,17 @@ async fn dribble(caller: &Caller, beginning: &str) -> io::Result<()> {
     }
 }
 
-async fn until_its_end(mut stream: impl AsyncRead + Unpin) -> io::Result<()> {
+/// Waits until the server takes nothing any more, of a request that it does not come to.
+async fn until_refused(mut stream: impl AsyncWrite + Unpin) -> io::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(500);
+    loop {
+        sleep(PAUSE).await;
+        stream.write_all(b"G").await?;
+        stream.flush().await?;
+    }
+}
+
+pub(crate) async fn until_its_end(mut stream: impl AsyncRead + Unpin) -> io::Result<()> {
     copy(&mut stream, &mut sink()).await.map(drop)
 }
 

@@ -22,6 +22,9 @@ pub(crate) const NAME: &str = "localhost";
 pub(crate) struct Caller {
     address: SocketAddr,
     tls: TlsConnector,
+    from: IpAddr,
+    /// Bytes that the kernel takes of an answer that is not read, where it is other than usual.
+    receives: Option<u32>,
 }
 
 /// What came back, as text: head and body.
@@ -29,7 +32,19 @@ pub(crate) struct Answer(String);
 
 impl Caller {
     pub(crate) fn new(address: SocketAddr, tls: TlsConnector) -> Self {
-        Self { address, tls }
+        /// As a Pod's, it is not the API server's.
+        const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+        Self { address, tls, from: OWN, receives: None }
+    }
+
+    /// The same from another address.
+    pub(crate) fn from(&self, from: IpAddr) -> Self {
+        Self { from, ..self.clone() }
+    }
+
+    /// The same, whose kernel takes so many bytes of an answer that is not read.
+    pub(crate) fn receiving(&self, bytes: u32) -> Self {
+        Self { receives: Some(bytes), ..self.clone() }
     }
 
     pub(crate) async fn connect(&self) -> io::Result<TlsStream<TcpStream>> {
@@ -39,12 +54,14 @@ impl Caller {
         self.tls.connect(name, stream).await
     }
 
-    /// A connection without TLS. As a Pod's, its address is not the API server's.
+    /// A connection without TLS.
     pub(crate) async fn open(&self) -> io::Result<TcpStream> {
-        const OWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 0);
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
-        socket.bind(OWN)?;
+        if let Some(bytes) = self.receives {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        socket.bind(SocketAddr::new(self.from, 0))?;
         socket.connect(self.address).await
     }
 
@@ -79,13 +96,29 @@ impl Caller {
 
 /// A review for `/validate`, after whose answer the connection ends.
 pub(crate) fn request(body: &[u8]) -> Vec<u8> {
-    [head(body.len()).as_bytes(), body].concat()
+    request_within("10s", body)
+}
+
+/// The same, whose caller waits so long.
+pub(crate) fn request_within(timeout: &str, body: &[u8]) -> Vec<u8> {
+    [head_within(timeout, body.len()).as_bytes(), body].concat()
+}
+
+/// A review for this path, after whose answer the connection stays.
+pub(crate) fn lasting(path: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
 }
 
 /// Announces a body of so many bytes.
 pub(crate) fn head(length: usize) -> String {
+    head_within("10s", length)
+}
+
+fn head_within(timeout: &str, length: usize) -> String {
     format!(
-        "POST /validate?timeout=10s HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        "POST /validate?timeout={timeout} HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n"
     )
 }
 

@@ -46,22 +46,24 @@ pub(crate) fn flooded(target: &Target<'_>, account: &mut Account<'_>) -> (String
     let answers = Arc::new(Mutex::new(Answers::default()));
     let (mut took, mut has_recovered) = (Duration::ZERO, false);
     account.skip(&writers);
-    target.replica.forget_peak_memory();
-    writers.write(|| {
-        (took, has_recovered) = runtime.block_on(async {
-            let caller = target.caller();
-            let mut calls = JoinSet::new();
-            for _ in 0..callers {
-                calls.spawn(call_again_and_again(caller.clone(), Arc::clone(&request), Arc::clone(&answers)));
-            }
-            sleep(TIME).await;
-            calls.shutdown().await;
-            recovery(&caller, &request).await
+    let measured = target.measured(|| {
+        writers.write(|| {
+            (took, has_recovered) = runtime.block_on(async {
+                let caller = target.caller();
+                let mut calls = JoinSet::new();
+                for _ in 0..callers {
+                    calls.spawn(call_again_and_again(caller.clone(), Arc::clone(&request), Arc::clone(&answers)));
+                }
+                sleep(TIME).await;
+                target.sample();
+                calls.shutdown().await;
+                recovery(&caller, &request).await
+            });
         });
     });
     let answers = mem::take(&mut *answers.lock().expect("nobody panics"));
     let what = format!("{callers} others send 220 KB each, ten times `--max-in-flight`");
-    let mut broken = close(&what, target, account, &writers);
+    let mut broken = close(&what, measured, account, &writers);
     broken.extend(answers.broken());
     if !has_recovered {
         broken.push("a second after the flood, what comes is not reviewed".into());

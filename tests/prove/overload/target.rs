@@ -1,6 +1,6 @@
 //! A replica that is called by the API server, and by whoever else likes to.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{cell::Cell, fs, sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -11,7 +11,11 @@ use rustls::{
 use serde_json::{Value, json};
 use tokio_rustls::TlsConnector;
 
-use super::caller::{Caller, NAME};
+use super::{
+    caller::{Caller, NAME},
+    probes::Probes,
+    sockets::Sockets,
+};
 use crate::{
     control_plane::ControlPlane,
     profiles::{Profiles, bad, good, is_filled_in},
@@ -28,6 +32,18 @@ pub(crate) struct Target<'p> {
     plane: &'p ControlPlane,
     webhook: Webhook,
     pub replica: Replica,
+    sockets: Sockets,
+    /// The most of all samples.
+    peak: Cell<u64>,
+}
+
+/// What was measured while something was done to the replica.
+pub(crate) struct Measured {
+    /// The most memory that was resident, in bytes.
+    pub memory: u64,
+    /// The most that the kernel held for its sockets, in bytes.
+    pub sockets: u64,
+    pub probes: Probes,
 }
 
 impl<'p> Target<'p> {
@@ -48,7 +64,8 @@ impl<'p> Target<'p> {
             configuration["webhooks"][0]["timeoutSeconds"] = json!(TIMEOUT.as_secs());
             webhook.register(plane, configuration);
         }
-        let target = Self { plane, webhook, replica };
+        let sockets = Sockets::of(replica.pid());
+        let target = Self { plane, webhook, replica, sockets, peak: Cell::default() };
         let profiles = target.profiles();
         wait_until("both webhooks are called", || {
             profiles.try_to_create(&bad("a", 0)).status == 422 && is_filled_in(&profiles.try_to_create(&good("a")))
@@ -66,6 +83,20 @@ impl<'p> Target<'p> {
             .expect("the provider knows it");
         let config = config.with_root_certificates(roots).with_no_client_auth();
         Caller::new(self.replica.address, TlsConnector::from(Arc::new(config)))
+    }
+
+    /// What memory is taken, and what kubelet sees, until `meanwhile` is done, which takes the samples.
+    pub(crate) fn measured(&self, meanwhile: impl FnOnce()) -> Measured {
+        self.replica.forget_peak_memory();
+        self.peak.set(0);
+        let mut probes = Probes::default();
+        probes.probe(self.replica.admin, meanwhile);
+        Measured { memory: self.replica.peak_memory(), sockets: self.peak.get(), probes }
+    }
+
+    /// Looks how much the kernel holds now.
+    pub(crate) fn sample(&self) {
+        self.peak.set(self.peak.get().max(self.sockets.bytes()));
     }
 
     /// 50 writes a second through the API server.
