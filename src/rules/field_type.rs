@@ -1,4 +1,4 @@
-//! Values of a JSON type that their field does not take, and lists too long to be read.
+//! Values of a JSON type that their field does not take, and items past the most that are checked.
 
 use super::{
     Change, Effect, Phase, Problem, Report, Rule,

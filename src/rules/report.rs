@@ -18,6 +18,8 @@ pub struct Finding<'a> {
     pub path: FieldPath<'a>,
     /// What is wrong with it.
     pub problem: Problem<'a>,
+    /// Whether it would refuse the write, if that did not change the health of the cluster.
+    pub passed_for_health: bool,
 }
 
 /// A value to fill in.
@@ -202,7 +204,8 @@ impl<'a> Report<'a> {
             return noted.add(&path, &problem);
         }
         let level = overriding.unwrap_or(level);
-        let weighed = if level == Level::Silent { level } else { self.weigh(rule, level, &path, &problem) };
+        let (weighed, passed_for_health) =
+            if level == Level::Silent { (level, false) } else { self.weigh(rule, level, &path, &problem) };
         let most = if self.audit { Level::Warn } else { Level::Deny };
         let level = weighed.min(most);
         let Some(current) = &mut self.current else { return };
@@ -213,24 +216,32 @@ impl<'a> Report<'a> {
         };
         if *told < FINDINGS {
             *told += 1;
-            self.findings.push(Finding { rule, level, path, problem });
+            self.findings.push(Finding { rule, level, path, problem, passed_for_health });
         } else {
             *omitted += 1;
         }
     }
 
-    /// The level that is left of a finding: one less where the stored object has it already, or where it must not hold up
-    /// the health of the cluster.
-    fn weigh(&mut self, rule: &'static Rule, level: Level, path: &FieldPath<'_>, problem: &Problem<'_>) -> Level {
+    /// The level that is left of a finding, one less where the stored object has it already, or where it must not hold up the
+    /// health of the cluster; and whether it is that.
+    fn weigh(
+        &mut self,
+        rule: &'static Rule,
+        level: Level,
+        path: &FieldPath<'_>,
+        problem: &Problem<'_>,
+    ) -> (Level, bool) {
         if self.has_stored(rule, path, problem) {
-            return level.lowered();
+            return (level.lowered(), false);
         }
-        if level == Level::Deny && self.change.changes_health() && rule.yields_to_health() {
+        let passes = level == Level::Deny && self.change.changes_health() && rule.yields_to_health();
+        if !passes {
+            return (level, false);
+        }
+        if self.passed_for_health.last() != Some(&rule.name) {
             self.passed_for_health.push(rule.name);
-            self.passed_for_health.dedup();
-            return Level::Warn;
         }
-        level
+        (Level::Warn, true)
     }
 
     /// Whether the stored object has the finding. It is judged when a rule first asks, by that rule alone: most writes find
@@ -322,6 +333,7 @@ impl Level {
 /// The text of a cause: the problem, and the rule to type after `explain`.
 impl fmt::Display for Finding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [{}]", self.problem, self.rule.name)
+        let health = if self.passed_for_health { "; passed, for the health of the cluster changes" } else { "" };
+        write!(f, "{}{health} [{}]", self.problem, self.rule.name)
     }
 }
