@@ -1,5 +1,10 @@
 //! Secrets, which a ClusterProfile must not hold and no message may show.
 
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
+
 use serde::de::IgnoredAny;
 
 use super::{
@@ -35,7 +40,9 @@ pub(super) static SECRET: Rule = Rule {
 };
 
 fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let mut finder = Finder { search: Search::default(), applied: Vec::new() };
+    // What is stored is noted wherever it stands: who takes a key out of its field has not brought in the annotation's.
+    let is_stored = change.operation == Operation::Update && change.old.is_none();
+    let mut finder = Finder { is_stored, ..Finder::default() };
     if let Some(profile) = change.identity() {
         finder.identity(profile, report);
     }
@@ -43,11 +50,6 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         finder.status(status, report);
     }
     finder.clusters(change, report);
-    // What is stored is noted wherever it stands: who takes a key out of its field has not brought in the annotation's.
-    let is_stored = change.operation == Operation::Update && change.old.is_none();
-    if is_stored && let Some(profile) = change.identity() {
-        finder.read_applied(profile);
-    }
     finder.tell_applied(report);
 }
 
@@ -55,10 +57,15 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Finds secrets, and tells each that is in the last applied manifest, too, at its own field alone.
+#[derive(Default)]
 struct Finder {
     search: Search,
+    /// Whether the stored object is searched.
+    is_stored: bool,
     /// What the last applied manifest gives away, and no other field so far.
-    applied: Vec<Found>,
+    applied: BTreeSet<Found>,
+    /// What is past the most of it that is told apart.
+    more: Option<(Secret, DefaultHasher)>,
 }
 
 impl Finder {
@@ -100,7 +107,7 @@ impl Finder {
                     .unwrap_or_else(|| if is_stored && !shows_key(data) { Vec::new() } else { self.search.each(data) });
                 for found in &found {
                     // The data as a whole is what the CA is; who changes it writes the key again.
-                    self.applied.retain(|applied| applied != found);
+                    self.tell_apart(found);
                     report_found(found.secret, path().field("certificate-authority-data"), Value::hidden(data), report);
                 }
                 last = Some((data, is_stored, found));
@@ -129,7 +136,7 @@ impl Finder {
                 report.warn(path().field(field), Problem::Forbidden(Value::hidden(url), detail.into()));
             }
             for found in found {
-                self.applied.retain(|applied| *applied != found);
+                self.tell_apart(&found);
                 if !is_denied {
                     report_found(found.secret, path().field(field), Value::Hidden(found.text.into()), report);
                 }
@@ -140,13 +147,15 @@ impl Finder {
     /// Tells every secret in a text.
     fn tell<'a>(&mut self, text: &str, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
         for found in self.search.each(text) {
-            self.applied.retain(|applied| *applied != found);
+            self.tell_apart(&found);
             report_found(found.secret, path(), Value::Hidden(found.text.into()), report);
         }
     }
 
     /// Notes what the last applied manifest gives away: its strings one by one, as they are searched in their own fields.
     fn read_applied(&mut self, profile: &ClusterProfile<'_>) {
+        /// Most secrets that are told apart: no manifest has so many, and a body may be nothing else.
+        const APART: usize = 1024;
         extensions::each_member(profile.annotations(), |name, value| {
             if name != LAST_APPLIED {
                 return;
@@ -154,8 +163,12 @@ impl Finder {
             strings::each_string(value.text(), |_, manifest| {
                 let mut note = |text: &str| {
                     for found in self.search.each(text) {
-                        if !self.applied.contains(&found) {
-                            self.applied.push(found);
+                        if self.applied.len() < APART {
+                            self.applied.insert(found);
+                        } else if !self.applied.contains(&found) {
+                            let (most, hasher) = self.more.get_or_insert_with(|| (found.secret, DefaultHasher::new()));
+                            *most = found.secret.max(*most);
+                            found.text.hash(hasher);
                         }
                     }
                 };
@@ -168,8 +181,16 @@ impl Finder {
         });
     }
 
+    /// Takes note that a secret has a field of its own.
+    fn tell_apart(&mut self, found: &Found) {
+        if !self.is_stored {
+            self.applied.remove(found);
+        }
+    }
+
     fn tell_applied(self, report: &mut Report<'_>) {
-        for found in self.applied {
+        let more = self.more.map(|(secret, hasher)| Found { secret, text: format!("{:x}", hasher.finish()) });
+        for found in self.applied.into_iter().chain(more) {
             let path = FieldPath::of(&["metadata", "annotations"]).key(LAST_APPLIED);
             report_found(found.secret, path, Value::Hidden(found.text.into()), report);
         }
