@@ -8,10 +8,11 @@ BENCH_SERVER := target/bench-server
 CERTS := certs-dev
 CONTROL_PLANE := tests/control-plane
 CERT_MANAGER := tests/cert-manager
+CA_BUNDLES := tests/ca-bundles
 COLLECTOR := tests/collector
 HELM := tests/helm
-SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/support/build.sh $(CONTROL_PLANE)/build.sh \
-    $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh $(HELM)/build.sh
+SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/stress.sh tests/support/build.sh \
+    $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh $(CA_BUNDLES)/build.sh $(HELM)/build.sh
 # Unless it must be there: where there is no Go, what is built with it is left out.
 OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
 FUZZ_SECONDS ?= 60
@@ -64,6 +65,7 @@ test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-e
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the end-to-end tests are)
 	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the tests with cert-manager are)
 	@$(COLLECTOR)/build.sh $(call OPTIONAL,the test of traces is)
+	@$(CA_BUNDLES)/build.sh $(call OPTIONAL,the test of CA data against Go is)
 	@$(HELM)/build.sh $(call OPTIONAL,the tests of the chart are)
 	cargo test --locked
 
@@ -88,6 +90,14 @@ prove-overload: static ## proves that clients that send too much, or too slowly,
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
 	cargo test --locked --test prove -- prove overload
 
+.PHONY: stress
+stress: ## runs the end-to-end stories beside LOAD (20) busy processes, ten times the one called harmed, twice all others: about an hour; needs Go
+	@$(CONTROL_PLANE)/build.sh
+	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the story with cert-manager is)
+	@$(COLLECTOR)/build.sh $(call OPTIONAL,the story of traces is)
+	@$(HELM)/build.sh $(call OPTIONAL,the stories of the chart are)
+	@tests/stress.sh
+
 .PHONY: control-plane
 control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tests, unless they are there; wants Go
 	@$(CONTROL_PLANE)/build.sh
@@ -99,6 +109,10 @@ cert-manager: ## builds cert-manager's controllers for the end-to-end tests; wan
 .PHONY: collector
 collector: ## builds the OpenTelemetry collector's receiver for the end-to-end tests; wants Go
 	@$(COLLECTOR)/build.sh
+
+.PHONY: ca-bundles
+ca-bundles: ## builds the judge that says what Go makes of CA data; requires Go
+	@$(CA_BUNDLES)/build.sh
 
 .PHONY: helm
 helm: ## builds helm for the tests of the chart; wants Go
@@ -114,7 +128,7 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 	    { echo 'lint: cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2' >&2; exit 1; }
 	cargo deny --locked check bans licenses sources
 	@if command -v gofmt >/dev/null; then \
-	    unformatted=$$(gofmt -l $(CONTROL_PLANE) $(CERT_MANAGER) $(COLLECTOR)); \
+	    unformatted=$$(gofmt -l $(CONTROL_PLANE) $(CERT_MANAGER) $(COLLECTOR) $(CA_BUNDLES)); \
 	    [ -z "$$unformatted" ] || { echo "lint: gofmt -w $$unformatted" >&2; exit 1; }; \
 	else echo 'lint: gofmt is not installed: Go code is not checked'; fi
 	for script in $(SCRIPTS); do bash -n "$$script"; done
@@ -127,7 +141,7 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 fmt: ## formats the code
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
-	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE) $(CERT_MANAGER) $(COLLECTOR)
+	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE) $(CERT_MANAGER) $(COLLECTOR) $(CA_BUNDLES)
 
 .PHONY: demo
 demo: ## shows the webhook at work: over HTTPS, then, with Go or KUBEBUILDER_ASSETS, through kubectl

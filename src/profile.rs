@@ -71,6 +71,8 @@ pub struct Metadata<'a> {
     pub deletion_timestamp: Text<'a>,
     /// `metadata.labels`
     pub labels: Field<Labels<'a>>,
+    /// `metadata.annotations`, unread; null is absent.
+    pub annotations: Option<Body<'a>>,
 }
 
 /// The labels that rules read.
@@ -283,6 +285,12 @@ impl<'a> ClusterProfile<'a> {
         self.metadata.set()?.labels.set()
     }
 
+    /// The annotations, where they are an object.
+    #[must_use]
+    pub fn annotations(&self) -> Option<Body<'a>> {
+        self.metadata.set()?.annotations.filter(|annotations| annotations.is_object())
+    }
+
     /// Whether `field-type` tells why there are no labels.
     #[must_use]
     pub fn has_mistyped_labels(&self) -> bool {
@@ -299,8 +307,8 @@ impl<'a> ClusterProfile<'a> {
 
 impl<'a> Metadata<'a> {
     /// What of it rules read, and writers may change.
-    pub(crate) fn texts(&self) -> &Field<Labels<'a>> {
-        &self.labels
+    pub(crate) fn texts(&self) -> (&Field<Labels<'a>>, Option<Body<'a>>) {
+        (&self.labels, self.annotations)
     }
 }
 

@@ -130,9 +130,10 @@ fn texts_fit_on_a_line() {
 }
 
 /// Rules whose text is longer than a line, and why.
-const LONG_TEXTS: [(&str, &str); 5] = [
+const LONG_TEXTS: [(&str, &str); 6] = [
     ("cluster-manager-label", "two names, and where each stands"),
     ("inventory-member-id-changed", "the label's key and the rule's name alone are 90 characters"),
+    ("property-reserved-suffix", "which names are reserved, and what to use"),
     ("property-observed-time", "an example of what to write"),
     ("condition-transition-time", "an example of what to write"),
     ("condition-transition", "two times"),

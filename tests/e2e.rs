@@ -36,10 +36,14 @@ mod client;
 mod control_plane;
 #[path = "e2e/controllers.rs"]
 mod controllers;
+#[path = "e2e/deleted.rs"]
+mod deleted;
 #[path = "e2e/empty_root.rs"]
 mod empty_root;
 #[path = "e2e/faults.rs"]
 mod faults;
+#[path = "e2e/fixes.rs"]
+mod fixes;
 #[path = "e2e/gitops.rs"]
 mod gitops;
 #[path = "e2e/harmed.rs"]
@@ -65,6 +69,8 @@ mod managers;
 mod manifests;
 #[path = "support/mount.rs"]
 mod mount;
+#[path = "e2e/null_label.rs"]
+mod null_label;
 #[path = "e2e/observed.rs"]
 mod observed;
 #[path = "e2e/planes.rs"]
@@ -136,6 +142,9 @@ fn main() -> ExitCode {
     trials.extend(manifests::trials(&assets));
     trials.extend(controllers::trials(&planes));
     trials.extend(faults::trials(&planes));
+    trials.extend(deleted::trials(&planes));
+    trials.extend(fixes::trials(&planes, &assets));
+    trials.push(null_label::trial(&planes));
     trials.push(url::trial(&planes));
     trials.push(callers::trial(&assets));
     trials.extend(traces::trial(&assets));

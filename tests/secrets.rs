@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Where text may stand.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 25] = [
     "/metadata/name",
     "/metadata/namespace",
     "/metadata/deletionTimestamp",
+    "/metadata/annotations/example.com~1note",
     "/metadata/labels/x-k8s.io~1cluster-manager",
     "/metadata/labels/multicluster.x-k8s.io~1inventory-member-id",
     "/spec/displayName",
@@ -68,6 +69,7 @@ fn secrets() -> Vec<Secret> {
     let key =
         "-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5LCBidXQgb2YgdGhlIHNoYXBlIG9mIG9uZQ==\n-----END PRIVATE KEY-----\n";
     let encoded = STANDARD.encode(key);
+    let folded: Vec<_> = encoded.as_bytes().chunks(20).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
     let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.bm90LWEtc2lnbmF0dXJl";
     let secret = |text: &str, parts: &[&str]| Secret {
         text: text.to_owned(),
@@ -80,6 +82,13 @@ fn secrets() -> Vec<Secret> {
         secret(token, &["eyJhbGciOiJub25lIn0", "eyJzdWIiOiJub2JvZHkifQ", "bm90LWEtc2lnbmF0dXJl"]),
         secret("https://admin:hunter2@spoke-1.example.com", &["hunter2"]),
         secret("http:/admin:hunter2@spoke-1.example.com", &["hunter2"]),
+        secret("https://admin:7hunter2%40spoke-1.example.com:6443", &["hunter2"]),
+        secret("https://admin%3Ahunter2@spoke-1.example.com", &["hunter2"]),
+        secret("https://admin%253Ahunter2@spoke-1.example.com", &["hunter2"]),
+        secret(&folded.join(" "), &folded.iter().map(String::as_str).collect::<Vec<_>>()),
+        secret("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQVYBGI\n", &["lQVYBGI", "PRIVATE KEY"]),
+        secret("PuTTY-User-Key-File-3: ssh-ed25519\nPrivate-Lines: 1\nAAAAIBcd\n", &["PuTTY", "AAAAIBcd"]),
+        secret("MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f", &["MC4CAQAwBQYDK2Vw"]),
         secret("admin:hunter2@spoke-1.example.com or ops@example.com", &["hunter2"]),
     ]
 }
@@ -101,6 +110,7 @@ fn profile(values: &[(&str, Value)]) -> Value {
             "name": "a",
             "namespace": "b",
             "deletionTimestamp": null,
+            "annotations": { "example.com/note": "" },
             "labels": { "x-k8s.io/cluster-manager": "ocm", "multicluster.x-k8s.io/inventory-member-id": "a" },
         },
         "spec": { "displayName": "a", "clusterManager": { "name": "ocm" } },
@@ -172,6 +182,30 @@ fn ask(body: &[u8], secret: &Secret, name: &str) {
                     assert!(!told.contains(part), "{name}: {phase} tells {part}: {told}");
                 }
             }
+        }
+    }
+}
+
+/// What stands in a URL beside its host, its port and its path is in no answer, also where nothing says that it is a secret.
+#[test]
+fn no_answer_tells_what_a_url_may_hide() {
+    let urls = [
+        "https://admin:7hunter2",
+        "https://admin:hunter2",
+        "https://admin:hunter2:6443",
+        "ftp://spoke-1.example.com?hunter2",
+        "ftp://spoke-1.example.com/#hunter2",
+        "https://user:pa?ss#hunter2@spoke-1.example.com",
+        "https://hunter2@localhost",
+        "https://localhost?password=hunter2",
+        "admin:hunter2",
+        "http://a b/c:hunter2",
+    ];
+    for url in urls {
+        let secret = Secret { text: url.to_owned(), parts: vec!["hunter2".to_owned()] };
+        for field in ["server", "proxy-url", "tls-server-name"] {
+            let place = format!("/status/accessProviders/0/cluster/{field}");
+            ask(&review(&profile(&[(&place, json!(url))]), None, "status"), &secret, &format!("{field}: {url}"));
         }
     }
 }

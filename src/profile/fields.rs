@@ -15,6 +15,7 @@ takes_object!(Metadata {
     "name" => name = Field::read,
     "deletionTimestamp" => deletion_timestamp = Field::read,
     "labels" => labels = Field::read,
+    "annotations" => annotations = Body::read,
 });
 takes_object!(Labels {
     "x-k8s.io/cluster-manager" => cluster_manager = map_value,

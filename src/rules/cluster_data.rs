@@ -1,18 +1,23 @@
 //! `status.accessProviders[*].cluster`: where a consumer sends its credentials, and whom it trusts there.
 
-use base64::{
-    Engine as _,
-    alphabet::STANDARD,
-    engine::{GeneralPurpose, GeneralPurposeConfig},
-};
-use x509_parser::{parse_x509_certificate, pem::Pem};
+use std::net::IpAddr;
 
+pub(super) use self::ca::CA;
 use super::{
     Change, Effect, Level, Phase, Problem, Report, Rule, Value,
-    access_providers::{Last, clusters, denied_by_v1alpha2, is_stored_ca, is_used},
+    access_providers::{clusters, denied_by_v1alpha2, is_used},
     syntax, url,
 };
-use crate::profile::Field;
+use crate::{
+    field::FieldPath,
+    profile::{Cluster, Field},
+};
+
+mod ca;
+mod certificate;
+mod der;
+mod host;
+mod pem;
 
 /// Longest URL that v1alpha2 takes.
 const URL_LIMIT: usize = 2048;
@@ -20,10 +25,12 @@ const URL_LIMIT: usize = 2048;
 /// `access-server`
 pub(super) static SERVER: Rule = Rule {
     name: "access-server",
-    summary: "`cluster.server` is an absolute `https` URL with a host, of at most 2048 characters; path and query are fine",
+    summary: "`cluster.server` is an absolute `https` URL of at most 2048 characters, with a host and port that a consumer can \
+              reach and without userinfo; path and query are fine",
     source: "KEP-5339; v1alpha2 schema",
     effect: Effect::Deny,
-    exceptions: "v1alpha1: Warn, but Deny when absent; `http` is a Warn in both",
+    exceptions: "v1alpha1: Warn, but Deny when absent; in both versions Warn for `http`, a port outside 1 to 65535, a host that \
+                 is a placeholder or loopback, and userinfo without a password",
     fix: "",
     phase: Phase::Validate,
     since: "0.1.0",
@@ -45,31 +52,36 @@ fn server<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Field::Set(server) if is_too_long(server) => {
                 report.add(level, path(), Problem::TooLong(server.as_ref().into(), URL_LIMIT));
             }
-            Field::Set(server) => match url::parse(server) {
-                Some(url) if url.is(&["https"]) => {}
-                Some(url) if url.is(&["http"]) => {
-                    let detail = "must be https";
-                    report.warn(path(), Problem::Invalid(url_value(server), detail.into()));
-                }
-                _ => report.add(
-                    level,
-                    path(),
-                    Problem::Invalid(url_value(server), "must be an https URL with a host".into()),
-                ),
-            },
+            Field::Set(server) => check_url(server, level, path, report),
             Field::Mistyped(_) => {}
         }
+    }
+}
+
+fn check_url<'a>(server: &'a str, level: Level, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
+    let Some(url) = url::parse(server).filter(|url| url.is(&["https", "http"])) else {
+        let detail = "must be an https URL with a host";
+        return report.add(level, path(), Problem::Invalid(Value::Url(server.into()), detail.into()));
+    };
+    let problems = [
+        url.is(&["http"]).then_some("must be https"),
+        host::port_problem(&url),
+        host::problem(&url),
+        host::userinfo_problem(&url),
+    ];
+    for detail in problems.into_iter().flatten() {
+        report.warn(path(), Problem::Invalid(Value::Url(server.into()), detail.into()));
     }
 }
 
 /// `access-tls`
 pub(super) static TLS: Rule = Rule {
     name: "access-tls",
-    summary: "`insecure-skip-tls-verify` is not true, `certificate-authority` (a file path) is not used, `tls-server-name` \
-              is at most 253 characters",
-    source: "KEP-4322 Cluster Data; v1alpha2 schema",
+    summary: "`insecure-skip-tls-verify` is not true, also because clients refuse it beside CA data; `certificate-authority` (a \
+              file path) is not used; `tls-server-name` is a DNS name or an address of at most 253 characters, no URL",
+    source: "KEP-4322 Cluster Data; client-go; v1alpha2 schema",
     effect: Effect::Warn,
-    exceptions: "v1alpha2: Deny for `tls-server-name`",
+    exceptions: "v1alpha2: Deny for a `tls-server-name` of more than 253 characters",
     fix: "",
     phase: Phase::Validate,
     since: "0.1.0",
@@ -81,7 +93,8 @@ fn tls<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (item, cluster) in clusters(change) {
         let path = |field| item.path().field("cluster").field(field);
         if cluster.insecure_skip_tls_verify == Field::Set(true) {
-            let detail = "must not be true";
+            let detail =
+                if has_ca(cluster) { "must not be true: clients refuse it beside CA data" } else { "must not be true" };
             report.warn(path("insecure-skip-tls-verify"), Problem::Forbidden(Value::hidden("true"), detail.into()));
         }
         if is_used(&cluster.certificate_authority, |file| file.is_empty(), change) {
@@ -89,84 +102,34 @@ fn tls<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             let detail = "must be certificate-authority-data";
             report.warn(path("certificate-authority"), Problem::Forbidden(Value::hidden(file), detail.into()));
         }
-        if let Some(name) = cluster.tls_server_name.text().filter(|name| name.chars().count() > syntax::SUBDOMAIN_LIMIT)
-        {
+        let Some(name) = cluster.tls_server_name.text().filter(|name| !name.is_empty()) else { continue };
+        if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
             let problem = Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT);
             report.add(denied_by_v1alpha2(change), path("tls-server-name"), problem);
+        } else if !is_server_name(name) {
+            let detail = "must be a DNS name or an IP address, without scheme, port and path";
+            report.warn(path("tls-server-name"), Problem::Invalid(Value::Url(name.into()), detail.into()));
         }
     }
 }
 
-/// `access-ca`
-pub(super) static CA: Rule = Rule {
-    name: "access-ca",
-    summary: "`certificate-authority-data` is base64 of PEM certificates, of which at least one has not expired",
-    source: "CRD format; client-go",
-    effect: Effect::Deny,
-    exceptions: "Warn when it is base64, but of no PEM certificates or of expired ones alone",
-    fix: "",
-    phase: Phase::Validate,
-    since: "0.1.0",
-    docs: include_str!("docs/access-ca.md"),
-    check: ca,
-};
-
-fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let mut last = Last::new();
-    for (item, cluster) in clusters(change) {
-        let Some(data) = cluster.certificate_authority_data.text() else { continue };
-        // What the stored object has, too, is not worth the time that parsing takes: nothing would be told of it.
-        let is_known = is_stored_ca(&item, data, change) && !report.tells_stored(Level::Warn);
-        let depth = if is_known { Depth::Encoding } else { Depth::Certificates };
-        if let Some((level, detail)) = last.of((data, depth), || ca_problem(data, depth, change)) {
-            let path = item.path().field("cluster").field("certificate-authority-data");
-            report.add(level, path, Problem::Invalid(Value::hidden(data), detail.into()));
-        }
-    }
+/// client-go's `TLSConfigFor` fails where there is both a CA, as data or as a file, and the leave to trust anybody.
+fn has_ca(cluster: &Cluster<'_>) -> bool {
+    [&cluster.certificate_authority_data, &cluster.certificate_authority]
+        .iter()
+        .any(|ca| ca.text().is_some_and(|ca| !ca.is_empty()))
 }
 
-/// How far into CA data one looks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    Encoding,
-    Certificates,
-}
-
-fn ca_problem(data: &str, depth: Depth, change: &Change<'_>) -> Option<(Level, &'static str)> {
-    let Some(pem) = decode(data).filter(|pem| !pem.is_empty()) else {
-        let is_broken = decode(&data.replace(['\r', '\n'], "")).is_some_and(|pem| !pem.is_empty());
-        let detail = if is_broken { "must be without line breaks" } else { "must be PEM in base64 or absent" };
-        return Some((Level::Deny, detail));
+/// Whether a certificate can be verified for that name, as Go's `VerifyHostname` takes it: underscores are in use, and an
+/// address may stand in brackets.
+fn is_server_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
-    if depth == Depth::Encoding {
-        return None;
-    }
-    match expiries(&pem) {
-        None => Some((Level::Warn, "must hold PEM certificates")),
-        Some(expiries) if expiries.iter().all(|expiry| *expiry < change.now.as_second()) => {
-            Some((Level::Warn, "must not have expired"))
-        }
-        Some(_) => None,
-    }
-}
-
-/// The bytes behind base64 as the CRD and Go take it: padded, on one line, whatever its last bits are.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    const ENGINE: GeneralPurpose =
-        GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
-    ENGINE.decode(text).ok()
-}
-
-/// When each certificate of a bundle expires, in Unix seconds; none where there is none, or one that is broken.
-///
-/// Go skips blocks of every other label, and so trusts nobody by a `TRUSTED CERTIFICATE`.
-fn expiries(pem: &[u8]) -> Option<Vec<i64>> {
-    let blocks = Pem::iter_from_buffer(pem).collect::<Result<Vec<_>, _>>().ok()?;
-    let expiries = blocks.iter().filter(|block| block.label == "CERTIFICATE").map(|block| {
-        let (_, certificate) = parse_x509_certificate(&block.contents).ok()?;
-        Some(certificate.validity().not_after.timestamp())
-    });
-    expiries.collect::<Option<Vec<_>>>().filter(|expiries| !expiries.is_empty())
+    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    address.parse::<IpAddr>().is_ok() || name.strip_suffix('.').unwrap_or(name).split('.').all(is_label)
 }
 
 /// `access-proxy`
@@ -192,18 +155,11 @@ fn proxy<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             report.add(level, path(), Problem::TooLong(url.into(), URL_LIMIT));
         } else if !url::parse(url).is_some_and(|url| url.is(&["http", "https", "socks5"])) {
             let detail = "must be an http(s) or socks5 URL";
-            report.add(level, path(), Problem::Invalid(url_value(url), detail.into()));
+            report.add(level, path(), Problem::Invalid(Value::Url(url.into()), detail.into()));
         }
     }
 }
 
 fn is_too_long(url: &str) -> bool {
     url.len() > URL_LIMIT && url.chars().count() > URL_LIMIT
-}
-
-/// A URL as a message may show it: whole, unless it holds userinfo, a query, or a port that is none and may be a password.
-fn url_value(url: &str) -> Value<'_> {
-    let port = url.splitn(3, ':').nth(2);
-    let is_no_port = port.is_some_and(|port| !port.starts_with(|first: char| first.is_ascii_digit()));
-    if is_no_port || url.contains(['@', '?']) { Value::hidden(url) } else { Value::of(url) }
 }

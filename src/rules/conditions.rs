@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::{Change, Effect, Part, Phase, Problem, Report, Rule, Value, syntax};
+use super::{Change, Effect, Operation, Part, Phase, Problem, Report, Rule, Value, syntax};
 use crate::{
     field::FieldPath,
     profile::{Condition, Field, Items, Json},
@@ -109,7 +109,7 @@ pub(super) static STATUS: Rule = Rule {
     effect: Effect::Deny,
     exceptions: "",
     fix: "a JSON boolean: the string of it, with a warning to quote it (an unquoted one also makes the API server drop all \
-          `managedFields`)",
+          `managedFields` on CREATE, and before Kubernetes 1.37 on UPDATE)",
     phase: Phase::Validate,
     since: "0.1.0",
     docs: include_str!("docs/condition-status.md"),
@@ -133,7 +133,13 @@ fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 };
                 report.deny(path(), Problem::TypeInvalid(json.into(), detail));
                 if let Some(status) = quoted {
-                    let warning = "was a boolean: put it in quotes, or the API server drops managedFields";
+                    // From Kubernetes 1.37 on, an UPDATE keeps those of the stored object.
+                    let warning = match change.operation {
+                        Operation::Create => "was a boolean: put it in quotes, or the API server drops managedFields",
+                        Operation::Update => {
+                            "was a boolean: put it in quotes, or the API server before 1.37 drops managedFields"
+                        }
+                    };
                     report.fix(path(), status, unless_dropped(change, warning));
                 }
             }

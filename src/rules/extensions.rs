@@ -10,6 +10,8 @@ use crate::{
     profile::{Body, Extension, Field, Text},
 };
 
+mod environment;
+
 /// Environment variables for the plugin (KEP-5339).
 const ADDITIONAL_ENVS: &str = "clusterprofiles.multicluster.x-k8s.io/exec/additional-envs";
 
@@ -19,8 +21,8 @@ const ADDITIONAL_ARGS: &str = "clusterprofiles.multicluster.x-k8s.io/exec/additi
 /// `access-exec`
 pub(super) static EXEC: Rule = Rule {
     name: "access-exec",
-    summary: "`…/exec/additional-envs` sets none of `LD_*`, `DYLD_*`, `PATH`, `KUBECONFIG`, `HTTP_PROXY`, `HTTPS_PROXY`, \
-              `NO_PROXY`, `HOME`, `SSL_CERT_*`, in any case",
+    summary: "`…/exec/additional-envs` sets no variable by which the dynamic linker, a shell, an interpreter, git, ssh or a \
+              cloud's client loads code, configuration, credentials, a proxy, an endpoint or trust from elsewhere",
     source: "KEP-4322 Security Concerns",
     effect: Effect::Warn,
     exceptions: "",
@@ -37,7 +39,7 @@ fn exec<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             let Some(body) = extension.extension.filter(|_| extension.name.is(ADDITIONAL_ENVS)) else { continue };
             let path = path(item.path(), index, extension).field("extension");
             body.each_member(|name, value| {
-                if takes_over(&name) {
+                if environment::takes_over(&name) {
                     let detail = "must not be set";
                     let variable = Value::Hidden(format!("{name}={}", value.text()).into());
                     report.warn(path.clone().key(strings::shown(&name)), Problem::Forbidden(variable, detail.into()));
@@ -45,14 +47,6 @@ fn exec<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             });
         }
     }
-}
-
-/// Whether a variable of that name steers a program, whatever the program is.
-fn takes_over(name: &str) -> bool {
-    const NAMES: [&str; 6] = ["PATH", "KUBECONFIG", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "HOME"];
-    const PREFIXES: [&str; 3] = ["LD_", "DYLD_", "SSL_CERT_"];
-    let name = name.to_ascii_uppercase();
-    NAMES.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// `access-extension`
@@ -63,8 +57,9 @@ pub(super) static EXTENSION: Rule = Rule {
               array of strings, which today's CRD does not store",
     source: "KEP-5339; CRD; v1alpha2 schema",
     effect: Effect::Deny,
-    exceptions: "Warn for `…/exec/additional-args` and for a value in `…/exec/additional-envs` that is no string; v1alpha1: \
-                 Warn for a name twice or not of 1 to 253 characters",
+    exceptions: "Warn for an array or object in `…/exec/additional-args`, for a value in `…/exec/additional-envs` that is no \
+                 string, and for a name that no client reads but that is close to one of these; v1alpha1: Warn for a name twice \
+                 or not of 1 to 253 characters",
     fix: "",
     phase: Phase::Validate,
     since: "0.1.0",
@@ -101,6 +96,31 @@ fn check_name<'a>(name: &'a Text<'a>, path: impl Fn() -> FieldPath<'a>, change: 
     } else if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
         report.add(level, path(), Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
     }
+    if let Some(known) = meant(name) {
+        let detail = format!("no client reads it; use {known}").into();
+        report.warn(path(), Problem::Invalid(Value::of(name), detail));
+    }
+}
+
+/// The name that clients read, where this one differs from it by two letters at one place, or by the domain, as in drafts of
+/// KEP-5339.
+fn meant(name: &str) -> Option<&'static str> {
+    const MOST: usize = 2;
+    const DRAFT: &str = "multicluster.x-k8s.io/clusterprofiles/auth";
+    const EXEC: &str = "client.authentication.k8s.io/exec";
+    let is_like = |known: &str| {
+        let is_same = |(one, other): &(u8, u8)| one.eq_ignore_ascii_case(other);
+        let start = name.bytes().zip(known.bytes()).take_while(is_same).count();
+        let end = name.bytes().rev().zip(known.bytes().rev()).take_while(is_same).count();
+        name.len().max(known.len()) - name.len().min(known.len()).min(start + end) <= MOST
+    };
+    let is_draft =
+        |known: &str| name.strip_prefix(DRAFT).is_some_and(|rest| rest.starts_with('/') && known.ends_with(rest));
+    let known = [ADDITIONAL_ENVS, ADDITIONAL_ARGS, EXEC];
+    if known.contains(&name) {
+        return None;
+    }
+    known.into_iter().find(|known| is_like(known) || is_draft(known))
 }
 
 fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
@@ -108,8 +128,12 @@ fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>
         return report.deny(path(), Problem::Required("must be an object".into()));
     };
     if extension.name.is(ADDITIONAL_ARGS) && (body.is_object() || body.is_array()) {
-        // An array cannot be stored, and an object is not what clients read.
-        report.warn(path(), Problem::Invalid(unread(body), "must be left out".into()));
+        let detail = if body.is_array() {
+            "today's CRD does not store an array: leave it out"
+        } else {
+            "clients read an array of strings, which today's CRD does not store: leave it out"
+        };
+        report.warn(path(), Problem::Invalid(unread(body), detail.into()));
     } else if !body.is_object() {
         report.deny(path(), Problem::TypeInvalid(unread(body), "must be an object".into()));
     } else if extension.name.is(ADDITIONAL_ENVS) {

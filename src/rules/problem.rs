@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::secrets;
+use super::{secrets, url};
 use crate::{
     digest,
     profile::{Json, MAX_ITEMS, Past},
@@ -42,12 +42,16 @@ pub enum Problem<'a> {
 pub enum Value<'a> {
     /// Quoted in the message, shortened where it is long.
     Shown(Cow<'a, str>),
+    /// Quoted as far as a URL may be shown.
+    Url(Cow<'a, str>),
     /// A number, shown as it is.
     Bare(i64),
     /// Of a wrong JSON type: numbers and booleans are shown, of others the type.
     Json(Json),
     /// The name of its JSON type, and what it is, of which only the type is shown.
     Typed(&'static str, Cow<'a, str>),
+    /// A digest of what is never shown.
+    Digest(u64),
     /// Never shown: it may be a secret, or says nothing to a reader.
     Hidden(Cow<'a, str>),
 }
@@ -152,10 +156,11 @@ impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shown(text) => write!(f, "{}: ", quote(text)),
+            Self::Url(text) => write!(f, "{}: ", quote(&url::shown(text))),
             Self::Bare(number) => write!(f, "{number}: "),
             Self::Json(json) => write!(f, "{json}: "),
             Self::Typed(kind, _) => write!(f, "{kind}: "),
-            Self::Hidden(_) => Ok(()),
+            Self::Digest(_) | Self::Hidden(_) => Ok(()),
         }
     }
 }

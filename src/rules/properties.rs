@@ -151,8 +151,9 @@ pub(super) static RESERVED_SUFFIX: Rule = Rule {
     name: "property-reserved-suffix",
     summary: "a name that ends in `.k8s.io` or `.kubernetes.io`, or whose prefix does, is well known: `clusterset.k8s.io`, \
               `cluster.clusterset.k8s.io`, `id.k8s.io`, `topology.kubernetes.io/region`, `topology.kubernetes.io/zone`, \
-              `clusterset.k8s.io/cluster-id`",
-    source: "KEP-2149 Additional Properties",
+              `clusterset.k8s.io/cluster-id`, and those of drafts: `location.`, `region.` and `zone.topology.k8s.io`, `count.`, \
+              `type.` and `distribution.node.k8s.io`, `cluster-entrypoints.k8s.io`, `metrics-endpoints.k8s.io`",
+    source: "KEP-2149 Additional Properties; enhancements#5185; namespace sameness",
     effect: Effect::Warn,
     exceptions: "",
     fix: "",
@@ -163,20 +164,29 @@ pub(super) static RESERVED_SUFFIX: Rule = Rule {
 };
 
 fn reserved_suffix<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    const WELL_KNOWN: [&str; 6] = [
+    const WELL_KNOWN: [&str; 14] = [
         CLUSTERSET,
         "cluster.clusterset.k8s.io",
         "id.k8s.io",
         "topology.kubernetes.io/region",
         "topology.kubernetes.io/zone",
         "clusterset.k8s.io/cluster-id",
+        // Of drafts: enhancements#5185 and namespace sameness.
+        "location.topology.k8s.io",
+        "region.topology.k8s.io",
+        "zone.topology.k8s.io",
+        "count.node.k8s.io",
+        "type.node.k8s.io",
+        "distribution.node.k8s.io",
+        "cluster-entrypoints.k8s.io",
+        "metrics-endpoints.k8s.io",
     ];
     for (index, property) in properties(change) {
         let Some(name) = property.name.text() else { continue };
         let prefix = name.split_once('/').map_or(name, |(prefix, _)| prefix);
         let reserved = [prefix, name].iter().any(|text| text.ends_with(".k8s.io") || text.ends_with(".kubernetes.io"));
         if reserved && !WELL_KNOWN.contains(&name) {
-            let detail = "must use a domain of your own";
+            let detail = "names under k8s.io and kubernetes.io are reserved; use a domain you own";
             report.warn(item(index, property).field("name"), Problem::Invalid(Value::of(name), detail.into()));
         }
     }

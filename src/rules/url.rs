@@ -1,9 +1,15 @@
 //! URLs as the CRD's CEL reads them, which is as Go's `net/url` does.
 //!
-//! Only what rules ask: whether it is absolute with a host, and what stands before the `@`. Readers by RFC 3986 (`http::Uri`:
-//! takes `https://a:port`, refuses `https://a/b c`) or by WHATWG (`url`: takes `https:a`) take other texts.
+//! Only what rules ask: whether it is absolute with a host, what stands before the `@`, and as much of it as a message may
+//! show. Readers by RFC 3986 (`http::Uri`: takes `https://a:port`, refuses `https://a/b c`) or by WHATWG (`url`: takes
+//! `https:a`) take other texts.
 
 use std::net::Ipv6Addr;
+
+pub(super) use self::{encoded::any_decoding, shown::shown};
+
+mod encoded;
+mod shown;
 
 /// An absolute URL that names a host.
 #[derive(Debug, PartialEq)]
@@ -11,13 +17,27 @@ pub(super) struct Url<'a> {
     /// As it was written; see [`Url::is`].
     scheme: &'a str,
     /// What stands before the host's `@`, not decoded.
-    userinfo: Option<&'a str>,
+    pub(super) userinfo: Option<&'a str>,
+    /// The host as it was written, an IPv6 address without its brackets and zone.
+    pub(super) host: &'a str,
+    /// The digits of the port, of which there may be none.
+    pub(super) port: &'a str,
+    /// What follows the first `?`.
+    query: &'a str,
 }
 
 impl Url<'_> {
     /// Whether its scheme is one of these, in lower case or upper.
     pub(super) fn is(&self, schemes: &[&str]) -> bool {
         schemes.iter().any(|scheme| self.scheme.eq_ignore_ascii_case(scheme))
+    }
+
+    /// Whether a parameter of its query has a value, and a name that says it is a secret.
+    pub(super) fn has_secret_parameter(&self) -> bool {
+        self.query.split(['&', ';', '#', '?']).any(|parameter| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            !value.is_empty() && any_decoding(name, encoded::names_a_secret)
+        })
     }
 }
 
@@ -29,16 +49,30 @@ pub(super) fn parse(text: &str) -> Option<Url<'_>> {
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let (userinfo, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
     let fragment = query.split_once('#').map_or("", |(_, fragment)| fragment);
+    let (host, port) = split_port(host, scheme)?;
     let is_sound = !text.contains(|letter: char| letter.is_ascii_control())
         && userinfo.is_none_or(|userinfo| userinfo.bytes().all(is_userinfo) && has_escapes(userinfo, |_| true))
-        && is_host(host, scheme)
         && has_escapes(path, |_| true)
         && has_escapes(fragment, |_| true);
-    is_sound.then_some(Url { scheme, userinfo })
+    is_sound.then_some(Url { scheme, userinfo, host, port, query })
+}
+
+/// Whether the userinfo of a URL, or of what was meant for one, holds a password, percent-encoded or not.
+pub(super) fn has_password(text: &str) -> bool {
+    match parse(text) {
+        // What is encoded in its path or query ends no userinfo.
+        Some(url) => url.userinfo.is_some_and(|userinfo| any_decoding(userinfo, is_pair)),
+        None => any_decoding(text, |text| userinfo(text).is_some_and(is_pair)),
+    }
+}
+
+/// Whether it is a name and a password.
+pub(super) fn is_pair(userinfo: &str) -> bool {
+    userinfo.split_once(':').is_some_and(|(_, password)| !password.is_empty())
 }
 
 /// What stands before the host of a text that was meant for a URL, whether it is one or not.
-pub(super) fn userinfo(text: &str) -> Option<&str> {
+fn userinfo(text: &str) -> Option<&str> {
     if let Some(url) = parse(text) {
         return url.userinfo;
     }
@@ -56,22 +90,22 @@ fn is_userinfo(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte)
 }
 
-/// Whether it is a host, with a port or without.
-fn is_host(host: &str, scheme: &str) -> bool {
+/// The host and the digits of its port; none where it is no host.
+fn split_port<'a>(host: &'a str, scheme: &str) -> Option<(&'a str, &'a str)> {
     if host.contains('[') {
-        let literal = host.strip_prefix('[').filter(|rest| !rest.contains('['));
-        return literal.and_then(|rest| rest.rsplit_once(']')).is_some_and(|(address, port)| {
-            let (address, zone) = address.split_once("%25").map_or((address, None), |(ip, zone)| (ip, Some(zone)));
-            address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone) && is_port(port)
-        });
+        let literal = host.strip_prefix('[').filter(|rest| !rest.contains('['))?;
+        let (address, port) = literal.rsplit_once(']')?;
+        let (address, zone) = address.split_once("%25").map_or((address, None), |(ip, zone)| (ip, Some(zone)));
+        let is_sound = address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone);
+        return Some((address, port_of(port)?)).filter(|_| is_sound);
     }
     let is_http = ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http));
     let colon = if is_http { host.find(':') } else { host.rfind(':') };
     let (name, port) = host.split_at(colon.unwrap_or(host.len()));
-    !name.is_empty()
+    let is_sound = !name.is_empty()
         && name.bytes().all(|byte| byte == b'%' || is_host_byte(byte))
-        && has_escapes(name, |byte| byte == b'%' || !byte.is_ascii())
-        && is_port(port)
+        && has_escapes(name, |byte| byte == b'%' || !byte.is_ascii());
+    Some((name, port_of(port)?)).filter(|_| is_sound)
 }
 
 fn is_zone(zone: &str) -> bool {
@@ -84,22 +118,26 @@ fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&byte)
 }
 
-/// Whether it is nothing, or a colon and digits, of which there may be none.
-fn is_port(text: &str) -> bool {
-    text.is_empty() || text.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+/// The digits after the colon, of which there may be none; nothing where there is no colon.
+fn port_of(text: &str) -> Option<&str> {
+    let digits = if text.is_empty() { text } else { text.strip_prefix(':')? };
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)
 }
 
 /// Whether every `%` is followed by two hexadecimal digits that stand for an allowed byte.
 fn has_escapes(text: &str, allowed: fn(u8) -> bool) -> bool {
-    text.split('%').skip(1).all(|after| {
-        let digits = after.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).is_some_and(allowed)
-    })
+    text.split('%').skip(1).all(|after| escape(after).is_some_and(allowed))
+}
+
+/// The byte that two hexadecimal digits after a `%` stand for.
+fn escape(after: &str) -> Option<u8> {
+    let digits = after.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, userinfo};
+    use super::{has_password, parse, userinfo};
 
     /// What the CEL of the CRD's `server` takes (`isURL(self) && url(self).getHost() != ''`), asked of the API server's own code.
     const TAKEN: &[&str] = &[
@@ -271,6 +309,35 @@ mod tests {
         ];
         for (text, expected) in expected {
             assert_eq!(userinfo(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_found_however_they_are_encoded() {
+        let with = [
+            "https://a:p@b",
+            "https://a%3Ap@b",
+            "https://a%3ap@b",
+            "https://a%253Ap@b",
+            "https://a:p%40b:6443",
+            "https://a%3Ap%40b",
+            "https:%2F%2Fa:p@b",
+            "a%3Ap@b",
+            "https://a:7p%40b",
+        ];
+        let without = [
+            "https://b",
+            "https://a@b",
+            "https://a:@b",
+            "https://a%40b",
+            "https://b:1/x%40y%3Az",
+            "https://b?x=%3Ay@z",
+        ];
+        for text in with {
+            assert!(has_password(text), "{text}");
+        }
+        for text in without {
+            assert!(!has_password(text), "{text}");
         }
     }
 }

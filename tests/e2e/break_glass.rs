@@ -19,6 +19,7 @@ use super::{
 const PATH: &str = "metadata.annotations[clusterprofile-webhook.internal/break-glass]";
 
 pub(crate) fn serves_one_write_of_who_may(plane: &ControlPlane, shell: &Shell) {
+    shell.be_patient();
     shell.run("kubectl apply -k manifests/crd");
     let profiles = Profiles::new(plane);
     shell.run("kubectl apply -k manifests/base");

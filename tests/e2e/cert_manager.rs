@@ -19,7 +19,7 @@ impl CertManager {
         let crds = crds.display();
         // Some are too large for what kubectl otherwise puts into an annotation.
         shell.run(&format!("kubectl apply --server-side -f {crds}"));
-        shell.run(&format!("kubectl wait --for=condition=Established --timeout=50s -f {crds}"));
+        shell.run(&format!("kubectl wait --for=condition=Established --timeout=2m -f {crds}"));
         let mut command = Command::new(self.program());
         command.env_clear().env("KUBECONFIG", plane.kubeconfig());
         Process::start(&mut command, &plane.directory().join("cert-manager.log"))

@@ -9,7 +9,7 @@ use super::{
     control_plane::ControlPlane,
     install::is_refused_unseen,
     installed::{self, DRY_RUN, MANAGER, NAMESPACE, finalize, serve, serve_managed},
-    managed::{bundles, is_armed, metric},
+    managed::{bundles, has_repaired, is_armed, metric},
     manifests::Shell,
     profiles::{Profiles, good},
     readme::Section,
@@ -25,6 +25,7 @@ pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, s
     else {
         panic!("which are these? {scripts:#?}")
     };
+    shell.be_patient();
     shell.run(&page.scripts()[0]); // The definition.
     let profiles = installed::Profiles::new(plane);
     assert_eq!(profiles.create("staying", Some(MANAGER), "").status, 201);
@@ -39,10 +40,10 @@ pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, s
 
     let writers = writers(plane);
     writers.write(|| {
-        let hub = Hub { plane, replica: &replica, bundles: bundles(plane), secret: secret(plane) };
+        let hub = Hub { plane, shell, replica: &replica, bundles: bundles(plane), secret: secret(plane) };
         shell.run(upgrade);
         hub.is_unharmed(0);
-        hub.stops_at_a_conflict(shell, &rollback.replace(" --force-conflicts", ""));
+        hub.stops_at_a_conflict(&rollback.replace(" --force-conflicts", ""));
         shell.run(rollback);
         hub.is_unharmed(1);
         shell.run(&format!("{} --server-side=false", upgrade.trim_end()));
@@ -97,6 +98,7 @@ fn writers(plane: &ControlPlane) -> Writers<'_> {
 /// An armed webhook, and what it trusted before helm did anything.
 struct Hub<'h> {
     plane: &'h ControlPlane,
+    shell: &'h Shell,
     replica: &'h Replica,
     bundles: Vec<Value>,
     secret: Value,
@@ -106,14 +108,14 @@ impl Hub<'_> {
     /// It is armed, after so many repairs, and its certificates are those of before.
     fn is_unharmed(&self, repairs: u64) {
         wait_until("it is armed", || {
-            metric(self.replica, "repairs_total{field=\"failure_policy\"}") == repairs && is_armed(self.plane)
+            has_repaired(self.replica, self.shell, "failure_policy", repairs) && is_armed(self.plane)
         });
         assert_eq!(metric(self.replica, "repairs_total{field=\"ca_bundle\"}"), 0);
         assert_eq!((bundles(self.plane), secret(self.plane)), (self.bundles.clone(), self.secret.clone()));
     }
 
-    fn stops_at_a_conflict(&self, shell: &Shell, rollback: &str) {
-        let told = shell.run(&format!("if {} 2>&1; then exit 1; fi", rollback.trim_end()));
+    fn stops_at_a_conflict(&self, rollback: &str) {
+        let told = self.shell.run(&format!("if {} 2>&1; then exit 1; fi", rollback.trim_end()));
         assert!(told.contains("Apply failed with 1 conflict") && told.contains(".failurePolicy"), "{told}");
         self.is_unharmed(0);
     }

@@ -1,6 +1,6 @@
 //! Cluster managers write as they always do: none is denied, and none is made to write more.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -38,34 +38,44 @@ fn compare(manager: &Manager, crd: Crd, planes: &Planes) {
     }
     let expected: Vec<_> = unreviewed.stored.into_iter().map(filled_in).collect();
     assert_eq!(reviewed.stored, expected);
+    // What is filled in before the deletion stays, and nothing is filled in after it.
+    assert_eq!(filled_in(reviewed.last), filled_in(unreviewed.last));
 }
 
 /// What a manager did.
 struct Replay {
-    /// What it sent the first and the second time.
-    rounds: [Vec<Sent>; 2],
-    /// What was stored after each step of both.
+    /// What it sent the first and the second time, and while the profile was being deleted.
+    rounds: [Vec<Sent>; 3],
+    /// What was stored after each step of the first two.
     stored: Vec<Value>,
+    /// What was stored at the end.
+    last: Value,
 }
 
-/// All steps, twice.
+/// All steps, twice; then once more while a finalizer of another client keeps the deleted profile.
 fn replay(manager: &Manager, control: &ControlPlane, labels: &Value) -> Replay {
     let wanted = manager.steps.iter().find_map(|step| if let Step::Wants(file) = step { Some(file) } else { None });
     let first = wanted.expect("each wants something");
     let name = want(first, first)["metadata"]["name"].as_str().expect("a profile has a name").to_owned();
     let mut writer = Writer::new(control, control.namespace(labels), &name);
     let mut stored = Vec::new();
-    let rounds = [(); 2].map(|()| {
-        for step in manager.steps {
-            match step {
-                Step::Wants(file) => settle(manager, &mut writer, &want(file, first)),
-                Step::Edited(patch) => writer.edit(&serde_json::from_str(patch).expect("a patch is JSON")),
-            }
-            stored.push(comparable(writer.read().expect("it was written")));
+    let take = |writer: &mut Writer<'_>, step: &Step| {
+        match step {
+            Step::Wants(file) => settle(manager, writer, &want(file, first)),
+            Step::Edited(patch) => writer.edit(&serde_json::from_str(patch).expect("a patch is JSON")),
         }
-        std::mem::take(&mut writer.sent)
+        comparable(writer.read().expect("it was written"))
+    };
+    let [first_round, second_round] = [(); 2].map(|()| {
+        stored.extend(manager.steps.iter().map(|step| take(&mut writer, step)));
+        mem::take(&mut writer.sent)
     });
-    Replay { rounds, stored }
+    writer.edit(&json!({"metadata": {"finalizers": ["example.com/kept"]}}));
+    writer.delete();
+    let last = manager.steps.iter().map(|step| take(&mut writer, step)).last().expect("each has steps");
+    writer.edit(&json!({"metadata": {"finalizers": null}}));
+    assert_eq!(writer.read(), None, "nothing keeps it any more");
+    Replay { rounds: [first_round, second_round, mem::take(&mut writer.sent)], stored, last }
 }
 
 /// Passes of the manager's loop, until it has nothing to do; two of one that always has.
@@ -99,7 +109,7 @@ fn told(round: &[Sent]) -> String {
 /// Without what differs between any two profiles.
 fn comparable(mut profile: Value) -> Value {
     let metadata = profile["metadata"].as_object_mut().expect("a profile has metadata");
-    for field in ["namespace", "uid", "resourceVersion", "creationTimestamp", "managedFields"] {
+    for field in ["namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "managedFields"] {
         metadata.remove(field);
     }
     profile

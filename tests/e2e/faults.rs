@@ -17,7 +17,7 @@ use super::{
     authority::Authority,
     control_plane::ControlPlane,
     planes::{Crd, Planes},
-    profiles::{Profiles, bad, good, is_filled_in, labelled},
+    profiles::{MANAGER, Profiles, bad, good, is_filled_in, labelled},
     rotation::{self, metric},
     wait::wait_until,
     webhook::{Webhook, configurations},
@@ -130,7 +130,7 @@ fn slow(webhook: &Webhook) -> Runtime {
     runtime
 }
 
-/// Under Fail, as it is for /validate once it is armed: nothing is written, but what is being deleted can go.
+/// Under Fail, as for /validate once it is armed: the API server refuses every write but the removal of finalizers.
 fn refused(fault: Fault, control: &ControlPlane) {
     let name = format!("{}-fail", fault.name);
     let broken = Broken::new(fault, control, &name, None);
@@ -149,7 +149,9 @@ fn refused(fault: Fault, control: &ControlPlane) {
         assert!(message.starts_with(&begin) && fault.told.iter().any(|told| message.contains(told)), "{message}");
     }
     if let Some(reason) = fault.reason {
-        assert!(metric(&broken.webhook, &format!("failed_handshakes_total{{reason=\"{reason}\"}}")) > 0);
+        // The API server may know of it first.
+        let series = format!("failed_handshakes_total{{reason=\"{reason}\"}}");
+        wait_until("it is counted", || metric(&broken.webhook, &series) > 0);
     }
     assert_eq!(profiles.names(), ["leaving", "measured", "stored"].map(String::from).into());
     assert_eq!(profiles.api.get(&profiles.path("stored")).body, stored.body);
@@ -214,8 +216,9 @@ impl<'c> Broken<'c> {
         Self { profiles, webhook, _listener: listener }
     }
 
-    /// Answers to four writes at a time, for each may take as long as the API server waits: good, bad, an update, a status.
-    fn writes(&self) -> [Answer; 4] {
+    /// Answers to five writes at a time, for each may take as long as the API server waits: good, bad, an update, a status, and
+    /// a label of what is being deleted.
+    fn writes(&self) -> [Answer; 5] {
         let merge = |path: String, patch: &Value| self.profiles.api.patch(&path, "merge", patch);
         let path = |name| self.profiles.path(name);
         thread::scope(|scope| {
@@ -227,12 +230,13 @@ impl<'c> Broken<'c> {
                     let status = json!({"status": {"version": {"kubernetes": "v1.34.1"}}});
                     merge(format!("{}/status", path("measured")), &status)
                 }),
+                scope.spawn(|| merge(path("leaving"), &json!({"metadata": {"labels": {MANAGER: "another"}}}))),
             ];
             writes.map(|write| write.join().expect("the API server answers"))
         })
     }
 
-    /// Both webhooks leave it alone by their match conditions, so that nobody needs to answer.
+    /// The match conditions of both webhooks let that pass without a call.
     fn assert_that_what_is_being_deleted_can_go(&self) {
         let Self { profiles, .. } = self;
         let path = profiles.path("leaving");

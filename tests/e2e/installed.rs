@@ -65,7 +65,11 @@ impl<'p> Profiles<'p> {
     /// Waits until the label is filled in where there is none; then a wrong one is refused.
     pub(crate) fn wait_until_reviewed(&self) {
         let label = |answer: &Answer| answer.body["metadata"]["labels"]["x-k8s.io/cluster-manager"].clone();
-        wait_until("the label is filled in", || label(&self.create("reviewed", None, DRY_RUN)) == MANAGER);
+        // The API server reads the two configurations in any order.
+        wait_until("both webhooks are called", || {
+            label(&self.create("reviewed", None, DRY_RUN)) == MANAGER
+                && self.create("refused", Some("another"), DRY_RUN).status == 422
+        });
         let created = self.create("reviewed", None, "");
         assert_eq!((created.status, label(&created)), (201, json!(MANAGER)), "{created:#?}");
         let refused = self.create("refused", Some("another"), "");

@@ -1,7 +1,7 @@
 //! Self-managed certificates, as the manifests install them.
 
 use std::{
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -72,32 +72,27 @@ fn what_others_overwrite_is_repaired(plane: &ControlPlane, shell: &Shell, replic
         || plane.api.get(&format!("/api/v1/namespaces/{NAMESPACE}/secrets/clusterprofile-webhook-authority")).body;
     let (bundles, authority) = (bundles(plane), secret()["data"].clone());
     assert!(authority["ca.crt"].is_string(), "{authority}");
-    shell.run("kubectl apply -k manifests/base");
-    wait_until("it is armed again", || {
-        metric(replica, "repairs_total{field=\"failure_policy\"}") == 1 && is_armed(plane)
-    });
-    assert_eq!((self::bundles(plane), &secret()["data"]), (bundles.clone(), &authority));
-
-    shell.run("kubectl apply --server-side --force-conflicts -k manifests/base");
-    let repairs = || metric(replica, "repairs_total{field=\"failure_policy\"}");
-    wait_until("it is armed again", || repairs() == 2 && is_armed(plane));
-    assert_eq!((self::bundles(plane), &secret()["data"]), (bundles.clone(), &authority));
+    for (repaired, apply) in (1..).zip(["apply", "apply --server-side --force-conflicts"]) {
+        shell.run(&format!("kubectl {apply} -k manifests/base"));
+        wait_until("it is armed again", || has_repaired(replica, shell, "failure_policy", repaired) && is_armed(plane));
+        assert_eq!((self::bundles(plane), &secret()["data"]), (bundles.clone(), &authority));
+    }
 
     let other = STANDARD.encode(Authority::new("another").certificate);
     for (repaired, configuration) in (1..).zip(stored_configurations(plane)) {
         let overwritten = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": other}]);
         assert_eq!(plane.api.patch(&item(&configuration), "json", &overwritten).status, 200);
         wait_until("caBundle is as before", || self::bundles(plane) == bundles);
-        wait_until("it is counted", || metric(replica, "repairs_total{field=\"ca_bundle\"}") == repaired);
+        wait_until("it is counted", || has_repaired(replica, shell, "ca_bundle", repaired));
     }
     assert_eq!(secret()["data"], authority);
 }
 
-/// Another client overwrites a field of the validating configuration whenever it is repaired, and is not answered as fast each
-/// time.
+/// Another client overwrites a field of the validating configuration whenever it is repaired: the repairs become slower.
 fn a_quarrel_is_no_load(plane: &ControlPlane, replica: &Replica, [pointer, field]: [&str; 2], value: &Value) {
-    /// So many times it is in three seconds: at once for ten times, then after waits that double.
-    const MOST: u64 = 10 + 6;
+    /// Ten repairs come at once, four more after waits that double. A pause of a second in between starts a new count.
+    const REPAIRS: u64 = 10 + 4;
+    const LEAST: Duration = Duration::from_millis(100 + 200 + 400);
     let configurations = stored_configurations(plane);
     let validating =
         configurations.iter().find(|configuration| configuration["kind"] == "ValidatingWebhookConfiguration");
@@ -106,13 +101,15 @@ fn a_quarrel_is_no_load(plane: &ControlPlane, replica: &Replica, [pointer, field
     let repairs = || metric(replica, &format!("repairs_total{{field=\"{field}\"}}"));
     let hook = || plane.api.get(&validating).body["webhooks"][0].clone();
     let (good, before, started) = (hook(), repairs(), Instant::now());
-    while started.elapsed() < Duration::from_secs(3) {
+    wait_until("it is repaired each time", || {
         if hook().pointer(pointer) != Some(value) {
-            assert_eq!(plane.api.patch(&validating, "json", &overwritten).status, 200);
+            // The leader may be writing, too.
+            assert!(matches!(plane.api.patch(&validating, "json", &overwritten).status, 200 | 409));
         }
-    }
-    let repaired = repairs() - before;
-    assert!((5..=MOST).contains(&repaired), "{field}: repaired {repaired} times");
+        repairs() >= before + REPAIRS
+    });
+    let taken = started.elapsed();
+    assert!(taken >= LEAST, "{field}: repaired {REPAIRS} times in {taken:?}");
     wait_until("it ends as it must", || hook() == good);
 }
 
@@ -191,13 +188,21 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     assert!(!is_armed(plane) && metric(&audited, "armed") == 0);
     assert!(holder().as_str().is_some_and(|holder| !holder.is_empty()));
     audited.stop();
-    assert_eq!(holder(), "");
+    // A replica gives up after two seconds; on a busy machine the next one is asked.
+    wait_until("a replica that ends releases the Lease", || {
+        holder() == "" || {
+            let another = start("--audit");
+            wait_until("it leads", || metric(&another, "leading") == 1);
+            another.stop();
+            false
+        }
+    });
     for path in pretenders {
         assert_eq!(plane.api.delete(&path).status, 200);
     }
 
     let unarmed = start("--no-arming");
-    wait_until("it leads at once", || metric(&unarmed, "leading") == 1);
+    wait_until("it leads", || metric(&unarmed, "leading") == 1);
     wait_until("what is bad is denied", || bad().status == 422);
     let other = STANDARD.encode(Authority::new("another").certificate);
     let overwritten = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": other}]);
@@ -251,6 +256,16 @@ fn pretend(plane: &ControlPlane) -> [String; 2] {
         denied.status == 422 && text(&denied.body, "/message").contains(WORDS)
     });
     made
+}
+
+/// Whether the replica has counted so many repairs of a field. A leader that was elected anew may have counted fewer: its first
+/// write is no repair.
+pub(crate) fn has_repaired(replica: &Replica, shell: &Shell, field: &str, times: u64) -> bool {
+    let counted = metric(replica, &format!("repairs_total{{field=\"{field}\"}}"));
+    let log = fs::read_to_string(shell.directory.join("replica.log")).expect("the replica logs");
+    // A replica logs its identity when it acquires and when it loses leadership.
+    let was_elected_anew = || log.lines().filter(|line| line.contains("\"identity\":")).count() > 1;
+    counted == times || (counted < times && was_elected_anew())
 }
 
 pub(crate) fn is_armed(plane: &ControlPlane) -> bool {

@@ -129,7 +129,7 @@ fn recorded(name: &str) -> Value {
     body["request"]["object"].take()
 }
 
-fn without_nulls(value: &mut Value) {
+pub(crate) fn without_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|_, field| !field.is_null());
@@ -256,7 +256,7 @@ fn stamp(want: &mut Value, now: &str) {
 }
 
 /// The merge patch (RFC 7386) that makes `new` of `old`.
-fn merge_patch(old: &Value, new: &Value) -> Value {
+pub(crate) fn merge_patch(old: &Value, new: &Value) -> Value {
     let (Some(before), Some(after)) = (old.as_object(), new.as_object()) else { return new.clone() };
     let removed = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), Value::Null));
     let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value));

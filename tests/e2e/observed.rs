@@ -44,7 +44,7 @@ pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPla
     let [managed, old, expired]: [SocketAddr; 3] = [(); 3].map(|()| plane.network().at(plane.host(), ADMIN).into());
     let own = format!("--admin-listen={managed}");
     let serve = |flags: &[&str]| {
-        let flags = [&[&own, "--lease-duration=1s"], flags].concat();
+        let flags = [&[&own, "--lease-duration=5s"], flags].concat();
         serve_managed_at(service, plane, &shell.directory, &flags)
     };
     // Renewed in time, it never has so little left.
@@ -59,10 +59,15 @@ pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPla
         api_server_job(plane),
     ];
     let mut watch = Watch::start(plane, &json!(jobs), rule);
-    let told = watch.until(&["ClusterProfileWebhookAuthorityExpiresSoon", "ClusterProfileWebhookReplicaDown"], || {});
-    let of_managed = told.iter().filter(|alert| alert["labels"]["namespace"] == NAMESPACE);
-    let of_managed: Vec<_> = of_managed.map(|alert| text(alert, "/labels/alertname")).collect();
-    assert_eq!(of_managed, ["ClusterProfileWebhookAuthorityExpiresSoon"], "all else is well");
+    let mut of_managed: Vec<String> = Vec::new();
+    // On a busy machine a scrape may time out once.
+    wait_until("all else is well", || {
+        let told =
+            watch.until(&["ClusterProfileWebhookAuthorityExpiresSoon", "ClusterProfileWebhookReplicaDown"], || {});
+        let own = told.iter().filter(|alert| alert["labels"]["namespace"] == NAMESPACE);
+        of_managed = own.map(|alert| text(alert, "/labels/alertname").to_owned()).collect();
+        of_managed == ["ClusterProfileWebhookAuthorityExpiresSoon"]
+    });
 
     let pairs = Pairs::serve(&shell.directory, old, expired);
     watch.until(&["ClusterProfileWebhookNoValidCertificate", "ClusterProfileWebhookCertificateExpiresSoon"], || {});

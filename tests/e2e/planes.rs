@@ -13,7 +13,13 @@ use clusterprofile_webhook::{
 };
 use serde_json::Value;
 
-use super::{assets::Assets, case::Case, case::PolicyOf, control_plane::ControlPlane, webhook::Webhook};
+use super::{
+    assets::Assets,
+    case::{Case, PolicyOf},
+    control_plane::ControlPlane,
+    fixes::definition,
+    webhook::Webhook,
+};
 
 /// Which CRD is installed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,18 +103,10 @@ impl Crd {
     }
 
     pub(crate) fn object(self) -> Value {
-        const LISTS: [&str; 4] = ["accessProviders", "conditions", "credentialProviders", "properties"];
-        let mut crd = manifest::read(crd::yaml().as_bytes()).0.remove(0).object;
-        if self == Self::Unkeyed {
-            let versions = crd["spec"]["versions"].as_array_mut().expect("a CRD has versions");
-            versions.retain(|version| version["name"] == "v1alpha1");
-            let status = &mut versions[0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"];
-            for list in LISTS {
-                let list = status[list].as_object_mut().expect("the status has the list");
-                let keys = ["x-kubernetes-list-type", "x-kubernetes-list-map-keys"].map(|key| list.remove(key));
-                assert!(keys.iter().all(Option::is_some), "each list has keys to remove");
-            }
+        match self {
+            Self::Own => manifest::read(crd::yaml().as_bytes()).0.remove(0).object,
+            // KubeFleet's says the same.
+            Self::Unkeyed => definition("bundled-with-ocm"),
         }
-        crd
     }
 }

@@ -37,6 +37,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
     const PACE: Duration = Duration::from_millis(500);
     let scripts = Section::page("install").section("With kustomize").scripts();
     let [_, install, replace_authority, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
+    shell.be_patient();
     shell.run("kubectl apply -k manifests/crd");
     let cert_manager = CertManager::find().expect("without it there is no such trial");
     let _controllers = cert_manager.start(plane, shell);

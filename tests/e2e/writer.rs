@@ -68,6 +68,12 @@ impl<'c> Writer<'c> {
         assert_eq!(answer.status, 200, "{answer:#?}");
     }
 
+    /// Deletes it, as far as finalizers let it.
+    pub(crate) fn delete(&self) {
+        let answer = self.api.delete(&self.item(Main));
+        assert_eq!(answer.status, 200, "{answer:#?}");
+    }
+
     /// The time of a write, a second after the last: it must not depend on how fast the test is.
     pub(crate) fn now(&mut self) -> String {
         const START: i64 = 1_780_315_200;

@@ -30,6 +30,7 @@ pub(crate) fn see_all_that_the_definition_serves(manifests: &Manifests) {
     let versions = items(&crd, "/spec/versions").iter().filter(|version| version["served"] == true);
     let versions: Vec<_> = versions.map(|version| text(version, "/name")).collect();
     let plural = text(&crd, "/spec/names/plural");
+    let mut conditions = Vec::new();
     for (kind, path, own) in phases() {
         let mut expected = json!({
             "admissionReviewVersions": ["v1"],
@@ -50,11 +51,14 @@ pub(crate) fn see_all_that_the_definition_serves(manifests: &Manifests) {
 
         let [webhook] = items(only(&manifests.base, kind), "/webhooks") else { panic!("{kind}: one webhook") };
         let mut webhook = webhook.as_object().expect("a webhook is an object").clone();
-        // What the condition does is seen where an API server asks it.
-        assert_eq!(webhook.remove("matchConditions").and_then(|all| all.as_array().map(Vec::len)), Some(1));
+        conditions.push(webhook.remove("matchConditions"));
         assert!(webhook.remove("name").is_some());
         assert_eq!(&webhook, expected);
     }
+    // What it does is seen where an API server asks it.
+    let [mutating, validating] = &conditions[..] else { panic!("one list for each phase") };
+    assert_eq!(mutating, validating, "both leave the same writes alone");
+    assert_eq!(mutating.as_ref().and_then(Value::as_array).map(Vec::len), Some(1), "{mutating:?}");
 }
 
 /// The one in base. No port: 443 is the default.

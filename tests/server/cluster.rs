@@ -6,7 +6,6 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     process::{ChildStderr, Command},
     thread,
-    time::{Duration, Instant},
 };
 
 use super::{
@@ -50,16 +49,12 @@ fn failures(program: &Program) -> u64 {
     metrics.lines().find_map(|line| line.strip_prefix(READ)?.parse().ok()).expect("the metric is there")
 }
 
-/// Ends it, and returns the rest of its log.
+/// Ends it, and returns the rest of its log. It would never end if it waited for an answer to give the Lease back.
 fn end(mut program: Program, mut log: BufReader<ChildStderr>) -> String {
-    /// Giving the Lease back takes two seconds at the most.
-    const LONGEST: Duration = Duration::from_secs(8);
-    let started = Instant::now();
     program.signal("TERM");
+    assert_eq!(program.ended().code(), Some(0));
     let mut lines = String::new();
     log.read_to_string(&mut lines).unwrap();
-    assert_eq!(program.ended().code(), Some(0));
-    assert!(started.elapsed() < LONGEST, "{:?}", started.elapsed());
     lines
 }
 

@@ -9,11 +9,11 @@ use std::{
 use clusterprofile_webhook::server::{Config, Limits};
 use tokio::{net::TcpSocket, runtime};
 
-use super::{answered, connect, head, limited, metric, server::Server, wait::wait_until};
+use super::{answered, client::Client, connect, head, limited, metric, server::Server, wait::wait_until};
 
 #[test]
 fn slow_headers_end_the_connection_and_idle_ones_do_not() {
-    let headers = Duration::from_millis(300);
+    let headers = Duration::from_secs(1);
     let server = Server::start(limited(Limits { headers, ..Limits::default() }));
     let mut idle = connect(&server);
     assert!(answered(&mut idle));
@@ -29,7 +29,13 @@ fn slow_headers_end_the_connection_and_idle_ones_do_not() {
 fn an_idle_connection_ends_at_its_limit() {
     let server = Server::start(limited(Limits { idle: Duration::from_millis(200), ..Limits::default() }));
     let mut client = connect(&server);
-    assert!(answered(&mut client));
+    // A busy machine may be late for it once.
+    wait_until("it is answered", || {
+        answered(&mut client) || {
+            client = connect(&server);
+            false
+        }
+    });
     assert!(client.is_closed());
 }
 
@@ -46,7 +52,10 @@ fn a_handshake_that_never_ends_is_ended() {
         let counted = format!("clusterprofile_webhook_failed_handshakes_total{{reason=\"{reason}\"}} 1");
         wait_until("it is counted", || metric(&server, &counted));
     }
-    assert!(answered(&mut connect(&server)));
+    // A busy machine may be as slow with it once.
+    wait_until("others get in", || {
+        Client::connect(server.address, &server.ca).is_ok_and(|mut client| answered(&mut client))
+    });
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn what_fits_into_its_share_waits_for_nobody() {
     let large = connect(&server).post("/validate?timeout=1s", &padded(20_000)).unwrap();
     assert_eq!(large.status, 503, "the room is taken");
     for _ in 0..3 {
-        assert_eq!(connect(&server).post("/validate?timeout=1s", &padded(8 << 10)).unwrap().status, 200);
+        assert_eq!(connect(&server).post("/validate?timeout=30s", &padded(8 << 10)).unwrap().status, 200);
     }
     assert!(metric(&server, "clusterprofile_webhook_shed_requests_total{reason=\"slow_body\"} 0"));
     drop(stalling);
@@ -114,7 +114,7 @@ fn the_largest_bodies_do_not_hold_up_the_others() {
         connect(&server).post("/validate?timeout=1s", &padded(100_000)).unwrap().status == 503
     });
     let share = 8 << 10;
-    assert_eq!(connect(&server).post("/validate?timeout=5s", &padded(share + 2000)).unwrap().status, 200);
+    assert_eq!(connect(&server).post("/validate?timeout=30s", &padded(share + 2000)).unwrap().status, 200);
     drop(stalling);
 }
 

@@ -21,9 +21,12 @@ use super::{
     wait::wait_until,
 };
 
+/// Longer than any test takes: dropped, a server drains no longer.
+const PATIENT: Duration = Duration::from_mins(10);
+
 #[test]
 fn probes_tell_of_the_certificate_and_the_drain() {
-    let server = Server::start(Config { drain: Duration::from_secs(3), ..Config::default() });
+    let server = Server::start(Config { drain: PATIENT, ..Config::default() });
     assert!(get(server.admin, "/livez").starts_with("HTTP/1.1 200"));
     assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"));
     server.stop();
@@ -35,7 +38,7 @@ fn probes_tell_of_the_certificate_and_the_drain() {
 
 #[test]
 fn no_request_fails_while_the_server_stops_under_load() {
-    let server = Server::start(Config { drain: Duration::from_secs(2), ..Config::default() });
+    let server = Server::start(Config { drain: PATIENT, ..Config::default() });
     let (address, ca) = (server.address, server.ca.clone());
     let (told, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let callers: Vec<_> = (0..4)

@@ -24,11 +24,11 @@ impl Process {
         Self { child, log: log.to_owned() }
     }
 
-    /// Waits until `condition` holds, at most a minute.
+    /// Waits until `condition` holds.
     ///
     /// # Panics
     ///
-    /// Where the minute ends before, or the program: then with the end of its log.
+    /// Where it does not in time, or the program ends before: then with the end of its log.
     pub(crate) fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
         wait_until(what, || {
             let ended = self.child.try_wait().expect("a child can be asked");

@@ -97,7 +97,7 @@ impl Drop for Session {
 /// bash in `directory`, with the environment of `program`, which it finds first; it is ended when it takes too long.
 pub(crate) fn bash(program: &Command, directory: &Path) -> Command {
     /// In seconds, and far longer than any session takes.
-    const LONGEST: &str = "120";
+    const LONGEST: &str = "600";
     let variable = |wanted: &str| program.get_envs().find_map(|(name, value)| value.filter(|_| name == wanted));
     let file = path::absolute(program.get_program()).expect("a program has a name");
     let first = file.parent().expect("a program is in a directory").to_owned();

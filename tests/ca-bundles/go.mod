@@ -1,0 +1,3 @@
+module clusterprofile-webhook/ca-bundles
+
+go 1.26.0
