@@ -85,7 +85,8 @@ prove-rollout: ## proves that no rolling restart fails a call: three minutes; wa
 	cargo test --locked --test prove -- prove rollout
 
 .PHONY: prove-overload
-prove-overload: ## proves that whoever sends too much, or too slowly, keeps nobody out: three minutes; wants Go
+prove-overload: export STATIC_BINARY = $(CURDIR)/$(STATIC)
+prove-overload: static ## proves that clients that send too much, or too slowly, keep none out: five minutes; wants Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
 	cargo test --locked --test prove -- prove overload
 

@@ -27,9 +27,24 @@ impl Replica {
     ///
     /// `kubeconfig` stands for what a Pod has of its service account.
     pub(crate) fn start(arguments: &[String], directory: &Path, kubeconfig: Option<&Path>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
+        Self::start_program(Path::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")), arguments, directory, kubeconfig)
+    }
+
+    /// The same for another binary of the program.
+    pub(crate) fn start_program(
+        program: &Path,
+        arguments: &[String],
+        directory: &Path,
+        kubeconfig: Option<&Path>,
+    ) -> Self {
+        let mut command = Command::new(program);
         // As the Deployment has it.
-        command.args(arguments).env_clear().env("MALLOC_ARENA_MAX", "1").current_dir(directory);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("MALLOC_ARENA_MAX", "1")
+            .env("MALLOC_TRIM_THRESHOLD_", "1048576")
+            .current_dir(directory);
         command.envs(kubeconfig.map(|kubeconfig| ("KUBECONFIG", kubeconfig)));
         Self::launch(&mut command, &directory.join("replica.log"))
     }
