@@ -37,6 +37,7 @@ use super::{
 use crate::{
     admission::{self, BreakGlass, Permission, clipped},
     break_glass::Permissions,
+    certificates::Prover,
     metrics::{Metrics, Shed},
     rules::Phase,
     traces::{Span, Spans},
@@ -59,6 +60,7 @@ struct Shared {
     large: Arc<Semaphore>,
     denials: Denials,
     permissions: Option<Arc<Permissions>>,
+    prover: Option<Arc<Prover>>,
     spans: Option<Spans>,
     metrics: Arc<Metrics>,
 }
@@ -75,13 +77,14 @@ impl Reviews {
     pub(super) fn new(
         terms: Arc<Terms>,
         permissions: Option<Arc<Permissions>>,
+        prover: Option<Arc<Prover>>,
         spans: Option<Spans>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         let large = Arc::new(Semaphore::new(cores.min(LARGE)));
         let denials = Denials::new();
-        Self(Arc::new(Shared { terms, large, denials, permissions, spans, metrics }))
+        Self(Arc::new(Shared { terms, large, denials, permissions, prover, spans, metrics }))
     }
 
     /// Sees to it that waits end and memory is given back, and that the log tells what it leaves out, for as long as it is
@@ -175,13 +178,17 @@ impl Reviews {
         Ok(reviewed.await.unwrap_or_else(|_| stopped()))
     }
 
-    /// Asks what a denial's claim wants to know; its body is no longer held.
+    /// Answers a denied probe, and asks what a denial's claim wants to know; its body is no longer held.
     async fn settle(
         &self,
         response: admission::Response,
         deadline: time::Instant,
         span: &mut Span,
     ) -> admission::Response {
+        if let (Some(probe), Some(prover)) = (&response.probe, &self.0.prover) {
+            let warning = prover.answer(probe);
+            return response.with_warning(&warning);
+        }
         let Some(claim) = &response.claim else { return response };
         let permission = match &self.0.permissions {
             Some(permissions) => permissions.ask(&claim.question, deadline).await,
