@@ -6,12 +6,13 @@ use std::hint::black_box;
 
 use clusterprofile_webhook::{
     admission,
-    profile::{ClusterProfile, Version},
+    profile::{ClusterProfile, Field, Version},
     rules::{self, Change, Effect, Part, Phase, Policy, RULES},
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
 
 #[path = "support/bodies.rs"]
 mod bodies;
@@ -24,19 +25,25 @@ criterion_main!(benches);
 const PHASES: [Phase; 2] = [Phase::Mutate, Phase::Validate];
 
 /// The two objects of a review.
+struct Objects<'a> {
+    object: ClusterProfile<'a>,
+    old_object: Option<ClusterProfile<'a>>,
+    part: Part,
+}
+
 #[derive(Deserialize)]
 struct Review<'a> {
     #[serde(borrow)]
-    request: Objects<'a>,
+    request: Unread<'a>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Objects<'a> {
+struct Unread<'a> {
     #[serde(borrow)]
-    object: ClusterProfile<'a>,
+    object: &'a RawValue,
     #[serde(borrow)]
-    old_object: Option<ClusterProfile<'a>>,
+    old_object: Option<&'a RawValue>,
     #[serde(default)]
     sub_resource: &'a str,
 }
@@ -57,7 +64,7 @@ fn sizes(criterion: &mut Criterion) {
         for phase in PHASES {
             let id = |part| BenchmarkId::new(part, phase);
             group.bench_function(id("rules"), |bencher| {
-                bencher.iter(|| rules::review(&change(black_box(&request)), phase, &Policy::default()));
+                bencher.iter(|| rules::review(&change(black_box(&request)), phase, &Policy::default(), &|| false));
             });
             group.bench_function(id("unruled"), |bencher| {
                 bencher.iter(|| admission::respond(black_box(&body), phase, &unruled, now()).expect("it is a review"));
@@ -96,12 +103,18 @@ fn growth(criterion: &mut Criterion) {
 }
 
 fn read(body: &[u8]) -> Objects<'_> {
-    serde_json::from_slice::<Review<'_>>(body).expect("it is a review").request
+    let Unread { object, old_object, sub_resource } =
+        serde_json::from_slice::<Review<'_>>(body).expect("it is a review").request;
+    let profile = |object: &RawValue| match ClusterProfile::parse(object.get()) {
+        Ok(Field::Set(profile)) => profile,
+        _ => unreachable!("it is an object"),
+    };
+    let part = if sub_resource == "status" { Part::Status } else { Part::Main };
+    Objects { object: profile(object), old_object: old_object.map(profile), part }
 }
 
 fn change<'a>(request: &'a Objects<'a>) -> Change<'a> {
-    let part = if request.sub_resource == "status" { Part::Status } else { Part::Main };
-    Change::new(part, Version::V1alpha1, &request.object, request.old_object.as_ref(), now())
+    Change::new(request.part, Version::V1alpha1, &request.object, request.old_object.as_ref(), now())
 }
 
 fn unruled() -> Policy {

@@ -1,18 +1,24 @@
 //! Where in an object a finding is.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    hash::{Hash, Hasher},
-};
+use std::{borrow::Cow, fmt};
+
+use smallvec::SmallVec;
+
+use crate::{digest, redact};
 
 /// Path to one field of an object.
 ///
 /// Rendered in two ways: dotted for causes and warnings, by [`Display`](fmt::Display), in the notation of apimachinery's
 /// `field.Path` (`status.conditions[0].type`, `metadata.labels[x-k8s.io/cluster-manager]`), and as a JSON Pointer
 /// (RFC 6901) for patches, by [`FieldPath::pointer`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FieldPath<'a>(Vec<Segment<'a>>);
+///
+/// It carries a digest of the place, so that a path below another, of whatever length, costs no more than its own step.
+#[derive(Clone, Debug, Default)]
+pub struct FieldPath<'a> {
+    /// As deep inline as nearly every path becomes.
+    segments: SmallVec<[Segment<'a>; 8]>,
+    digest: u64,
+}
 
 /// One step of a [`FieldPath`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,33 +27,29 @@ enum Segment<'a> {
     Field(&'static str),
     /// A key that the object's author chose: `metadata.labels[KEY]`.
     Key(Cow<'a, str>),
-    /// An item of a list; `key` is what identifies it when the list is a map.
-    Item { index: usize, key: Option<&'a str> },
+    /// An item of a list.
+    Item(usize),
 }
 
 impl<'a> FieldPath<'a> {
     /// The path of nested fields: `["spec", "displayName"]` is `spec.displayName`.
     #[must_use]
     pub fn of(fields: &[&'static str]) -> Self {
-        /// As deep as nearly every path becomes: growing is dearer than all else about it.
-        const DEPTH: usize = 8;
-        let mut path = Vec::with_capacity(DEPTH);
-        path.extend(fields.iter().copied().map(Segment::Field));
-        Self(path)
+        fields.iter().fold(Self::default(), |path, name| path.field(name))
     }
 
     /// This path, one field deeper.
     #[must_use]
-    pub fn field(mut self, name: &'static str) -> Self {
-        self.0.push(Segment::Field(name));
-        self
+    pub fn field(self, name: &'static str) -> Self {
+        self.step(Segment::Field(name), digest::of(name))
     }
 
     /// This path, at a key that the object's author chose.
     #[must_use]
-    pub fn key(mut self, key: impl Into<Cow<'a, str>>) -> Self {
-        self.0.push(Segment::Key(key.into()));
-        self
+    pub fn key(self, key: impl Into<Cow<'a, str>>) -> Self {
+        let key = key.into();
+        let digest = digest::of(('=', &key));
+        self.step(Segment::Key(key), digest)
     }
 
     /// This path, at an item of a list.
@@ -55,18 +57,30 @@ impl<'a> FieldPath<'a> {
     /// `key` is the item's name or type in a list that is a map; inserting an item shifts the index of later ones, not
     /// their key.
     #[must_use]
-    pub fn item(mut self, index: usize, key: Option<&'a str>) -> Self {
-        self.0.push(Segment::Item { index, key });
+    pub fn item(self, index: usize, key: Option<&str>) -> Self {
+        let digest = key.map_or_else(|| digest::of(('#', index)), |key| digest::of(('=', key)));
+        self.step(Segment::Item(index), digest)
+    }
+
+    fn step(mut self, segment: Segment<'a>, digest: u64) -> Self {
+        self.segments.push(segment);
+        self.digest = digest::below(self.digest, digest);
         self
+    }
+
+    /// A digest of the place: of list items by their key where they have one, so that it is the same in two versions of an
+    /// object.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// The name of the field, or the key, that the path ends with; empty at the root and at an item of a list.
     #[must_use]
     pub fn last(&self) -> &str {
-        match self.0.last() {
+        match self.segments.last() {
             Some(Segment::Field(name)) => name,
             Some(Segment::Key(key)) => key,
-            Some(Segment::Item { .. }) | None => "",
+            Some(Segment::Item(_)) | None => "",
         }
     }
 
@@ -74,40 +88,33 @@ impl<'a> FieldPath<'a> {
     #[must_use]
     pub fn pointer(&self) -> String {
         let mut pointer = String::new();
-        for segment in &self.0 {
+        for segment in &self.segments {
             pointer.push('/');
             match segment {
                 Segment::Field(name) => pointer.push_str(name),
                 Segment::Key(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
-                Segment::Item { index, .. } => pointer.push_str(&index.to_string()),
+                Segment::Item(index) => pointer.push_str(&index.to_string()),
             }
         }
         pointer
     }
 }
 
-/// A hash of the place: of list items by their key where they have one, so that it is the same in two versions of an object.
-impl Hash for FieldPath<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        for segment in &self.0 {
-            match segment {
-                Segment::Field(name) => name.hash(state),
-                Segment::Key(key) => ('=', key).hash(state),
-                Segment::Item { key: Some(key), .. } => ('=', key).hash(state),
-                Segment::Item { index, key: None } => ('#', index).hash(state),
-            }
-        }
+/// Two paths are the same where they are written the same.
+impl PartialEq for FieldPath<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.segments == other.segments
     }
 }
 
 impl fmt::Display for FieldPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, segment) in self.0.iter().enumerate() {
+        for (position, segment) in self.segments.iter().enumerate() {
             match segment {
                 Segment::Field(name) if position == 0 => f.write_str(name)?,
                 Segment::Field(name) => write!(f, ".{name}")?,
-                Segment::Key(key) => write!(f, "[{key}]")?,
-                Segment::Item { index, .. } => write!(f, "[{index}]")?,
+                Segment::Key(key) => write!(f, "[{}]", redact::escaped(key))?,
+                Segment::Item(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
@@ -116,8 +123,6 @@ impl fmt::Display for FieldPath<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::hash::{BuildHasher as _, RandomState};
-
     use super::FieldPath;
 
     #[test]
@@ -132,11 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn hashes_name_the_place_not_the_index() {
-        let hasher = RandomState::new();
-        let hash = |index, key| hasher.hash_one(FieldPath::of(&["list"]).item(index, key).field("name"));
-        assert_eq!(hash(0, Some("a")), hash(7, Some("a")));
-        assert_ne!(hash(0, Some("a")), hash(0, Some("b")));
-        assert_ne!(hash(0, None), hash(7, None));
+    fn digests_name_the_place_not_the_index() {
+        let digest = |index, key| FieldPath::of(&["list"]).item(index, key).field("name").digest();
+        assert_eq!(digest(0, Some("a")), digest(7, Some("a")));
+        assert_ne!(digest(0, Some("a")), digest(0, Some("b")));
+        assert_ne!(digest(0, None), digest(7, None));
+        let of = |fields: &[&'static str]| FieldPath::of(fields).digest();
+        assert_ne!(of(&["a", "b"]), of(&["b", "a"]));
     }
 }

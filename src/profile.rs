@@ -7,12 +7,15 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::Deserialize;
+pub(crate) use self::read::{Takes, takes_object};
+pub use self::{
+    items::{Items, MAX_ITEMS, Past},
+    read::{Blank, Content, Field, Json, Lean},
+};
+use crate::json::{Reader, Unreadable};
 
-pub(crate) use self::read::Fields;
-pub use self::read::{Content, Field, Items, Json, MAX_ITEMS};
-use crate::json::Raw;
-
+mod fields;
+mod items;
 mod read;
 
 /// API group of ClusterProfile.
@@ -46,200 +49,170 @@ impl Version {
 pub type Text<'a> = Field<Cow<'a, str>>;
 
 /// A list of items of that type.
-pub type List<T> = Field<Items<T>>;
+pub type List<'a, T> = Field<Items<'a, T>>;
 
 /// A ClusterProfile.
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct ClusterProfile<'a> {
     /// `metadata`
-    #[serde(borrow)]
     pub metadata: Field<Metadata<'a>>,
     /// `spec`
-    #[serde(borrow)]
     pub spec: Field<Spec<'a>>,
     /// `status`
-    #[serde(borrow)]
     pub status: Field<Status<'a>>,
 }
 
 /// `metadata`, of which API machinery has already checked all that it owns.
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Default, PartialEq)]
 pub struct Metadata<'a> {
     /// Absent where `generateName` asks the API server for one.
-    #[serde(borrow)]
     pub name: Text<'a>,
     /// Set from the moment that the object is being deleted.
-    #[serde(borrow)]
     pub deletion_timestamp: Text<'a>,
     /// `metadata.labels`
-    #[serde(borrow)]
     pub labels: Field<Labels<'a>>,
 }
 
 /// The labels that rules read.
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Labels<'a> {
     /// Names the cluster manager, for consumers that select by label (KEP-4322).
-    #[serde(borrow, rename = "x-k8s.io/cluster-manager")]
     pub cluster_manager: Text<'a>,
     /// Identifies the member cluster within its inventory (v1alpha2).
-    #[serde(borrow, rename = "multicluster.x-k8s.io/inventory-member-id")]
     pub inventory_member_id: Text<'a>,
 }
 
 /// `spec`
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Default, PartialEq)]
 pub struct Spec<'a> {
     /// Name for people.
-    #[serde(borrow)]
     pub display_name: Text<'a>,
     /// `spec.clusterManager`
-    #[serde(borrow)]
     pub cluster_manager: Field<ClusterManager<'a>>,
 }
 
 /// `spec.clusterManager`
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct ClusterManager<'a> {
     /// The one cluster manager of this profile.
-    #[serde(borrow)]
     pub name: Text<'a>,
 }
 
 /// `status`
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Default, PartialEq)]
 pub struct Status<'a> {
     /// `status.version`
-    #[serde(borrow)]
     pub version: Field<ClusterVersion<'a>>,
     /// A list map by `name`.
-    #[serde(borrow)]
-    pub properties: List<Property<'a>>,
+    pub properties: List<'a, Property<'a>>,
     /// A list map by `type`.
-    #[serde(borrow)]
-    pub conditions: List<Condition<'a>>,
+    pub conditions: List<'a, Condition<'a>>,
     /// A list map by `name`.
-    #[serde(borrow)]
-    pub access_providers: List<AccessProvider<'a>>,
+    pub access_providers: List<'a, AccessProvider<'a>>,
     /// The deprecated name of `accessProviders`; v1alpha1 alone has it.
-    #[serde(borrow)]
-    pub credential_providers: List<AccessProvider<'a>>,
+    pub credential_providers: List<'a, AccessProvider<'a>>,
 }
 
 /// `status.version`
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct ClusterVersion<'a> {
     /// As the cluster's API server reports it.
-    #[serde(borrow)]
     pub kubernetes: Text<'a>,
 }
 
 /// `status.properties[*]`
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Default, PartialEq)]
 pub struct Property<'a> {
     /// Unique in the list.
-    #[serde(borrow)]
     pub name: Text<'a>,
     /// At most 1024 code points.
-    #[serde(borrow)]
     pub value: Text<'a>,
     /// RFC 3339.
-    #[serde(borrow)]
     pub last_observed_time: Text<'a>,
 }
 
 /// `status.conditions[*]`, a `metav1.Condition`.
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Default, PartialEq)]
 pub struct Condition<'a> {
     /// Unique in the list.
-    #[serde(borrow, rename = "type")]
     pub kind: Text<'a>,
     /// `True`, `False` or `Unknown`.
-    #[serde(borrow)]
     pub status: Text<'a>,
     /// One word in CamelCase.
-    #[serde(borrow)]
     pub reason: Text<'a>,
     /// For people; may be empty.
-    #[serde(borrow)]
     pub message: Text<'a>,
     /// RFC 3339.
-    #[serde(borrow)]
     pub last_transition_time: Text<'a>,
     /// Generation of the object that the condition was made from.
     pub observed_generation: Field<i64>,
 }
 
 /// `status.accessProviders[*]`
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct AccessProvider<'a> {
     /// Unique in the list.
-    #[serde(borrow)]
     pub name: Text<'a>,
     /// How to reach the member cluster.
-    #[serde(borrow)]
-    pub cluster: Field<Cluster<'a>>,
+    pub cluster: Field<Lean<Cluster<'a>>>,
 }
 
 /// `status.accessProviders[*].cluster`, client-go's `clientcmd/api/v1.Cluster`.
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
+#[derive(Debug, Default, PartialEq)]
 pub struct Cluster<'a> {
     /// URL of the API server.
-    #[serde(borrow)]
     pub server: Text<'a>,
     /// Host name to expect in the server's certificate.
-    #[serde(borrow)]
     pub tls_server_name: Text<'a>,
     /// Whether a consumer is told to trust any certificate.
     pub insecure_skip_tls_verify: Field<bool>,
     /// Path of a file on the consumer's machine.
-    #[serde(borrow)]
     pub certificate_authority: Text<'a>,
     /// PEM certificates in base64.
-    #[serde(borrow)]
     pub certificate_authority_data: Text<'a>,
     /// URL of a proxy.
-    #[serde(borrow)]
     pub proxy_url: Text<'a>,
     /// Whether a consumer is told not to ask for gzip.
     pub disable_compression: Field<bool>,
     /// `extensions`
-    #[serde(borrow)]
-    pub extensions: List<Extension<'a>>,
+    pub extensions: List<'a, Extension<'a>>,
 }
 
 /// `extensions[*]`, client-go's `NamedExtension`.
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Extension<'a> {
     /// Says who reads the extension.
-    #[serde(borrow)]
     pub name: Text<'a>,
     /// Any JSON; null is absent.
-    #[serde(borrow)]
     pub extension: Option<Body<'a>>,
 }
 
 /// An extension's JSON, unread.
-#[derive(Clone, Copy, Deserialize)]
-pub struct Body<'a>(#[serde(borrow)] Raw<'a>);
+#[derive(Clone, Copy)]
+pub struct Body<'a>(&'a str);
 
 impl<'a> Body<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, Unreadable> {
+        let is_null = reader.peek() == Some(b'n');
+        let text = reader.raw()?;
+        Ok((!is_null).then_some(Self(text)))
+    }
+
+    /// Calls `tell` with the name and the value of each member of an object, but for those that are null. Of what is no
+    /// object there are none, and of one with a name that stands for no text, those before it.
+    pub(crate) fn each_member(self, mut tell: impl FnMut(Cow<'a, str>, Self)) {
+        let _ = Reader::new(self.0, 0).object(|reader, name| {
+            if let Some(value) = Self::read(reader)? {
+                tell(name, value);
+            }
+            Ok(())
+        });
+    }
+
     /// The JSON as it was written.
     #[must_use]
     pub fn text(self) -> &'a str {
-        self.0.0
+        self.0
     }
 
     /// Whether it is a JSON object.
@@ -287,6 +260,17 @@ impl fmt::Debug for Body<'_> {
 }
 
 impl<'a> ClusterProfile<'a> {
+    /// Reads the JSON of an object; what is none is [`Field::Mistyped`], null is [`Field::Absent`].
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read: it is no JSON, or has a field twice that rules read.
+    pub fn parse(text: &'a str) -> Result<Field<Self>, String> {
+        let mut reader = Reader::new(text, MAX_ITEMS);
+        let profile = Field::read(&mut reader).and_then(|profile| reader.end().map(|()| profile));
+        profile.map_err(|error| error.to_string())
+    }
+
     /// `spec.clusterManager.name`, where it is a string.
     #[must_use]
     pub fn cluster_manager(&self) -> Option<&Cow<'a, str>> {
@@ -313,11 +297,18 @@ impl<'a> ClusterProfile<'a> {
     }
 }
 
+impl<'a> Metadata<'a> {
+    /// What of it rules read, and writers may change.
+    pub(crate) fn texts(&self) -> &Field<Labels<'a>> {
+        &self.labels
+    }
+}
+
 impl<'a> Status<'a> {
     /// Whether it says nothing: only absent fields, empty objects and empty lists, as typed clients send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        fn nothing<T>(list: &List<T>) -> bool {
+        fn nothing<T>(list: &List<'_, T>) -> bool {
             matches!(list, Field::Absent) || list.set().is_some_and(Items::is_empty)
         }
         matches!(&self.version, Field::Absent | Field::Set(ClusterVersion { kubernetes: Field::Absent }))

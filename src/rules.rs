@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use self::ratchet::{Noted, Ratchet};
-pub(crate) use self::syntax::is_label;
+use self::report::Watch;
+pub(crate) use self::{report::FIXES, syntax::is_label};
 pub use self::{
     catalogue::{RULES, find, named},
     change::{Change, Operation, Part},
@@ -89,33 +89,43 @@ impl fmt::Display for Phase {
     }
 }
 
-/// What the rules of `phase` say of `change`, in catalogue order, nothing silent among it.
-///
-/// Empty for an object that is being deleted: to refuse the removal of a finalizer would keep it for ever.
-#[must_use]
-pub fn review<'a>(change: &Change<'a>, phase: Phase, policy: &Policy) -> Report<'a> {
-    if change.is_deletion() {
-        return Report::default();
-    }
-    let report = run(change, phase, policy, Ratchet::Off);
-    match change.stored() {
-        Some(stored) if !report.findings.is_empty() => {
-            let stored = run(&stored, phase, policy, Ratchet::Note(Noted::default()));
-            run(change, phase, policy, stored.ratchet.turned())
-        }
-        _ => report,
+impl Rule {
+    /// Whether its findings give way where a write brings news of the cluster's health.
+    ///
+    /// Managers send health, properties, version and access in one write, so that to refuse one bad entry, which a member
+    /// reports, would hide that its cluster is lost. What says where credentials go does not give way.
+    pub(crate) fn yields_to_health(&self) -> bool {
+        self.name.starts_with("property-") || self.name == version::KUBERNETES_VERSION.name
     }
 }
 
-fn run<'a>(change: &Change<'a>, phase: Phase, policy: &Policy, ratchet: Ratchet) -> Report<'a> {
-    let mut report = Report::under(ratchet);
+/// A review that was given up, for its time was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+/// What the rules of `phase` say of `change`, in catalogue order, nothing silent among it.
+///
+/// Empty for an object that is being deleted where the write changes nothing that rules read: to refuse the removal of a
+/// finalizer would keep the object for ever.
+///
+/// # Errors
+///
+/// [`Stopped`] soon after `must_stop` says so. It is asked often.
+pub fn review<'a>(
+    change: &Change<'a>,
+    phase: Phase,
+    policy: &Policy,
+    must_stop: &'a dyn Fn() -> bool,
+) -> Result<Report<'a>, Stopped> {
+    let mut report = Report::new(change, phase, policy, Watch::new(must_stop));
+    if change.is_deletion() && !change.touches_anything() {
+        return Ok(report);
+    }
     for rule in RULES {
-        let effect = policy.effect(rule);
         let speaks = rule.phase == phase || (phase == Phase::Mutate && !rule.fix.is_empty());
-        if speaks && effect != Effect::Off {
-            report.begin(rule, phase, policy);
-            (rule.check)(change, &mut report);
+        if speaks && policy.effect(rule) != Effect::Off {
+            report.run(rule, policy).ok_or(Stopped)?;
         }
     }
-    report
+    Ok(report)
 }

@@ -201,7 +201,8 @@ fn floods_of_items_are_told_within_limits() {
     let ways = Ways::new();
     let many = |item: &str, count: usize| vec![item; count].join(",");
     let flood = profile(LABELS, &format!(r#"{{"conditions":[{}]}}"#, many("{}", 1_000_000)));
-    let long = "status.conditions: Too many: 1000000: must have at most 16384 items [field-type]";
+    let long = "status.conditions: Invalid value: array: the lists of a ClusterProfile must have at most 65536 items in all; \
+                the last 934464 of this one are not checked [field-type]";
     ways.is_reviewed(flood.as_bytes(), Some(long));
     let most = profile(LABELS, &format!(r#"{{"conditions":[{}]}}"#, many("{}", 16_000)));
     let response = ways.answer(Phase::Validate, most.as_bytes()).expect("it is a review");
@@ -260,19 +261,22 @@ fn what_is_read_of_a_list_that_is_too_long_is_judged() {
         let items: Vec<_> = [format!(r#"{{"name":"a","value":"{first}"}}"#)].into_iter().chain(items).collect();
         format!(r#"{{"properties":[{}]}}"#, items.join(","))
     };
-    let too_many = |count: usize| format!("Too many: {count}: must have at most 16384 items [field-type]");
+    let past = |count: usize| format!("the last {count} of this one are not checked [field-type]");
+    // The item past the most that are judged is the last one; in the stored list others come before it.
+    let with_last = |last: &str, count: usize| properties("", count).replace("]}", &format!(",{last}]}}"));
 
-    assert_eq!(answer(&properties("b", 16_384), "{}"), (true, "null".into(), "null".into()));
-    let (allowed, causes, _) = answer(&properties("", 16_385), "{}");
-    assert!(!allowed && causes.contains(&too_many(16_385)) && causes.contains("[property-value]"), "{causes}");
+    assert_eq!(answer(&properties("b", 65_536), "{}"), (true, "null".into(), "null".into()));
+    let (allowed, causes, _) = answer(&properties("", 65_537), "{}");
+    assert!(!allowed && causes.contains(&past(1)) && causes.contains("[property-value]"), "{causes}");
 
-    let stored = properties("", 20_000);
-    for count in [20_000, 17_000] {
-        let (allowed, causes, warnings) = answer(&properties("", count), &stored);
-        assert!(allowed && warnings.contains(&too_many(count)), "{causes} {warnings}");
+    let stored = with_last(r#"{"name":"..","value":""}"#, 70_000);
+    let (allowed, causes, warnings) = answer(&stored, &stored);
+    assert!(allowed && warnings.contains(&past(4465)), "{causes} {warnings}");
+    for changed in [with_last(r#"{"name":"../..","value":""}"#, 70_000), properties("", 70_000), properties("", 69_000)] {
+        let (allowed, causes, _) = answer(&changed, &stored);
+        assert!(!allowed && causes.contains("are not checked [field-type]"), "{causes}");
+        assert!(!causes.contains("[property-value]"), "{causes}");
     }
-    let (allowed, causes, _) = answer(&properties("", 20_001), &stored);
-    assert!(!allowed && causes.contains(&too_many(20_001)) && !causes.contains("[property-value]"), "{causes}");
-    let (allowed, causes, warnings) = answer(&properties("", 20_000), &properties("b", 20_000));
-    assert!(!allowed && causes.contains("[property-value]") && warnings.contains(&too_many(20_000)), "{causes}");
+    let (allowed, causes, _) = answer(&properties("", 70_000), &properties("b", 70_000));
+    assert!(!allowed && causes.contains("[property-value]") && !causes.contains("[field-type]"), "{causes}");
 }

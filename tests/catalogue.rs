@@ -230,8 +230,10 @@ fn findings(rule: &'static Rule, object: &Value, stored: Option<&Value>) -> Vec<
         return found.map(|it| (it.rule, it.effect.to_owned(), text(&it.field, &it.message))).collect();
     }
     let text = object.to_string();
-    let new = serde_json::from_str::<ClusterProfile<'_>>(&text).expect("an example is an object");
-    let report = review(&Change::new(Part::Main, version, &new, None, now), rule.phase, &policy);
+    let parsed = ClusterProfile::parse(&text).expect("an example is JSON");
+    let new = parsed.set().expect("an example is an object");
+    let change = Change::new(Part::Main, version, new, None, now);
+    let report = review(&change, rule.phase, &policy, &|| false).expect("nothing stops it");
     let effect = |finding: &Finding<'_>| if finding.level == Level::Deny { Effect::Deny } else { Effect::Warn };
     let found = report.findings.iter();
     found.map(|it| (it.rule.name, effect(it).to_string(), format!("{}: {it}", it.path))).collect()

@@ -82,21 +82,21 @@ fn what_real_managers_write_is_accepted_with_no_more_than_the_known_warnings_and
 
         let part = if header("request").contains("status") { Part::Status } else { Part::Main };
         let text = object.to_string();
-        let Field::Set(new) = serde_json::from_str::<Field<ClusterProfile<'_>>>(&text).unwrap() else {
+        let Field::Set(new) = ClusterProfile::parse(&text).unwrap() else {
             unreachable!("{name} is an object")
         };
         let mut stored = object.clone();
         stored.as_object_mut().unwrap().remove("status");
         let stored = stored.to_string();
-        let stored: Field<ClusterProfile<'_>> = serde_json::from_str(&stored).unwrap();
+        let stored = ClusterProfile::parse(&stored).unwrap();
         let old = stored.set().filter(|_| part == Part::Status);
         let change = Change::new(part, version, &new, old, Timestamp::now());
-        let report = review(&change, Phase::Mutate, &Policy::default());
+        let report = review(&change, Phase::Mutate, &Policy::default(), &|| false).unwrap();
         let patched = patch(&report.fixes, &new).map_or(json!("none"), |patch| json!(patch));
         let expected = header("mutation");
         let expected = serde_json::from_str(&expected).unwrap_or(json!(expected));
         assert_eq!(patched, expected, "{name}");
-        let report = review(&change, Phase::Validate, &Policy::default());
+        let report = review(&change, Phase::Validate, &Policy::default(), &|| false).unwrap();
         assert!(part == Part::Main || !report.denies(), "{name}: {:?}", report.findings);
     }
 }

@@ -8,16 +8,14 @@ use k8s_openapi::api::{
     authentication::v1::UserInfo,
     authorization::v1::{ResourceAttributes, SubjectAccessReviewSpec},
 };
-use serde::Deserialize;
-
 use super::{
     request::{self, Request},
     response::{self, Response},
 };
 use crate::{
     field::FieldPath,
-    json::Raw,
-    profile::{ClusterProfile, Field, Fields, GROUP, Text},
+    json::{Reader, Unreadable},
+    profile::{ClusterProfile, Field, GROUP, Text, takes_object},
     rules::{Phase, Problem, Report, Value, quote},
 };
 
@@ -185,14 +183,14 @@ fn right(request: &Request<'_>) -> String {
 }
 
 /// None where it is not clear who writes, or too long to ask.
-fn question(user: Raw<'_>, request: &Request<'_>) -> Option<SubjectAccessReviewSpec> {
+fn question(user: &str, request: &Request<'_>) -> Option<SubjectAccessReviewSpec> {
     /// Bytes in all. A person's groups are a few kilobytes; whoever is no API server could send megabytes of them, which take
     /// many times as much once they are read.
     const LONGEST: usize = 32 << 10;
-    if user.0.len() + request.namespace.len() + request.name.len() > LONGEST {
+    if user.len() + request.namespace.len() + request.name.len() > LONGEST {
         return None;
     }
-    let UserInfo { username, uid, groups, extra } = serde_json::from_str(user.0).ok()?;
+    let UserInfo { username, uid, groups, extra } = serde_json::from_str(user).ok()?;
     Some(SubjectAccessReviewSpec {
         user: Some(username.filter(|name| !name.is_empty())?),
         uid,
@@ -218,58 +216,54 @@ fn annotation<'o, 'a>(object: Option<&'o Object<'a>>) -> &'o Text<'a> {
 
 /// In a pass of its own, for nearly no write is denied.
 fn read(body: &[u8]) -> Claimed<'_> {
-    let envelope = request::read::<Field<Envelope<'_>>>(body).unwrap_or_default();
-    let Field::Set(Envelope { request: Field::Set(claimed) }) = envelope else { return Claimed::default() };
+    let Ok(Field::Set(Envelope { request: Field::Set(claimed) })) = request::read(body) else {
+        return Claimed::default();
+    };
     claimed
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
 struct Envelope<'a> {
-    #[serde(borrow)]
     request: Field<Claimed<'a>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Default)]
 struct Claimed<'a> {
-    #[serde(borrow)]
-    user_info: Option<Raw<'a>>,
-    #[serde(borrow)]
+    /// The JSON of a `UserInfo`.
+    user_info: Option<&'a str>,
     object: Field<Object<'a>>,
-    #[serde(borrow)]
     old_object: Field<Object<'a>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
 struct Object<'a> {
-    #[serde(borrow)]
     metadata: Field<Metadata<'a>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
 struct Metadata<'a> {
-    #[serde(borrow)]
     resource_version: Text<'a>,
-    #[serde(borrow)]
     annotations: Field<Annotations<'a>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
 struct Annotations<'a> {
     /// Of the name [`ANNOTATION`].
-    #[serde(borrow, rename = "clusterprofile-webhook.internal/break-glass")]
     break_glass: Text<'a>,
 }
 
-impl<'de: 'a, 'a> Fields<'de> for Envelope<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Claimed<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Object<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Metadata<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Annotations<'a> {}
+takes_object!(Envelope { "request" => request = Field::read });
+takes_object!(Claimed {
+    "userInfo" => user_info = raw,
+    "object" => object = Field::read,
+    "oldObject" => old_object = Field::read,
+});
+takes_object!(Object { "metadata" => metadata = Field::read });
+takes_object!(Metadata {
+    "resourceVersion" => resource_version = Field::read,
+    "annotations" => annotations = Field::read,
+});
+takes_object!(Annotations { "clusterprofile-webhook.internal/break-glass" => break_glass = Field::read });
+
+fn raw<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a str>, Unreadable> {
+    reader.raw().map(Some)
+}
 
 #[cfg(test)]
 mod tests;

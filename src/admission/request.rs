@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 use thiserror::Error;
 
 use super::clipped;
 use crate::{
-    json,
-    profile::{ClusterProfile, Field, Fields, GROUP, KIND, Text, Version},
+    json::{Reader, Unreadable},
+    profile::{ClusterProfile, Field, GROUP, KIND, MAX_ITEMS, Takes, Text, Version, takes_object},
     rules::Part,
 };
 
@@ -18,7 +17,7 @@ use crate::{
 pub enum BadRequest {
     /// The body is not JSON, or not of the shape of a review.
     #[error("the body must be the JSON of an AdmissionReview: {0}")]
-    Json(serde_json::Error),
+    Json(String),
     /// The body is JSON, but another type or version.
     #[error("the body must be an AdmissionReview of admission.k8s.io/v1")]
     NotAReview,
@@ -52,56 +51,77 @@ pub(super) enum Subject<'a> {
     PassedOver,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", bound = "O: Default + Deserialize<'de>")]
-struct Envelope<'a, O> {
-    #[serde(borrow)]
+#[derive(Default)]
+struct Envelope<'a> {
     api_version: Text<'a>,
-    #[serde(borrow)]
     kind: Text<'a>,
-    #[serde(borrow)]
-    request: Field<Wire<'a, O>>,
+    request: Field<Wire<'a>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", bound = "O: Default + Deserialize<'de>")]
-struct Wire<'a, O> {
-    #[serde(borrow)]
+#[derive(Default)]
+struct Wire<'a> {
     uid: Text<'a>,
-    #[serde(borrow)]
     kind: Field<GroupVersionKind<'a>>,
-    #[serde(borrow)]
     sub_resource: Text<'a>,
-    #[serde(borrow)]
     name: Text<'a>,
-    #[serde(borrow)]
     namespace: Text<'a>,
-    #[serde(borrow)]
     operation: Text<'a>,
-    object: O,
-    old_object: O,
+    object: Profile<'a>,
+    old_object: Profile<'a>,
 }
 
-/// Objects that are read with the envelope, in one pass.
-type Profile<'a> = Field<ClusterProfile<'a>>;
-
-/// Objects that are left unread.
-type Unread<'a> = Option<&'a RawValue>;
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 struct GroupVersionKind<'a> {
-    #[serde(borrow)]
     group: Text<'a>,
-    #[serde(borrow)]
     version: Text<'a>,
-    #[serde(borrow)]
     kind: Text<'a>,
 }
 
-impl<'de: 'a, 'a, O: Default + Deserialize<'de>> Fields<'de> for Envelope<'a, O> {}
-impl<'de: 'a, 'a, O: Default + Deserialize<'de>> Fields<'de> for Wire<'a, O> {}
-impl<'de: 'a, 'a> Fields<'de> for GroupVersionKind<'a> {}
+/// An object that is read with the envelope, in one pass, or why it cannot be.
+type Object<'a> = Result<Field<ClusterProfile<'a>>, Unreadable>;
+
+struct Profile<'a>(Object<'a>);
+
+impl Default for Profile<'_> {
+    fn default() -> Self {
+        Self(Ok(Field::Absent))
+    }
+}
+
+takes_object!(Envelope {
+    "apiVersion" => api_version = Field::read,
+    "kind" => kind = Field::read,
+    "request" => request = Field::read,
+});
+takes_object!(Wire {
+    "uid" => uid = Field::read,
+    "kind" => kind = Field::read,
+    "subResource" => sub_resource = Field::read,
+    "name" => name = Field::read,
+    "namespace" => namespace = Field::read,
+    "operation" => operation = Field::read,
+    "object" => object = Profile::read,
+    "oldObject" => old_object = Profile::read,
+});
+takes_object!(GroupVersionKind {
+    "group" => group = Field::read,
+    "version" => version = Field::read,
+    "kind" => kind = Field::read,
+});
+
+impl<'a> Profile<'a> {
+    /// One that cannot be read is passed over, for its review has a uid and gets an answer.
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        let start = reader.position();
+        reader.allow_items(MAX_ITEMS);
+        let read = Field::read(reader);
+        if read.is_err() {
+            reader.rewind(start);
+            reader.skip()?;
+        }
+        Ok(Self(read))
+    }
+}
 
 impl<'a> Request<'a> {
     /// Reads the body of a call.
@@ -110,34 +130,7 @@ impl<'a> Request<'a> {
     ///
     /// [`BadRequest`] where there is no request, or none that an API server sends.
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, BadRequest> {
-        match read(body) {
-            Ok(envelope) => Self::of(envelope, Written::read),
-            Err(error) => Self::unreadable(body, error),
-        }
-    }
-
-    /// The request of a body that holds an object which cannot be read.
-    ///
-    /// A second pass, over what no API server sends: it keeps the uid, so that the answer can say what is wrong.
-    fn unreadable(body: &'a [u8], error: serde_json::Error) -> Result<Self, BadRequest> {
-        let Ok(envelope) = serde_json::from_slice::<Field<Envelope<'a, Unread<'a>>>>(body) else {
-            return Err(BadRequest::Json(error));
-        };
-        Self::of(envelope, |_, object, old_object| {
-            let fields = [("request.object", object), ("request.oldObject", old_object)];
-            let cause = fields.into_iter().find_map(|(field, object)| {
-                let error = serde_json::from_str::<Profile<'_>>(object?.get()).err()?;
-                Some(format!("{field} cannot be read: {error}"))
-            });
-            cause.map(Subject::Unreadable).ok_or(BadRequest::Json(error))
-        })
-    }
-
-    fn of<O>(
-        envelope: Field<Envelope<'a, O>>,
-        subject: impl FnOnce(Written, O, O) -> Result<Subject<'a>, BadRequest>,
-    ) -> Result<Self, BadRequest> {
-        let Field::Set(envelope) = envelope else { return Err(BadRequest::NotAReview) };
+        let Field::Set(envelope) = read::<Envelope<'_>>(body)? else { return Err(BadRequest::NotAReview) };
         if !envelope.api_version.is("admission.k8s.io/v1") || !envelope.kind.is("AdmissionReview") {
             return Err(BadRequest::NotAReview);
         }
@@ -145,7 +138,7 @@ impl<'a> Request<'a> {
         let Field::Set(kind) = &wire.kind else { return Err(envelope_error("request.kind", "an object")) };
         let operation = operation(&wire.operation)?;
         let subject = match Written::of(operation, kind, &wire.sub_resource) {
-            Some(written) => subject(written, wire.object, wire.old_object)?,
+            Some(written) => written.read(wire.object.0, wire.old_object.0)?,
             None => Subject::PassedOver,
         };
         let text = |text| if let Field::Set(text) = text { text } else { Cow::Borrowed("") };
@@ -191,8 +184,13 @@ impl Written {
         Some(Self { is_update, part, version })
     }
 
-    fn read<'a>(self, object: Profile<'a>, old_object: Profile<'a>) -> Result<Subject<'a>, BadRequest> {
+    fn read<'a>(self, object: Object<'a>, old_object: Object<'a>) -> Result<Subject<'a>, BadRequest> {
         let Self { is_update, part, version } = self;
+        let (object, old_object) = match (object, old_object) {
+            (Ok(object), Ok(old_object)) => (object, old_object),
+            (Err(error), _) => return Ok(Subject::Unreadable(format!("request.object cannot be read: {error}"))),
+            (_, Err(error)) => return Ok(Subject::Unreadable(format!("request.oldObject cannot be read: {error}"))),
+        };
         let Field::Set(new) = object else { return Err(envelope_error("request.object", "an object")) };
         let old = match old_object {
             Field::Set(old) if is_update => Some(old),
@@ -203,14 +201,18 @@ impl Written {
     }
 }
 
-/// Reads a body, fast where it is right.
+/// Reads a body.
 ///
 /// # Errors
 ///
-/// What `serde_json` says of it.
-pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
-    let read = str::from_utf8(body).ok().and_then(|text| json::from_str(text).ok());
-    read.map_or_else(|| serde_json::from_slice(body), Ok)
+/// [`BadRequest::Json`] where it is no JSON.
+pub(super) fn read<'a, T: Takes<'a>>(body: &'a [u8]) -> Result<Field<T>, BadRequest> {
+    let text = str::from_utf8(body).map_err(|error| BadRequest::Json(format!("not UTF-8: {error}")))?;
+    let mut reader = Reader::new(text, 0);
+    let value = Field::read(&mut reader).and_then(|value| reader.end().map(|()| value));
+    // The parser's words say where a text stops to be JSON; what it takes was refused for what a reader would do with it.
+    let cause = |error: Unreadable| serde_json::from_str::<IgnoredAny>(text).err().map_or(error.to_string(), |it| it.to_string());
+    value.map_err(|error| BadRequest::Json(cause(error)))
 }
 
 fn operation(operation: &Text<'_>) -> Result<&'static str, BadRequest> {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     profile::{ClusterProfile, GROUP, KIND},
-    rules::{Level, Phase, RULES, Report, patch, shown},
+    rules::{FIXES, Level, Phase, RULES, Report, patch, shown},
 };
 
 /// The answer to an admission review, and what the log and the metrics say of it.
@@ -35,6 +35,8 @@ pub struct Response {
     pub exempt: bool,
     /// The rules that denied, warned or filled something in, in catalogue order.
     pub rules: Vec<&'static str>,
+    /// The rules that would have denied the write, if it did not bring news of the cluster's health.
+    pub passed_for_health: Vec<&'static str>,
     /// What became of break-glass, where a write that rules deny claimed it.
     pub break_glass: Option<BreakGlass>,
     /// What must be asked before a denial is final.
@@ -110,6 +112,8 @@ pub(super) fn answer(
     let denied = phase == Phase::Validate && report.denies();
     let patch = patch(&report.fixes, new)
         .map(|patch| STANDARD.encode(serde_json::to_vec(&patch).expect("a patch is always valid JSON")));
+    let is_too_much = report.too_many_fixes || patch.as_ref().is_some_and(|patch| patch.len() > PATCH);
+    let patch = patch.filter(|_| !is_too_much);
     let mut audit_annotations = BTreeMap::new();
     if !rules.is_empty() {
         audit_annotations.insert("rules", rules.join(","));
@@ -125,11 +129,11 @@ pub(super) fn answer(
         status: denied.then(|| invalid(request, report, told)),
         patch_type: patch.is_some().then_some("JSONPatch"),
         patch,
-        warnings: warnings(report, denied, told),
+        warnings: warnings(report, denied, is_too_much, told),
         audit_annotations,
         ..Wire::new(request, !denied)
     };
-    Response { break_glass, ..write(request, rules, wire) }
+    Response { break_glass, passed_for_health: report.passed_for_health.clone(), ..write(request, rules, wire) }
 }
 
 impl<'a> Wire<'a> {
@@ -158,6 +162,7 @@ fn write(request: &Request<'_>, rules: Vec<&'static str>, response: Wire<'_>) ->
         allowed,
         exempt: false,
         rules,
+        passed_for_health: Vec::new(),
         break_glass: None,
         claim: None,
         probe: None,
@@ -170,6 +175,12 @@ pub(crate) fn clipped(name: &str) -> &str {
     const LONGEST: usize = 253;
     name.get(..name.floor_char_boundary(LONGEST)).unwrap_or_default()
 }
+
+/// Most bytes of a patch in base64, and of the texts of a denial, which are in an answer twice.
+///
+/// An answer then has at most 256 KiB, which stay in memory while nobody takes it; kubectl prints no more than people read.
+const PATCH: usize = 160 << 10;
+const CAUSES: usize = 100 << 10;
 
 /// What apimachinery's `NewInvalid` makes, so that kubectl shows every cause on a line of its own.
 fn invalid(request: &Request<'_>, report: &Report<'_>, told: Option<&Told<'_>>) -> Status {
@@ -198,38 +209,63 @@ fn invalid(request: &Request<'_>, report: &Report<'_>, told: Option<&Told<'_>>) 
 }
 
 fn causes(report: &Report<'_>, told: Option<&Told<'_>>) -> Vec<StatusCause> {
-    let denied = report.findings.iter().filter(|finding| finding.level == Level::Deny);
-    let found = denied.map(|finding| StatusCause {
-        field: Some(finding.path.to_string()),
-        message: Some(finding.to_string()),
-        reason: Some(finding.problem.reason().into()),
-    });
-    let omitted = Some(report.omitted.denials).filter(|count| *count > 0).map(|count| StatusCause {
-        field: Some("status".into()),
-        message: Some(format!("Too many: {count} more findings")),
-        reason: Some("FieldValueTooMany".into()),
-    });
-    let claim = told.and_then(Told::problem).map(|problem| StatusCause {
-        field: Some(break_glass::path().to_string()),
-        message: Some(problem.to_string()),
-        reason: Some(problem.reason().into()),
-    });
-    found.chain(omitted).chain(claim).collect()
+    let cause = |field: String, message: String, reason: &str| StatusCause {
+        field: Some(field),
+        message: Some(message),
+        reason: Some(reason.into()),
+    };
+    let denied: Vec<_> = report.findings.iter().filter(|finding| finding.level == Level::Deny).collect();
+    let by_rule = || denied.chunk_by(|one, next| one.rule.name == next.rule.name);
+    // Each rule has a share, so that none is hidden behind the flood of another.
+    let share = CAUSES / by_rule().count().max(1);
+    let mut omitted = report.omitted.denials;
+    let mut causes = Vec::new();
+    for findings in by_rule() {
+        let mut left = share;
+        for finding in findings {
+            let found = cause(finding.path.to_string(), finding.to_string(), finding.problem.reason());
+            let bytes = serde_json::to_vec(&found).map_or(share, |json| json.len());
+            match left.checked_sub(bytes) {
+                Some(rest) => {
+                    left = rest;
+                    causes.push(found);
+                }
+                None => omitted += 1,
+            }
+        }
+    }
+    if omitted > 0 {
+        causes.push(cause("status".into(), format!("Too many: {omitted} more findings"), "FieldValueTooMany"));
+    }
+    if let Some(problem) = told.and_then(Told::problem) {
+        causes.push(cause(break_glass::path().to_string(), problem.to_string(), problem.reason()));
+    }
+    causes
 }
 
+/// What is said beside a denial of a write to an object that is being deleted.
+const DELETED: &str =
+    "metadata.finalizers: the object is being deleted; to let it go, remove its finalizers and change nothing else";
+
 /// One line for each warning, as many as the API server passes on.
-fn warnings(report: &Report<'_>, denied: bool, told: Option<&Told<'_>>) -> Vec<String> {
+fn warnings(report: &Report<'_>, denied: bool, too_many_fixes: bool, told: Option<&Told<'_>>) -> Vec<String> {
     /// The API server passes on 4096 characters; past that it cuts every warning to 256. The rest is for the last line.
     const CHARACTERS: usize = 4000;
     let of_claim = told.and_then(Told::warning);
-    let of_fixes =
-        report.fixes.iter().filter_map(|fix| Some(format!("{}: {} [{}]", fix.path, fix.warning?, fix.rule.name)));
+    let of_deletion = (denied && report.is_deletion).then(|| DELETED.to_owned());
+    let none_made = too_many_fixes
+        .then(|| format!("status: lacks more than {FIXES} values that have a default, so none was filled in; set them"));
+    let of_fixes = report
+        .fixes
+        .iter()
+        .filter(|_| !too_many_fixes)
+        .filter_map(|fix| Some(format!("{}: {} [{}]", fix.path, fix.warning?, fix.rule.name)));
     let found = report.findings.iter().filter(|finding| !denied || finding.level < Level::Deny);
     let of_findings = found.map(|finding| format!("{}: {finding}", finding.path));
     let mut warnings = Vec::new();
     let mut left = CHARACTERS;
     let mut omitted = report.omitted.warnings + if denied { 0 } else { report.omitted.denials };
-    for warning in of_claim.into_iter().chain(of_fixes).chain(of_findings) {
+    for warning in of_claim.into_iter().chain(of_deletion).chain(none_made).chain(of_fixes).chain(of_findings) {
         match left.checked_sub(warning.chars().count()) {
             Some(rest) => {
                 left = rest;

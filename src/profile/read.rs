@@ -1,23 +1,13 @@
 //! Reading a field that may be absent, null or of the wrong JSON type.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher as _},
-    marker::PhantomData,
-};
+use std::{borrow::Cow, fmt, ops::Deref};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
-};
 use serde_json::Number;
 
-use super::{
-    AccessProvider, Cluster, ClusterManager, ClusterProfile, ClusterVersion, Condition, Extension, Labels, Metadata,
-    Property, Spec, Status,
+use crate::{
+    digest,
+    json::{Reader, Unreadable},
 };
-use crate::json::Raw;
 
 /// A field as it was written.
 #[derive(Debug, Default, PartialEq)]
@@ -32,14 +22,18 @@ pub enum Field<T> {
 }
 
 /// A JSON value of a type that its field does not take, as far as a finding shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Json {
     /// `null`, as an item of a list.
     Null,
     /// `true` or `false`.
     Boolean(bool),
-    /// A number, as text.
-    Number(String),
+    /// An integer.
+    Integer(i64),
+    /// An integer past those.
+    Unsigned(u64),
+    /// The bits of a floating-point number, which are as they are written.
+    Float(u64),
     /// A string.
     String(Content),
     /// An array.
@@ -48,22 +42,15 @@ pub enum Json {
     Object(Content),
 }
 
-/// What a value holds, to be told from another: a hash of it, since it is shown to nobody and may be a secret.
+/// What a value holds, to be told from another: a digest of it, since it is never shown and may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Content(pub u64);
+pub struct Content(u64);
 
-/// A list, as far as it is read: its first [`MAX_ITEMS`] items, which may each be null or of a wrong type.
-#[derive(Debug, PartialEq)]
-pub struct Items<T> {
-    read: Vec<Field<T>>,
-    len: usize,
+impl Content {
+    fn of(text: &str) -> Self {
+        Self(digest::of(text))
+    }
 }
-
-/// Most items of a list that are read.
-///
-/// `{}` is two bytes of a body and a hundred times that in memory, so a body of nothing else must not be read whole. An
-/// object that etcd can hold has no room for so many items that say anything.
-pub const MAX_ITEMS: usize = 16_384;
 
 impl<T> Field<T> {
     /// The value, where it has the right type.
@@ -80,38 +67,6 @@ impl<T> Field<T> {
             Self::Mistyped(json) => Some(json),
             Self::Absent | Self::Set(_) => None,
         }
-    }
-}
-
-impl<T> Field<Items<T>> {
-    /// Items of the right type, with their index.
-    pub fn items(&self) -> impl Iterator<Item = (usize, &T)> {
-        self.all().filter_map(|(index, item)| Some((index, item.set()?)))
-    }
-
-    /// The item at that index, where it is read and of the right type.
-    #[must_use]
-    pub fn get(&self, index: usize) -> Option<&T> {
-        self.set()?.read.get(index)?.set()
-    }
-
-    /// Every item that is read, with its index.
-    pub fn all(&self) -> impl Iterator<Item = (usize, &Field<T>)> {
-        self.set().into_iter().flat_map(|items| &items.read).enumerate()
-    }
-}
-
-impl<T> Items<T> {
-    /// How many items the list has, those that are not read, too.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether the list has no items.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 }
 
@@ -134,7 +89,12 @@ impl fmt::Display for Json {
         match self {
             Self::Null => f.write_str("null"),
             Self::Boolean(value) => value.fmt(f),
-            Self::Number(value) => f.write_str(value),
+            Self::Integer(value) => value.fmt(f),
+            Self::Unsigned(value) => value.fmt(f),
+            Self::Float(bits) => match Number::from_f64(f64::from_bits(*bits)) {
+                Some(number) => number.fmt(f),
+                None => f.write_str("number"),
+            },
             Self::String(_) => f.write_str("string"),
             Self::Array(_) => f.write_str("array"),
             Self::Object(_) => f.write_str("object"),
@@ -142,12 +102,23 @@ impl fmt::Display for Json {
     }
 }
 
+impl Json {
+    /// The next value.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        /// A type that takes no value.
+        struct Nothing;
+        impl Takes<'_> for Nothing {}
+        match Field::<Nothing>::read(reader)? {
+            Field::Mistyped(json) => Ok(json),
+            Field::Absent | Field::Set(Nothing) => Ok(Self::Null),
+        }
+    }
+}
+
 /// The JSON types that a field takes; every other is mistyped.
-pub trait Takes<'de>: Sized {
-    fn string(text: Cow<'de, str>) -> Field<Self> {
-        let mut content = DefaultHasher::new();
-        text.hash(&mut content);
-        Field::Mistyped(Json::String(Content(content.finish())))
+pub(crate) trait Takes<'a>: Sized {
+    fn string(text: Cow<'a, str>) -> Field<Self> {
+        Field::Mistyped(Json::String(Content::of(&text)))
     }
 
     fn boolean(value: bool) -> Field<Self> {
@@ -155,28 +126,20 @@ pub trait Takes<'de>: Sized {
     }
 
     fn integer(value: i64) -> Field<Self> {
-        Field::Mistyped(Json::Number(value.to_string()))
+        Field::Mistyped(Json::Integer(value))
     }
 
-    fn array<A: SeqAccess<'de>>(mut items: A) -> Result<Field<Self>, A::Error> {
-        let mut content = DefaultHasher::new();
-        while let Some(item) = items.next_element::<Raw<'_>>()? {
-            item.0.hash(&mut content);
-        }
-        Ok(Field::Mistyped(Json::Array(Content(content.finish()))))
+    fn array(reader: &mut Reader<'a>) -> Result<Field<Self>, Unreadable> {
+        Ok(Field::Mistyped(Json::Array(Content::of(reader.raw()?))))
     }
 
-    fn object<A: MapAccess<'de>>(mut fields: A) -> Result<Field<Self>, A::Error> {
-        let mut content = DefaultHasher::new();
-        while let Some((name, value)) = fields.next_entry::<Cow<'_, str>, Raw<'_>>()? {
-            (name, value.0).hash(&mut content);
-        }
-        Ok(Field::Mistyped(Json::Object(Content(content.finish()))))
+    fn object(reader: &mut Reader<'a>) -> Result<Field<Self>, Unreadable> {
+        Ok(Field::Mistyped(Json::Object(Content::of(reader.raw()?))))
     }
 }
 
-impl<'de: 'a, 'a> Takes<'de> for Cow<'a, str> {
-    fn string(text: Cow<'de, str>) -> Field<Self> {
+impl<'a> Takes<'a> for Cow<'a, str> {
+    fn string(text: Cow<'a, str>) -> Field<Self> {
         Field::Set(text)
     }
 }
@@ -193,97 +156,98 @@ impl Takes<'_> for i64 {
     }
 }
 
-impl<'de, T: Takes<'de>> Takes<'de> for Items<T> {
-    fn array<A: SeqAccess<'de>>(mut items: A) -> Result<Field<Self>, A::Error> {
-        let mut read = Vec::new();
-        while read.len() < MAX_ITEMS
-            && let Some(item) = items.next_element()?
-        {
-            read.push(item);
+#[expect(private_bounds, reason = "reading is the crate's own")]
+impl<'a, T: Takes<'a>> Field<T> {
+    /// The next value.
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        match reader.peek().ok_or(Unreadable::Json)? {
+            b'"' => reader.string().map(T::string),
+            b'{' => T::object(reader),
+            b'[' => T::array(reader),
+            b't' | b'f' | b'n' => Ok(reader.literal()?.map_or(Self::Absent, T::boolean)),
+            _ => reader.number().map(|number| Self::of_number(&number)),
         }
-        let mut len = read.len();
-        while items.next_element::<IgnoredAny>()?.is_some() {
-            len += 1;
-        }
-        Ok(Field::Set(Self { read, len }))
-    }
-}
-
-/// A type that is read from a JSON object, and from nothing else: serde alone would take an array for one, too.
-pub(crate) trait Fields<'de>: Deserialize<'de> {}
-
-impl<'de: 'a, 'a> Fields<'de> for ClusterProfile<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Metadata<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Labels<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Spec<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for ClusterManager<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Status<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for ClusterVersion<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Property<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Condition<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for AccessProvider<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Cluster<'a> {}
-impl<'de: 'a, 'a> Fields<'de> for Extension<'a> {}
-
-impl<'de, T: Fields<'de>> Takes<'de> for T {
-    fn object<A: MapAccess<'de>>(fields: A) -> Result<Field<Self>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(fields)).map(Field::Set)
-    }
-}
-
-impl<'de, T: Takes<'de>> Deserialize<'de> for Field<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FieldVisitor(PhantomData))
-    }
-}
-
-struct FieldVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Takes<'de>> Visitor<'de> for FieldVisitor<T> {
-    type Value = Field<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON")
     }
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Field::Absent)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(T::boolean(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(T::integer(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(i64::try_from(value).map_or_else(|_| Field::Mistyped(Json::Number(value.to_string())), T::integer))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+    fn of_number(number: &Number) -> Self {
         /// The largest number up to which a float tells every integer from the next.
         const EXACT: f64 = 9_007_199_254_740_991.0;
+        if let Some(integer) = number.as_i64() {
+            return T::integer(integer);
+        }
+        if let Some(unsigned) = number.as_u64() {
+            return Self::Mistyped(Json::Unsigned(unsigned));
+        }
+        let value = number.as_f64().unwrap_or_default();
         // JSON Schema, and so the API server, takes 1.0 for an integer.
         let integer = if value.abs() <= EXACT { format!("{value}") } else { String::new() }.parse();
-        let text = || Number::from_f64(value).map_or_else(|| value.to_string(), |number| number.to_string());
-        Ok(integer.map_or_else(|_| Field::Mistyped(Json::Number(text())), T::integer))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(T::string(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(T::string(Cow::Borrowed(text)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
-        T::array(items)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
-        T::object(fields)
+        integer.map_or(Self::Mistyped(Json::Float(value.to_bits())), T::integer)
     }
 }
+
+/// A value of a map of strings, of which the API server stores null as `""`.
+pub(super) fn map_value<'a>(reader: &mut Reader<'a>) -> Result<Field<Cow<'a, str>>, Unreadable> {
+    Ok(match Field::read(reader)? {
+        Field::Absent => Field::Set(Cow::Borrowed("")),
+        other => other,
+    })
+}
+
+/// A type of objects of which a hostile body has very many without a field: one value stands for all of those.
+pub trait Blank: PartialEq {
+    /// An object without fields.
+    fn blank<'b>() -> &'b Self
+    where
+        Self: 'b;
+}
+
+/// An object that takes no memory where it is blank.
+#[derive(Debug, PartialEq)]
+pub struct Lean<T>(Option<Box<T>>);
+
+impl<T: Blank> Deref for Lean<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_deref().unwrap_or_else(|| T::blank())
+    }
+}
+
+impl<'a, T: Takes<'a> + Blank> Takes<'a> for Lean<T> {
+    fn object(reader: &mut Reader<'a>) -> Result<Field<Self>, Unreadable> {
+        Ok(match T::object(reader)? {
+            Field::Set(object) => {
+                Field::Set(Self(Some(object).filter(|object| object != T::blank()).map(Box::new)))
+            }
+            Field::Absent => Field::Absent,
+            Field::Mistyped(json) => Field::Mistyped(json),
+        })
+    }
+}
+
+/// Reads an object whose fields are known by name; a field that is there twice is an error, for readers differ on which
+/// counts.
+macro_rules! takes_object {
+    ($type:ident { $($name:literal => $field:ident = $read:path),+ $(,)? }) => {
+        impl<'a> $crate::profile::Takes<'a> for $type<'a> {
+            fn object(
+                reader: &mut $crate::json::Reader<'a>,
+            ) -> Result<$crate::profile::Field<Self>, $crate::json::Unreadable> {
+                $(let mut $field = None;)+
+                reader.object(|reader, name| {
+                    match name.as_ref() {
+                        $($name => {
+                            if $field.replace($read(reader)?).is_some() {
+                                return Err($crate::json::Unreadable::Twice($name));
+                            }
+                        })+
+                        _ => reader.skip()?,
+                    }
+                    Ok(())
+                })?;
+                Ok($crate::profile::Field::Set(Self { $($field: $field.unwrap_or_default()),+ }))
+            }
+        }
+    };
+}
+pub(crate) use takes_object;

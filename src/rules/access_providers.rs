@@ -1,6 +1,6 @@
 //! `status.accessProviders` and the deprecated `status.credentialProviders`: which there are.
 
-use std::collections::HashSet;
+use std::cell::OnceCell;
 
 use super::{Change, Effect, Level, Phase, Problem, Report, Rule, Value, syntax};
 use crate::{
@@ -11,27 +11,30 @@ use crate::{
 const ACCESS_PROVIDERS: &str = "accessProviders";
 
 /// An item of one of the two lists.
-#[derive(Clone, Copy)]
 pub(super) struct Item<'a> {
     list: &'static str,
     index: usize,
     pub(super) provider: &'a AccessProvider<'a>,
+    /// Made once, for it takes reading the name, and there may be many findings below.
+    path: OnceCell<FieldPath<'a>>,
 }
 
 impl<'a> Item<'a> {
-    pub(super) fn path(self) -> FieldPath<'a> {
-        FieldPath::of(&["status", self.list]).item(self.index, self.provider.name.text())
+    pub(super) fn path(&self) -> FieldPath<'a> {
+        let path = || FieldPath::of(&["status", self.list]).item(self.index, self.provider.name.text());
+        self.path.get_or_init(path).clone()
     }
 }
 
 /// Every provider of both lists.
 pub(super) fn providers<'a>(change: &Change<'a>) -> impl Iterator<Item = Item<'a>> {
-    lists(change)
-        .flat_map(|(list, providers)| providers.items().map(move |(index, provider)| Item { list, index, provider }))
+    lists(change).flat_map(|(list, providers)| {
+        providers.items().map(move |(index, provider)| Item { list, index, provider, path: OnceCell::new() })
+    })
 }
 
 /// Whether the provider at the same place in its list, and of the same name, is stored with the same CA data.
-pub(super) fn is_stored_ca(item: Item<'_>, data: &str, change: &Change<'_>) -> bool {
+pub(super) fn is_stored_ca(item: &Item<'_>, data: &str, change: &Change<'_>) -> bool {
     let stored = change.old_status().and_then(|status| {
         let list = if item.list == ACCESS_PROVIDERS { &status.access_providers } else { &status.credential_providers };
         list.get(item.index).filter(|stored| stored.name == item.provider.name)?.cluster.set()
@@ -56,7 +59,10 @@ impl<K: Copy + PartialEq, V: Copy> Last<K, V> {
 
 /// Every provider that has a cluster, with the path of the cluster.
 pub(super) fn clusters<'a>(change: &Change<'a>) -> impl Iterator<Item = (Item<'a>, &'a Cluster<'a>)> {
-    providers(change).filter_map(|item| Some((item, item.provider.cluster.set()?)))
+    providers(change).filter_map(|item| {
+        let cluster = item.provider.cluster.set()?;
+        Some((item, &**cluster))
+    })
 }
 
 /// What upstream's v1alpha2 refuses and its v1alpha1 must go on accepting.
@@ -80,7 +86,7 @@ pub(super) fn is_used<T>(field: &Field<T>, is_empty: impl Fn(&T) -> bool, change
     }
 }
 
-fn lists<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'static str, &'a List<AccessProvider<'a>>)> {
+fn lists<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'static str, &'a List<'a, AccessProvider<'a>>)> {
     let count = if has_deprecated_fields(change) { 2 } else { 1 };
     let lists = |status: &'a Status<'a>| {
         [(ACCESS_PROVIDERS, &status.access_providers), ("credentialProviders", &status.credential_providers)]
@@ -169,10 +175,11 @@ pub(super) static UNIQUE: Rule = Rule {
 };
 
 fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let mut names = HashSet::new();
-    for item in providers(change) {
-        if let Some(name) = item.provider.name.text().filter(|name| !names.insert((item.list, *name))) {
-            report.deny(item.path().field("name"), Problem::Duplicate(Value::of(name)));
+    for (field, list) in lists(change) {
+        let repeated = list.set().map(|list| list.repeated(|provider| provider.name.text()));
+        for (index, name) in repeated.into_iter().flatten() {
+            let path = FieldPath::of(&["status", field]).item(index, Some(name)).field("name");
+            report.deny(path, Problem::Duplicate(Value::of(name)));
         }
     }
 }
@@ -201,7 +208,7 @@ fn credential_providers<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 }
 
 /// The names in a list, in the same order whatever the list's is.
-fn names(providers: &List<AccessProvider<'_>>) -> String {
+fn names(providers: &List<'_, AccessProvider<'_>>) -> String {
     let mut names: Vec<_> = providers.items().map(|(_, provider)| provider.name.text().unwrap_or_default()).collect();
     names.sort_unstable();
     names.join("\n")

@@ -4,7 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::profile::{ClusterProfile, Field, Status, Version};
+use super::conditions::{PREDEFINED as HEALTH, STATUSES as CONDITION_STATUS};
+use crate::profile::{ClusterProfile, Field, Metadata, Status, Version};
 
 /// A write of a ClusterProfile, as far as rules may know it.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,7 @@ pub struct Change<'a> {
     /// The time of the request.
     pub now: Timestamp,
     judges_status: bool,
+    changes_health: bool,
 }
 
 /// What a write does; deletions are not reviewed.
@@ -66,7 +68,16 @@ impl<'a> Change<'a> {
     ) -> Self {
         let operation = if old.is_some() { Operation::Update } else { Operation::Create };
         let judges_status = part != Part::Main || old.is_none_or(|old| old.status != new.status);
-        Self { operation, part, version, new, old, now, judges_status }
+        let changes_health = judges_status
+            && old.and_then(|old| Some((old.status.set()?, new.status.set()?))).is_some_and(|(old, new)| {
+                HEALTH.iter().any(|kind| {
+                    let status = |status: &'a Status<'a>| status.condition(kind)?.status.text();
+                    status(new).is_some_and(|new| {
+                        CONDITION_STATUS.contains(&new) && status(old).is_some_and(|old| old != new)
+                    })
+                })
+            });
+        Self { operation, part, version, new, old, now, judges_status, changes_health }
     }
 
     /// The object, where its metadata and spec are written.
@@ -94,16 +105,33 @@ impl<'a> Change<'a> {
         self.old?.status.set()
     }
 
-    /// Whether the object is being deleted.
+    /// Whether the object is being deleted; of a manifest, which is judged as if it were stored, whether it says so.
     #[must_use]
     pub fn is_deletion(&self) -> bool {
-        self.new.is_being_deleted() || self.old.is_some_and(ClusterProfile::is_being_deleted)
+        let stored = if self.part == Part::Manifest { self.old.or(Some(self.new)) } else { self.old };
+        stored.is_some_and(ClusterProfile::is_being_deleted)
+    }
+
+    /// Whether the write changes anything that rules read, its object's name aside.
+    #[must_use]
+    pub fn touches_anything(&self) -> bool {
+        self.old.is_some_and(|old| {
+            let texts = |profile: &'a ClusterProfile<'a>| profile.metadata.set().map(Metadata::texts);
+            texts(old) != texts(self.new) || old.spec != self.new.spec || old.status != self.new.status
+        })
+    }
+
+    /// Whether it changes the health of the cluster: the status of `ControlPlaneHealthy` or `Joined` from one stored value to
+    /// another that is valid. A first one is no change.
+    #[must_use]
+    pub fn changes_health(&self) -> bool {
+        self.changes_health
     }
 
     /// The stored object, as if it were written now where nothing is; rules that compare with it find nothing there.
     #[must_use]
     pub fn stored(&self) -> Option<Self> {
         let part = if self.part == Part::Main { Part::Manifest } else { self.part };
-        Some(Self { part, new: self.old?, old: None, ..*self })
+        Some(Self { part, new: self.old?, old: None, changes_health: false, judges_status: true, ..*self })
     }
 }

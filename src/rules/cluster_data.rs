@@ -116,7 +116,7 @@ fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (item, cluster) in clusters(change) {
         let Some(data) = cluster.certificate_authority_data.text() else { continue };
         // What the stored object has, too, is not worth the time that parsing takes: nothing would be told of it.
-        let is_known = is_stored_ca(item, data, change) && !report.tells_stored(Level::Warn);
+        let is_known = is_stored_ca(&item, data, change) && !report.tells_stored(Level::Warn);
         let depth = if is_known { Depth::Encoding } else { Depth::Certificates };
         if let Some((level, detail)) = last.of((data, depth), || ca_problem(data, depth, change)) {
             let path = item.path().field("cluster").field("certificate-authority-data");

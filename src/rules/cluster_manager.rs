@@ -1,6 +1,6 @@
 //! One cluster manager per profile, the same by spec and by label.
 
-use super::{Change, Effect, Part, Phase, Problem, Report, Rule, Value, problem::quote, syntax};
+use super::{Change, Effect, Level, Part, Phase, Problem, Report, Rule, Value, problem::quote, syntax};
 use crate::{
     field::FieldPath,
     profile::{ClusterProfile, Field},
@@ -97,8 +97,10 @@ fn label<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Problem::Invalid(Value::of(label), format!("must equal spec.clusterManager.name {}", quote(name)).into()),
         ),
         Field::Absent if syntax::is_segment(name) && !profile.has_mistyped_labels() => {
-            report
-                .deny(path(), Problem::Required(format!("must equal spec.clusterManager.name {}", quote(name)).into()));
+            // Of an object that is being deleted nothing is filled in.
+            let level = if change.is_deletion() { Level::Warn } else { Level::Deny };
+            let detail = format!("must equal spec.clusterManager.name {}", quote(name));
+            report.add(level, path(), Problem::Required(detail.into()));
             // Without metadata there is nothing to add a label to, and no API server that would store it.
             if profile.metadata.set().is_some() {
                 report.fix(path(), name.as_ref(), is_removed(change).then_some(REMOVED));
@@ -141,7 +143,7 @@ fn name_prefix<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     }
 }
 
-fn name_path() -> FieldPath<'static> {
+fn name_path<'a>() -> FieldPath<'a> {
     FieldPath::of(&["spec", "clusterManager", "name"])
 }
 

@@ -1,18 +1,18 @@
 //! `status.conditions`: what `metav1.Condition` requires, and what the cluster inventory means by two types.
 
-use std::{
-    cell::OnceCell,
-    collections::{HashMap, HashSet},
-};
+use std::cell::OnceCell;
 
 use super::{Change, Effect, Part, Phase, Problem, Report, Rule, Value, syntax};
 use crate::{
     field::FieldPath,
-    profile::{Condition, Field, Json, Status},
+    profile::{Condition, Field, Items, Json},
 };
 
 /// The types that KEP-4322 predefines.
-const PREDEFINED: [&str; 2] = ["ControlPlaneHealthy", "Joined"];
+pub(super) const PREDEFINED: [&str; 2] = ["ControlPlaneHealthy", "Joined"];
+
+/// The values of a condition's status (`metav1.ConditionStatus`).
+pub(super) const STATUSES: &[&str] = &["True", "False", "Unknown"];
 
 /// `condition-type`
 pub(super) static TYPE: Rule = Rule {
@@ -94,11 +94,10 @@ pub(super) static UNIQUE: Rule = Rule {
 };
 
 fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let mut kinds = HashSet::new();
-    for (index, condition) in conditions(change) {
-        if let Some(kind) = condition.kind.text().filter(|kind| !kinds.insert(*kind)) {
-            report.deny(item(index, condition).field("type"), Problem::Duplicate(Value::of(kind)));
-        }
+    let Some(list) = change.status().and_then(|status| status.conditions.set()) else { return };
+    for (index, kind) in list.repeated(|condition| condition.kind.text()) {
+        let path = FieldPath::of(&["status", "conditions"]).item(index, Some(kind)).field("type");
+        report.deny(path, Problem::Duplicate(Value::of(kind)));
     }
 }
 
@@ -118,12 +117,11 @@ pub(super) static STATUS: Rule = Rule {
 };
 
 fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    const SUPPORTED: &[&str] = &["True", "False", "Unknown"];
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("status");
         match &condition.status {
-            Field::Set(status) if SUPPORTED.contains(&status.as_ref()) => {}
-            Field::Set(status) => report.deny(path(), Problem::NotSupported(Value::of(status), SUPPORTED)),
+            Field::Set(status) if STATUSES.contains(&status.as_ref()) => {}
+            Field::Set(status) => report.deny(path(), Problem::NotSupported(Value::of(status), STATUSES)),
             Field::Absent => {
                 report.deny(path(), Problem::Required("must be \"True\", \"False\" or \"Unknown\"".into()));
             }
@@ -241,7 +239,7 @@ fn observed_generation<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let detail = "must be an integer >= 0";
         match &condition.observed_generation {
             Field::Set(generation @ ..0) => {
-                report.deny(path(), Problem::Invalid(Value::Bare(generation.to_string().into()), detail.into()));
+                report.deny(path(), Problem::Invalid(Value::Bare(*generation), detail.into()));
             }
             Field::Mistyped(json) => report.deny(path(), Problem::TypeInvalid(json.into(), detail.into())),
             Field::Set(_) | Field::Absent => {}
@@ -283,42 +281,51 @@ pub(super) fn status_of<'a>(condition: &'a Condition<'a>) -> Option<&'a str> {
     }
 }
 
-/// The stored conditions by type, and by type and status: loose CRDs store a type twice.
+/// The stored conditions by type and status: loose CRDs store a type twice.
 ///
-/// An index, made when a rule first asks: a search for each of thousands of conditions would take seconds.
+/// An index, made when a rule first asks: a search for each of thousands of conditions would take seconds. Of positions, for a
+/// map would take more memory than the body.
 pub(super) struct Stored<'a> {
-    status: Option<&'a Status<'a>>,
-    index: OnceCell<HashMap<(&'a str, Option<&'a str>), &'a Condition<'a>>>,
+    conditions: &'a [Condition<'a>],
+    by_kind: OnceCell<Vec<u32>>,
+    by_status: OnceCell<Vec<u32>>,
 }
 
 impl<'a> Stored<'a> {
     pub(super) fn of(change: &Change<'a>) -> Self {
-        Self { status: change.old_status(), index: OnceCell::new() }
+        let conditions = change.old_status().and_then(|status| status.conditions.set()).map_or(&[][..], Items::said);
+        Self { conditions, by_kind: OnceCell::new(), by_status: OnceCell::new() }
     }
 
     /// The stored condition of the same type: the one of the same status where there are several, else the first.
     pub(super) fn condition(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
-        self.unchanged(new).or_else(|| self.find(new.kind.text()?, None))
+        let kind = new.kind.text()?;
+        self.unchanged(new).or_else(|| self.find(&self.by_kind, kind, |condition| condition.kind.text()))
     }
 
     /// The stored condition of the same type and status.
     pub(super) fn unchanged(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
-        self.find(new.kind.text()?, Some(status_of(new)?))
+        let key = (new.kind.text()?, status_of(new)?);
+        self.find(&self.by_status, key, |condition| Some((condition.kind.text()?, status_of(condition)?)))
     }
 
-    fn find(&self, kind: &str, status: Option<&str>) -> Option<&'a Condition<'a>> {
-        let index = self.index.get_or_init(|| {
-            let mut index = HashMap::new();
-            for (_, condition) in self.status.into_iter().flat_map(|status| status.conditions.items()) {
-                if let Some(kind) = condition.kind.text() {
-                    for key in [None, status_of(condition)] {
-                        index.entry((kind, key)).or_insert(condition);
-                    }
-                }
-            }
-            index
+    /// The first condition of that key.
+    fn find<K: Ord>(
+        &self,
+        index: &OnceCell<Vec<u32>>,
+        key: K,
+        key_of: impl Fn(&'a Condition<'a>) -> Option<K>,
+    ) -> Option<&'a Condition<'a>> {
+        let at = |position: &u32| self.conditions.get(*position as usize);
+        let key_at = |position: &u32| at(position).and_then(&key_of);
+        let index = index.get_or_init(|| {
+            let mut order: Vec<u32> = (0..).zip(self.conditions).map(|(position, _)| position).collect();
+            order.sort_unstable_by(|a, b| key_at(a).cmp(&key_at(b)).then(a.cmp(b)));
+            order
         });
-        index.get(&(kind, status)).copied()
+        let key = Some(key);
+        let first = index.partition_point(|position| key_at(position) < key);
+        index.get(first).filter(|position| key_at(position) == key).and_then(at)
     }
 }
 

@@ -1,10 +1,5 @@
 //! `cluster.extensions`: what a consumer's credential plugin is run with.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashSet},
-};
-
 use super::{
     Change, Effect, Phase, Problem, Report, Rule, Value,
     access_providers::{clusters, denied_by_v1alpha2},
@@ -37,19 +32,17 @@ pub(super) static EXEC: Rule = Rule {
 };
 
 fn exec<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    for (path, extension) in extensions(change) {
-        if !extension.name.is(ADDITIONAL_ENVS) {
-            continue;
-        }
-        for (name, value) in extension.extension.and_then(envs).into_iter().flatten() {
-            if let Some(value) = value.filter(|_| takes_over(&name)) {
-                let detail = "must not be set";
-                let variable = Value::Hidden(format!("{name}={}", value.text()).into());
-                report.warn(
-                    path.clone().field("extension").key(strings::shown(&name)),
-                    Problem::Forbidden(variable, detail.into()),
-                );
-            }
+    for (item, cluster) in clusters(change) {
+        for (index, extension) in cluster.extensions.items() {
+            let Some(body) = extension.extension.filter(|_| extension.name.is(ADDITIONAL_ENVS)) else { continue };
+            let path = path(item.path(), index, extension).field("extension");
+            body.each_member(|name, value| {
+                if takes_over(&name) {
+                    let detail = "must not be set";
+                    let variable = Value::Hidden(format!("{name}={}", value.text()).into());
+                    report.warn(path.clone().key(strings::shown(&name)), Problem::Forbidden(variable, detail.into()));
+                }
+            });
         }
     }
 }
@@ -81,10 +74,14 @@ pub(super) static EXTENSION: Rule = Rule {
 
 fn extension<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (item, cluster) in clusters(change) {
-        let mut names = HashSet::new();
+        let repeated = cluster.extensions.set().map(|list| list.repeated(|extension| extension.name.text()));
+        let mut repeated = repeated.unwrap_or_default().into_iter().peekable();
         for (index, extension) in cluster.extensions.items() {
             let path = || path(item.path(), index, extension);
-            check_name(&extension.name, &mut names, || path().field("name"), change, report);
+            check_name(&extension.name, || path().field("name"), change, report);
+            if let Some((_, name)) = repeated.next_if(|(repeated, _)| *repeated == index) {
+                report.add(denied_by_v1alpha2(change), path().field("name"), Problem::Duplicate(Value::of(name)));
+            }
             check_body(extension, || path().field("extension"), report);
         }
     }
@@ -92,7 +89,6 @@ fn extension<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 
 fn check_name<'a>(
     name: &'a Text<'a>,
-    seen: &mut HashSet<&'a str>,
     path: impl Fn() -> FieldPath<'a>,
     change: &Change<'a>,
     report: &mut Report<'a>,
@@ -110,9 +106,6 @@ fn check_name<'a>(
     } else if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
         report.add(level, path(), Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
     }
-    if !seen.insert(name) {
-        report.add(level, path(), Problem::Duplicate(Value::of(name)));
-    }
 }
 
 fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
@@ -125,31 +118,21 @@ fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>
     } else if !body.is_object() {
         report.deny(path(), Problem::TypeInvalid(unread(body), "must be an object".into()));
     } else if extension.name.is(ADDITIONAL_ENVS) {
-        for (name, value) in envs(body).into_iter().flatten() {
-            if let Some(value) = value.filter(|value| !value.is_string()) {
+        let path = path();
+        body.each_member(|name, value| {
+            if !value.is_string() {
                 let detail =
                     if matches!(value.kind(), "number" | "boolean") { problem::IN_QUOTES } else { "must be a string" };
                 let problem = Problem::TypeInvalid(unread(value), detail.into());
-                report.warn(path().key(strings::shown(&name)), problem);
+                report.warn(path.clone().key(strings::shown(&name)), problem);
             }
-        }
+        });
     }
 }
 
 /// What an extension holds may be a secret, a number too.
 fn unread(body: Body<'_>) -> Value<'_> {
     Value::Typed(body.kind(), body.text().into())
-}
-
-/// The variables of an extension that is a map, each with its value; null is none.
-fn envs(body: Body<'_>) -> Option<BTreeMap<Cow<'_, str>, Option<Body<'_>>>> {
-    serde_json::from_str(body.text()).ok()
-}
-
-fn extensions<'a>(change: &Change<'a>) -> impl Iterator<Item = (FieldPath<'a>, &'a Extension<'a>)> {
-    clusters(change).flat_map(|(item, cluster)| {
-        cluster.extensions.items().map(move |(index, extension)| (path(item.path(), index, extension), extension))
-    })
 }
 
 /// The path of an extension of the provider at `provider`.

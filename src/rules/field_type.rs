@@ -6,14 +6,14 @@ use super::{
 };
 use crate::{
     field::FieldPath,
-    profile::{ClusterProfile, Field, Items, Json, List, MAX_ITEMS, Status},
+    profile::{ClusterProfile, Field, Json, List, Status},
 };
 
 /// `field-type`
 pub(super) static FIELD_TYPE: Rule = Rule {
     name: "field-type",
-    summary: "a field that rules read has the JSON type that the API gives it, where no other rule tells, and a list at most \
-              16384 items: of a longer one the rest is not judged",
+    summary: "a field that rules read has the JSON type that the API gives it, where no other rule covers it; the lists of an \
+              object have at most 65536 items together, and those past them are not checked",
     source: "CRD",
     effect: Effect::Deny,
     exceptions: "",
@@ -133,17 +133,11 @@ fn expect<'a, T>(
     }
 }
 
-fn expect_objects<'a, T>(list: &List<T>, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
+fn expect_objects<'a, T>(list: &List<'_, T>, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
     expect(list, no_array, &path, report);
-    if let Some(count) = list.set().map(Items::len).filter(|count| *count > MAX_ITEMS) {
-        report.deny(path(), Problem::TooMany(count, MAX_ITEMS));
-    }
-    for (index, item) in list.all() {
-        let json = match item {
-            Field::Set(_) => continue,
-            Field::Absent => &Json::Null,
-            Field::Mistyped(json) => json,
-        };
-        report.deny(path().item(index, None), no_object(json));
+    let Some(items) = list.set() else { return };
+    items.each_other(|index, json| report.deny(path().item(index, None), no_object(&json)));
+    if let Some(past) = items.past() {
+        report.deny(path(), Problem::Past(past));
     }
 }

@@ -61,7 +61,7 @@ fn member_id_of<'p, 'a>(profile: &'p ClusterProfile<'a>) -> &'p Text<'a> {
     profile.labels().map_or(&Field::Absent, |labels| &labels.inventory_member_id)
 }
 
-fn member_id_path() -> FieldPath<'static> {
+fn member_id_path<'a>() -> FieldPath<'a> {
     FieldPath::of(&["metadata", "labels"]).key("multicluster.x-k8s.io/inventory-member-id")
 }
 

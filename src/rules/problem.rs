@@ -3,12 +3,15 @@
 use std::{borrow::Cow, fmt};
 
 use super::secrets;
-use crate::profile::Json;
+use crate::{
+    digest,
+    profile::{Json, MAX_ITEMS, Past},
+};
 
 /// What is wrong with a field.
 ///
 /// Displayed as the API server would (`Invalid value: "x": must …`), so that kubectl's output reads as one voice.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem<'a> {
     /// It is absent; the text says what must be there.
     Required(Cow<'a, str>),
@@ -28,6 +31,8 @@ pub enum Problem<'a> {
     TooLong(Cow<'a, str>, usize),
     /// How many items it has, and the most that it may have.
     TooMany(usize, usize),
+    /// So many of its items are past the most that an object may have in all its lists; a digest tells them apart.
+    Past(Past),
     /// Its value of a wrong JSON type; the text says which it must be.
     TypeInvalid(Value<'a>, Cow<'a, str>),
 }
@@ -37,8 +42,10 @@ pub enum Problem<'a> {
 pub enum Value<'a> {
     /// Quoted in the message, shortened where it is long.
     Shown(Cow<'a, str>),
-    /// A number or a boolean, shown as it is.
-    Bare(Cow<'a, str>),
+    /// A number, shown as it is.
+    Bare(i64),
+    /// Of a wrong JSON type: numbers and booleans are shown, of others the type.
+    Json(Json),
     /// The name of its JSON type, and what it is, of which only the type is shown.
     Typed(&'static str, Cow<'a, str>),
     /// Never shown: it may be a secret, or says nothing to a reader.
@@ -61,12 +68,7 @@ impl<'a> Value<'a> {
 
 impl From<&Json> for Value<'_> {
     fn from(json: &Json) -> Self {
-        match json {
-            Json::Null | Json::Boolean(_) | Json::Number(_) => Self::Bare(json.to_string().into()),
-            Json::String(content) => Self::Typed("string", content.0.to_string().into()),
-            Json::Array(content) => Self::Typed("array", content.0.to_string().into()),
-            Json::Object(content) => Self::Typed("object", content.0.to_string().into()),
-        }
+        Self::Json(*json)
     }
 }
 
@@ -74,8 +76,28 @@ impl Problem<'_> {
     /// A value that must be a string and is of another type.
     #[must_use]
     pub fn no_string(json: &Json) -> Self {
-        let is_scalar = matches!(json, Json::Boolean(_) | Json::Number(_));
+        let is_scalar = matches!(json, Json::Boolean(_) | Json::Integer(_) | Json::Unsigned(_) | Json::Float(_));
         Self::TypeInvalid(json.into(), if is_scalar { IN_QUOTES } else { "must be a string" }.into())
+    }
+
+    /// A digest of what is wrong, by which a problem is known again: of its kind and the value.
+    ///
+    /// The text is left out where a value is there: it says how to mend the value, may quote another one, and would be read
+    /// anew for each of many findings.
+    pub(super) fn digest(&self) -> u64 {
+        digest::of(match self {
+            Self::Required(detail) => (0, Some(detail.as_ref()), None, 0),
+            Self::Empty(_) => (1, None, None, 0),
+            Self::Invalid(value, _) => (2, None, Some(value), 0),
+            Self::NotSupported(value, _) => (3, None, Some(value), 0),
+            Self::Duplicate(value) => (4, None, Some(value), 0),
+            Self::Forbidden(value, _) => (5, None, Some(value), 0),
+            Self::Dropped(detail) => (6, Some(*detail), None, 0),
+            Self::TooLong(text, _) => (7, Some(text.as_ref()), None, 0),
+            Self::TooMany(_, limit) => (8, None, None, *limit as u64),
+            Self::Past(Past { digest, .. }) => (9, None, None, *digest),
+            Self::TypeInvalid(value, _) => (10, None, Some(value), 0),
+        })
     }
 
     /// The cause type of apimachinery (`metav1.CauseType`).
@@ -89,7 +111,7 @@ impl Problem<'_> {
             Self::Forbidden(..) | Self::Dropped(_) => "FieldValueForbidden",
             Self::TooLong(..) => "FieldValueTooLong",
             Self::TooMany(..) => "FieldValueTooMany",
-            Self::TypeInvalid(..) => "FieldValueTypeInvalid",
+            Self::Past(_) | Self::TypeInvalid(..) => "FieldValueTypeInvalid",
         }
     }
 }
@@ -113,6 +135,11 @@ impl fmt::Display for Problem<'_> {
             Self::Dropped(detail) => write!(f, "is dropped here: {detail}"),
             Self::TooLong(_, limit) => write!(f, "Too long: must have at most {limit} characters"),
             Self::TooMany(count, limit) => write!(f, "Too many: {count}: must have at most {limit} items"),
+            Self::Past(Past { count, .. }) => write!(
+                f,
+                "Invalid value: array: the lists of a ClusterProfile must have at most {MAX_ITEMS} items in all; the last \
+                 {count} of this one are not checked"
+            ),
         }
     }
 }
@@ -125,7 +152,8 @@ impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shown(text) => write!(f, "{}: ", quote(text)),
-            Self::Bare(text) => write!(f, "{text}: "),
+            Self::Bare(number) => write!(f, "{number}: "),
+            Self::Json(json) => write!(f, "{json}: "),
             Self::Typed(kind, _) => write!(f, "{kind}: "),
             Self::Hidden(_) => Ok(()),
         }
@@ -147,8 +175,8 @@ pub fn quote(text: &str) -> String {
 /// `text`, or `…` where it may be a secret.
 #[must_use]
 pub fn shown(text: &str) -> &str {
-    /// Longer ones are not searched, so they are left out: one text may be quoted in every finding.
-    const SEARCHED_BYTES: usize = 4096;
+    /// Longer ones are not searched, so they are left out: every finding that is reported may quote one.
+    const SEARCHED_BYTES: usize = 1024;
     let is_shown = text.len() <= SEARCHED_BYTES && !secrets::is_secret(text);
     if is_shown { text } else { HIDDEN }
 }

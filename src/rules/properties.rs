@@ -1,11 +1,11 @@
 //! `status.properties`: sound names, values that consumers can rely on.
 
-use std::collections::HashSet;
+use std::cell::OnceCell;
 
 use super::{Change, Effect, Phase, Problem, Report, Rule, Value, problem::quote, syntax};
 use crate::{
     field::FieldPath,
-    profile::{Field, Items, MAX_ITEMS, Property, Status},
+    profile::{Field, Property, Status},
 };
 
 /// `property-name`
@@ -75,12 +75,10 @@ pub(super) static UNIQUE: Rule = Rule {
 };
 
 fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let count = change.status().and_then(|status| status.properties.set()).map_or(0, Items::len);
-    let mut names = HashSet::with_capacity(count.min(MAX_ITEMS));
-    for (index, property) in properties(change) {
-        if let Some(name) = property.name.text().filter(|name| !names.insert(*name)) {
-            report.deny(item(index, property).field("name"), Problem::Duplicate(Value::of(name)));
-        }
+    let Some(list) = change.status().and_then(|status| status.properties.set()) else { return };
+    for (index, name) in list.repeated(|property| property.name.text()) {
+        let path = FieldPath::of(&["status", "properties"]).item(index, Some(name)).field("name");
+        report.deny(path, Problem::Duplicate(Value::of(name)));
     }
 }
 
@@ -232,12 +230,14 @@ fn cluster_id_changed<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         return;
     }
     let stored = CLUSTER_IDS.map(|name| old.property(name));
+    // Each once, however many properties differ from it: what is quoted is searched for secrets.
+    let details = CLUSTER_IDS.map(|_| OnceCell::new());
     for (index, property) in cluster_ids(change) {
-        let stored = CLUSTER_IDS.iter().zip(stored).find(|(name, _)| property.name.is(name)).and_then(|(_, id)| id);
-        if let (Some(id), Some(stored)) = (property.value.set(), stored)
+        let known = CLUSTER_IDS.iter().zip(stored).zip(&details).find(|((name, _), _)| property.name.is(name));
+        if let (Some(id), Some(((_, Some(stored)), detail))) = (property.value.set(), known)
             && id != stored
         {
-            let detail = format!("must stay {} in its clusterset", quote(stored));
+            let detail = detail.get_or_init(|| format!("must stay {} in its clusterset", quote(stored))).clone();
             report.warn(item(index, property).field("value"), Problem::Invalid(Value::of(id), detail.into()));
         }
     }

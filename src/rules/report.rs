@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 
-use super::{Effect, Phase, Policy, Problem, Rule, ratchet::Ratchet};
+use super::{Change, Effect, Phase, Policy, Problem, Rule, ratchet::Noted};
 use crate::field::FieldPath;
 
 /// One thing that is wrong with a write.
@@ -45,16 +45,67 @@ pub enum Level {
 }
 
 /// Findings and fixes of a review, in catalogue order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Report<'a> {
     /// What is wrong.
     pub findings: Vec<Finding<'a>>,
     /// What is filled in.
     pub fixes: Vec<Fix<'a>>,
+    /// Whether so much would have to be filled in that nothing is.
+    pub too_many_fixes: bool,
     /// What is wrong, too.
     pub omitted: Omitted,
-    pub(super) ratchet: Ratchet,
+    /// The rules that a finding would deny the write by, if it did not bring news of the cluster's health.
+    pub passed_for_health: Vec<&'static str>,
+    /// Whether the object is being deleted.
+    pub is_deletion: bool,
+    change: Change<'a>,
+    phase: Phase,
+    audit: bool,
     current: Option<Current>,
+    stored: Stored,
+    watch: Watch<'a>,
+}
+
+/// What is known of the findings of the stored object.
+#[derive(Debug)]
+enum Stored {
+    /// It is this object that is judged: its findings are noted, and silent.
+    Noting(Noted),
+    /// Of the rule that is running, nothing: the stored object is judged by it once the new one has a finding.
+    Unknown,
+    /// Those of the rule that is running.
+    Known(Noted),
+}
+
+/// Says when a review is to stop, and whether it must.
+#[derive(Clone, Copy)]
+pub(super) struct Watch<'a> {
+    must_stop: &'a dyn Fn() -> bool,
+    /// How often it was asked.
+    asked: u32,
+    stopped: bool,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(must_stop: &'a dyn Fn() -> bool) -> Self {
+        Self { must_stop, asked: 0, stopped: false }
+    }
+
+    /// Whether the review must stop; the clock is looked at once in a while, for that takes longer than most findings.
+    fn is_over(&mut self) -> bool {
+        /// A few microseconds' work, where each is a finding or a text that is searched.
+        const ONCE_IN: u32 = 64;
+        self.asked = self.asked.wrapping_add(1);
+        self.stopped = self.stopped || (self.asked.is_multiple_of(ONCE_IN) && (self.must_stop)());
+        self.stopped
+    }
+}
+
+impl fmt::Debug for Watch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("stopped", &self.stopped).finish_non_exhaustive()
+    }
 }
 
 /// How many findings are past the most that are told.
@@ -71,11 +122,8 @@ pub struct Omitted {
 #[derive(Debug)]
 struct Current {
     rule: &'static Rule,
-    phase: Phase,
     /// The level of all its findings, where that is overridden.
     level: Option<Level>,
-    /// The highest level, whatever is found.
-    most: Level,
     denials: usize,
     warnings: usize,
 }
@@ -87,23 +135,51 @@ struct Current {
 /// warnings. More than the 64 providers that upstream's v1alpha2 lets a profile have.
 const FINDINGS: usize = 100;
 
-/// Most fixes that one review makes: past what anybody fills in, and a patch of a megabyte.
-const FIXES: usize = 10_000;
+/// Most fixes that one review makes: more than the conditions of any cluster lack, and a patch of a few dozen kilobytes. Past
+/// that there are none, for a half of them would help nobody.
+pub(crate) const FIXES: usize = 500;
+
+impl Current {
+    fn of(rule: &'static Rule) -> Self {
+        Self { rule, level: None, denials: 0, warnings: 0 }
+    }
+}
 
 impl<'a> Report<'a> {
-    pub(super) fn under(ratchet: Ratchet) -> Self {
-        Self { ratchet, ..Self::default() }
+    pub(super) fn new(change: &Change<'a>, phase: Phase, policy: &Policy, watch: Watch<'a>) -> Self {
+        Self {
+            findings: Vec::new(),
+            fixes: Vec::new(),
+            too_many_fixes: false,
+            omitted: Omitted::default(),
+            passed_for_health: Vec::new(),
+            is_deletion: change.is_deletion(),
+            change: *change,
+            phase,
+            audit: policy.audit(),
+            current: None,
+            stored: Stored::Unknown,
+            watch,
+        }
     }
 
-    /// What follows is found by `rule`.
-    pub(super) fn begin(&mut self, rule: &'static Rule, phase: Phase, policy: &Policy) {
+    /// Runs `rule`; nothing where the review must stop.
+    pub(super) fn run(&mut self, rule: &'static Rule, policy: &Policy) -> Option<()> {
         let level = policy.overridden(rule).map(|effect| match effect {
             Effect::Deny => Level::Deny,
             Effect::Warn => Level::Warn,
             Effect::Off => Level::Silent,
         });
-        let most = if policy.audit() { Level::Warn } else { Level::Deny };
-        self.current = Some(Current { rule, phase, level, most, denials: 0, warnings: 0 });
+        self.current = Some(Current { level, ..Current::of(rule) });
+        self.stored = Stored::Unknown;
+        let change = self.change;
+        (rule.check)(&change, self);
+        (!self.watch.stopped).then_some(())
+    }
+
+    /// Whether the review must stop; to be asked by a rule between steps that take long.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.watch.is_over()
     }
 
     /// Reports what refuses the write.
@@ -118,23 +194,74 @@ impl<'a> Report<'a> {
 
     /// Reports at a level that depends on the change.
     pub fn add(&mut self, level: Level, path: FieldPath<'a>, problem: Problem<'a>) {
-        let Some(Current { rule, phase, level: overriding, most, denials, warnings }) = &mut self.current else {
-            return;
-        };
-        if rule.phase != *phase {
+        let Some(Current { rule, level: overriding, .. }) = self.current else { return };
+        if rule.phase != self.phase || self.watch.is_over() {
             return;
         }
-        let level = self.ratchet.weigh(rule, overriding.unwrap_or(level), &path, &problem).min(*most);
+        if let Stored::Noting(noted) = &mut self.stored {
+            return noted.add(&path, &problem);
+        }
+        let level = overriding.unwrap_or(level);
+        let weighed = if level == Level::Silent { level } else { self.weigh(rule, level, &path, &problem) };
+        let most = if self.audit { Level::Warn } else { Level::Deny };
+        let level = weighed.min(most);
+        let Some(current) = &mut self.current else { return };
         let (told, omitted) = match level {
             Level::Silent => return,
-            Level::Warn => (warnings, &mut self.omitted.warnings),
-            Level::Deny => (denials, &mut self.omitted.denials),
+            Level::Warn => (&mut current.warnings, &mut self.omitted.warnings),
+            Level::Deny => (&mut current.denials, &mut self.omitted.denials),
         };
         if *told < FINDINGS {
             *told += 1;
             self.findings.push(Finding { rule, level, path, problem });
         } else {
             *omitted += 1;
+        }
+    }
+
+    /// The level that is left of a finding: one less where the stored object has it already, or where it must not hold up
+    /// the health of the cluster.
+    fn weigh(&mut self, rule: &'static Rule, level: Level, path: &FieldPath<'_>, problem: &Problem<'_>) -> Level {
+        if self.has_stored(rule, path, problem) {
+            return level.lowered();
+        }
+        if level == Level::Deny && self.change.changes_health() && rule.yields_to_health() {
+            self.passed_for_health.push(rule.name);
+            self.passed_for_health.dedup();
+            return Level::Warn;
+        }
+        level
+    }
+
+    /// Whether the stored object has the finding. It is judged when a rule first asks, by that rule alone: most writes find
+    /// nothing.
+    fn has_stored(&mut self, rule: &'static Rule, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
+        if let Stored::Unknown = self.stored {
+            let noted = self.change.stored().map(|change| self.noted(rule, change)).unwrap_or_default();
+            self.stored = Stored::Known(noted);
+        }
+        match &mut self.stored {
+            Stored::Known(noted) => noted.take(path, problem),
+            Stored::Noting(_) | Stored::Unknown => false,
+        }
+    }
+
+    /// What the rule finds in the stored object.
+    fn noted(&mut self, rule: &'static Rule, change: Change<'a>) -> Noted {
+        let mut report = Report {
+            findings: Vec::new(),
+            fixes: Vec::new(),
+            passed_for_health: Vec::new(),
+            change,
+            current: self.current.as_ref().map(|current| Current { level: current.level, ..Current::of(rule) }),
+            stored: Stored::Noting(Noted::default()),
+            ..*self
+        };
+        (rule.check)(&change, &mut report);
+        self.watch = report.watch;
+        match report.stored {
+            Stored::Noting(noted) => noted.in_order(),
+            Stored::Unknown | Stored::Known(_) => Noted::default(),
         }
     }
 
@@ -146,10 +273,16 @@ impl<'a> Report<'a> {
 
     /// Fills in an absent field.
     pub fn fix(&mut self, path: FieldPath<'a>, value: impl Into<Cow<'a, str>>, warning: Option<&'static str>) {
-        let Some(Current { rule, phase: Phase::Mutate, .. }) = self.current else { return };
-        if self.fixes.len() < FIXES {
-            self.fixes.push(Fix { rule, path, value: value.into(), warning });
+        let Some(Current { rule, .. }) = self.current else { return };
+        if self.phase != Phase::Mutate || self.is_deletion || self.too_many_fixes || matches!(self.stored, Stored::Noting(_)) {
+            return;
         }
+        if self.fixes.len() == FIXES {
+            self.fixes.clear();
+            self.too_many_fixes = true;
+            return;
+        }
+        self.fixes.push(Fix { rule, path, value: value.into(), warning });
     }
 
     /// Lets the write pass: what refuses it becomes a warning. Tells the rules whose findings did, in catalogue order.

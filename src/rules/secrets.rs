@@ -1,5 +1,7 @@
 //! Secrets, which a ClusterProfile must not hold and no message may show.
 
+use std::cell::OnceCell;
+
 use base64::{
     Engine as _,
     alphabet::{STANDARD, URL_SAFE},
@@ -42,7 +44,7 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             }
         }
         if let Some(data) = cluster.certificate_authority_data.text() {
-            let is_stored = is_stored_ca(item, data, change);
+            let is_stored = is_stored_ca(&item, data, change);
             let judge = || if is_stored && !shows_key(data) { None } else { of(data) };
             if let Some(secret) = last.of((data, is_stored), judge) {
                 tell(secret, path().field("certificate-authority-data"), Value::hidden(data), report);
@@ -50,9 +52,14 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         }
         for (index, extension) in cluster.extensions.items() {
             let Some(body) = extension.extension else { continue };
+            let place = OnceCell::new();
             strings::each_string(body.text(), |steps, text| {
+                if report.is_over() {
+                    return;
+                }
                 if let Some(secret) = of(&text) {
-                    let path = extensions::path(item.path(), index, extension).field("extension");
+                    let path = || extensions::path(item.path(), index, extension).field("extension");
+                    let path = place.get_or_init(path).clone();
                     tell(secret, strings::append(path, steps), Value::Hidden(text), report);
                 }
             });

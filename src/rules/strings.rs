@@ -1,49 +1,64 @@
 //! The strings of an extension's JSON, however deep they are.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::OnceCell};
 
 use super::{problem, secrets};
 use crate::field::FieldPath;
 
 /// A step from a JSON value to one inside it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Step<'a> {
     /// To the member of that name.
-    Member(Cow<'a, str>),
+    Member(Name<'a>),
     /// To the item at that index.
     Item(usize),
 }
 
-/// Calls `visit` with every string of a JSON text, names of members too, and the way to it.
+/// A member's name, and whether a path may show it, which takes a search and so is found out once.
+#[derive(Debug, Default)]
+pub(super) struct Name<'a> {
+    text: Cow<'a, str>,
+    shown: OnceCell<Cow<'a, str>>,
+}
+
+/// Most steps that are kept: deeper than any extension in use. The way into a text of nothing but brackets would take many
+/// times its memory, and a path into the depths would be longer than what it leads to.
+const STEPS: usize = 8;
+
+/// Calls `visit` with every string of a JSON text, names of members too, and the first steps of the way to it.
 ///
 /// Goes from token to token without recursion: the API server accepts extensions that would end a recursive reader's stack.
 /// `json` must be valid JSON, as `serde_json` has found it to be.
 pub(super) fn each_string<'a>(json: &'a str, mut visit: impl FnMut(&[Step<'a>], Cow<'a, str>)) {
     let mut steps: Vec<Step<'a>> = Vec::new();
+    let mut depth = 0_usize;
     let mut rest = json;
     while let Some(position) = rest.find(['"', '{', '[', '}', ']', ',']) {
         let (token, after) = rest.get(position..).and_then(|rest| rest.split_at_checked(1)).unwrap_or_default();
         rest = after;
-        match token {
-            "\"" => {
+        let innermost = if depth <= STEPS { steps.last_mut() } else { None };
+        match (token, innermost) {
+            ("\"", innermost) => {
                 let (text, after) = rest_of_string(rest);
                 rest = after;
-                if let Some(Step::Member(name)) = steps.last_mut()
+                if let Some(Step::Member(name)) = innermost
                     && after.trim_start().starts_with(':')
                 {
-                    name.clone_from(&text);
+                    *name = Name { text: text.clone(), shown: OnceCell::new() };
                 }
                 visit(&steps, text);
             }
-            "{" => steps.push(Step::Member(Cow::Borrowed(""))),
-            "[" => steps.push(Step::Item(0)),
-            "," => {
-                if let Some(Step::Item(index)) = steps.last_mut() {
-                    *index += 1;
+            ("{" | "[", _) => {
+                if depth < STEPS {
+                    steps.push(if token == "{" { Step::Member(Name::default()) } else { Step::Item(0) });
                 }
+                depth += 1;
             }
+            (",", Some(Step::Item(index))) => *index += 1,
+            (",", _) => {}
             _ => {
-                steps.pop();
+                depth = depth.saturating_sub(1);
+                steps.truncate(depth);
             }
         }
     }
@@ -66,12 +81,10 @@ fn rest_of_string(text: &str) -> (Cow<'_, str>, &str) {
     (decoded.map_or(Cow::Borrowed(raw), Cow::Owned), after)
 }
 
-/// `path`, and the first steps from there: a path into the depths would be longer than what it leads to.
+/// `path`, and the steps from there.
 pub(super) fn append<'a>(path: FieldPath<'a>, steps: &[Step<'a>]) -> FieldPath<'a> {
-    /// Deeper than any extension in use.
-    const STEPS: usize = 8;
-    steps.iter().take(STEPS).fold(path, |path, step| match step {
-        Step::Member(name) => path.key(shown(name)),
+    steps.iter().fold(path, |path, step| match step {
+        Step::Member(name) => path.key(name.shown.get_or_init(|| shown(&name.text)).clone()),
         Step::Item(index) => path.item(*index, None),
     })
 }
@@ -86,11 +99,17 @@ pub(super) fn shown<'a>(name: &Cow<'a, str>) -> Cow<'a, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::each_string;
+    use super::{STEPS, Step, each_string};
 
     fn strings(json: &str) -> Vec<String> {
         let mut strings = Vec::new();
-        each_string(json, |steps, text| strings.push(format!("{steps:?} {text}")));
+        each_string(json, |steps, text| {
+            let way = steps.iter().map(|step| match step {
+                Step::Member(name) => format!(".{}", name.text),
+                Step::Item(index) => format!("[{index}]"),
+            });
+            strings.push(format!("{} {text}", way.collect::<String>()));
+        });
         strings
     }
 
@@ -98,28 +117,26 @@ mod tests {
     fn tells_the_way_to_each_string() {
         let found = strings(r#"{"a": {"b,}" : ["x", {"c": "\"y\\"}, 1, "]"]}, "d": "z"}"#);
         let expected = [
-            r#"[Member("a")] a"#,
-            r#"[Member("a"), Member("b,}")] b,}"#,
-            r#"[Member("a"), Member("b,}"), Item(0)] x"#,
-            r#"[Member("a"), Member("b,}"), Item(1), Member("c")] c"#,
-            r#"[Member("a"), Member("b,}"), Item(1), Member("c")] "y\"#,
-            r#"[Member("a"), Member("b,}"), Item(3)] ]"#,
-            r#"[Member("d")] d"#,
-            r#"[Member("d")] z"#,
+            ".a a",
+            ".a.b,} b,}",
+            ".a.b,}[0] x",
+            ".a.b,}[1].c c",
+            r#".a.b,}[1].c "y\"#,
+            ".a.b,}[3] ]",
+            ".d d",
+            ".d z",
         ];
         assert_eq!(found, expected);
     }
 
     #[test]
-    fn goes_as_deep_as_the_text() {
-        let deep = format!("{}\"x\"{}", "[".repeat(100_000), "]".repeat(100_000));
-        let mut depth = 0;
-        each_string(&deep, |steps, _| depth = steps.len());
-        assert_eq!(depth, 100_000);
+    fn goes_as_deep_as_the_text_and_keeps_the_first_steps() {
+        let deep = format!(r#"[{}"x"{}, "y"]"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(strings(&deep), [format!("{} x", "[0]".repeat(STEPS)), "[1] y".to_owned()]);
     }
 
     #[test]
     fn reads_past_a_lone_surrogate() {
-        assert_eq!(strings(r#"["\ud800", "x"]"#), [r"[Item(0)] \ud800", "[Item(1)] x"]);
+        assert_eq!(strings(r#"["\ud800", "x"]"#), [r"[0] \ud800", "[1] x"]);
     }
 }

@@ -1,0 +1,119 @@
+//! What the worst bodies cost, held against the bounds that the project promises: `make bench-worst`.
+//!
+//! Time is wall time of the best of a few runs on one thread, memory what the allocator has given out at the most. Where other
+//! programs run, times are too long; `instructions worst` counts instead.
+
+#![expect(clippy::print_stdout, reason = "a table is what it is run for")]
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clusterprofile_webhook::{
+    admission,
+    rules::{Phase, Policy},
+};
+use jiff::Timestamp;
+use peak_alloc::PeakAlloc;
+
+#[path = "support/worst.rs"]
+mod worst;
+
+use self::worst::{SHAPES, Shape};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Nanoseconds for each byte of a body.
+const NANOSECONDS: f64 = 600.0;
+
+/// Bytes of memory for each byte of a body, beside the body.
+const BYTES: f64 = 12.0;
+
+/// Bytes of an answer.
+const ANSWER: usize = 256 << 10;
+
+/// How much more twice the size may cost for each byte: a sort's logarithm, what caches do, and what a busy machine adds.
+const GROWTH: f64 = 1.5;
+
+/// Memory that a review of any size may take.
+const BASE: usize = 256 << 10;
+
+const SIZES: [usize; 4] = [150_000, 300_000, 1 << 20, (8 << 20) - 4096];
+
+/// What one review costs.
+struct Cost {
+    bytes: usize,
+    time: Duration,
+    memory: usize,
+    answer: usize,
+}
+
+fn main() -> ExitCode {
+    println!(
+        "{:46} {:8} {:>9} {:>8} {:>7} {:>10} {:>8}",
+        "shape", "phase", "bytes", "ns/byte", "growth", "bytes/byte", "answer"
+    );
+    let mut broken = false;
+    for shape in SHAPES {
+        for version in ["v1alpha1", "v1alpha2"] {
+            for phase in [Phase::Mutate, Phase::Validate] {
+                broken |= !holds(shape, version, phase);
+            }
+        }
+    }
+    if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Whether the shape keeps the bounds at every size; prints the rows of v1alpha1, and all that do not.
+fn holds(shape: &Shape, version: &str, phase: Phase) -> bool {
+    let mut last: Option<f64> = None;
+    let mut all_hold = true;
+    for size in SIZES {
+        let cost = cost(&shape.body(version, size), phase);
+        let (time, memory) = (per_byte(cost.time.as_nanos(), &cost), per_byte(cost.memory.saturating_sub(BASE), &cost));
+        // Where so little is done, a growth is of a few nanoseconds.
+        let growth = last.filter(|last| *last > 20.0).map(|last| time / last);
+        last = Some(time);
+        let is_kept = time <= NANOSECONDS
+            && memory <= BYTES
+            && cost.answer <= ANSWER
+            && growth.is_none_or(|growth| growth <= GROWTH);
+        all_hold &= is_kept;
+        if version == "v1alpha1" || !is_kept {
+            println!(
+                "{:46} {:8} {:>9} {time:>8.1} {:>7} {memory:>10.1} {:>8} {}",
+                shape.name,
+                phase.to_string(),
+                cost.bytes,
+                growth.map_or("-".into(), |growth| format!("{growth:.2}")),
+                cost.answer,
+                if is_kept { "" } else { "TOO MUCH" },
+            );
+        }
+    }
+    all_hold
+}
+
+fn cost(body: &[u8], phase: Phase) -> Cost {
+    const RUNS: usize = 3;
+    let policy = Policy::default();
+    let now: Timestamp = "2026-11-24T12:00:00Z".parse().expect("it is a time");
+    let mut cost = Cost { bytes: body.len(), time: Duration::MAX, memory: 0, answer: 0 };
+    for _ in 0..RUNS {
+        let before = MEMORY.current_usage();
+        MEMORY.reset_peak_usage();
+        let started = Instant::now();
+        let response = admission::respond(body, phase, &policy, now).expect("it is a review");
+        cost.time = cost.time.min(started.elapsed());
+        cost.memory = MEMORY.peak_usage().saturating_sub(before);
+        cost.answer = response.body.len();
+    }
+    cost
+}
+
+#[expect(clippy::cast_precision_loss, reason = "costs and sizes are far below 2^52")]
+fn per_byte(cost: impl TryInto<u64>, of: &Cost) -> f64 {
+    cost.try_into().unwrap_or(u64::MAX) as f64 / of.bytes as f64
+}

@@ -1,0 +1,22 @@
+//! Telling values apart without keeping them.
+
+use std::{
+    hash::{BuildHasher as _, Hash, RandomState},
+    sync::LazyLock,
+};
+
+/// A number that two values share only if they are equal, but for a chance of one in 2^64.
+///
+/// Its key is random and stays in this process: nobody can craft two values of one digest, and no digest says anything about
+/// the value, which may be a secret. Not good for anything that outlives the process.
+pub(crate) fn of(value: impl Hash) -> u64 {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEY.hash_one(value)
+}
+
+/// The digest of what has this digest below what has that one.
+pub(crate) fn below(parent: u64, child: u64) -> u64 {
+    /// 2^64 divided by the golden ratio, made odd: a product by it spreads each bit over the higher ones.
+    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+    (parent.rotate_left(23) ^ child).wrapping_mul(SPREAD)
+}
