@@ -11,7 +11,7 @@ CERT_MANAGER := tests/cert-manager
 CA_BUNDLES := tests/ca-bundles
 COLLECTOR := tests/collector
 HELM := tests/helm
-SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/stress.sh tests/support/build.sh \
+SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/stress.sh tests/previous/build.sh tests/support/build.sh \
     $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh $(CA_BUNDLES)/build.sh $(HELM)/build.sh
 # Unless it must be there: where there is no Go, what is built with it is left out.
 OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
@@ -80,8 +80,9 @@ prove-certificates: ## proves under load that no rotation of certificates fails 
 	cargo test --locked --test prove -- prove certificates
 
 .PHONY: prove-rollout
-prove-rollout: ## proves that no rolling restart fails a call: three minutes; wants Go
+prove-rollout: ## proves that no upgrade and no rolling restart fails a call: four minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
+	@tests/previous/build.sh
 	cargo test --locked --test prove -- prove rollout
 
 .PHONY: prove-overload

@@ -53,6 +53,8 @@ mod harmed;
 mod helm;
 #[path = "e2e/install.rs"]
 mod install;
+#[path = "e2e/installations.rs"]
+mod installations;
 #[path = "e2e/installed.rs"]
 mod installed;
 #[path = "e2e/kubectl.rs"]

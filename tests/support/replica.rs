@@ -15,6 +15,9 @@ use super::{
     rendered::{at, items, text},
 };
 
+/// The binary.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterprofile-webhook");
+
 /// A process of the binary, which ends with it.
 pub(crate) struct Replica {
     pub address: SocketAddr,
@@ -27,10 +30,10 @@ impl Replica {
     ///
     /// `kubeconfig` stands for what a Pod has of its service account.
     pub(crate) fn start(arguments: &[String], directory: &Path, kubeconfig: Option<&Path>) -> Self {
-        Self::start_program(Path::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")), arguments, directory, kubeconfig)
+        Self::start_program(Path::new(PROGRAM), arguments, directory, kubeconfig)
     }
 
-    /// The same for another binary of the program.
+    /// The same for another build of the binary.
     pub(crate) fn start_program(
         program: &Path,
         arguments: &[String],
@@ -91,6 +94,11 @@ impl Replica {
     /// Lets it do nothing any more.
     pub(crate) fn freeze(&self) {
         self.process.signal("STOP");
+    }
+
+    /// Lets a frozen one go on.
+    pub(crate) fn thaw(&self) {
+        self.process.signal("CONT");
     }
 
     /// Ends it as kubelet does.
