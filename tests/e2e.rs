@@ -92,6 +92,8 @@ mod renewal;
 mod replica;
 #[path = "e2e/rotation.rs"]
 mod rotation;
+#[path = "e2e/scalars.rs"]
+mod scalars;
 #[path = "support/server.rs"]
 mod server;
 #[path = "support/stage.rs"]
@@ -133,6 +135,7 @@ fn main() -> ExitCode {
     let mut trials = cases::trials(&planes);
     assert!(trials.len() > 400, "the case files are there");
     trials.extend(kubectl::trials(&planes));
+    trials.extend(scalars::trials(&assets));
     trials.extend(manifests::trials(&assets));
     trials.extend(controllers::trials(&planes));
     trials.extend(faults::trials(&planes));

@@ -15,29 +15,27 @@ pub(super) enum Scalar<'t> {
     Null,
     Bool(bool),
     Signed(i64),
+    /// Past the signed ones.
     Unsigned(u64),
-    /// Always finite.
     Float(f64),
     Text(Cow<'t, str>),
 }
-
-const NOT_FINITE: &str = "a number must be finite; put the text in quotes";
 
 /// Reads a scalar of that tag; without one, text that is not plain (in quotes, or a block) is a string.
 ///
 /// # Errors
 ///
-/// What is wrong: the text is no value of its tag, or a number that JSON does not have.
+/// What is wrong: the text is no value of its tag.
 pub(super) fn resolve<'t>(text: Cow<'t, str>, tag: Option<&Tag>, is_plain: bool) -> Result<Scalar<'t>, String> {
     let tag = match tag {
-        None if is_plain => return implied(&text).map(|scalar| scalar.unwrap_or(Scalar::Text(text))),
+        None if is_plain => return Ok(implied(&text).unwrap_or(Scalar::Text(text))),
         None => return Ok(Scalar::Text(text)),
         Some(tag) => tag,
     };
     let name = tag.suffix_in_namespace("tag:yaml.org,2002:").unwrap_or_default();
     let wrong = || format!("must be a value of its tag !!{name}");
     let found = match name.as_ref() {
-        "null" | "bool" | "int" | "float" | "timestamp" => implied(&text)?,
+        "null" | "bool" | "int" | "float" | "timestamp" => implied(&text),
         "binary" => {
             let bytes = STANDARD.decode(text.replace(['\n', '\r'], "")).map_err(|_| wrong())?;
             return Ok(Scalar::Text(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())));
@@ -57,25 +55,23 @@ pub(super) fn resolve<'t>(text: Cow<'t, str>, tag: Option<&Tag>, is_plain: bool)
 }
 
 /// What a plain scalar is, where it is no string.
-fn implied(text: &str) -> Result<Option<Scalar<'static>>, String> {
-    let number = match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Ok(Some(Scalar::Null)),
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
-            return Ok(Some(Scalar::Bool(true)));
-        }
+fn implied(text: &str) -> Option<Scalar<'static>> {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => Some(Scalar::Null),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Some(Scalar::Bool(true)),
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            return Ok(Some(Scalar::Bool(false)));
+            Some(Scalar::Bool(false))
         }
-        ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf" | "-.Inf"
-        | "-.INF" => return Err(NOT_FINITE.into()),
+        ".nan" | ".NaN" | ".NAN" => Some(Scalar::Float(f64::NAN)),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Some(Scalar::Float(f64::INFINITY)),
+        "-.inf" | "-.Inf" | "-.INF" => Some(Scalar::Float(f64::NEG_INFINITY)),
         _ if text.starts_with('.') => separated(text).and_then(|text| float(&text)),
         _ if text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-')) => {
             let text = text.replace('_', "");
             integer(&text).or_else(|| float(&text)).or_else(|| signed_bits(&text))
         }
         _ => None,
-    };
-    Ok(number)
+    }
 }
 
 /// Without its underscores, each of which must stand between two digits.
@@ -144,32 +140,40 @@ fn float(text: &str) -> Option<Scalar<'static>> {
 }
 
 impl Scalar<'_> {
-    /// The key that kubectl makes of it; none where it is null.
+    /// The key that kubectl makes of it; none where it takes none of the kind.
     pub(super) fn into_key(self) -> Option<String> {
         match self {
-            Self::Null => None,
+            Self::Null | Self::Unsigned(_) => None,
             Self::Bool(value) => Some(value.to_string()),
             Self::Signed(number) => Some(number.to_string()),
-            Self::Unsigned(number) => Some(number.to_string()),
             Self::Float(number) => Some(general(number)),
             Self::Text(text) => Some(text.into_owned()),
         }
     }
 
     /// The JSON that kubectl makes of it, where a float that is whole is an integer.
-    pub(super) fn into_value(self) -> Value {
-        /// Past it, Go writes an exponent.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong: it is a number that JSON does not have.
+    pub(super) fn into_value(self) -> Result<Value, &'static str> {
+        /// Past it, whole numbers are floats.
         const WHOLE: f64 = 9_223_372_036_854_775_808.0;
-        match self {
+        let value = match self {
             Self::Null => Value::Null,
             Self::Bool(value) => value.into(),
             Self::Signed(number) => number.into(),
-            Self::Unsigned(number) => number.into(),
+            #[expect(clippy::cast_precision_loss, reason = "so does kubectl, whose integers have a sign")]
+            Self::Unsigned(number) => (number as f64).into(),
             #[expect(clippy::cast_possible_truncation, reason = "it is whole, and within the range")]
             Self::Float(number) if number.fract() == 0.0 && number.abs() < WHOLE => (number as i64).into(),
-            Self::Float(number) => Number::from_f64(number).map_or(Value::Null, Value::Number),
+            Self::Float(number) => {
+                let finite = Number::from_f64(number);
+                Value::Number(finite.ok_or("a number must be finite; put the text in quotes")?)
+            }
             Self::Text(text) => text.into_owned().into(),
-        }
+        };
+        Ok(value)
     }
 }
 
@@ -177,6 +181,16 @@ impl Scalar<'_> {
 fn general(number: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "Go rounds it to 32 bits, too")]
     let number = number as f32;
+    if !number.is_finite() {
+        return if number.is_nan() {
+            ".nan"
+        } else if number > 0.0 {
+            ".inf"
+        } else {
+            "-.inf"
+        }
+        .to_owned();
+    }
     let text = format!("{number:e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     match exponent.parse::<i32>() {

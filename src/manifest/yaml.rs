@@ -132,11 +132,11 @@ impl<'r> Loader<'r> {
                 object.key = Some(Key::Name(scalar.into_key().ok_or(KEY)?));
                 return Ok(());
             }
-            let value = scalar.clone().into_value();
+            let value = scalar.clone().into_value()?;
             object.key = Some(Key::Name(scalar.into_key().ok_or(KEY)?));
             return self.keep(anchor, &value, 0);
         }
-        let value = resolve(text, tag, is_plain)?.into_value();
+        let value = resolve(text, tag, is_plain)?.into_value()?;
         self.keep(anchor, &value, 0)?;
         self.put(value, 0)
     }
