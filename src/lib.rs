@@ -39,6 +39,8 @@ pub mod crd;
 mod error;
 pub mod field;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 pub mod manifest;
 pub mod metrics;

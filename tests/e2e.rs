@@ -81,6 +81,9 @@ mod prometheus;
 mod promql;
 #[path = "e2e/queries.rs"]
 mod queries;
+#[path = "support/random.rs"]
+#[expect(dead_code, reason = "fuzzing chooses among things, too")]
+mod random;
 #[path = "support/readme.rs"]
 mod readme;
 #[path = "support/rendered.rs"]

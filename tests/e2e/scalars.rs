@@ -6,7 +6,7 @@ use clusterprofile_webhook::manifest;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use super::assets::Assets;
+use super::{assets::Assets, random::Random};
 
 pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     let kubectl = assets.program("kubectl");
@@ -198,18 +198,5 @@ fn generated(random: &mut Random) -> String {
         if is_scalar {
             return scalar;
         }
-    }
-}
-
-/// The `SplitMix64` generator.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(limit).expect("it fits")).expect("it is below a length")
     }
 }
