@@ -141,7 +141,7 @@ fn fix(fix: &crate::rules::Fix<'_>) -> Fixed {
     Fixed {
         rule: fix.rule.name,
         field: fix.path.to_string(),
-        value: shown(&fix.value.to_string()).to_owned(),
+        value: shown(&fix.value).to_owned(),
         warning: fix.warning,
     }
 }

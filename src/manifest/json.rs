@@ -9,7 +9,7 @@ use serde::{
 use serde_json::{Map, Value, error::Category};
 
 use super::{
-    read::{Cause, Mistake},
+    read::{Cause, Mistake, lines},
     room::{Room, size},
     yaml::twice,
 };
@@ -46,10 +46,6 @@ pub(super) fn objects<'t>(
         line += lines(read);
         rest = left;
     }
-}
-
-fn lines(text: &str) -> usize {
-    text.bytes().filter(|byte| *byte == b'\n').count()
 }
 
 /// What is wrong, without its place.

@@ -100,17 +100,23 @@ impl<T: Into<Cow<'static, str>>> From<T> for Cause {
 /// The objects between two lines `---`: JSON, YAML, or YAML after JSON.
 fn part_of(part: &[u8], room: &mut Room, take: &mut impl FnMut(usize, Result<Value, Cause>)) -> Result<(), Mistake> {
     let text = str::from_utf8(part).map_err(|error| {
-        let before = part.get(..error.valid_up_to()).unwrap_or_default();
-        Mistake::at(1 + before.iter().filter(|byte| **byte == b'\n').count(), "must be UTF-8".into())
+        let before = part.get(..error.valid_up_to()).and_then(|before| str::from_utf8(before).ok());
+        Mistake::at(1 + lines(before.unwrap_or_default()), "must be UTF-8".into())
     })?;
     // Editors of Windows begin a file with a byte-order mark, and files are put together with `---`.
-    let text = match text.trim_start().starts_with(BYTE_ORDER_MARK) {
-        true => Cow::Owned(text.replacen(BYTE_ORDER_MARK, "", 1)),
-        false => Cow::Borrowed(text),
+    let text = if text.trim_start().starts_with(BYTE_ORDER_MARK) {
+        Cow::Owned(text.replacen(BYTE_ORDER_MARK, "", 1))
+    } else {
+        Cow::Borrowed(text)
     };
     let (skipped, rest) = json::objects(&text, room, &mut *take)?;
     let documents = yaml::documents(rest, room, |line, object| take(line + skipped - 1, Ok(object)));
     documents.map_err(|Mistake { line, cause }| Mistake::at(line + skipped - 1, cause))
+}
+
+/// How many lines end in `text`.
+pub(super) fn lines(text: &str) -> usize {
+    text.matches('\n').count()
 }
 
 const BYTE_ORDER_MARK: char = '\u{feff}';

@@ -28,7 +28,7 @@ struct Story {
 pub(crate) fn one_frozen_profile_is_enough(manifests: &Manifests) {
     let after_two_hours = |minute| match minute {
         ..115 => Some(false),
-        ..130 => None,
+        115..130 => None,
         _ => Some(true),
     };
     let never = |_| Some(false);
