@@ -53,7 +53,8 @@ fn scalars_are_what_kubectl_takes_them_for(kubectl: &Path) {
         !manifest::read(manifest_of(&format!("{scalar}: x")).as_bytes()).0.is_empty() && *scalar != "<<"
     });
     assert!(keys.len() > known + 400);
-    let list = |items: &[&String], end: &str| items.iter().map(|item| format!("- {item}{end}\n")).collect::<String>();
+    let list =
+        |items: &[&String], end: &str| items.iter().map(|item| ["- ", item, end, "\n"].concat()).collect::<String>();
     let scalars: Vec<_> = scalars.iter().collect();
     let text = manifest_of(&format!("values:\n{}keys:\n{}", list(&scalars, ""), list(&keys, ": x")));
     let [expected] = &read_by_kubectl(kubectl, text.as_bytes()).expect("kubectl reads it")[..] else {
@@ -194,7 +195,8 @@ fn generated(random: &mut Random) -> String {
         let parts: String = (0..=random.below(6)).map(|_| PARTS[random.below(PARTS.len())]).collect();
         let scalar = format!("{sign}{parts}");
         // What YAML takes for something else: an item, a key, a directive's end.
-        let is_scalar = !scalar.ends_with(':') && scalar.trim_start_matches('-') != "" && !scalar.starts_with(':');
+        let is_scalar =
+            !scalar.ends_with(':') && !scalar.trim_start_matches('-').is_empty() && !scalar.starts_with(':');
         if is_scalar {
             return scalar;
         }
