@@ -76,13 +76,13 @@ fn broken_bytes(seed: u64, rounds: usize, run: impl Fn(&str, &[u8])) {
 fn broken_values(seed: u64, rounds: usize, run: impl Fn(&str, &[u8])) {
     let (seeds, mut random) = (seeds(), Random(seed));
     for (name, seed) in &seeds {
-        let review: Value = serde_json::from_slice(seed).unwrap();
+        let review: Value = serde_json::from_slice(seed).expect("it is JSON");
         for round in 0..rounds {
             let mut broken = review.clone();
             for _ in 0..=random.below(3) {
                 break_a_value(&mut broken["request"], &mut random);
             }
-            run(&format!("{name}, values, round {round}"), &serde_json::to_vec(&broken).unwrap());
+            run(&format!("{name}, values, round {round}"), &serde_json::to_vec(&broken).expect("it is JSON"));
         }
     }
 }

@@ -88,7 +88,8 @@ pub(crate) fn grown(review: &Value, lists: Lists, bytes: usize) -> Vec<u8> {
     };
     let (once, twice) = (size(1), size(2));
     let more = twice.len().saturating_sub(once.len());
-    if more == 0 { once } else { size(1 + bytes.saturating_sub(once.len()) / more) }
+    let times = bytes.saturating_sub(once.len()).checked_div(more);
+    times.map_or(once, |times| size(1 + times))
 }
 
 fn repeat(value: &mut Value, lists: Lists, times: usize) {

@@ -1,7 +1,7 @@
 //! Two ways to one answer: our reader and `serde_json`, a body and the same JSON written otherwise. `fuzz/` runs it without
 //! end, `tests/fuzz.rs` a bounded number of times.
 
-use std::{collections::HashSet, fmt, str};
+use std::{collections::HashSet, fmt, fmt::Write as _, str};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{
@@ -135,7 +135,9 @@ fn quoted(string: &str, random: &mut Random, text: &mut String) {
     for character in string.chars() {
         if random.below(often) == 0 || character < ' ' || matches!(character, '"' | '\\') {
             let units = character.encode_utf16(&mut [0; 2]).to_vec();
-            units.iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")));
+            for unit in units {
+                write!(text, "\\u{unit:04x}").expect("a string takes all that is written to it");
+            }
         } else {
             text.push(character);
         }
@@ -160,7 +162,8 @@ fn numbers_are_plain(text: &str) -> bool {
             let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && !"+-.".contains(letter));
             let (number, after) = rest.split_at(end.unwrap_or(rest.len()));
             let value: Value = serde_json::from_str(number).expect("it is JSON");
-            if value.to_string() != number {
+            let again = value.to_string();
+            if again != number {
                 return false;
             }
             rest = after;
