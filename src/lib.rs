@@ -40,6 +40,8 @@ mod digest;
 mod error;
 pub mod field;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 pub mod manifest;
 pub mod metrics;

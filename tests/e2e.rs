@@ -89,6 +89,9 @@ mod prometheus;
 mod promql;
 #[path = "e2e/queries.rs"]
 mod queries;
+#[path = "support/random.rs"]
+#[expect(dead_code, reason = "fuzzing chooses among things, too")]
+mod random;
 #[path = "support/readme.rs"]
 mod readme;
 #[path = "support/rendered.rs"]
@@ -100,6 +103,8 @@ mod renewal;
 mod replica;
 #[path = "e2e/rotation.rs"]
 mod rotation;
+#[path = "e2e/scalars.rs"]
+mod scalars;
 #[path = "support/server.rs"]
 mod server;
 #[path = "support/stage.rs"]
@@ -141,6 +146,7 @@ fn main() -> ExitCode {
     let mut trials = cases::trials(&planes);
     assert!(trials.len() > 400, "the case files are there");
     trials.extend(kubectl::trials(&planes));
+    trials.extend(scalars::trials(&assets));
     trials.extend(manifests::trials(&assets));
     trials.extend(controllers::trials(&planes));
     trials.extend(faults::trials(&planes));
