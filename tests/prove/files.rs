@@ -33,7 +33,8 @@ pub(crate) fn swapped(plane: &ControlPlane, account: &mut Account<'_>, pace: Dur
         format!("--tls-cert={}", file("tls.crt")),
         format!("--tls-key={}", file("tls.key")),
     ];
-    let fleet = Fleet::start(Path::new(PROGRAM), webhook.address, arguments.into(), None, &plane.directory().join("files"));
+    let fleet =
+        Fleet::start(Path::new(PROGRAM), webhook.address, arguments.into(), None, &plane.directory().join("files"));
     for mut configuration in configurations() {
         // A busy machine must not make it a test of speed.
         configuration["webhooks"][0]["timeoutSeconds"] = json!(30);
