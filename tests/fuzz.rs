@@ -173,3 +173,31 @@ fn odd_value(random: &mut Random) -> Value {
         _ => iter::repeat_n((), 100).fold(json!({}), |inner, ()| json!({ "name": inner })),
     }
 }
+
+#[test]
+fn the_worst_shapes_cost_no_more() {
+    for (name, status) in [
+        (
+            "zeros in extensions",
+            json!({"accessProviders":[{"name":"a","cluster":{"server":"https://a","extensions":[0,0]}}]}),
+        ),
+        ("empty props", json!({"properties":[{},{}]})),
+        ("props zeros", json!({"properties":[0,0]})),
+        ("cond", json!({"conditions":[0,0]})),
+        ("ap", json!({"accessProviders":[0,0]})),
+        ("ap2", json!({"accessProviders":[{},{}]})),
+        ("cp", json!({"credentialProviders":[{},{}]})),
+        ("names", json!({"properties":[{"name":"x".repeat(253),"value":"y"}]})),
+        (
+            "key",
+            json!({"properties":[{"name":"id.k8s.io","value":"A".repeat(1024)},{"name":"id.k8s.io","value":"A".repeat(1024)}]}),
+        ),
+        ("bad names", json!({"properties":[{"name":"id k8s.io","value":""}]})),
+    ] {
+        let mut review: Value =
+            serde_json::from_slice(&fs::read("tests/data/admission-reviews/status-update-validate.json").unwrap())
+                .unwrap();
+        review["request"]["object"]["status"] = status;
+        run(name, review.to_string().as_bytes(), |body| cost::cost(body, 64 << 10));
+    }
+}
