@@ -190,6 +190,10 @@ bench-start: bench-server ## measures the time from exec to the first answered r
 bench-core: ## measures parsing, rules and answer in process
 	cargo bench --locked --bench core
 
+.PHONY: bench-worst
+bench-worst: ## measures what the worst bodies cost for each of their bytes, against the bounds: five minutes
+	cargo bench --locked --quiet --bench worst
+
 # What is released is what is measured: cargo bench builds another one, with the features that tests want of libraries.
 .PHONY: bench-server
 bench-server:

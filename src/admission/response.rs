@@ -118,6 +118,9 @@ pub(super) fn answer(
     if !rules.is_empty() {
         audit_annotations.insert("rules", rules.join(","));
     }
+    if !report.passed_for_health.is_empty() {
+        audit_annotations.insert("passed-for-health", report.passed_for_health.join(","));
+    }
     let break_glass = told.map(Told::outcome);
     if let Some(outcome) = break_glass {
         audit_annotations.insert("break-glass", outcome.name().to_owned());

@@ -232,6 +232,7 @@ impl Reviews {
 
     fn tell(&self, phase: Phase, response: admission::Response, took: Duration) -> Response {
         self.0.metrics.count_review(phase, &response, took.as_secs_f64());
+        self.0.metrics.count_passed_for_health(&response.passed_for_health);
         if response.allowed || self.0.denials.is_logged(Instant::now()) {
             info!(
                 uid = clipped(&response.uid),
@@ -244,6 +245,8 @@ impl Reviews {
                 exempt = response.exempt.then_some(true),
                 rules = response.rules.join(","),
                 break_glass = response.break_glass.map(BreakGlass::name),
+                passed_for_health =
+                    (!response.passed_for_health.is_empty()).then(|| response.passed_for_health.join(",")),
                 micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
                 "review"
             );

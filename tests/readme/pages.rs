@@ -26,6 +26,28 @@ fn every_link_within_the_project_leads_somewhere() {
     }
 }
 
+/// A threat without a test that holds it off is a promise alone.
+#[test]
+fn every_row_of_the_threat_model_names_what_holds_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/threat-model.md")).expect("the page is readable");
+    let makefile = fs::read_to_string(root.join("Makefile")).expect("the Makefile is readable");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| it |"));
+    let held_by: Vec<_> = rows.map(|row| row.split(" | ").nth(2).expect("it has four columns")).collect();
+    assert!(held_by.len() > 20, "{held_by:?}");
+    for cell in held_by {
+        let named: Vec<_> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "{cell:?} names no test");
+        for test in named {
+            let exists = match test.strip_prefix("make ") {
+                Some(target) => makefile.contains(&format!("\n{target}:")),
+                None => root.join(test).exists(),
+            };
+            assert!(exists, "{test} is not there");
+        }
+    }
+}
+
 /// As GitHub makes it: lower case, dashes for spaces, without punctuation.
 fn anchor_of(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();

@@ -64,10 +64,11 @@ fn send(client: &mut Client, path: &str, body: &[u8]) {
 }
 
 fn reviews(server: &Server) -> u64 {
-    ["true", "false"]
-        .map(|allowed| value_of(server.admin, &format!("reviews_total{{phase=\"validate\",allowed=\"{allowed}\"}}")))
-        .iter()
-        .sum()
+    let count = |part: &str, allowed: &str| {
+        let series = format!("reviews_total{{phase=\"validate\",part=\"{part}\",allowed=\"{allowed}\"}}");
+        value_of(server.admin, &series)
+    };
+    ["main", "status"].iter().map(|part| count(part, "true") + count(part, "false")).sum()
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn a_burst_of_denials_is_logged_and_then_one_a_second_and_all_are_counted() {
     }
     let seconds = started.elapsed().as_secs() + 1;
     assert_eq!(client.post("/mutate", REVIEW).unwrap().status, 200);
-    assert_eq!(value_of(program.admin, "reviews_total{phase=\"validate\",allowed=\"false\"}"), DENIALS);
+    assert_eq!(value_of(program.admin, "reviews_total{phase=\"validate\",part=\"main\",allowed=\"false\"}"), DENIALS);
     program.signal("TERM");
     let lines: Vec<_> = log.lines().map(|line| json(&line.unwrap())).collect();
     let reviews = |allowed: bool| {
