@@ -102,7 +102,10 @@ fn strings(size: usize, text: &str) -> String {
 
 fn certificate_data(size: usize, pem: impl Fn(usize) -> String) -> String {
     let data = STANDARD.encode(pem(size / 4 * 3));
-    providers(&format!("[{}]", provider("a", &format!(r#"{{"server":"https://a","certificate-authority-data":"{data}"}}"#))))
+    providers(&format!(
+        "[{}]",
+        provider("a", &format!(r#"{{"server":"https://a","certificate-authority-data":"{data}"}}"#))
+    ))
 }
 
 /// The shortest text that is taken for a token.

@@ -4,7 +4,11 @@ use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 
-use super::{Change, Effect, Phase, Policy, Problem, Rule, ratchet::Noted};
+use super::{
+    Change, Effect, Phase, Policy, Problem, RULES, Rule,
+    foresight::{Foresight, Told},
+    ratchet::Noted,
+};
 use crate::field::FieldPath;
 
 /// One thing that is wrong with a write.
@@ -65,6 +69,9 @@ pub struct Report<'a> {
     current: Option<Current>,
     stored: Stored,
     watch: Watch<'a>,
+    /// Of /mutate, what it says in place of /validate.
+    foresight: Option<Foresight>,
+    foresees: bool,
 }
 
 /// What is known of the findings of the stored object.
@@ -147,6 +154,7 @@ impl Current {
 
 impl<'a> Report<'a> {
     pub(super) fn new(change: &Change<'a>, phase: Phase, policy: &Policy, watch: Watch<'a>) -> Self {
+        let foresight = if phase == Phase::Mutate { Foresight::of(change, policy) } else { None };
         Self {
             findings: Vec::new(),
             fixes: Vec::new(),
@@ -160,6 +168,8 @@ impl<'a> Report<'a> {
             current: None,
             stored: Stored::Unknown,
             watch,
+            foresees: foresight.is_some(),
+            foresight,
         }
     }
 
@@ -195,36 +205,45 @@ impl<'a> Report<'a> {
     /// Reports at a level that depends on the change.
     pub fn add(&mut self, level: Level, path: FieldPath<'a>, problem: Problem<'a>) {
         let Some(Current { rule, level: overriding, .. }) = self.current else { return };
-        if rule.phase != self.phase || self.watch.is_over() {
+        let is_foreseen = rule.phase != self.phase;
+        if (is_foreseen && !self.foresees) || self.watch.is_over() {
             return;
         }
         if let Stored::Noting(noted) = &mut self.stored {
             return noted.add(&path, &problem);
         }
+        if is_foreseen && self.foresight.as_ref().is_some_and(|foresight| !foresight.is_written(&path)) {
+            return;
+        }
         let level = overriding.unwrap_or(level);
-        let weighed = if level == Level::Silent { level } else { self.weigh(rule, level, &path, &problem) };
+        let is_stored = level != Level::Silent && self.has_stored(rule, &path, &problem);
+        let weighed = if is_stored { level.lowered() } else { self.give_way(rule, level) };
         let most = if self.audit { Level::Warn } else { Level::Deny };
         let level = weighed.min(most);
         let Some(current) = &mut self.current else { return };
         let (told, omitted) = match level {
             Level::Silent => return,
+            // All that /mutate says is a warning.
+            _ if is_foreseen => (&mut current.warnings, &mut self.omitted.warnings),
             Level::Warn => (&mut current.warnings, &mut self.omitted.warnings),
             Level::Deny => (&mut current.denials, &mut self.omitted.denials),
         };
-        if *told < FINDINGS {
-            *told += 1;
-            self.findings.push(Finding { rule, level, path, problem });
-        } else {
+        let is_omitted = *told == FINDINGS;
+        if let Some(foresight) = self.foresight.as_mut().filter(|_| is_foreseen) {
+            let is_refused = foresight.finds_refused(&self.change, &path, &problem, is_stored);
+            foresight.tell(Told { place: path.digest(), is_refused, is_omitted });
+        }
+        if is_omitted {
             *omitted += 1;
+        } else {
+            *told += 1;
+            let level = if is_foreseen { Level::Warn } else { level };
+            self.findings.push(Finding { rule, level, path, problem });
         }
     }
 
-    /// The level that is left of a finding: one less where the stored object has it already, or where it must not hold up
-    /// the health of the cluster.
-    fn weigh(&mut self, rule: &'static Rule, level: Level, path: &FieldPath<'_>, problem: &Problem<'_>) -> Level {
-        if self.has_stored(rule, path, problem) {
-            return level.lowered();
-        }
+    /// The level that is left of a finding where it must not hold up the health of the cluster.
+    fn give_way(&mut self, rule: &'static Rule, level: Level) -> Level {
         if level == Level::Deny && self.change.changes_health() && rule.yields_to_health() {
             self.passed_for_health.push(rule.name);
             self.passed_for_health.dedup();
@@ -255,6 +274,7 @@ impl<'a> Report<'a> {
             change,
             current: self.current.as_ref().map(|current| Current { level: current.level, ..Current::of(rule) }),
             stored: Stored::Noting(Noted::default()),
+            foresight: None,
             ..*self
         };
         (rule.check)(&change, &mut report);
@@ -286,7 +306,47 @@ impl<'a> Report<'a> {
             self.too_many_fixes = true;
             return;
         }
+        self.take_back(&path);
         self.fixes.push(Fix { rule, path, value: value.into(), warning });
+    }
+
+    /// Takes back what was told last, if that is what is filled in.
+    fn take_back(&mut self, path: &FieldPath<'_>) {
+        let told = self.foresight.as_mut().and_then(|foresight| foresight.mend(path.digest()));
+        match (told, &mut self.current) {
+            (Some(Told { is_omitted: true, .. }), _) => self.omitted.warnings -= 1,
+            (Some(_), Some(current)) => {
+                current.warnings -= 1;
+                self.findings.pop();
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether what /validate would say may be said by /mutate.
+    pub(super) fn foresees(&self) -> bool {
+        self.foresees
+    }
+
+    /// Whether the API server will refuse the write, so that it must be.
+    pub(super) fn is_foreseen(&self) -> bool {
+        self.foresight.as_ref().is_some_and(|foresight| foresight.is_refused(self.too_many_fixes))
+    }
+
+    /// Once all rules have run: leaves out what /validate will say itself.
+    pub(super) fn close(&mut self) {
+        if !self.foresees {
+            return;
+        }
+        self.passed_for_health.clear();
+        if self.is_foreseen() {
+            let position = |finding: &Finding<'_>| RULES.iter().position(|rule| rule.name == finding.rule.name);
+            self.findings.sort_by_cached_key(position);
+        } else {
+            // Of its own, /mutate has no more than one finding.
+            self.findings.retain(|finding| finding.rule.phase == self.phase);
+            self.omitted = Omitted::default();
+        }
     }
 
     /// Lets the write pass: what refuses it becomes a warning. Tells the rules whose findings did, in catalogue order.
