@@ -129,9 +129,7 @@ pub fn review<'a>(
     }
     let foresees = report.foresees();
     let speaks = |rule: &Rule| {
-        rule.phase == phase
-            || (phase == Phase::Mutate && !rule.fix.is_empty())
-            || (foresees && rule.may_be_in_schema())
+        rule.phase == phase || (phase == Phase::Mutate && !rule.fix.is_empty()) || (foresees && rule.may_be_in_schema())
     };
     let is_on = |rule: &&&'static Rule| policy.effect(rule) != Effect::Off;
     for rule in RULES.iter().filter(|rule| speaks(rule)).filter(is_on) {

@@ -82,16 +82,26 @@ impl CrdInForce {
     pub(super) fn refuses(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
         let Some(Served { schema, .. }) = self.served(change.version) else { return false };
         let segments = path.segments();
+        if let ([Segment::Field("metadata"), Segment::Field("labels"), Segment::Key(_)], Problem::Invalid(value, _)) =
+            (segments, problem)
+        {
+            // Of all objects, not by the CRD.
+            return matches!(value, Value::Shown(label) if Cel::LabelValue.refuses(label));
+        }
         let is_absent = matches!(problem, Problem::Required(_));
         let present = if is_absent { present(change.new, segments) } else { segments.len() };
         let Some((last, above)) = segments.get(..present).and_then(<[_]>::split_last) else { return false };
         let Some(parent) = schema.descend(above) else { return false };
         let Some(node) = parent.step(last) else { return false };
         match problem {
-            Problem::Required(_) => matches!(last, Segment::Field(name) if parent.requires(name)) && node.kind != "array",
+            Problem::Required(_) => {
+                matches!(last, Segment::Field(name) if parent.requires(name)) && node.kind != "array"
+            }
             Problem::Empty(_) => node.refuses_text(""),
             Problem::TooLong(text, _) => node.refuses_text(text),
-            Problem::Invalid(value, _) => node.refuses(value) || (has_moved(change, segments) && schema.is_fixed(segments)),
+            Problem::Invalid(value, _) => {
+                node.refuses(value) || (has_moved(change, segments) && schema.is_fixed(segments))
+            }
             Problem::NotSupported(value, _) | Problem::TypeInvalid(value, _) => node.refuses(value),
             Problem::TooMany(count, _) => node.max_items.is_some_and(|most| *count > most),
             Problem::Duplicate(_) => {
@@ -102,10 +112,10 @@ impl CrdInForce {
         }
     }
 
-    /// Whether the items of a list of the status have keys, by which the API server knows them again.
-    pub(super) fn has_keys(&self, version: Version, list: &'static str) -> bool {
+    /// Whether the items of a list of the status have this key, by which the API server knows them again.
+    pub(super) fn is_keyed(&self, version: Version, list: &'static str, key: &str) -> bool {
         let path = [Segment::Field("status"), Segment::Field(list)];
-        self.served(version).and_then(|served| served.schema.descend(&path)).is_some_and(|list| list.list_type == "map")
+        self.served(version).and_then(|served| served.schema.descend(&path)).is_some_and(|list| list.is_keyed_by(key))
     }
 
     fn served(&self, version: Version) -> Option<&Served> {
@@ -345,13 +355,12 @@ impl Node {
     }
 }
 
-/// The JSON type, where a number without a fraction is an integer however it is written.
+/// The JSON type. What is read as a float is no integer to the API server either.
 fn kind(json: Json) -> &'static str {
     match json {
         Json::Null => "null",
         Json::Boolean(_) => "boolean",
         Json::Integer(_) | Json::Unsigned(_) => "integer",
-        Json::Float(bits) if f64::from_bits(bits).fract() == 0.0 => "integer",
         Json::Float(_) => "number",
         Json::String(_) => "string",
         Json::Array(_) => "array",

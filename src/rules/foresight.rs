@@ -2,8 +2,11 @@
 
 use std::{cell::OnceCell, sync::Arc};
 
-use super::{Change, CrdInForce, Part, Policy, Problem, Rule, Effect, secrets};
-use crate::field::{FieldPath, Segment};
+use super::{Change, CrdInForce, Effect, Part, Policy, Problem, Rule, secrets};
+use crate::{
+    field::{FieldPath, Segment},
+    profile::{Blank, List},
+};
 
 /// What /mutate finds in place of /validate, and whether the API server refuses the write for any of it.
 #[derive(Debug)]
@@ -13,6 +16,8 @@ pub(super) struct Foresight {
     drops_status: bool,
     /// Whether the write changes the lists of the status, each compared once: a body may have very many findings.
     changed: [OnceCell<bool>; 4],
+    /// Whether the keys of the stored lists are not sound.
+    is_loose: OnceCell<bool>,
     /// The finding that was told last: a fix at the same place takes it back.
     last: Option<Told>,
     /// Findings for which the API server refuses the write.
@@ -35,7 +40,15 @@ impl Foresight {
     pub(super) fn of(change: &Change<'_>, policy: &Policy) -> Option<Self> {
         let crd = Arc::clone(policy.crd()?);
         let drops_status = change.part == Part::Main && crd.has_status(change.version);
-        Some(Self { crd, drops_status, changed: Default::default(), last: None, refused: 0, mended: 0 })
+        Some(Self {
+            crd,
+            drops_status,
+            changed: Default::default(),
+            is_loose: OnceCell::new(),
+            last: None,
+            refused: 0,
+            mended: 0,
+        })
     }
 
     /// Whether what is at `path` is written at all.
@@ -44,9 +57,6 @@ impl Foresight {
     }
 
     /// Whether the API server refuses the write for this. One such is enough, so that it is not looked for once there is one.
-    ///
-    /// What is stored already passes there, too, but in a list that has no keys and is changed: of that the API server does
-    /// not know which items were there before.
     pub(super) fn finds_refused(
         &self,
         change: &Change<'_>,
@@ -54,24 +64,55 @@ impl Foresight {
         problem: &Problem<'_>,
         is_stored: bool,
     ) -> bool {
-        self.refused == 0 && (!is_stored || self.is_lost(change, path)) && self.crd.refuses(change, path, problem)
+        let passes = || match problem {
+            Problem::Duplicate(_) => *self.is_loose.get_or_init(|| self.is_stored_loose(change)),
+            _ => is_stored && !self.is_lost(change, path, problem),
+        };
+        self.refused == 0 && self.crd.refuses(change, path, problem) && !passes()
     }
 
-    /// Whether the path leads into a list that has no keys and is changed.
-    fn is_lost(&self, change: &Change<'_>, path: &FieldPath<'_>) -> bool {
-        let [Segment::Field("status"), Segment::Field(name), Segment::Item(_), ..] = path.segments() else { return false };
+    /// Whether the API server refuses what was stored, too: in a list that is changed and has no keys, of an item without its
+    /// key, of the length of a list that is changed, and of labels.
+    fn is_lost(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
+        match path.segments() {
+            [Segment::Field("metadata"), ..] => true,
+            [Segment::Field("status"), Segment::Field(list)] => {
+                matches!(problem, Problem::TooMany(..)) && self.is_changed(change, list)
+            }
+            [Segment::Field("status"), Segment::Field(list), Segment::Item(_), rest @ ..] => {
+                let (_, key) = LISTS.into_iter().find(|(name, _)| name == list).unwrap_or_default();
+                let is_keyless =
+                    || matches!((rest, problem), ([Segment::Field(field)], Problem::Required(_)) if *field == key);
+                if self.crd.is_keyed(change.version, list, key) { is_keyless() } else { self.is_changed(change, list) }
+            }
+            _ => false,
+        }
+    }
+
+    fn is_changed(&self, change: &Change<'_>, list: &str) -> bool {
         let (Some(new), Some(old)) = (change.status(), change.old_status()) else { return false };
         let [conditions, properties, access_providers, credential_providers] = &self.changed;
-        !self.crd.has_keys(change.version, name)
-            && match *name {
-                "conditions" => *conditions.get_or_init(|| new.conditions != old.conditions),
-                "properties" => *properties.get_or_init(|| new.properties != old.properties),
-                "accessProviders" => *access_providers.get_or_init(|| new.access_providers != old.access_providers),
-                "credentialProviders" => {
-                    *credential_providers.get_or_init(|| new.credential_providers != old.credential_providers)
-                }
-                _ => false,
+        match list {
+            "conditions" => *conditions.get_or_init(|| new.conditions != old.conditions),
+            "properties" => *properties.get_or_init(|| new.properties != old.properties),
+            "accessProviders" => *access_providers.get_or_init(|| new.access_providers != old.access_providers),
+            "credentialProviders" => {
+                *credential_providers.get_or_init(|| new.credential_providers != old.credential_providers)
             }
+            _ => false,
+        }
+    }
+
+    /// Whether a list of the stored object lacks keys, or has one twice: then the API server lets all lists do so.
+    fn is_stored_loose(&self, change: &Change<'_>) -> bool {
+        let Some(old) = change.old_status() else { return false };
+        let lists = [
+            is_loose(&old.conditions, |condition| condition.kind.text()),
+            is_loose(&old.properties, |property| property.name.text()),
+            is_loose(&old.access_providers, |provider| provider.name.text()),
+            is_loose(&old.credential_providers, |provider| provider.name.text()),
+        ];
+        LISTS.iter().zip(lists).any(|((list, key), is_loose)| is_loose && self.crd.is_keyed(change.version, list, key))
     }
 
     /// Takes note of a finding.
@@ -94,6 +135,14 @@ impl Foresight {
     pub(super) fn is_refused(&self, too_many_fixes: bool) -> bool {
         self.refused > 0 || (too_many_fixes && self.mended > 0)
     }
+}
+
+/// The lists of the status, and the key that upstream gives their items.
+const LISTS: [(&str, &str); 4] =
+    [("conditions", "type"), ("properties", "name"), ("accessProviders", "name"), ("credentialProviders", "name")];
+
+fn is_loose<'p, 'a, T: Blank>(list: &'p List<'a, T>, key: impl Fn(&'p T) -> Option<&'p str>) -> bool {
+    list.items().any(|(_, item)| key(item).is_none()) || list.set().is_some_and(|list| !list.repeated(key).is_empty())
 }
 
 impl Rule {
