@@ -5,7 +5,7 @@ use std::{cell::OnceCell, sync::Arc};
 use super::{Change, CrdInForce, Effect, Part, Policy, Problem, Rule, secrets};
 use crate::{
     field::{FieldPath, Segment},
-    profile::{Blank, List},
+    profile::{Blank, Items, List, Status},
 };
 
 /// What /mutate finds in place of /validate, and whether the API server refuses the write for any of it.
@@ -76,8 +76,10 @@ impl Foresight {
     fn is_lost(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
         match path.segments() {
             [Segment::Field("metadata"), ..] => true,
-            [Segment::Field("status"), Segment::Field(list)] => {
-                matches!(problem, Problem::TooMany(..)) && self.is_changed(change, list)
+            // Whether a list that has keys is changed, it knows whatever the order is.
+            [Segment::Field("status"), Segment::Field("accessProviders")] => {
+                let count = |status: Option<&Status<'_>>| status?.access_providers.set().map(Items::len);
+                matches!(problem, Problem::TooMany(..)) && count(change.status()) != count(change.old_status())
             }
             [Segment::Field("status"), Segment::Field(list), Segment::Item(_), rest @ ..] => {
                 let (_, key) = LISTS.into_iter().find(|(name, _)| name == list).unwrap_or_default();
