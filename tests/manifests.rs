@@ -98,8 +98,11 @@ const TESTS: &[(&str, Test)] = &[
     ("pods::see_a_changed_configuration", pods::see_a_changed_configuration),
     ("pods::end_after_their_last_answer", pods::end_after_their_last_answer),
     ("pods::are_confined", pods::are_confined),
-    ("pods::may_do_what_certificates_and_break_glass_want", pods::may_do_what_certificates_and_break_glass_want),
-    ("pods::may_do_what_break_glass_wants", pods::may_do_what_break_glass_wants),
+    (
+        "pods::may_do_what_certificates_break_glass_and_the_crd_want",
+        pods::may_do_what_certificates_break_glass_and_the_crd_want,
+    ),
+    ("pods::may_do_what_break_glass_and_the_crd_want", pods::may_do_what_break_glass_and_the_crd_want),
     ("pods::never_go_all_at_once", pods::never_go_all_at_once),
     ("chart::has_what_is_rendered", chart::has_what_is_rendered),
     ("chart::has_the_schema_of_the_configuration", chart::has_the_schema_of_the_configuration),

@@ -112,10 +112,9 @@ impl CrdInForce {
         }
     }
 
-    /// Whether the items of a list of the status have this key, by which the API server knows them again.
-    pub(super) fn is_keyed(&self, version: Version, list: &'static str, key: &str) -> bool {
-        let path = [Segment::Field("status"), Segment::Field(list)];
-        self.served(version).and_then(|served| served.schema.descend(&path)).is_some_and(|list| list.is_keyed_by(key))
+    /// Whether the items of a list have this key, by which the API server knows them again.
+    pub(super) fn is_keyed(&self, version: Version, list: &[Segment<'_>], key: &str) -> bool {
+        self.served(version).and_then(|served| served.schema.descend(list)).is_some_and(|list| list.is_keyed_by(key))
     }
 
     fn served(&self, version: Version) -> Option<&Served> {

@@ -1,11 +1,14 @@
 //! What /mutate says of a write that the API server will refuse by the CRD, so that /validate is never asked about it.
 
-use std::{cell::OnceCell, sync::Arc};
+use std::{
+    cell::{Cell, OnceCell},
+    sync::Arc,
+};
 
 use super::{Change, CrdInForce, Effect, Part, Policy, Problem, Rule, secrets};
 use crate::{
     field::{FieldPath, Segment},
-    profile::{Blank, Items, List, Status},
+    profile::{AccessProvider, Blank, Items, List, Status},
 };
 
 /// What /mutate finds in place of /validate, and whether the API server refuses the write for any of it.
@@ -16,6 +19,8 @@ pub(super) struct Foresight {
     drops_status: bool,
     /// Whether the write changes the lists of the status, each compared once: a body may have very many findings.
     changed: [OnceCell<bool>; 4],
+    /// The same of the extensions of the provider that was asked about last.
+    extensions: Cell<Option<(&'static str, usize, bool)>>,
     /// Whether the keys of the stored lists are not sound.
     is_loose: OnceCell<bool>,
     /// The finding that was told last: a fix at the same place takes it back.
@@ -44,6 +49,7 @@ impl Foresight {
             crd,
             drops_status,
             changed: Default::default(),
+            extensions: Cell::new(None),
             is_loose: OnceCell::new(),
             last: None,
             refused: 0,
@@ -81,14 +87,38 @@ impl Foresight {
                 let count = |status: Option<&Status<'_>>| status?.access_providers.set().map(Items::len);
                 matches!(problem, Problem::TooMany(..)) && count(change.status()) != count(change.old_status())
             }
-            [Segment::Field("status"), Segment::Field(list), Segment::Item(_), rest @ ..] => {
-                let (_, key) = LISTS.into_iter().find(|(name, _)| name == list).unwrap_or_default();
+            [Segment::Field("status"), Segment::Field(list), Segment::Item(index), rest @ ..] => {
+                let (list, key) = LISTS.into_iter().find(|(name, _)| name == list).unwrap_or_default();
                 let is_keyless =
                     || matches!((rest, problem), ([Segment::Field(field)], Problem::Required(_)) if *field == key);
-                if self.crd.is_keyed(change.version, list, key) { is_keyless() } else { self.is_changed(change, list) }
+                let is_keyed = |below: &[Segment<'_>], key| self.crd.is_keyed(change.version, below, key);
+                match (path.segments().get(..2).is_some_and(|list| is_keyed(list, key)), rest) {
+                    (false, _) => self.is_changed(change, list),
+                    (true, [Segment::Field("cluster"), Segment::Field("extensions"), Segment::Item(_), ..]) => {
+                        !path.segments().get(..5).is_some_and(|list| is_keyed(list, "name"))
+                            && self.changes_extensions(change, list, *index)
+                    }
+                    (true, _) => is_keyless(),
+                }
             }
             _ => false,
         }
+    }
+
+    /// Whether the extensions of a provider are others than those that are stored for it at the same place.
+    fn changes_extensions(&self, change: &Change<'_>, list: &'static str, index: usize) -> bool {
+        if let Some((.., changed)) = self.extensions.get().filter(|known| (known.0, known.1) == (list, index)) {
+            return changed;
+        }
+        let changed = change.status().zip(change.old_status()).is_some_and(|(new, old)| {
+            let (new, old) = (provider(new, list, index), provider(old, list, index));
+            new.zip(old).filter(|(new, old)| new.name == old.name).is_some_and(|(new, old)| {
+                let clusters = new.cluster.set().zip(old.cluster.set());
+                clusters.is_some_and(|(new, old)| new.extensions != old.extensions)
+            })
+        });
+        self.extensions.set(Some((list, index, changed)));
+        changed
     }
 
     fn is_changed(&self, change: &Change<'_>, list: &str) -> bool {
@@ -114,7 +144,10 @@ impl Foresight {
             is_loose(&old.access_providers, |provider| provider.name.text()),
             is_loose(&old.credential_providers, |provider| provider.name.text()),
         ];
-        LISTS.iter().zip(lists).any(|((list, key), is_loose)| is_loose && self.crd.is_keyed(change.version, list, key))
+        LISTS.iter().zip(lists).any(|((list, key), is_loose)| {
+            let path = [Segment::Field("status"), Segment::Field(list)];
+            is_loose && self.crd.is_keyed(change.version, &path, key)
+        })
     }
 
     /// Takes note of a finding.
@@ -137,6 +170,11 @@ impl Foresight {
     pub(super) fn is_refused(&self, too_many_fixes: bool) -> bool {
         self.refused > 0 || (too_many_fixes && self.mended > 0)
     }
+}
+
+fn provider<'p, 'a>(status: &'p Status<'a>, list: &str, index: usize) -> Option<&'p AccessProvider<'a>> {
+    let list = if list == "accessProviders" { &status.access_providers } else { &status.credential_providers };
+    list.get(index)
 }
 
 /// The lists of the status, and the key that upstream gives their items.
