@@ -45,7 +45,8 @@ fn with_webhooks(case: &Case, crd: Crd, planes: &Planes) {
         assert_refused(&answer, text);
         // /validate is not asked, so that /mutate says everything.
         let is_uncalled = case.crd.as_ref().is_some_and(|crd| crd.uncalled);
-        let expected = if is_uncalled { Vec::new() } else { case.foreseen() };
+        let expected =
+            if is_uncalled { Vec::new() } else { case.foreseen(case.on(Surface::ApiServer, case.expect.verdict())) };
         assert_eq!(sorted(warnings), sorted(expected), "{:?}", answer.warnings);
         return;
     }
@@ -86,7 +87,7 @@ fn with_crd_alone(case: &Case, crd: Crd, planes: &Planes) {
 
 /// What the API server itself says against the write, if it does.
 fn refused_by(case: &Case, crd: Crd, filled: bool) -> Option<&str> {
-    let case::Crd { rejects, unless } = case.crd.as_ref()?;
+    let case::Crd { rejects, unless, .. } = case.crd.as_ref()?;
     let accepted = match unless {
         None => false,
         Some(Unless::Filled) => filled,

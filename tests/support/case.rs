@@ -231,8 +231,8 @@ impl Case {
 
     /// What /mutate warns of where the API server refuses the write by itself: all that is found. The API server drops the
     /// status of the main resource.
-    pub(crate) fn foreseen(&self) -> Vec<Told> {
-        let Verdict { causes, warnings, .. } = self.expect.verdict();
+    pub(crate) fn foreseen(&self, verdict: Verdict) -> Vec<Told> {
+        let Verdict { causes, warnings, .. } = verdict;
         let causes = causes.into_iter().map(|cause| Told { rule: cause.rule, field: cause.field });
         let is_written = |told: &Told| self.part == Part::Status || !told.field.starts_with("status");
         self.expect.notes.iter().cloned().chain(causes.chain(warnings).filter(is_written)).collect()

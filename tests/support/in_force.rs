@@ -61,7 +61,7 @@ fn run(case: &Case, crd: &Arc<CrdInForce>, is_keyed: bool) {
         Some(Unless::Keyed) => !is_keyed,
         Some(Unless::Unkeyed) => is_keyed,
     });
-    let expected = if is_refused { case.foreseen() } else { case.expect.notes.clone() };
+    let expected = if is_refused { case.foreseen(case.expect.verdict()) } else { case.expect.notes.clone() };
     assert_eq!(sorted(told(&mutated)), sorted(expected), "{}", mutated["warnings"]);
 }
 
