@@ -11,11 +11,12 @@ CERT_MANAGER := tests/cert-manager
 CA_BUNDLES := tests/ca-bundles
 COLLECTOR := tests/collector
 HELM := tests/helm
-SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/stress.sh tests/support/build.sh \
+SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/stress.sh tests/previous/build.sh tests/support/build.sh \
     $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh $(CA_BUNDLES)/build.sh $(HELM)/build.sh
 # Unless it must be there: where there is no Go, what is built with it is left out.
 OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
 FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= admission differential cost
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC_TARGET ?= $(HOST)
 STATIC = target/$(STATIC_TARGET)/release/clusterprofile-webhook
@@ -80,12 +81,14 @@ prove-certificates: ## proves under load that no rotation of certificates fails 
 	cargo test --locked --test prove -- prove certificates
 
 .PHONY: prove-rollout
-prove-rollout: ## proves that no rolling restart fails a call: three minutes; wants Go
+prove-rollout: ## proves that no upgrade and no rolling restart fails a call: four minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
+	@tests/previous/build.sh
 	cargo test --locked --test prove -- prove rollout
 
 .PHONY: prove-overload
-prove-overload: ## proves that whoever sends too much, or too slowly, keeps nobody out: three minutes; wants Go
+prove-overload: export STATIC_BINARY = $(CURDIR)/$(STATIC)
+prove-overload: static ## proves that clients that send too much, or too slowly, keep none out: five minutes; wants Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
 	cargo test --locked --test prove -- prove overload
 
@@ -123,6 +126,7 @@ lint: ## formatting, clippy, licences and sources of dependencies, shell scripts
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	@cargo metadata --locked --quiet --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null # Its lock file is fresh.
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo check --locked --quiet --manifest-path fuzz/Cargo.toml
 	@cargo deny --version >/dev/null 2>&1 || \
 	    { echo 'lint: cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2' >&2; exit 1; }
 	cargo deny --locked check bans licenses sources
@@ -210,8 +214,11 @@ check: export STATIC_BINARY = $(CURDIR)/$(STATIC)
 check: lint static sbom test prove-certificates prove-rollout prove-overload instructions ## what CI runs
 
 .PHONY: fuzz
-fuzz: ## fuzzes the reading of admission reviews for FUZZ_SECONDS (60); wants nightly Rust and cargo-fuzz
+fuzz: ## fuzzes admission reviews with each target in FUZZ_TARGETS for FUZZ_SECONDS (60); wants nightly Rust and cargo-fuzz
 	@cargo +nightly fuzz --version >/dev/null 2>&1 || \
 	    { echo 'fuzz: rustup toolchain install nightly && cargo install cargo-fuzz --locked --version 0.13.2' >&2; exit 1; }
-	mkdir -p fuzz/corpus/admission
-	cargo +nightly fuzz run admission fuzz/corpus/admission tests/data/admission-reviews -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536
+	for target in $(FUZZ_TARGETS); do \
+	    mkdir -p "fuzz/corpus/$$target"; \
+	    cargo +nightly fuzz run "$$target" "fuzz/corpus/$$target" tests/data/admission-reviews -- \
+	        -max_total_time=$(FUZZ_SECONDS) -max_len=65536; \
+	done

@@ -9,12 +9,14 @@ use self::request::{Request, Subject};
 pub(crate) use self::response::clipped;
 pub use self::{
     break_glass::{ANNOTATION, BreakGlass, Claim, Permission, VERB},
+    probe::{PROBE, PROBE_ANNOTATION, Probe},
     request::BadRequest,
     response::Response,
 };
 use crate::rules::{self, Change, Part, Phase, Policy};
 
 mod break_glass;
+mod probe;
 mod request;
 mod response;
 
@@ -66,10 +68,13 @@ pub fn respond_unless(
             let change = Change::new(*part, *version, new, old.as_ref(), now);
             let report = rules::review(&change, phase, policy, must_stop).map_err(|_| Unanswered::Stopped)?;
             // Not on the status: with it no annotation can be written.
-            if phase == Phase::Validate && *part == Part::Main && policy.break_glass() && report.denies() {
-                return Ok(break_glass::answer(body, &request, report, new));
-            }
-            response::answer(&request, phase, &report, new, None)
+            let claims = phase == Phase::Validate && *part == Part::Main && policy.break_glass() && report.denies();
+            let response = if claims {
+                break_glass::answer(body, &request, report, new)
+            } else {
+                response::answer(&request, phase, &report, new, None)
+            };
+            probe::recognized(body, &request, response)
         }
         Subject::Unreadable(cause) if phase == Phase::Validate => response::refuse(&request, cause),
         Subject::Unreadable(_) => response::allow(&request),

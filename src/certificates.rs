@@ -22,7 +22,7 @@ use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
 
 use self::{cluster::Cluster, leader::Leader, lease::Election, replica::Replica};
-pub use self::{report::Failure, step::Lifetimes, step::Step};
+pub use self::{proof::Prover, report::Failure, step::Lifetimes, step::Step};
 use crate::{access::AccessError, error::told, files, metrics::Metrics, tls::Certificates};
 
 mod arming;
@@ -31,6 +31,7 @@ mod bundle;
 mod cluster;
 mod leader;
 mod lease;
+mod proof;
 mod replica;
 mod report;
 mod state;
@@ -64,6 +65,9 @@ pub enum CertificatesError {
         /// What was asked.
         operation: &'static str,
     },
+    /// The crypto library has no random numbers.
+    #[error("cannot make random numbers")]
+    Random(#[from] aws_lc_rs::error::Unspecified),
     /// The crypto library makes no authority.
     #[error("cannot make an authority")]
     Make(#[from] rcgen::Error),
@@ -104,6 +108,7 @@ pub struct Managed {
     options: Options,
     /// Who this replica is, unlike every other that ever was.
     identity: String,
+    prover: Arc<Prover>,
 }
 
 impl Managed {
@@ -115,15 +120,22 @@ impl Managed {
     pub async fn new(options: Options) -> Result<Self, CertificatesError> {
         let cluster = Cluster::connect(options.names.clone()).await?;
         let identity = format!("{}_{:016x}", files::host(), random());
-        Ok(Self { cluster, options, identity })
+        let prover = Arc::new(Prover::new(&cluster.namespace, &cluster.names.configuration));
+        Ok(Self { cluster, options, identity, prover })
+    }
+
+    /// What must answer the leader's probes, in this replica as in every other.
+    #[must_use]
+    pub fn prover(&self) -> Arc<Prover> {
+        Arc::clone(&self.prover)
     }
 
     /// Serves leaves by `certificates`, and leads where it is elected, for as long as it is polled.
     pub async fn run(&self, certificates: Arc<Certificates>, metrics: Arc<Metrics>) -> Infallible {
-        let Self { cluster, options, identity } = self;
+        let Self { cluster, options, identity, prover } = self;
         let (sender, changes) = watch::channel(());
         let watch = cluster.watch(&sender, |error| report::count(&metrics, Failure::Watch, error));
-        let replica = Replica::new(cluster, options.lifetimes, certificates, &metrics);
+        let replica = Replica::new(cluster, options.lifetimes, certificates, prover, &metrics);
         let election = Election { cluster, identity, duration: options.lease, metrics: &metrics };
         let lead = async || Leader::new(cluster, options, identity, &metrics).lead(changes.clone()).await;
         tokio::join!(watch, replica.serve(changes.clone()), election.run(lead)).0

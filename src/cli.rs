@@ -120,3 +120,19 @@ fn printable(text: &str) -> String {
     }
     line
 }
+
+/// The same of JSON text, which stays the same JSON.
+fn printable_json(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut json = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == '\n' || matches!(character, '\'' | '"' | '\\') || character.escape_debug().eq([character]) {
+            json.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(json, "\\u{unit:04x}").expect("a string takes all that is written to it");
+            }
+        }
+    }
+    json
+}

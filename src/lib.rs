@@ -42,6 +42,8 @@ mod digest;
 mod error;
 pub mod field;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 pub mod manifest;
 pub mod metrics;

@@ -9,18 +9,22 @@ use serde_json::Value;
 pub use self::read::{Document, ReadError, read};
 use crate::{
     profile::{ClusterProfile, Field, GROUP, KIND, Version},
-    rules::{Change, Level, Omitted, Part, Phase, Policy, Report, patch, review},
+    rules::{Change, Level, Omitted, Part, Phase, Policy, Report, patch, review, shown},
 };
 
+mod json;
 mod read;
+mod room;
+mod scalar;
+mod yaml;
 
 /// What is told of one object of a manifest.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
-    /// `metadata.namespace`, empty where there is none.
+    /// `metadata.namespace`, empty where there is none, `…` where it may be a secret.
     pub namespace: String,
-    /// `metadata.name`, empty where there is none.
+    /// `metadata.name`, the same way.
     pub name: String,
     /// Whether its namespace is exempt, so that no rule is asked.
     pub exempt: bool,
@@ -88,8 +92,8 @@ pub fn version(object: &Value) -> Option<Version> {
 #[must_use]
 pub fn check(object: &Value, version: Version, old: Option<&Value>, policy: &Policy, now: Timestamp) -> Checked {
     let mut checked = Checked {
-        namespace: metadata(object, "namespace").into_owned(),
-        name: metadata(object, "name").into_owned(),
+        namespace: shown(&metadata(object, "namespace")).to_owned(),
+        name: shown(&metadata(object, "name")).to_owned(),
         exempt: policy.exempts(&metadata(object, "namespace")),
         fixes: Vec::new(),
         findings: Vec::new(),
@@ -135,7 +139,12 @@ fn profile(text: &str) -> Option<ClusterProfile<'_>> {
 }
 
 fn fix(fix: &crate::rules::Fix<'_>) -> Fixed {
-    Fixed { rule: fix.rule.name, field: fix.path.to_string(), value: fix.value.to_string(), warning: fix.warning }
+    Fixed {
+        rule: fix.rule.name,
+        field: fix.path.to_string(),
+        value: shown(&fix.value).to_owned(),
+        warning: fix.warning,
+    }
 }
 
 fn findings(report: &Report<'_>) -> Vec<Found> {

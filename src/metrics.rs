@@ -1,4 +1,4 @@
-//! What Prometheus is told. Labels come from closed sets alone: phase, rule, outcome.
+//! What Prometheus is told. Labels come from closed sets alone: phase, part, rule, outcome.
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -25,6 +25,7 @@ pub struct Metrics {
     registry: Registry,
     reviews: Family<ReviewLabels, Counter>,
     findings: Family<RuleLabels, Counter>,
+    passed_for_health: Family<PassedLabels, Counter>,
     break_glass: Family<OutcomeLabels, Counter>,
     exempt_reviews: Family<PhaseLabels, Counter>,
     review_duration: Family<PhaseLabels, Histogram>,
@@ -48,12 +49,18 @@ struct PhaseLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReviewLabels {
     phase: &'static str,
+    part: &'static str,
     allowed: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RuleLabels {
     phase: &'static str,
+    rule: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PassedLabels {
     rule: &'static str,
 }
 
@@ -69,7 +76,7 @@ impl Default for Metrics {
         let reviews = Family::default();
         registry.register(
             "reviews",
-            "Admission reviews answered, by phase and whether the write was allowed",
+            "Number of admission reviews answered, by phase, part of the object and whether the write was allowed",
             reviews.clone(),
         );
         let findings = Family::default();
@@ -77,6 +84,12 @@ impl Default for Metrics {
             "findings",
             "Reviews in which a rule denied, warned or filled in, by phase",
             findings.clone(),
+        );
+        let passed_for_health = Family::default();
+        registry.register(
+            "passed_for_health",
+            "Number of status writes in which a rule only warned because the write changes the health of the cluster, by rule",
+            passed_for_health.clone(),
         );
         let break_glass = Family::default();
         registry.register(
@@ -120,6 +133,7 @@ impl Default for Metrics {
             registry,
             reviews,
             findings,
+            passed_for_health,
             break_glass,
             exempt_reviews,
             review_duration,
@@ -136,6 +150,14 @@ impl Default for Metrics {
     }
 }
 
+/// What a review is of that judges no part of a ClusterProfile: another object, or one that cannot be read.
+const NO_PART: &str = "none";
+
+/// Whether a rule is of those that let a change of health pass: what it says is of properties or of the version.
+fn may_pass_for_health(rule: &str) -> bool {
+    rule.starts_with("property-") || rule == "kubernetes-version"
+}
+
 fn review_duration() -> Histogram {
     /// From what a small review costs to what the API server waits at the most.
     const SECONDS: [f64; 14] =
@@ -148,7 +170,8 @@ impl Metrics {
     pub fn count_review(&self, phase: Phase, response: &Response, seconds: f64) {
         let phase = phase.name();
         let allowed = if response.allowed { "true" } else { "false" };
-        self.reviews.get_or_create(&ReviewLabels { phase, allowed }).inc();
+        let part = if response.part.is_empty() { NO_PART } else { response.part };
+        self.reviews.get_or_create(&ReviewLabels { phase, part, allowed }).inc();
         self.review_duration.get_or_create(&PhaseLabels { phase }).observe(seconds);
         if response.exempt {
             self.exempt_reviews.get_or_create(&PhaseLabels { phase }).inc();
@@ -158,6 +181,13 @@ impl Metrics {
         }
         if let Some(outcome) = response.break_glass.map(BreakGlass::name) {
             self.break_glass.get_or_create(&OutcomeLabels { outcome }).inc();
+        }
+    }
+
+    /// Counts rules that would have denied a write, and only warned, for it changes the health of the cluster.
+    pub fn count_passed_for_health(&self, rules: &[&'static str]) {
+        for rule in rules {
+            self.passed_for_health.get_or_create(&PassedLabels { rule }).inc();
         }
     }
 
@@ -192,8 +222,10 @@ impl Metrics {
     /// Makes every series there from the start, at zero: a family without any is not rendered, and a rate needs a first value.
     fn show_all(&self) {
         for phase in [Phase::Mutate, Phase::Validate].map(Phase::name) {
-            for allowed in ["true", "false"] {
-                drop(self.reviews.get_or_create(&ReviewLabels { phase, allowed }));
+            for part in ["main", "status", NO_PART] {
+                for allowed in ["true", "false"] {
+                    drop(self.reviews.get_or_create(&ReviewLabels { phase, part, allowed }));
+                }
             }
             drop(self.review_duration.get_or_create(&PhaseLabels { phase }));
             drop(self.bad_requests.get_or_create(&PhaseLabels { phase }));
@@ -201,6 +233,9 @@ impl Metrics {
         }
         for rule in RULES {
             drop(self.findings.get_or_create(&RuleLabels { phase: rule.phase.name(), rule: rule.name }));
+            if may_pass_for_health(rule.name) {
+                drop(self.passed_for_health.get_or_create(&PassedLabels { rule: rule.name }));
+            }
         }
         for outcome in BreakGlass::ALL.map(BreakGlass::name) {
             drop(self.break_glass.get_or_create(&OutcomeLabels { outcome }));

@@ -1,18 +1,20 @@
 //! What somebody meant who has mistyped a name.
 
+use crate::rules::quote;
+
 /// What to say of a name that nothing has: the one of `known` that is most like it, or else where `all` are told.
 ///
 /// `kind` is what has names, as in `rule`.
 pub(crate) fn unknown<'k>(kind: &str, name: &str, known: impl IntoIterator<Item = &'k str>, all: &str) -> String {
-    let name = shortened(name);
-    match nearest(name, known) {
-        Some(nearest) => format!("there is no {kind} {name:?}; did you mean {nearest:?}?"),
-        None => format!("there is no {kind} {name:?}; {all}"),
+    let quoted = quote(name);
+    match nearest(shortened(name), known) {
+        Some(nearest) => format!("there is no {kind} {quoted}; did you mean {nearest:?}?"),
+        None => format!("there is no {kind} {quoted}; {all}"),
     }
 }
 
 /// So much of a text as tells which one it is.
-pub(crate) fn shortened(text: &str) -> &str {
+fn shortened(text: &str) -> &str {
     /// The longest names of Kubernetes are little longer; what is longer still is none.
     const LONGEST: usize = 100;
     text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default()

@@ -26,7 +26,6 @@ mod conditions;
 mod crd_in_force;
 mod extensions;
 mod field_type;
-mod foresight;
 mod inventory;
 mod patch;
 mod policy;

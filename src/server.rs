@@ -10,6 +10,7 @@ use self::{acceptor::Acceptor, connections::Connections, reviews::Reviews};
 pub use self::{limits::Limits, terms::Terms};
 use crate::{
     break_glass::Permissions,
+    certificates::Prover,
     metrics::Metrics,
     tls::{self, Callers, Certificates, TlsError},
     traces::Spans,
@@ -47,6 +48,8 @@ pub struct Config {
     pub callers: Option<Arc<Callers>>,
     /// Who is asked who may break glass; where the policy has that and this is absent, nobody may.
     pub permissions: Option<Arc<Permissions>>,
+    /// What answers probes that are denied; without it, nothing does.
+    pub prover: Option<Arc<Prover>>,
     /// Where spans go; without it none are made.
     pub spans: Option<Spans>,
 }
@@ -82,7 +85,8 @@ pub async fn serve(
     let (stage, stages) = watch::channel(Stage::Serving);
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates), config.callers)?));
     let terms = config.terms;
-    let reviews = Reviews::new(Arc::clone(&terms), config.permissions, config.spans, Arc::clone(&metrics));
+    let reviews =
+        Reviews::new(Arc::clone(&terms), config.permissions, config.prover, config.spans, Arc::clone(&metrics));
     let webhook = Acceptor {
         tls: Some(tls),
         router: reviews.clone().router(),

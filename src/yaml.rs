@@ -1,8 +1,8 @@
-//! What is wrong with YAML, in the parser's words, but for those that would mislead.
+//! What is wrong with the YAML of the configuration file: the parser's words, but for those that show its insides or the text.
 
 use serde_saphyr::Error;
 
-use crate::nearest::shortened;
+use crate::rules::quote;
 
 /// The error itself, where an alias repeats what is wrong.
 pub(crate) fn at_its_place(error: &Error) -> &Error {
@@ -11,9 +11,14 @@ pub(crate) fn at_its_place(error: &Error) -> &Error {
 
 /// What is wrong, on one line, without its place.
 pub(crate) fn cause(error: &Error) -> String {
-    if let Error::DuplicateMappingKey { key: Some(key), .. } = at_its_place(error) {
-        return format!("{:?} must not be there twice", shortened(key));
+    match at_its_place(error) {
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("{} must not be there twice", quote(key)),
+        Error::InvalidUtf8Input | Error::IOError { .. } => "must be UTF-8".into(),
+        Error::NonFiniteFloat { .. } => "a number must be finite".into(),
+        Error::SerdeInvalidType { .. } | Error::SerdeInvalidValue { .. } => "a key must be a string".into(),
+        _ => {
+            let text = error.to_string().replace(['\n', '\r'], " ");
+            text.split(" at line ").next().unwrap_or_default().to_owned()
+        }
     }
-    let text = error.to_string().replace(['\n', '\r'], " ");
-    text.split(" at line ").next().unwrap_or_default().to_owned()
 }

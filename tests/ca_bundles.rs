@@ -1,6 +1,11 @@
 //! `access-ca` against Go itself: what Go makes of CA data is what the rule says of it.
 
-#![expect(clippy::panic, reason = "a test that cannot go on must end")]
+#![expect(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on must end, and one that is left out must say so"
+)]
 
 #[path = "support/assets.rs"]
 #[expect(dead_code, reason = "other tests need a control plane")]

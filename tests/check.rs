@@ -98,6 +98,62 @@ fn names_cannot_steer_the_terminal() {
     }
 }
 
+/// A name that turns the line around, and one that may be a token, in every form of output.
+#[test]
+fn nothing_is_printed_raw_that_an_author_has_chosen() {
+    let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.bm90LWEtc2lnbmF0dXJl";
+    let turned = "a\u{202e}\u{7f}\u{9b}31mb";
+    for name in [turned, token] {
+        let mut object = profile(name, &json!({"properties": [{"name": name, "value": 5}], name: 1}));
+        object["metadata"]["namespace"] = json!(name);
+        object["spec"].as_object_mut().unwrap().remove("displayName");
+        let text_of = object.to_string();
+        let twice = text_of.replacen("\"spec\":", &format!("{}:1,{}:2,\"spec\":", json!(name), json!(name)), 1);
+        for input in [&text_of, &twice] {
+            for arguments in [&["-"][..], &["-", "-o", "json"]] {
+                let output = check(arguments, input);
+                let told = text(&output.stdout) + &text(&output.stderr);
+                assert!(!told.contains(name), "{told}");
+                let steers = |letter: char| (letter.is_control() && letter != '\n') || letter == '\u{202e}';
+                assert!(!told.contains(steers), "{told:?}");
+            }
+        }
+        assert!(text(&check(&["-"], &twice).stderr).contains("must not be there twice"));
+    }
+    let outcome = json_of(&check(&["-", "-o", "json"], &profile(turned, &json!({})).to_string()));
+    assert_eq!(outcome["objects"][0]["name"], json!(turned), "programs read it as it is");
+}
+
+/// As `jq '.items[]'` prints a list.
+#[test]
+fn a_stream_of_json_objects_is_checked_to_its_end() {
+    let good = profile("a", &json!({}));
+    let mut bad = profile("b", &json!({}));
+    bad["metadata"]["labels"]["x-k8s.io/cluster-manager"] = json!("kueue");
+    let output = check(&["-"], &format!("{good}\n{}\n{good}", serde_json::to_string_pretty(&bad).unwrap()));
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).ends_with("3 cluster profiles: 1 denied, 0 with warnings; 0 other objects skipped\n"));
+}
+
+/// `check` says no more than the API server: a number is no string, however it is written.
+#[test]
+fn what_kubectl_sends_as_a_number_is_denied_as_a_value() {
+    let output = |value: &str| {
+        let status = format!("status: {{properties: [{{name: a, value: {value}}}]}}");
+        let head = "apiVersion: multicluster.x-k8s.io/v1alpha1\nkind: ClusterProfile\n";
+        let rest = "metadata: {name: a, labels: {x-k8s.io/cluster-manager: ocm}}\nspec: {displayName: a, clusterManager: {name: ocm}}\n";
+        check(&["-"], &format!("{head}{rest}{status}\n"))
+    };
+    for number in ["0O17", "0X1f", "0B1", "1_0.0", "1_", "0.1e1_0", "017", "0x1f", "1e3", "yes", "y"] {
+        let output = output(number);
+        let told = text(&output.stdout);
+        assert!(output.status.code() == Some(1) && told.contains("[property-value]"), "{number}: {told}");
+    }
+    for string in ["\"0O17\"", "0o8", "1:30", "v1", "1e", "2026-01-01", "!!str 017"] {
+        assert_eq!(output(string).status.code(), Some(0), "{string}");
+    }
+}
+
 #[test]
 fn a_directory_is_read_to_its_end_whatever_stands_in_the_way() {
     let directory = tempfile::tempdir().unwrap();

@@ -55,6 +55,8 @@ mod harmed;
 mod helm;
 #[path = "e2e/install.rs"]
 mod install;
+#[path = "e2e/installations.rs"]
+mod installations;
 #[path = "e2e/installed.rs"]
 mod installed;
 #[path = "e2e/kubectl.rs"]
@@ -89,6 +91,9 @@ mod prometheus;
 mod promql;
 #[path = "e2e/queries.rs"]
 mod queries;
+#[path = "support/random.rs"]
+#[expect(dead_code, reason = "fuzzing chooses among things, too")]
+mod random;
 #[path = "support/readme.rs"]
 mod readme;
 #[path = "support/rendered.rs"]
@@ -100,6 +105,8 @@ mod renewal;
 mod replica;
 #[path = "e2e/rotation.rs"]
 mod rotation;
+#[path = "e2e/scalars.rs"]
+mod scalars;
 #[path = "support/server.rs"]
 mod server;
 #[path = "support/stage.rs"]
@@ -141,6 +148,7 @@ fn main() -> ExitCode {
     let mut trials = cases::trials(&planes);
     assert!(trials.len() > 400, "the case files are there");
     trials.extend(kubectl::trials(&planes));
+    trials.extend(scalars::trials(&assets));
     trials.extend(manifests::trials(&assets));
     trials.extend(controllers::trials(&planes));
     trials.extend(faults::trials(&planes));

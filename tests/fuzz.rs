@@ -1,4 +1,4 @@
-//! A bounded run of the fuzz target's harness: the recorded admission reviews, and what is left of them when they are
+//! Bounded runs of the harnesses of the fuzz targets: the recorded admission reviews, and what is left of them when they are
 //! broken in bytes and in values. Every run does the same.
 
 #![expect(
@@ -8,12 +8,20 @@
     reason = "a panic is how a test fails, and what it prints tells why"
 )]
 
+#[path = "support/cost.rs"]
+mod cost;
+#[path = "support/differential.rs"]
+mod differential;
 #[path = "support/harness.rs"]
 mod harness;
+#[path = "support/random.rs"]
+mod random;
 
 use std::{fs, iter, panic, path::Path};
 
 use serde_json::{Value, json};
+
+use self::random::Random;
 
 /// Enough to reach every kind of damage in every seed more than once, and done within seconds unoptimised.
 const ROUNDS_PER_SEED: usize = 40;
@@ -21,39 +29,67 @@ const ROUNDS_PER_SEED: usize = 40;
 #[test]
 fn recorded_reviews_keep_every_promise() {
     for (name, seed) in seeds() {
-        run(&name, &seed);
+        run(&name, &seed, harness::admission);
     }
 }
 
 #[test]
 fn broken_bytes_keep_every_promise() {
-    let (seeds, mut random) = (seeds(), Random(0x5EED));
+    broken_bytes(0x5EED, ROUNDS_PER_SEED, |name, body| run(name, body, harness::admission));
+}
+
+#[test]
+fn broken_values_keep_every_promise() {
+    broken_values(0xBEEF, ROUNDS_PER_SEED, |name, body| run(name, body, harness::admission));
+}
+
+#[test]
+fn the_same_json_gets_the_same_answer_however_it_is_written() {
+    for (name, seed) in seeds() {
+        run(&name, &seed, differential::differential);
+    }
+    broken_bytes(0xD1FF, 10, |name, body| run(name, body, differential::differential));
+    broken_values(0xFFD1, 15, |name, body| run(name, body, differential::differential));
+}
+
+#[test]
+fn no_review_costs_more_than_its_body_pays_for() {
+    /// Enough to see what grows by the square, and done within seconds unoptimised.
+    const BYTES: usize = 16 << 10;
+    let cost = |body: &[u8]| cost::cost(body, BYTES);
+    for (name, seed) in seeds() {
+        run(&name, &seed, cost);
+    }
+    broken_values(0xC057, 2, |name, body| run(name, body, cost));
+}
+
+fn broken_bytes(seed: u64, rounds: usize, run: impl Fn(&str, &[u8])) {
+    let (seeds, mut random) = (seeds(), Random(seed));
     for (name, seed) in &seeds {
-        for round in 0..ROUNDS_PER_SEED {
+        for round in 0..rounds {
             let (_, other) = random.one_of(&seeds);
             run(&format!("{name}, bytes, round {round}"), &with_broken_bytes(seed, other, &mut random));
         }
     }
 }
 
-#[test]
-fn broken_values_keep_every_promise() {
-    let (seeds, mut random) = (seeds(), Random(0xBEEF));
+fn broken_values(seed: u64, rounds: usize, run: impl Fn(&str, &[u8])) {
+    let (seeds, mut random) = (seeds(), Random(seed));
     for (name, seed) in &seeds {
-        let review: Value = serde_json::from_slice(seed).unwrap();
-        for round in 0..ROUNDS_PER_SEED {
+        let review: Value = serde_json::from_slice(seed).expect("it is JSON");
+        for round in 0..rounds {
             let mut broken = review.clone();
             for _ in 0..=random.below(3) {
                 break_a_value(&mut broken["request"], &mut random);
             }
-            run(&format!("{name}, values, round {round}"), &serde_json::to_vec(&broken).unwrap());
+            run(&format!("{name}, values, round {round}"), &serde_json::to_vec(&broken).expect("it is JSON"));
         }
     }
 }
 
-/// Runs the harness; where it panics, the bytes that did it are told too.
-fn run(name: &str, body: &[u8]) {
-    if let Err(panic) = panic::catch_unwind(|| harness::admission(body)) {
+/// Runs a harness; where it panics, the bytes that did it are told too.
+fn run(name: &str, body: &[u8], harness: impl Fn(&[u8]) + panic::RefUnwindSafe) {
+    if let Err(panic) = panic::catch_unwind(|| harness(body)) {
         println!("{name}:\n{}", String::from_utf8_lossy(body));
         panic::resume_unwind(panic);
     }
@@ -138,20 +174,30 @@ fn odd_value(random: &mut Random) -> Value {
     }
 }
 
-/// The `SplitMix64` generator: small, good enough, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let limit = u64::try_from(limit.max(1)).expect("a length fits");
-        usize::try_from((mixed ^ (mixed >> 31)) % limit).expect("it is below a length")
-    }
-
-    fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
-        &choices[self.below(choices.len())]
+#[test]
+fn the_worst_shapes_cost_no_more() {
+    for (name, status) in [
+        (
+            "zeros in extensions",
+            json!({"accessProviders":[{"name":"a","cluster":{"server":"https://a","extensions":[0,0]}}]}),
+        ),
+        ("empty props", json!({"properties":[{},{}]})),
+        ("props zeros", json!({"properties":[0,0]})),
+        ("cond", json!({"conditions":[0,0]})),
+        ("ap", json!({"accessProviders":[0,0]})),
+        ("ap2", json!({"accessProviders":[{},{}]})),
+        ("cp", json!({"credentialProviders":[{},{}]})),
+        ("names", json!({"properties":[{"name":"x".repeat(253),"value":"y"}]})),
+        (
+            "key",
+            json!({"properties":[{"name":"id.k8s.io","value":"A".repeat(1024)},{"name":"id.k8s.io","value":"A".repeat(1024)}]}),
+        ),
+        ("bad names", json!({"properties":[{"name":"id k8s.io","value":""}]})),
+    ] {
+        let mut review: Value =
+            serde_json::from_slice(&fs::read("tests/data/admission-reviews/status-update-validate.json").unwrap())
+                .unwrap();
+        review["request"]["object"]["status"] = status;
+        run(name, review.to_string().as_bytes(), |body| cost::cost(body, 64 << 10));
     }
 }

@@ -86,3 +86,147 @@ fn aliases_cannot_fill_the_memory() {
         assert!(errors.len() == 1 && errors[0].cause.contains("aliases"), "{errors:?}");
     }
 }
+
+/// What is read of each object, as JSON, and the line and cause of each mistake.
+fn told(text: impl AsRef<[u8]>) -> (Vec<Value>, Vec<String>) {
+    let (documents, errors) = manifest::read(text.as_ref());
+    (documents.into_iter().map(|document| document.object).collect(), errors.iter().map(ToString::to_string).collect())
+}
+
+fn object(kind: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": kind})
+}
+
+#[test]
+fn json_objects_need_nothing_between_them() {
+    let [a, b] = ["A", "B"].map(object);
+    let pretty = serde_json::to_string_pretty(&a).unwrap();
+    for text in [
+        format!("{a}{b}"),
+        format!("{a}\n{b}\n"),
+        format!("\n \t{pretty}\r\n\r\n{b}"),
+        format!("\u{feff}{a} {b}"),
+        format!("---\n{a}\n{b}\n---\n"),
+        format!("{a}\n---\napiVersion: v1\nkind: B\n"),
+        format!("{a}\napiVersion: v1\nkind: B\n"),
+        json!({"apiVersion": "v1", "kind": "List", "items": [a]}).to_string() + &b.to_string(),
+    ] {
+        assert_eq!(told(&text), (vec![a.clone(), b.clone()], vec![]), "{text}");
+    }
+    let (documents, _) = read(&format!("{pretty}\n{b}\n\n{a}"));
+    let places: Vec<_> = documents.iter().map(|document| (document.number, document.line)).collect();
+    assert_eq!(places, [(1, Some(1)), (2, Some(5)), (3, Some(7))]);
+}
+
+#[test]
+fn a_mistake_among_json_objects_is_at_its_line_and_hides_no_other() {
+    let a = object("A");
+    let twice = r#"{"apiVersion": "v1", "kind": "B", "x": {"y": 1, "y": 2}}"#;
+    let expected = vec!["document 2, line 2: \"y\" must not be there twice".to_owned()];
+    assert_eq!(told(format!("{a}\n{twice}\n{a}")), (vec![a.clone(), a.clone()], expected));
+    let (objects, errors) = told(format!("{a}\n{a}\n{{\"kind\":\n,}}\n---\n{a}"));
+    assert_eq!(objects, [a.clone(), a.clone(), a.clone()]);
+    assert_eq!(errors, ["document 3, line 4: expected value"]);
+    let surrogates = r#"{"apiVersion": "v1", "kind": "\ud83d\ude00"}"#;
+    assert_eq!(told(surrogates), (vec![object("😀")], vec![]));
+}
+
+#[test]
+fn yaml_that_begins_like_json_is_yaml() {
+    let text = "{apiVersion: v1, kind: A, # comment\n x: 0x10}\n---\n{apiVersion: v1, kind: \"A\", x: 16}\n";
+    let a = json!({"apiVersion": "v1", "kind": "A", "x": 16});
+    assert_eq!(told(text), (vec![a.clone(), a], vec![]));
+}
+
+#[test]
+fn marks_and_encodings_of_editors_are_no_content() {
+    let yaml = "apiVersion: v1\nkind: A\n";
+    let a = || vec![object("A")];
+    let units = |swap: bool| {
+        let mark = "\u{feff}".to_owned() + yaml;
+        mark.encode_utf16()
+            .flat_map(|unit| if swap { unit.to_be_bytes() } else { unit.to_le_bytes() })
+            .collect::<Vec<_>>()
+    };
+    for text in [
+        format!("\u{feff}{yaml}").into_bytes(),
+        format!("\u{feff}---\n{yaml}").into_bytes(),
+        format!("---\n\u{feff}{yaml}").into_bytes(),
+        format!("--- # first\r\n\n\u{feff}{}", object("A")).into_bytes(),
+        format!("%YAML 1.1\n# old\n---\n{yaml}...\n").into_bytes(),
+        units(false),
+        units(true),
+    ] {
+        assert_eq!(told(&text), (a(), vec![]), "{}", String::from_utf8_lossy(&text));
+    }
+    let text = [b"---\n".as_slice(), yaml.as_bytes(), b"---\na: b\nc: K\xf6ln\n---\n", yaml.as_bytes()].concat();
+    assert_eq!(told(text), ([a(), a()].concat(), vec!["document 2, line 6: must be UTF-8".to_owned()]));
+}
+
+#[test]
+fn a_mistake_ends_its_document_alone() {
+    let (objects, errors) = told("a: [1\n---\napiVersion: v1\nkind: A\n---\na: 1\n\nb: {{ .Values.b }}\n");
+    assert_eq!(objects, [object("A")]);
+    let template = "a key must be a string (render a template before you check it)";
+    assert_eq!(
+        errors,
+        ["document 1, line 1: unclosed bracket '['".to_owned(), format!("document 3, line 8: {template}")]
+    );
+}
+
+/// As go-yaml v2 does it: what stands later wins, a merge too; the first of several merged ones wins.
+#[test]
+fn merges_are_written_out_as_kubectl_does() {
+    let text = "apiVersion: v1\nkind: A\nx: &x {a: 1, b: 2}\nlater: {<<: *x, a: 9}\nbefore: {a: 9, <<: *x}\n\
+                both: {<<: [{a: 3}, *x]}\nquoted: {'<<': 1}\n1.50: {yes: 1, 0x10: 2, ~x: 3}\n";
+    let (objects, errors) = told(text);
+    assert!(errors.is_empty(), "{errors:?}");
+    let expected = json!({
+        "apiVersion": "v1", "kind": "A", "x": {"a": 1, "b": 2}, "later": {"a": 9, "b": 2}, "before": {"a": 1, "b": 2},
+        "both": {"a": 3, "b": 2}, "quoted": {"<<": 1}, "1.5": {"true": 1, "16": 2, "~x": 3},
+    });
+    assert_eq!(objects, [expected]);
+    for (text, cause) in [
+        ("<<: {a: 1}\na: 2\na: 3\n", "\"a\" must not be there twice"),
+        ("yes: 1\n'true': 2\n", "\"true\" must not be there twice"),
+        ("<<: 1\n", "<< must have an object, or a list of objects"),
+        ("? [a]\n: 1\n", "a key must be a string"),
+        ("~: 1\n", "a key must be a string"),
+        ("a: &a [*a]\n", "an alias must not stand for what holds it"),
+        ("a: *b\n", "an alias must come after the anchor"),
+        ("a: .inf\n", "a number must be finite"),
+        ("a: !!int b\n", "must be a value of its tag !!int"),
+    ] {
+        let (objects, errors) = told(text);
+        assert!(objects.is_empty() && errors.len() == 1 && errors[0].contains(cause), "{text}: {errors:?}");
+    }
+}
+
+/// Each alias goes deeper than the one before, though the text does not.
+#[test]
+fn aliases_cannot_nest_without_end() {
+    let deeper = |depth: usize| {
+        let levels = (1..depth).map(|level| format!("a{level}: &a{level} [[[[[[[[[[*a{}]]]]]]]]]]\n", level - 1));
+        format!("apiVersion: v1\nkind: A\na0: &a0 []\n{}", levels.collect::<String>())
+    };
+    let (objects, errors) = told(deeper(20));
+    assert!(errors.is_empty() && objects.len() == 1, "{errors:?}");
+    let (objects, errors) = told(deeper(2000));
+    assert!(objects.is_empty() && errors.len() == 1 && errors[0].contains("nested deeper"), "{errors:?}");
+}
+
+#[test]
+fn no_mistake_repeats_what_may_be_a_secret_or_is_long() {
+    let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.bm90LWEtc2lnbmF0dXJl";
+    let long = "k".repeat(1000);
+    for key in [token, &long, "a\u{202e}b"] {
+        let yaml = format!("{key}: 1\n{key}: 2\n");
+        let json = json!({key: 1}).to_string().replace('}', &format!(", {}: 2}}", json!(key)));
+        let tagged = format!("a: !!int {key}\n");
+        for text in [yaml, json, tagged, format!("a: *{key}\n"), format!("[{key}: {{"), format!("a: 'b' {key}\n")] {
+            let (_, errors) = told(&text);
+            assert_eq!(errors.len(), 1, "{text}");
+            assert!(!errors[0].contains(key) && errors[0].len() < 200, "{text}: {errors:?}");
+        }
+    }
+}

@@ -16,6 +16,8 @@ mod built;
 mod cert_manager;
 #[path = "manifests/chart.rs"]
 mod chart;
+#[path = "manifests/frozen.rs"]
+mod frozen;
 #[path = "support/helm.rs"]
 mod helm;
 #[path = "manifests/observability.rs"]
@@ -112,9 +114,11 @@ const TESTS: &[(&str, Test)] = &[
     ("observability::the_dashboard_explains_itself", observability::the_dashboard_explains_itself),
 ];
 
-/// Wants promtool.
-const WITH_PROMTOOL: (&str, Test) =
-    ("observability::every_alert_fires_and_is_silent", observability::every_alert_fires_and_is_silent);
+/// They want promtool.
+const WITH_PROMTOOL: [(&str, Test); 2] = [
+    ("observability::every_alert_fires_and_is_silent", observability::every_alert_fires_and_is_silent),
+    ("frozen::one_frozen_profile_is_enough", frozen::one_frozen_profile_is_enough),
+];
 
 /// They want helm.
 const WITH_HELM: [(&str, Test); 5] = [
@@ -154,7 +158,7 @@ fn main() -> ExitCode {
     };
     let mut tests = TESTS.to_vec();
     match prometheus::program("promtool") {
-        Some(_) => tests.push(WITH_PROMTOOL),
+        Some(_) => tests.extend(WITH_PROMTOOL),
         None => println!("manifests: left out: that alerts fire: apt-get install prometheus"),
     }
     if manifests.chart.is_some() {

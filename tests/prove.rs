@@ -57,6 +57,8 @@ mod rollout;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "replicas are processes here")]
 mod server;
+#[path = "prove/upgrade.rs"]
+mod upgrade;
 #[path = "support/wait.rs"]
 mod wait;
 #[path = "support/webhook.rs"]

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     break_glass::{self, BreakGlass, Claim, Told},
+    probe::Probe,
     request::Request,
 };
 use crate::{
@@ -40,6 +41,8 @@ pub struct Response {
     pub break_glass: Option<BreakGlass>,
     /// What must be asked before a denial is final.
     pub claim: Option<Box<Claim>>,
+    /// The probe that this denial answers.
+    pub probe: Option<Probe>,
     /// JSON of an `AdmissionReview` of `admission.k8s.io/v1`.
     pub body: Vec<u8>,
 }
@@ -162,6 +165,7 @@ fn write(request: &Request<'_>, rules: Vec<&'static str>, response: Wire<'_>) ->
         passed_for_health: Vec::new(),
         break_glass: None,
         claim: None,
+        probe: None,
         body: serde_json::to_vec(&review).expect("a response is always valid JSON"),
     }
 }

@@ -1,19 +1,20 @@
-//! When the validating webhook fails closed: not before it was seen to deny.
+//! When the validating webhook fails closed: not before its own installation was seen to deny.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tracing::info;
 
+use self::cause::Cause;
 use super::{
     Backoff, CertificatesError,
-    cluster::{Cluster, Live, Probe, Snapshot},
+    cluster::{Cluster, Live, Probed, Snapshot},
+    proof::{self, ProofKey},
     report::{Failure, Report},
 };
-use crate::{
-    metrics::{Metrics, Repair},
-    rules::Phase,
-};
+use crate::metrics::{Metrics, Repair};
+
+mod cause;
 
 /// Of one leader.
 pub(super) struct Arming {
@@ -44,7 +45,10 @@ impl Arming {
         }
     }
 
-    /// Makes the validating configuration fail closed, if that is `wanted`, a bad profile is denied, and it does not yet.
+    /// Makes the validating configuration fail closed, if it does not yet and a bad profile is denied with a proof by `key`;
+    /// without a key, nothing is to be armed.
+    ///
+    /// One that fails closed stays so, whoever answers: replicas of an older release give no proof.
     ///
     /// # Errors
     ///
@@ -53,29 +57,28 @@ impl Arming {
         &mut self,
         cluster: &Cluster,
         snapshot: &Snapshot,
-        wanted: bool,
+        key: Option<&ProofKey>,
         due: Timestamp,
     ) -> Result<Arm, CertificatesError> {
-        let validating = snapshot.live.iter().find(|live| live.phase == Phase::Validate && !live.webhooks.is_empty());
+        let validating = snapshot.validating();
         let is_armed = |live: &Live| live.webhooks.iter().all(|webhook| webhook.is_armed);
         self.metrics.certificates.set_armed(validating.is_some_and(is_armed));
-        let Some(live) = validating.filter(|live| wanted && !is_armed(live)) else {
+        let Some((key, live)) = key.zip(validating.filter(|live| !is_armed(live))) else {
             self.was_armed |= validating.is_some_and(is_armed);
             self.backoff.reset();
             return Ok(Arm::Waits(due));
         };
 
-        let causes = match cluster.probe().await? {
-            Probe::Denied(told) if is_own(&told, live) => None,
-            Probe::Denied(told) | Probe::Refused(told) => Some(told),
-            Probe::Passed => {
-                Some("it is let through: by --audit or --effect, or as the webhook was not called".to_owned())
-            }
+        let probe = proof::probe(&cluster.namespace, live.uid.as_deref().unwrap_or_default())?;
+        let cause = match cluster.probe(&probe).await? {
+            Probed::Accepted => Some(Cause::Accepted),
+            Probed::Refused { warnings, .. } if key.is_proven(&probe, &warnings) => None,
+            Probed::Refused { message, warnings } => Some(Cause::of(cluster, live, message, &warnings)),
         };
-        if let Some(cause) = causes {
-            self.wait_for(&cause);
-            return Ok(Arm::Waits(due.min(Timestamp::now() + self.backoff.next())));
+        if let Some(cause) = cause {
+            return Ok(Arm::Waits(due.min(Timestamp::now() + self.wait_for(&cause))));
         }
+        // Of this uid and version alone: for another configuration nothing is proven.
         cluster.arm(live).await?;
         self.metrics.certificates.set_armed(true);
         self.report.went_well();
@@ -90,20 +93,16 @@ impl Arming {
         Ok(Arm::Armed)
     }
 
-    /// Tells why it stays open, unless that is about to change: an API server hears of a new caBundle with some delay.
-    fn wait_for(&mut self, cause: &str) {
+    /// Reports why it stays open, unless that is about to change: an API server learns of a new caBundle with some delay.
+    fn wait_for(&mut self, cause: &Cause) -> Duration {
         /// By then a dozen seconds have passed.
         const ATTEMPTS: u32 = 7;
+        /// While a rolling update replaces the replicas that give no proof, nothing else says that another one answers.
+        const LONGEST: Duration = Duration::from_secs(5);
         if self.backoff.attempts() >= ATTEMPTS {
-            self.report.failed(Failure::Arming, format!("not armed: a bad profile is not denied: {cause}"));
+            self.report.failed(Failure::Arming, format!("not armed: {cause}"));
         }
+        let wait = self.backoff.next();
+        if matches!(cause, Cause::Unproven { .. }) { wait.min(LONGEST) } else { wait }
     }
-}
-
-/// Whether the denial is this webhook's, and for the reason for which the profile was made. It is the API server that says whose
-/// it is, and first: what follows can be in anybody's words.
-fn is_own(told: &str, live: &Live) -> bool {
-    const RULE: &str = "[cluster-manager-label]";
-    let denied = |name: &str| format!("admission webhook \"{name}\" denied the request: ");
-    told.contains(RULE) && live.webhooks.iter().any(|webhook| told.starts_with(&denied(&webhook.name)))
 }

@@ -3,14 +3,21 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http_body_util::BodyExt as _;
 use kube::{
-    Api,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    Api, Client,
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams, Request},
+    client::Body,
+    core::Status,
 };
 use serde_json::{Value, json};
 
 use super::{CertificatesError, Names, bundle::Bundle, state::Data};
-use crate::{access, rules::Phase};
+use crate::{
+    access,
+    admission::{PROBE, PROBE_ANNOTATION, Probe},
+    rules::Phase,
+};
 
 /// How long an answer may take: longer than any that comes, and shorter than a Lease is worth waiting for.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -27,6 +34,7 @@ mod watch;
 pub(super) struct Cluster {
     pub(super) names: Names,
     pub(super) namespace: String,
+    client: Client,
     secrets: Api<DynamicObject>,
     leases: Api<DynamicObject>,
     mutating: Api<DynamicObject>,
@@ -46,7 +54,7 @@ pub(super) struct Snapshot {
 /// A webhook configuration that exists.
 pub(super) struct Live {
     pub(super) phase: Phase,
-    uid: Option<String>,
+    pub(super) uid: Option<String>,
     version: Option<String>,
     pub(super) webhooks: Vec<Webhook>,
 }
@@ -60,13 +68,14 @@ pub(super) struct Webhook {
 }
 
 /// What became of a ClusterProfile that a rule denies.
-pub(super) enum Probe {
-    /// Denied, in these words.
-    Denied(String),
-    /// Let through.
-    Passed,
-    /// Refused by something else, in these words.
-    Refused(String),
+pub(super) enum Probed {
+    Accepted,
+    Refused {
+        /// What the API server says of it.
+        message: String,
+        /// The values of its `Warning` headers, which webhooks fill.
+        warnings: Vec<String>,
+    },
 }
 
 impl Cluster {
@@ -92,6 +101,7 @@ impl Cluster {
             validating: hooks("ValidatingWebhookConfiguration"),
             names,
             namespace,
+            client,
         })
     }
 
@@ -151,24 +161,34 @@ impl Cluster {
     }
 
     /// Sends a profile that a rule denies, as a dry run.
-    pub(super) async fn probe(&self) -> Result<Probe, CertificatesError> {
-        let profile: DynamicObject = serde_json::from_value(json!({
+    pub(super) async fn probe(&self, probe: &Probe) -> Result<Probed, CertificatesError> {
+        let profile = json!({
             "apiVersion": "multicluster.x-k8s.io/v1alpha1",
             "kind": "ClusterProfile",
-            "metadata": {"name": "clusterprofile-webhook-probe", "labels": {"x-k8s.io/cluster-manager": "another"}},
-            "spec": {"displayName": "probe", "clusterManager": {"name": "clusterprofile-webhook-probe"}},
-        }))
-        .expect("it is an object");
+            "metadata": {
+                "name": PROBE,
+                "labels": {"x-k8s.io/cluster-manager": "another"},
+                "annotations": {PROBE_ANNOTATION: probe.value()},
+            },
+            "spec": {"displayName": "probe", "clusterManager": {"name": PROBE}},
+        });
         let params = PostParams { dry_run: true, field_manager: None };
-        match ask("send a profile as a dry run", self.profiles.create(&params, &profile)).await {
-            Ok(_) => Ok(Probe::Passed),
-            Err(CertificatesError::Refused { status, .. }) => {
-                let is_denial = status.code == 422 && status.reason == "Invalid";
-                let told = status.message;
-                Ok(if is_denial { Probe::Denied(told) } else { Probe::Refused(told) })
-            }
-            Err(error) => Err(error),
+        // kube's own call returns no headers.
+        let answer = async {
+            let request = Request::new(self.profiles.resource_url()).create(&params, profile.to_string().into_bytes());
+            let response = self.client.send(request.map_err(kube::Error::BuildRequest)?.map(Body::from)).await?;
+            let (head, body) = response.into_parts();
+            Ok((head, body.collect().await?.to_bytes()))
+        };
+        let (head, body) = ask("send a profile as a dry run", answer).await?;
+        if head.status.is_success() {
+            return Ok(Probed::Accepted);
         }
+        let message = serde_json::from_slice::<Status>(&body).map(|status| status.message).unwrap_or_default();
+        let message = if message.is_empty() { format!("HTTP status {}", head.status.as_u16()) } else { message };
+        let warnings = head.headers.get_all("warning").iter();
+        let warnings = warnings.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+        Ok(Probed::Refused { message, warnings })
     }
 
     /// The Lease; its `spec` is what counts.
@@ -209,6 +229,11 @@ impl Cluster {
 const EVENTS: &str = "default";
 
 impl Snapshot {
+    /// The validating configuration, if it exists and has a webhook.
+    pub(super) fn validating(&self) -> Option<&Live> {
+        self.live.iter().find(|live| live.phase == Phase::Validate && !live.webhooks.is_empty())
+    }
+
     /// The Secret's data; what is not base64 is left out.
     pub(super) fn data(&self) -> Data {
         let data = self.secret.data.get("data").and_then(Value::as_object).into_iter().flatten();

@@ -14,6 +14,7 @@ use super::{
     bundle::Bundle,
     cluster::{Cluster, Live, Snapshot},
     nap,
+    proof::ProofKey,
     report::{self, Failure, Report},
     rest,
     state::{Next, State},
@@ -89,10 +90,15 @@ impl<'c> Leader<'c> {
     /// Does what is to be done next, if anything is.
     async fn advance(&mut self, now: Timestamp) -> Result<Progress, (Failure, CertificatesError)> {
         let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, error))?;
-        let (state, unusable) = State::read(&snapshot.data());
+        let (mut state, unusable) = State::read(&snapshot.data());
         let is_told = !unusable.is_empty();
         for cause in unusable {
             self.report.failed(Failure::Secret, cause);
+        }
+        // Stored with whatever is stored next.
+        let has_key = state.proof_key.is_some();
+        if !has_key {
+            state.proof_key = Some(ProofKey::make().map_err(|error| (Failure::Write, error.into()))?);
         }
         let live = snapshot.bundles();
         let action = step::next(&state, &live, self.confirmed.as_ref(), now, self.options.lifetimes);
@@ -120,11 +126,15 @@ impl<'c> Leader<'c> {
                     self.publish(live, &bundle).await.map_err(failed)?;
                 }
             }
+            Action::Wait(_) if !has_key => self.store(&snapshot, &state, None).await.map_err(failed)?,
             Action::Wait(due) => {
                 self.settled = Some(state.bundle());
                 let due = due.min(now + NAP);
                 // Without one that signs, nobody answers.
-                return if state.current.is_some() { self.arm(&snapshot, due).await } else { Ok(Progress::Waits(due)) };
+                return match (&state.current, &state.proof_key) {
+                    (Some(_), Some(key)) => self.arm(&snapshot, key, due).await,
+                    _ => Ok(Progress::Waits(due)),
+                };
             }
         }
         Ok(Progress::Acted)
@@ -156,11 +166,20 @@ impl<'c> Leader<'c> {
     }
 
     /// Arms the validating configuration where that is wanted.
-    async fn arm(&mut self, snapshot: &Snapshot, due: Timestamp) -> Result<Progress, (Failure, CertificatesError)> {
-        let wanted = self.options.arming;
-        match self.arming.arm(self.cluster, snapshot, wanted, due).await.map_err(|error| (Failure::Arming, error))? {
+    async fn arm(
+        &mut self,
+        snapshot: &Snapshot,
+        key: &ProofKey,
+        due: Timestamp,
+    ) -> Result<Progress, (Failure, CertificatesError)> {
+        let key = Some(key).filter(|_| self.options.arming);
+        match self.arming.arm(self.cluster, snapshot, key, due).await.map_err(|error| (Failure::Arming, error))? {
             Arm::Armed => {
-                self.tell("Armed", "a dry run was denied: what is not reviewed is refused from now on").await;
+                self.tell(
+                    "Armed",
+                    "this webhook denied a dry run: from now on, a write that it does not review is refused",
+                )
+                .await;
                 Ok(Progress::Acted)
             }
             Arm::Repaired => Ok(Progress::Acted),

@@ -10,6 +10,7 @@ use super::{
     authority::{Authority, Certificate},
     cluster::{Cluster, Snapshot},
     fraction, nap,
+    proof::Prover,
     report::{Failure, Report},
     rest,
     state::State,
@@ -27,6 +28,7 @@ pub(super) struct Replica<'c> {
     cluster: &'c Cluster,
     lifetimes: Lifetimes,
     certificates: Arc<Certificates>,
+    prover: &'c Prover,
     metrics: Arc<Metrics>,
     report: Report,
     leaf: Option<Leaf>,
@@ -46,11 +48,12 @@ impl<'c> Replica<'c> {
         cluster: &'c Cluster,
         lifetimes: Lifetimes,
         certificates: Arc<Certificates>,
+        prover: &'c Prover,
         metrics: &Arc<Metrics>,
     ) -> Self {
         let ends = ["certificate", "authority"].map(End::new);
         let (report, metrics) = (Report::new(metrics), Arc::clone(metrics));
-        Self { cluster, lifetimes, certificates, metrics, report, leaf: None, ends }
+        Self { cluster, lifetimes, certificates, prover, metrics, report, leaf: None, ends }
     }
 
     /// Serves a leaf that is trusted, and another when two thirds of its life have passed, for as long as it is polled.
@@ -82,6 +85,8 @@ impl<'c> Replica<'c> {
         let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, told(&error)))?;
         self.show_trust(&snapshot, now);
         let (state, unusable) = State::read(&snapshot.data());
+        let uid = snapshot.validating().and_then(|live| live.uid.as_deref());
+        self.prover.learn(state.proof_key.as_ref(), uid);
         let current = state.current.as_ref().filter(|current| !current.certificate.has_ended(now));
         if let Some(leaf) = self.leaf.as_ref().filter(|leaf| !leaf.is_due(current, now)) {
             return Ok(leaf.due);

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     authority::{Authority, Certificate},
     bundle::Bundle,
+    proof::ProofKey,
 };
 
 /// A Secret's data.
@@ -21,6 +22,8 @@ pub(super) struct State {
     pub(super) next: Option<Next>,
     /// Those that have signed what may still be served.
     pub(super) old: Vec<Old>,
+    /// What proves to the leader that a denial is this installation's.
+    pub(super) proof_key: Option<ProofKey>,
 }
 
 /// An authority that does not sign yet.
@@ -39,7 +42,7 @@ pub(super) struct Old {
     pub(super) until: Timestamp,
 }
 
-// The keys of the Secret; all hold PEM but the two that say so.
+// The keys of the Secret; all hold PEM but those that say so.
 const CURRENT: [&str; 2] = ["ca.crt", "ca.key"];
 const NEXT: [&str; 2] = ["next.crt", "next.key"];
 /// RFC 3339.
@@ -47,6 +50,8 @@ const NEXT_TRUSTED_SINCE: &str = "next.trusted-since";
 const OLD: &str = "old.crt";
 /// A line of RFC 3339 for each certificate of `old.crt`.
 const OLD_UNTIL: &str = "old.until";
+/// Random bytes.
+const PROOF_KEY: &str = "proof.key";
 
 impl State {
     /// What of the Secret can be used, and one line for each part that cannot.
@@ -74,7 +79,15 @@ impl State {
             let until = time(until.next()).unwrap_or(certificate.not_after());
             Old { certificate, until }
         });
-        (Self { current, next, old: old.collect() }, unusable)
+        let old = old.collect();
+        let proof_key = data.get(PROOF_KEY).and_then(|bytes| {
+            let key = ProofKey::read(bytes);
+            if key.is_none() {
+                unusable.push(format!("{PROOF_KEY} is not a key of this webhook; it is replaced"));
+            }
+            key
+        });
+        (Self { current, next, old, proof_key }, unusable)
     }
 
     pub(super) fn write(&self) -> Data {
@@ -93,6 +106,9 @@ impl State {
         if !self.old.is_empty() {
             put(OLD, self.old.iter().map(|old| old.certificate.pem()).collect());
             put(OLD_UNTIL, self.old.iter().map(|old| old.until.to_string()).collect::<Vec<_>>().join("\n"));
+        }
+        if let Some(key) = &self.proof_key {
+            data.insert(PROOF_KEY.to_owned(), key.bytes().to_vec());
         }
         data
     }

@@ -215,11 +215,11 @@ fn keep(state: &mut State, certificate: &Certificate, now: Timestamp, lifetimes:
 }
 
 fn promoted(state: &State, now: Timestamp, lifetimes: Lifetimes) -> State {
-    let State { current, next, mut old } = state.clone();
+    let State { current, next, mut old, proof_key } = state.clone();
     if let Some(certificate) = current.map(|current| current.certificate).filter(|current| !current.has_ended(now)) {
         old.push(Old { until: last_leaf(&certificate, now, lifetimes), certificate });
     }
-    State { current: next.map(|next| next.authority), next: None, old }
+    State { current: next.map(|next| next.authority), next: None, old, proof_key }
 }
 
 /// When the last is invalid that an authority has signed which signs no more from now on.

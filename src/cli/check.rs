@@ -121,7 +121,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         outcome.errors.push("there is nothing to check".into());
     }
     let text = match args.output {
-        Format::Json => serde_json::to_string_pretty(&outcome)? + "\n",
+        Format::Json => super::printable_json(&serde_json::to_string_pretty(&outcome)?) + "\n",
         Format::Text => text::render(&outcome, args.color.is_on()),
     };
     super::print(&text)?;

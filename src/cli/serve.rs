@@ -203,7 +203,9 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     let (spans, exporter) =
         args.otlp_endpoint.clone().map(|endpoint| traces::start(endpoint, Arc::clone(&metrics))).unzip();
     let exporter = exporter.map(|exporter| tokio::spawn(exporter.run()));
-    let config = Config { terms: Arc::clone(&terms), drain: args.drain, callers: callers.clone(), permissions, spans };
+    let prover = keeper.prover();
+    let config =
+        Config { terms: Arc::clone(&terms), drain: args.drain, callers: callers.clone(), permissions, prover, spans };
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let stop = async || {

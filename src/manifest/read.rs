@@ -1,12 +1,15 @@
-//! Reading manifests as kubectl does: YAML 1.1 or JSON, several documents, lists.
+//! Reading manifests as kubectl does: YAML or JSON, several documents, lists.
 
-use std::io::Cursor;
+use std::{borrow::Cow, str};
 
 use serde_json::Value;
-use serde_saphyr::{Error, Options, Spanned, alias_limits, budget, budget::BudgetBreach, options};
 use thiserror::Error;
 
-use crate::yaml;
+use super::{
+    json,
+    room::Room,
+    yaml::{self, DEPTH},
+};
 
 /// An object of a manifest.
 #[derive(Clone, Debug)]
@@ -35,89 +38,128 @@ pub struct ReadError {
 
 /// The objects of a manifest, those of its lists one by one, and what of it cannot be used.
 ///
-/// Documents without content are passed over. Nothing after a mistake in syntax is read.
+/// Documents without content are passed over. A mistake ends what is read up to the next line `---`.
 #[must_use]
 pub fn read(text: &[u8]) -> (Vec<Document>, Vec<ReadError>) {
-    let mut documents = Vec::new();
-    let mut errors = Vec::new();
-    let mut input = Cursor::new(text);
-    let mut room = text.len() + ALIASED;
-    for (number, read) in (1..).zip(serde_saphyr::read_with_options::<_, Spanned<Value>>(&mut input, options(room))) {
-        match read {
-            Ok(document) => {
-                let line = Some(document.referenced.line()).filter(|line| *line > 0);
-                let Some(left) = room.checked_sub(size(&document.value)) else {
-                    errors.push(ReadError { number, line, cause: TOO_LARGE.into() });
-                    break;
-                };
-                room = left;
-                expand(Document { number, item: None, line, object: document.value }, &mut documents, &mut errors);
+    let (mut documents, mut errors) = (Vec::new(), Vec::new());
+    let (mut number, mut room) = (0, Room::of(text.len()));
+    for (first, part) in parts(&utf8(text)) {
+        let place = |line: usize| u64::try_from(first + line - 1).ok();
+        let mut take = |line, object: Result<Value, Cause>| {
+            number += 1;
+            let line = place(line);
+            match object {
+                Ok(object) => expand(Document { number, item: None, line, object }, &mut documents, &mut errors),
+                Err(cause) => errors.push(ReadError { number, line, cause: cause.to_string() }),
             }
-            Err(error) => {
-                let line = error.location().map(|location| location.line()).filter(|line| *line > 0);
-                errors.push(ReadError { number, line, cause: cause(&error) });
+        };
+        if let Err(Mistake { line, cause }) = part_of(part, &mut room, &mut take) {
+            let is_full = matches!(cause, Cause::TooLarge);
+            take(line, Err(cause));
+            if is_full {
+                break;
             }
         }
     }
     (documents, errors)
 }
 
-/// Deepest nesting of a manifest: far more than anybody writes, and little enough for a stack of 1 MiB.
-const DEPTH: usize = 250;
+/// What is wrong, and on which line of the text, from 1.
+pub(super) struct Mistake {
+    line: usize,
+    cause: Cause,
+}
 
-/// How much larger than its text a file may become, in the terms of [`size`].
-///
-/// A file without aliases has fewer values than bytes, however many profiles it lists. Aliases repeat values, and those of
-/// a "billion laughs" would fill any memory.
-const ALIASED: usize = 1 << 18;
-
-const TOO_LARGE: &str =
-    "must not become so large through its aliases: write out what they stand for, or split the file";
-
-/// Options for a file of that size; the parser applies them to each document anew.
-fn options(size: usize) -> Options {
-    options! {
-        with_snippet: false,
-        legacy_octal_numbers: true,
-        budget: budget! {
-            max_depth: DEPTH,
-            flow_nesting_limit: DEPTH,
-            max_nodes: size,
-            max_total_scalar_bytes: size.saturating_mul(VALUE),
-            max_recorded_anchor_events: size,
-            max_recorded_anchor_bytes: size.saturating_mul(VALUE),
-            // What is left grows with the nodes, or with the text, which is here already.
-            max_reader_input_bytes: None,
-            max_events: usize::MAX,
-            max_aliases: usize::MAX,
-            max_anchors: usize::MAX,
-            max_merge_keys: usize::MAX,
-            enforce_alias_anchor_ratio: false,
-        },
-        alias_limits: alias_limits! { max_total_replayed_events: usize::MAX },
+impl Mistake {
+    pub(super) fn at(line: usize, cause: Cause) -> Self {
+        Self { line, cause }
     }
 }
 
-/// Bytes of text that take as much memory as any other value.
-const VALUE: usize = 64;
+/// What is wrong with a document.
+#[derive(Debug, Error)]
+pub(super) enum Cause {
+    #[error("must not become so large through its aliases: write out what they stand for, or split the file")]
+    TooLarge,
+    #[error("{0}")]
+    Other(Cow<'static, str>),
+}
 
-/// How many values there are in `value`, of which a long text counts as several.
-fn size(value: &Value) -> usize {
-    let inner = match value {
-        Value::String(text) => text.len() / VALUE,
-        Value::Array(items) => items.iter().map(size).sum(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() / VALUE + 1 + size(value)).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+impl Cause {
+    pub(super) fn too_deep() -> Self {
+        format!("must not be nested deeper than {DEPTH}").into()
+    }
+}
+
+impl<T: Into<Cow<'static, str>>> From<T> for Cause {
+    fn from(cause: T) -> Self {
+        Self::Other(cause.into())
+    }
+}
+
+/// The objects between two lines `---`: JSON, YAML, or YAML after JSON.
+fn part_of(part: &[u8], room: &mut Room, take: &mut impl FnMut(usize, Result<Value, Cause>)) -> Result<(), Mistake> {
+    let text = str::from_utf8(part).map_err(|error| {
+        let before = part.get(..error.valid_up_to()).and_then(|before| str::from_utf8(before).ok());
+        Mistake::at(1 + lines(before.unwrap_or_default()), "must be UTF-8".into())
+    })?;
+    // Editors of Windows begin a file with a byte-order mark, and files are put together with `---`.
+    let text = if text.trim_start().starts_with(BYTE_ORDER_MARK) {
+        Cow::Owned(text.replacen(BYTE_ORDER_MARK, "", 1))
+    } else {
+        Cow::Borrowed(text)
     };
-    1 + inner
+    let (skipped, rest) = json::objects(&text, room, &mut *take)?;
+    let documents = yaml::documents(rest, room, |line, object| take(line + skipped - 1, Ok(object)));
+    documents.map_err(|Mistake { line, cause }| Mistake::at(line + skipped - 1, cause))
 }
 
-fn cause(error: &Error) -> String {
-    match yaml::at_its_place(error) {
-        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => format!("must not be nested deeper than {DEPTH}"),
-        Error::Budget { .. } => TOO_LARGE.into(),
-        _ => yaml::cause(error),
+/// How many lines end in `text`.
+pub(super) fn lines(text: &str) -> usize {
+    text.matches('\n').count()
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// What is between the lines `---`, each part with its first line, from 1.
+///
+/// Directives (`%YAML 1.1`) belong to what comes after the line.
+fn parts(text: &[u8]) -> Vec<(usize, &[u8])> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK.to_string().as_bytes()).unwrap_or(text);
+    let (mut parts, mut first, mut start, mut at) = (Vec::new(), 1, 0, 0);
+    for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let after = line.strip_prefix(b"---").filter(|rest| rest.first().is_none_or(u8::is_ascii_whitespace));
+        let before = text.get(start..at).unwrap_or_default();
+        if let Some(after) = after.filter(|_| !are_directives(before)) {
+            parts.push((first, before));
+            (first, start) = (index + 1, at + line.len() - after.len());
+        }
+        at += line.len();
     }
+    parts.push((first, text.get(start..).unwrap_or_default()));
+    parts
+}
+
+/// Whether there is a directive, and otherwise at most comments.
+fn are_directives(part: &[u8]) -> bool {
+    let lines = || part.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    part.contains(&b'%')
+        && lines().any(|line| line.starts_with(b"%"))
+        && lines().all(|line| line.first().is_none_or(|first| matches!(first, b'%' | b'#')))
+}
+
+/// The text as UTF-8, where a byte-order mark says that it is UTF-16, as PowerShell's `>` writes it.
+fn utf8(text: &[u8]) -> Cow<'_, [u8]> {
+    let units = match text {
+        [0xff, 0xfe, units @ ..] => units.chunks(2).map(|unit| u16::from_le_bytes(pair(unit))).collect::<Vec<_>>(),
+        [0xfe, 0xff, units @ ..] => units.chunks(2).map(|unit| u16::from_be_bytes(pair(unit))).collect(),
+        _ => return Cow::Borrowed(text),
+    };
+    Cow::Owned(String::from_utf16_lossy(&units).into_bytes())
+}
+
+fn pair(unit: &[u8]) -> [u8; 2] {
+    *unit.first_chunk().unwrap_or(&[b'?'; 2])
 }
 
 /// Takes lists apart, those within lists, too.

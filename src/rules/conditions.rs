@@ -1,6 +1,6 @@
 //! `status.conditions`: what `metav1.Condition` requires, and what the cluster inventory means by two types.
 
-use std::cell::OnceCell;
+use std::{borrow::Cow, cell::OnceCell};
 
 use super::{Change, Effect, Operation, Part, Phase, Problem, Report, Rule, Value, syntax};
 use crate::{
@@ -140,7 +140,7 @@ fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                             "was a boolean: put it in quotes, or the API server before 1.37 drops managedFields"
                         }
                     };
-                    report.fix(path(), status, unless_dropped(change, warning));
+                    fill_in(change, path(), status, unless_dropped(change, warning), report);
                 }
             }
         }
@@ -183,7 +183,8 @@ fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                 let stored = stored.unchanged(condition).and_then(|stored| stored.reason.text());
                 let stored = stored.filter(|reason| is_sound(reason));
                 let warning = "was absent: say in one CamelCase word why the condition has its status";
-                report.fix(path(), stored.unwrap_or("Unspecified"), unless_dropped(change, warning));
+                let reason = stored.unwrap_or("Unspecified");
+                fill_in(change, path(), reason, unless_dropped(change, warning), report);
             }
             Field::Mistyped(_) => {}
         }
@@ -216,7 +217,7 @@ fn message<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Field::Set(_) => {}
             Field::Absent => {
                 report.deny(path(), Problem::Required("must be set, and may be empty".into()));
-                report.fix(path(), "", None);
+                fill_in(change, path(), "", None, report);
             }
             Field::Mistyped(json) => {
                 report.deny(path(), Problem::no_string(json));
@@ -332,6 +333,22 @@ impl<'a> Stored<'a> {
         let key = Some(key);
         let first = index.partition_point(|position| key_at(position) < key);
         index.get(first).filter(|position| key_at(position) == key).and_then(at)
+    }
+}
+
+/// Fills in a field of a condition, unless the conditions are those that are stored.
+///
+/// A schema without list-map keys, as managers bundle, lets an unchanged list pass with all its stored mistakes, and no list
+/// in which anything was filled in.
+pub(super) fn fill_in<'a>(
+    change: &Change<'a>,
+    path: FieldPath<'a>,
+    value: impl Into<Cow<'a, str>>,
+    warning: Option<&'static str>,
+    report: &mut Report<'a>,
+) {
+    if !change.keeps_conditions() {
+        report.fix(path, value, warning);
     }
 }
 

@@ -1,7 +1,7 @@
-//! Values of a JSON type that their field does not take, and lists too long to be read.
+//! Values of a JSON type that their field does not take, and items past the most that are checked.
 
 use super::{
-    Change, Effect, Phase, Problem, Report, Rule,
+    Change, Effect, Phase, Problem, Report, Rule, Value,
     access_providers::{clusters, has_deprecated_fields, providers},
 };
 use crate::{
@@ -57,6 +57,10 @@ fn check_identity<'a>(profile: &'a ClusterProfile<'a>, report: &mut Report<'a>) 
         expect(&object.name, Problem::no_string, || metadata("name"), report);
         expect(&object.deletion_timestamp, Problem::no_string, || metadata("deletionTimestamp"), report);
         expect(&object.labels, no_object, || metadata("labels"), report);
+        if let Some(annotations) = object.annotations.filter(|annotations| !annotations.is_object()) {
+            let value = Value::Typed(annotations.kind(), annotations.text().into());
+            report.deny(metadata("annotations"), Problem::TypeInvalid(value, "must be an object".into()));
+        }
     }
     if let Some(labels) = profile.labels() {
         let label = |key: &'static str| metadata("labels").key(key);

@@ -4,12 +4,11 @@ use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 
-use super::{
-    Change, Effect, Phase, Policy, Problem, RULES, Rule,
-    foresight::{Foresight, Told},
-    ratchet::Noted,
-};
+use self::foresight::Foresight;
+use super::{Change, Effect, Phase, Policy, Problem, Rule, ratchet::Noted};
 use crate::field::FieldPath;
+
+mod foresight;
 
 /// One thing that is wrong with a write.
 #[derive(Debug)]
@@ -22,6 +21,8 @@ pub struct Finding<'a> {
     pub path: FieldPath<'a>,
     /// What is wrong with it.
     pub problem: Problem<'a>,
+    /// Whether it would refuse the write, if that did not change the health of the cluster.
+    pub passed_for_health: bool,
 }
 
 /// A value to fill in.
@@ -217,7 +218,8 @@ impl<'a> Report<'a> {
         }
         let level = overriding.unwrap_or(level);
         let is_stored = level != Level::Silent && self.has_stored(rule, &path, &problem);
-        let weighed = if is_stored { level.lowered() } else { self.give_way(rule, level) };
+        let (weighed, passed_for_health) =
+            if is_stored { (level.lowered(), false) } else { self.give_way(rule, level) };
         let most = if self.audit { Level::Warn } else { Level::Deny };
         let level = weighed.min(most);
         let Some(current) = &mut self.current else { return };
@@ -230,26 +232,27 @@ impl<'a> Report<'a> {
         };
         let is_omitted = *told == FINDINGS;
         if let Some(foresight) = self.foresight.as_mut().filter(|_| is_foreseen) {
-            let is_refused = foresight.finds_refused(&self.change, &path, &problem, is_stored);
-            foresight.tell(Told { place: path.digest(), is_refused, is_omitted });
+            foresight.tell(&self.change, &path, &problem, is_stored, is_omitted);
         }
         if is_omitted {
             *omitted += 1;
         } else {
             *told += 1;
             let level = if is_foreseen { Level::Warn } else { level };
-            self.findings.push(Finding { rule, level, path, problem });
+            self.findings.push(Finding { rule, level, path, problem, passed_for_health });
         }
     }
 
-    /// The level that is left of a finding where it must not hold up the health of the cluster.
-    fn give_way(&mut self, rule: &'static Rule, level: Level) -> Level {
-        if level == Level::Deny && self.change.changes_health() && rule.yields_to_health() {
-            self.passed_for_health.push(rule.name);
-            self.passed_for_health.dedup();
-            return Level::Warn;
+    /// The level that is left of a finding where it must not hold up the health of the cluster, and whether it is one less.
+    fn give_way(&mut self, rule: &'static Rule, level: Level) -> (Level, bool) {
+        let passes = level == Level::Deny && self.change.changes_health() && rule.yields_to_health();
+        if !passes {
+            return (level, false);
         }
-        level
+        if self.passed_for_health.last() != Some(&rule.name) {
+            self.passed_for_health.push(rule.name);
+        }
+        (Level::Warn, true)
     }
 
     /// Whether the stored object has the finding. It is judged when a rule first asks, by that rule alone: most writes find
@@ -310,45 +313,6 @@ impl<'a> Report<'a> {
         self.fixes.push(Fix { rule, path, value: value.into(), warning });
     }
 
-    /// Takes back what was told last, if that is what is filled in.
-    fn take_back(&mut self, path: &FieldPath<'_>) {
-        let told = self.foresight.as_mut().and_then(|foresight| foresight.mend(path.digest()));
-        match (told, &mut self.current) {
-            (Some(Told { is_omitted: true, .. }), _) => self.omitted.warnings -= 1,
-            (Some(_), Some(current)) => {
-                current.warnings -= 1;
-                self.findings.pop();
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether what /validate would say may be said by /mutate.
-    pub(super) fn foresees(&self) -> bool {
-        self.foresees
-    }
-
-    /// Whether the API server will refuse the write, so that it must be.
-    pub(super) fn is_foreseen(&self) -> bool {
-        self.foresight.as_ref().is_some_and(|foresight| foresight.is_refused(self.too_many_fixes))
-    }
-
-    /// Once all rules have run: leaves out what /validate will say itself.
-    pub(super) fn close(&mut self) {
-        if !self.foresees {
-            return;
-        }
-        self.passed_for_health.clear();
-        if self.is_foreseen() {
-            let position = |finding: &Finding<'_>| RULES.iter().position(|rule| rule.name == finding.rule.name);
-            self.findings.sort_by_cached_key(position);
-        } else {
-            // Of its own, /mutate has no more than one finding.
-            self.findings.retain(|finding| finding.rule.phase == self.phase);
-            self.omitted = Omitted::default();
-        }
-    }
-
     /// Lets the write pass: what refuses it becomes a warning. Tells the rules whose findings did, in catalogue order.
     pub(crate) fn set_aside(&mut self) -> Vec<&'static str> {
         let mut rules = Vec::new();
@@ -382,6 +346,7 @@ impl Level {
 /// The text of a cause: the problem, and the rule to type after `explain`.
 impl fmt::Display for Finding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [{}]", self.problem, self.rule.name)
+        let health = if self.passed_for_health { "; passed, for the health of the cluster changes" } else { "" };
+        write!(f, "{}{health} [{}]", self.problem, self.rule.name)
     }
 }

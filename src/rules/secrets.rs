@@ -18,6 +18,8 @@ pub(super) use search::{Secret, of};
 
 mod der;
 mod search;
+#[cfg(test)]
+mod tests;
 
 /// `access-secret`
 pub(super) static SECRET: Rule = Rule {
@@ -37,7 +39,9 @@ pub(super) static SECRET: Rule = Rule {
 };
 
 fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let mut finder = Finder { search: Search::default(), applied: HashMap::new() };
+    // What is stored is noted wherever it stands: who takes a key out of its field has not brought in the annotation's.
+    let is_stored = change.operation == Operation::Update && change.old.is_none();
+    let mut finder = Finder { is_stored, ..Finder::default() };
     if let Some(profile) = change.identity() {
         finder.identity(profile, report);
     }
@@ -45,11 +49,6 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         finder.status(status, report);
     }
     finder.clusters(change, report);
-    // What is stored is noted wherever it stands: who takes a key out of its field has not brought in the annotation's.
-    let is_stored = change.operation == Operation::Update && change.old.is_none();
-    if is_stored && let Some(profile) = change.identity() {
-        finder.read_applied(profile);
-    }
     finder.tell_applied(report);
 }
 
@@ -57,8 +56,11 @@ fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Finds secrets, and tells each that is in the last applied manifest, too, at its own field alone.
+#[derive(Default)]
 struct Finder {
     search: Search,
+    /// Whether the stored object is searched.
+    is_stored: bool,
     /// What the last applied manifest gives away, and no other field so far, by digest, and where in it that stands.
     applied: HashMap<u64, (usize, Secret)>,
 }
@@ -103,7 +105,7 @@ impl Finder {
                     .unwrap_or_else(|| if is_stored && !shows_key(data) { Vec::new() } else { self.search.each(data) });
                 for found in &found {
                     // The data as a whole is what the CA is; who changes it writes the key again.
-                    self.applied.remove(&found.digest());
+                    self.tell_apart(found);
                     report_found(found.secret, path().field("certificate-authority-data"), Value::hidden(data), report);
                 }
                 last = Some((data, is_stored, found));
@@ -134,7 +136,7 @@ impl Finder {
                 report.warn(path().field(field), Problem::Forbidden(Value::hidden(url), detail.into()));
             }
             for found in found {
-                self.applied.remove(&found.digest());
+                self.tell_apart(&found);
                 if !is_denied {
                     report_found(found.secret, path().field(field), Value::Digest(found.digest()), report);
                 }
@@ -148,7 +150,7 @@ impl Finder {
             return;
         }
         for found in self.search.each(text) {
-            self.applied.remove(&found.digest());
+            self.tell_apart(&found);
             report_found(found.secret, path(), Value::Digest(found.digest()), report);
         }
     }
@@ -176,12 +178,23 @@ impl Finder {
         });
     }
 
+    /// Takes note that a secret has a field of its own.
+    fn tell_apart(&mut self, found: &Found) {
+        if !self.is_stored {
+            self.applied.remove(&found.digest());
+        }
+    }
+
     fn tell_applied(self, report: &mut Report<'_>) {
         let mut applied: Vec<_> = self.applied.into_iter().collect();
         applied.sort_unstable_by_key(|(_, (place, _))| *place);
         for (digest, (_, secret)) in applied {
             let path = FieldPath::of(&["metadata", "annotations"]).key(LAST_APPLIED);
-            report_found(secret, path, Value::Digest(digest), report);
+            let (level, detail) = match secret {
+                Secret::PrivateKey => (Level::Deny, "must not hold a private key: remove it from the manifest"),
+                Secret::Token => (Level::Warn, "must not hold a token: remove it from the manifest"),
+            };
+            report.add(level, path, Problem::Forbidden(Value::Digest(digest), detail.into()));
         }
     }
 }
@@ -213,176 +226,4 @@ pub(super) fn is_secret(text: &str) -> bool {
     let has_password =
         |text: &str| text.rsplit_once('@').is_some_and(|(before, _)| before.split('@').any(holds_password));
     (text.contains(['@', '%']) && url::any_decoding(text, has_password)) || of(text).is_some()
-}
-
-#[cfg(test)]
-mod tests {
-    use base64::{Engine as _, engine::general_purpose};
-
-    use super::{Search, Secret, is_secret, of, shows_key};
-
-    const KEY: &str =
-        "-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5LCBidXQgb2YgdGhlIHNoYXBlIG9mIG9uZQ==\n-----END PRIVATE KEY-----\n";
-    const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.bm90LWEtc2lnbmF0dXJl";
-
-    fn encoded(text: &str) -> String {
-        general_purpose::STANDARD.encode(text)
-    }
-
-    fn kubeconfig(key: &str) -> String {
-        format!(
-            "users:\n- name: a\n  user:\n    client-certificate-data: MIIB\n    client-key-data: {key}\nkind: Config\n"
-        )
-    }
-
-    #[test]
-    fn keys_are_found_however_deep_they_are() {
-        let once = encoded(KEY);
-        let broken = |width: usize| {
-            let lines = once.as_bytes().chunks(width).map(|line| str::from_utf8(line).unwrap());
-            lines.collect::<Vec<_>>().join("\n  ")
-        };
-        let texts = [
-            KEY.to_owned(),
-            once.clone(),
-            once.trim_end_matches('=').to_owned(),
-            general_purpose::URL_SAFE.encode(format!("???>>>{KEY}")),
-            encoded(&encoded(&once)),
-            kubeconfig(&once),
-            encoded(&kubeconfig(&encoded(&kubeconfig(&once)))),
-            format!("data:text/plain;base64,{once}"),
-            format!("https://example.com/keys/{once}"),
-            format!("--key={once}"),
-            format!("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n{once}"),
-            broken(76),
-            broken(20) + "\n",
-            kubeconfig(&format!("|\n      {}", broken(64))),
-        ];
-        for text in texts {
-            assert_eq!(of(&text), Some(Secret::PrivateKey), "{text}");
-        }
-        assert_eq!(of(&encoded(&encoded(&encoded(&once)))), None, "the fourth layer is not looked at");
-    }
-
-    fn folded(text: &str, width: usize, by: &str) -> String {
-        let lines = text.as_bytes().chunks(width).map(|line| str::from_utf8(line).unwrap());
-        lines.collect::<Vec<_>>().join(by)
-    }
-
-    /// YAML's `>` folds lines into spaces, and no tool agrees with another on the width.
-    #[test]
-    fn keys_are_found_however_they_are_folded() {
-        for pad in 0..4 {
-            let text = kubeconfig(&encoded(KEY)).replace("Config", &format!("Config{}", "x".repeat(pad)));
-            let once = encoded(&text);
-            for width in 1..200 {
-                let texts = [
-                    folded(&once, width, " "),
-                    folded(&once, width, "   "),
-                    folded(&once, width, "\t"),
-                    folded(&once, width, "\r\n"),
-                    folded(&once, width, "\\n"),
-                    format!("kubeconfig of a: {}\nthe end", folded(&once, width, " ")),
-                    format!("kubeconfig {} the end", folded(&once, width, " ")),
-                    folded(KEY, width, "\n"),
-                ];
-                for text in texts {
-                    assert_eq!(of(&text), Some(Secret::PrivateKey), "{width}: {text}");
-                }
-            }
-            let in_layers = encoded(&folded(&encoded(&folded(&once, 76, "\n")), 64, "\r\n"));
-            assert_eq!(of(&in_layers), None, "the fourth layer, of which the first is the kubeconfig's own");
-        }
-        let in_layers = encoded(&folded(&encoded(&folded(&encoded(KEY), 76, "\n")), 64, "\r\n"));
-        assert_eq!(of(&in_layers), Some(Secret::PrivateKey));
-    }
-
-    #[test]
-    fn keys_of_other_programs_are_found() {
-        let utf16: Vec<u8> = KEY.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let texts = [
-            "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQVYBGI=\n",
-            "PuTTY-User-Key-File-2: ssh-rsa\nEncryption: none\n",
-            "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nP2/56wAA\n",
-            "{\\\"key\\\": \\\"-----BEGIN RSA PRIVATE KEY-----\\\\nMIIE\\\"}",
-            &general_purpose::STANDARD.encode(utf16),
-        ];
-        for text in texts {
-            assert_eq!(of(text), Some(Secret::PrivateKey), "{text}");
-            assert_eq!(of(&encoded(&format!("at first: {text}"))), Some(Secret::PrivateKey), "{text}");
-        }
-        for text in [
-            "-----BEGIN PUBLIC KEY-----",
-            "BEGIN PRIVATE KEY",
-            "-----BEGIN CERTIFICATE REQUEST-----",
-            "---- BEGIN SSH2 PUBLIC KEY ----",
-        ] {
-            assert_eq!(of(text), None, "{text}");
-        }
-    }
-
-    /// What is compared with the stored object: the same key is the same secret, whatever is around it.
-    #[test]
-    fn a_secret_is_the_same_wherever_it_stands() {
-        let mut search = Search::default();
-        let once = search.each(KEY);
-        assert_eq!(once.len(), 1);
-        let texts = [
-            encoded(KEY),
-            format!("a: {KEY}b: c\n{KEY}"),
-            KEY.replace('\n', "\r\n  "),
-            KEY.replace('\n', "\\n"),
-            folded(&encoded(&kubeconfig(&encoded(KEY))), 64, " "),
-        ];
-        for text in texts {
-            assert_eq!(search.each(&text), once, "{text}");
-        }
-        let other = KEY.replace("bm90", "bm91");
-        assert_eq!(search.each(&format!("{KEY}{other}{TOKEN}")).len(), 3);
-        assert_ne!(search.each(&other), once);
-        let many: String = (0..1000).map(|number| format!("{TOKEN}{number} ")).collect();
-        assert_ne!(search.each(&many), search.each(&format!("{many}{TOKEN}")), "what is past the most counts");
-    }
-
-    #[test]
-    fn a_key_shows_wherever_it_begins() {
-        for before in ["", "\n", "\n\n", "\n\n\n"] {
-            let text = format!("{before}{KEY}");
-            assert!(shows_key(&text) && shows_key(&encoded(&text)), "{text}");
-            assert!(!shows_key(&encoded(&text.replace("PRIVATE", "PUBLIC"))), "{text}");
-        }
-    }
-
-    #[test]
-    fn tokens_are_found_whatever_is_glued_to_them() {
-        for (before, after) in
-            [("", ""), ("Bearer ", ""), ("", "."), ("", ". It"), ("token_", "-x"), ("v1.", ".x.y"), ("eyJ.", "")]
-        {
-            assert_eq!(of(&format!("{before}{TOKEN}{after}")), Some(Secret::Token), "{before}|{after}");
-        }
-        assert_eq!(of(&encoded(&format!("token: {TOKEN}"))), Some(Secret::Token));
-        assert_eq!(of(&format!("{TOKEN} {KEY}")), Some(Secret::PrivateKey));
-    }
-
-    #[test]
-    fn names_words_and_certificates_are_none() {
-        let certificate = encoded("0\u{82}\u{1}\u{f}0\u{7f}").repeat(9);
-        let pem = format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n");
-        let texts = [
-            "",
-            "token",
-            "a.b.c",
-            "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ",
-            "eyJhbGciOiJub25lIn0.x.y",
-            "PRIVATE KEY",
-            "https://user@example.com:6443",
-            &pem,
-            &encoded(&pem),
-            &"a".repeat(1000),
-        ];
-        for text in texts {
-            assert!(!is_secret(text), "{text}");
-        }
-        assert!(is_secret("see https://admin:example@spoke-1 for it"));
-    }
 }

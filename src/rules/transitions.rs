@@ -2,7 +2,7 @@
 
 use super::{
     Change, Effect, Phase, Problem, Report, Rule, Value,
-    conditions::{Stored, conditions, item, status_of},
+    conditions::{Stored, conditions, fill_in, item, status_of},
     problem::quote,
     syntax,
 };
@@ -30,10 +30,13 @@ fn time<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             report.deny(path(), Problem::Required("must say when the status changed last, in RFC 3339".into()));
             let stored = stored.unchanged(condition).and_then(|stored| stored.last_transition_time.text());
             match stored.filter(|time| syntax::rfc3339(time).is_some()) {
-                Some(stored) => report.fix(path(), stored, None),
+                Some(stored) => fill_in(change, path(), stored, None, report),
                 // Without a status nobody can tell whether it changed, so that each write would have another time.
                 None if status_of(condition).is_none() => {}
-                None => report.fix(path(), change.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), None),
+                None => {
+                    let now = change.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+                    fill_in(change, path(), now, None, report);
+                }
             }
         }
         syntax::check_time(&condition.last_transition_time, path, change, report);

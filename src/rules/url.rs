@@ -34,9 +34,11 @@ impl Url<'_> {
 
     /// Whether a parameter of its query has a value, and a name that says it is a secret.
     pub(super) fn has_secret_parameter(&self) -> bool {
+        /// No parameter has a longer name, and the words of one take many times its bytes.
+        const LONGEST: usize = 256;
         self.query.split(['&', ';', '#', '?']).any(|parameter| {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            !value.is_empty() && any_decoding(name, encoded::names_a_secret)
+            !value.is_empty() && name.len() <= LONGEST && any_decoding(name, encoded::names_a_secret)
         })
     }
 }

@@ -33,6 +33,7 @@ use super::{
 use crate::{
     admission::{self, BreakGlass, Permission, Unanswered, clipped},
     break_glass::Permissions,
+    certificates::Prover,
     metrics::{Metrics, Shed},
     rules::Phase,
     traces::{Span, Spans},
@@ -59,6 +60,7 @@ struct Shared {
     outbox: Arc<Outbox>,
     denials: Denials,
     permissions: Option<Arc<Permissions>>,
+    prover: Option<Arc<Prover>>,
     spans: Option<Spans>,
     metrics: Arc<Metrics>,
 }
@@ -77,12 +79,13 @@ impl Reviews {
     pub(super) fn new(
         terms: Arc<Terms>,
         permissions: Option<Arc<Permissions>>,
+        prover: Option<Arc<Prover>>,
         spans: Option<Spans>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let outbox = Arc::new(Outbox::new(UNSENT));
         let denials = Denials::new();
-        Self(Arc::new(Shared { terms, outbox, denials, permissions, spans, metrics }))
+        Self(Arc::new(Shared { terms, outbox, denials, permissions, prover, spans, metrics }))
     }
 
     /// Sees to it that waits end and memory is given back, and that the log tells what it leaves out, for as long as it is
@@ -179,13 +182,17 @@ impl Reviews {
         reviewed.await.unwrap_or_else(|_| stopped()).ok_or(Unreviewed::Shed(Shed::Deadline))
     }
 
-    /// Asks what a denial's claim wants to know; its body is no longer held.
+    /// Answers a denied probe, and asks what a denial's claim wants to know; its body is no longer held.
     async fn settle(
         &self,
         response: admission::Response,
         deadline: time::Instant,
         span: &mut Span,
     ) -> admission::Response {
+        if let (Some(probe), Some(prover)) = (&response.probe, &self.0.prover) {
+            let warning = prover.answer(probe);
+            return response.with_warning(&warning);
+        }
         let Some(claim) = &response.claim else { return response };
         let permission = match &self.0.permissions {
             Some(permissions) => permissions.ask(&claim.question, deadline).await,

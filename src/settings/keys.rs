@@ -115,7 +115,7 @@ fn section(within: &str, node: &Node, settings: &mut Settings, mistakes: &mut Ve
 
 fn no_key(path: &str, name: &str) -> String {
     if name.contains('.') {
-        return format!("there is no key {:?}; a key must stand below its section", crate::nearest::shortened(path));
+        return format!("there is no key {}; a key must stand below its section", crate::rules::quote(path));
     }
     let sections = KEYS.iter().filter_map(|key| Some(key.path.split_once('.')?.0));
     let paths = KEYS.iter().map(|key| key.path);

@@ -9,7 +9,7 @@ use serde::{
 use serde_saphyr::{Error, Location, Options, Spanned, budget, budget::BudgetBreach, options};
 
 use super::Mistake;
-use crate::{nearest::shortened, yaml};
+use crate::{rules::quote, yaml};
 
 /// A value and its place.
 pub(super) struct Node {
@@ -95,7 +95,7 @@ impl fmt::Display for Value {
             Self::Boolean(value) => write!(f, "{value}"),
             Self::Number(Some(value)) => write!(f, "{value}"),
             Self::Number(None) => f.write_str("a number that is negative or not whole"),
-            Self::Text(text) => write!(f, "{:?}", shortened(text)),
+            Self::Text(text) => f.write_str(&quote(text)),
             Self::List(_) => f.write_str("a list"),
             Self::Map(_) => f.write_str("a map"),
         }

@@ -180,9 +180,10 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
 
     let pretenders = pretend(plane);
     let audited = start("--audit");
-    wait_until("it tells why it is not armed", || {
-        metric(&audited, "certificate_failures_total{failure=\"arming\"}") > 0
-    });
+    let log = || fs::read_to_string(shell.directory.join("replica.log")).expect("it has a log");
+    let reported = r#"not armed: ValidatingAdmissionPolicy \"pretender\" denied a bad profile"#;
+    wait_until("it tells why it is not armed", || log().contains(reported));
+    assert!(metric(&audited, "certificate_failures_total{failure=\"arming\"}") > 0);
     let passed = bad();
     assert!(passed.status == 201 && !passed.warnings.is_empty(), "{passed:#?}");
     assert!(!is_armed(plane) && metric(&audited, "armed") == 0);

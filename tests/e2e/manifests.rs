@@ -19,7 +19,7 @@ use super::{
     control_plane::ControlPlane,
     gitops, harmed,
     helm::Helm,
-    install, make, managed, observed, prometheus,
+    install, installations, make, managed, observed, prometheus,
     rendered::{at, only, rendered, text},
     renewal,
     transcript::bash,
@@ -35,6 +35,7 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
         ("make-cleans-up", make::cleans_up_what_is_left),
         ("managed", managed::works_and_is_armed_as_it_is),
         ("open", managed::stays_open_where_nothing_is_denied),
+        ("installations", installations::each_proves_its_own_path),
         ("harmed", harmed::no_call_fails),
         ("break-glass", break_glass::serves_one_write_of_who_may),
     ];

@@ -247,11 +247,19 @@ impl Pairs {
 /// What those who call can do.
 fn callers_are_a_trouble(watch: &mut Watch, pairs: &Pairs) {
     const DENIED: &[u8] = include_bytes!("../data/admission-reviews/generatename-create-validate.json");
+    const STATUS: &[u8] = include_bytes!("../data/admission-reviews/status-update-validate.json");
     // What is counted before the first look is no increase.
     watch.prometheus.wait_until("it is scraped", |address| !query_at(address, "up{pod=\"old\"} == 1").is_empty());
     let mut client = pairs.connect();
     watch.until(&["ClusterProfileWebhookDenials"], || {
         assert_eq!(client.post("/validate", DENIED).expect("it is answered").status, 200);
+    });
+    let mut frozen: Value = serde_json::from_slice(STATUS).expect("it is JSON");
+    frozen["request"]["object"]["status"]["properties"] = json!([{"name": "trailing-", "value": "a"}]);
+    frozen["request"]["oldObject"]["status"] = json!({});
+    let frozen = frozen.to_string();
+    watch.until(&["ClusterProfileWebhookStatusFrozen"], || {
+        assert_eq!(client.post("/validate", frozen.as_bytes()).expect("it is answered").status, 200);
     });
     let mut claiming: Value = serde_json::from_slice(DENIED).expect("it is JSON");
     claiming["request"]["object"]["metadata"]["annotations"] = json!({ANNOTATION: "another write"});

@@ -100,6 +100,15 @@ impl Random {
                 status[list] = (0..=self.below(most)).map(|_| self.item(fields, wrong)).collect();
             }
         }
+        if self.happens(25) {
+            // Beside others it passes for as long as it stays as it is, on definitions with keys of lists too.
+            let stored = json!({"type": "Stored", "observedGeneration": self.below(3)});
+            let conditions = &mut status["conditions"];
+            match conditions.as_array_mut() {
+                Some(conditions) => conditions.push(stored),
+                None => *conditions = json!([stored]),
+            }
+        }
         status
     }
 
@@ -120,15 +129,16 @@ impl Random {
     fn change_status(&mut self, status: &mut Value) {
         for _ in 0..=self.below(2) {
             match self.below(5) {
-                0 | 1 => status["version"] = json!({"kubernetes": self.of(&["1.36.0", "1.37.0", ""])}),
-                2 => {}
+                0 => status["version"] = json!({"kubernetes": self.of(&["1.36.0", "1.37.0", ""])}),
+                1 => {}
                 _ => self.change_list(status),
             }
         }
     }
 
     fn change_list(&mut self, status: &mut Value) {
-        let (list, fields, _) = *self.of(&LISTS);
+        // Fixes are made in conditions.
+        let (list, fields, _) = if self.happens(50) { LISTS[0] } else { *self.of(&LISTS) };
         let Some(items) = status[list].as_array_mut().filter(|items| !items.is_empty()) else {
             status[list] = json!([self.item(fields, 20)]);
             return;

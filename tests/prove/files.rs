@@ -1,6 +1,6 @@
 //! Certificates in files: kubelet swaps what is mounted, as cert-manager or whoever else renews it.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use super::{
     fleet::Fleet,
     mount::Mount,
     profiles::{Profiles, bad, good, is_filled_in},
+    replica::PROGRAM,
     wait::wait_until,
     webhook::{NAMESPACE, Webhook, collection, configurations},
     writers::Writers,
@@ -32,7 +33,8 @@ pub(crate) fn swapped(plane: &ControlPlane, account: &mut Account<'_>, pace: Dur
         format!("--tls-cert={}", file("tls.crt")),
         format!("--tls-key={}", file("tls.key")),
     ];
-    let fleet = Fleet::start(webhook.address, arguments.into(), None, &plane.directory().join("files"));
+    let fleet =
+        Fleet::start(Path::new(PROGRAM), webhook.address, arguments.into(), None, &plane.directory().join("files"));
     for mut configuration in configurations() {
         // A busy machine must not make it a test of speed.
         configuration["webhooks"][0]["timeoutSeconds"] = json!(30);

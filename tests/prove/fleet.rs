@@ -19,6 +19,7 @@ use super::{
 /// Two replicas, each a process of its own.
 pub(crate) struct Fleet {
     balancer: Balancer,
+    program: PathBuf,
     arguments: Vec<String>,
     kubeconfig: Option<PathBuf>,
     directory: PathBuf,
@@ -28,8 +29,9 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts them with these arguments, each in a directory of its own.
+    /// Starts them of this binary with these arguments, each in a directory of its own.
     pub(crate) fn start(
+        program: &Path,
         service: SocketAddr,
         arguments: Vec<String>,
         kubeconfig: Option<PathBuf>,
@@ -37,6 +39,7 @@ impl Fleet {
     ) -> Self {
         let mut fleet = Self {
             balancer: Balancer::start(service),
+            program: program.to_owned(),
             arguments,
             kubeconfig,
             directory: directory.to_owned(),
@@ -48,6 +51,38 @@ impl Fleet {
             fleet.add();
         }
         fleet
+    }
+
+    /// Makes whichever replica is started next one of another build.
+    pub(crate) fn release(&mut self, program: &Path, arguments: Vec<String>) {
+        program.clone_into(&mut self.program);
+        self.arguments = arguments;
+    }
+
+    /// Starts a replica to which the Service sends nobody yet, and has it lead.
+    pub(crate) fn start_leader(&mut self) -> Replica {
+        let newcomer = self.start_one();
+        let others = self.replicas.iter().map(|(replica, _)| replica);
+        others.clone().for_each(Replica::freeze);
+        wait_until("the newcomer leads", || value_of(newcomer.admin, "leading") == 1);
+        others.for_each(Replica::thaw);
+        newcomer
+    }
+
+    /// Ends all others as kubelet does, once the Service sends connections to this one.
+    pub(crate) fn replace_by(&mut self, newcomer: Replica) {
+        let backend = self.balancer.add(newcomer.address);
+        for (replica, backend) in self.replicas.drain(..) {
+            self.balancer.remove(&backend);
+            replica.stop();
+        }
+        self.replicas.push((newcomer, backend));
+        self.add();
+    }
+
+    /// The log of the replica that was started last.
+    pub(crate) fn last_log(&self) -> String {
+        fs::read_to_string(self.own_directory().join("replica.log")).expect("it has a log")
     }
 
     /// Ends a replica as kubelet does, while its Service sends nobody there any more. Another takes its place.
@@ -105,12 +140,21 @@ impl Fleet {
         self.replicas.iter().map(|(replica, _)| value_of(replica.admin, series)).collect()
     }
 
-    fn add(&mut self) {
+    fn own_directory(&self) -> PathBuf {
+        self.directory.join(format!("replica-{}", self.started))
+    }
+
+    fn start_one(&mut self) -> Replica {
         self.started += 1;
-        let directory = self.directory.join(format!("replica-{}", self.started));
+        let directory = self.own_directory();
         fs::create_dir_all(&directory).expect("a directory can be made");
-        let replica = Replica::start(&self.arguments, &directory, self.kubeconfig.as_deref());
+        let replica = Replica::start_program(&self.program, &self.arguments, &directory, self.kubeconfig.as_deref());
         wait_until("it is ready", || get(replica.admin, "/readyz").starts_with("HTTP/1.1 200"));
+        replica
+    }
+
+    fn add(&mut self) {
+        let replica = self.start_one();
         let backend = self.balancer.add(replica.address);
         self.replicas.push((replica, backend));
     }

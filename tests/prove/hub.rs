@@ -9,6 +9,7 @@ use super::{
     fleet::Fleet,
     rendered::{at, text},
     replica::{arguments, service_address, with_flags},
+    upgrade::Release,
     wait::wait_until,
     webhook::{collection, configurations},
 };
@@ -16,6 +17,8 @@ use super::{
 /// The replicas, and what is known of their certificates.
 pub(crate) struct Hub<'p> {
     plane: &'p ControlPlane,
+    service: SocketAddr,
+    flags: Vec<String>,
     fleet: Fleet,
     /// Of replicas that are gone.
     renewed: u64,
@@ -39,19 +42,20 @@ const NAME: &str = "clusterprofile-webhook";
 impl<'p> Hub<'p> {
     /// Applies the manifests as they are, and runs the Deployment's own command line, but for addresses and these flags.
     pub(crate) fn install(plane: &'p ControlPlane, flags: &[&str]) -> Self {
-        let applied = plane.kubectl().args(["apply", "-k", "manifests/base"]).output().expect("kubectl can be run");
-        assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
-        let stored = |group: &str, kind: &str| {
-            let answer = plane.api.get(&format!("/{group}/v1/namespaces/{NAME}/{kind}s/{NAME}"));
-            assert_eq!(answer.status, 200, "{answer:#?}");
-            answer.body
-        };
-        let deployment = stored("apis/apps", "deployment");
+        Self::install_release(plane, flags, &Release::own())
+    }
+
+    /// The same for any release.
+    pub(crate) fn install_release(plane: &'p ControlPlane, flags: &[&str], release: &Release) -> Self {
+        apply(plane, release);
+        let deployment = stored(plane, "apis/apps", "deployment");
         let account = text(&deployment, "/spec/template/spec/serviceAccountName");
-        let service = address(plane, &stored("api", "service"));
+        let service = address(plane, &stored(plane, "api", "service"));
         let kubeconfig = plane.service_account(NAME, account);
-        let fleet = Fleet::start(service, own_arguments(&deployment, flags), Some(kubeconfig), plane.directory());
-        let hub = Self { plane, fleet, renewed: 0, changes_of_leader: 0 };
+        let arguments = own_arguments(&deployment, flags);
+        let fleet = Fleet::start(&release.program, service, arguments, Some(kubeconfig), plane.directory());
+        let flags = flags.iter().map(ToString::to_string).collect();
+        let hub = Self { plane, service, flags, fleet, renewed: 0, changes_of_leader: 0 };
         // A busy machine must not make it a test of speed.
         hub.overwrite("timeoutSeconds", &json!(30));
         wait_until("the validating webhook fails closed", || hub.failure_policy() == "Fail");
@@ -92,6 +96,24 @@ impl<'p> Hub<'p> {
         })
     }
 
+    /// Applies the manifests of a release, and has replicas of it started from now on.
+    pub(crate) fn apply(&mut self, release: &Release) {
+        apply(self.plane, release);
+        let port = at(&stored(self.plane, "api", "service"), "/spec/ports/0/port").as_u64();
+        if port != Some(self.service.port().into()) {
+            move_to(self.plane, self.service.port());
+        }
+        self.overwrite("timeoutSeconds", &json!(30));
+        let flags: Vec<_> = self.flags.iter().map(String::as_str).collect();
+        self.fleet.release(&release.program, own_arguments(&stored(self.plane, "apis/apps", "deployment"), &flags));
+    }
+
+    /// How often anybody has changed the validating configuration's webhooks.
+    pub(crate) fn generation(&self) -> Value {
+        let path = paths().into_iter().find(|path| path.contains("/validating")).expect("there is one");
+        at(&self.plane.api.get(&path).body, "/metadata/generation").clone()
+    }
+
     /// Replaces both replicas as a rolling update does.
     pub(crate) fn roll(&mut self) {
         self.fleet.roll();
@@ -104,6 +126,10 @@ impl<'p> Hub<'p> {
 
     pub(crate) fn fleet(&self) -> &Fleet {
         &self.fleet
+    }
+
+    pub(crate) fn fleet_mut(&mut self) -> &mut Fleet {
+        &mut self.fleet
     }
 
     /// How often a replica has replaced its leaf.
@@ -176,16 +202,30 @@ fn own_arguments(deployment: &Value, flags: &[&str]) -> Vec<String> {
 }
 
 fn address(plane: &ControlPlane, service: &Value) -> SocketAddr {
-    service_address(service, |port| {
-        let patch = |path: &str, operation: &str, field: &str| {
-            let patched = plane.api.patch(path, "json", &json!([{"op": operation, "path": field, "value": port}]));
-            assert_eq!(patched.status, 200, "{patched:#?}");
-        };
-        patch(&format!("/api/v1/namespaces/{NAME}/services/{NAME}"), "replace", "/spec/ports/0/port");
-        for path in paths() {
-            patch(&path, "add", "/webhooks/0/clientConfig/service/port");
-        }
-    })
+    service_address(service, |port| move_to(plane, port))
+}
+
+/// Has the API server call the Service at another port.
+fn move_to(plane: &ControlPlane, port: u16) {
+    let patch = |path: &str, operation: &str, field: &str| {
+        let patched = plane.api.patch(path, "json", &json!([{"op": operation, "path": field, "value": port}]));
+        assert_eq!(patched.status, 200, "{patched:#?}");
+    };
+    patch(&format!("/api/v1/namespaces/{NAME}/services/{NAME}"), "replace", "/spec/ports/0/port");
+    for path in paths() {
+        patch(&path, "add", "/webhooks/0/clientConfig/service/port");
+    }
+}
+
+fn apply(plane: &ControlPlane, release: &Release) {
+    let applied = plane.kubectl().args(["apply", "-k"]).arg(&release.manifests).output().expect("kubectl can be run");
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+}
+
+fn stored(plane: &ControlPlane, group: &str, kind: &str) -> Value {
+    let answer = plane.api.get(&format!("/{group}/v1/namespaces/{NAME}/{kind}s/{NAME}"));
+    assert_eq!(answer.status, 200, "{answer:#?}");
+    answer.body
 }
 
 /// Where the configurations are.

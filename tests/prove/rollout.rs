@@ -1,4 +1,4 @@
-//! No rollout fails a call: replicas are replaced, one after the other, twenty times.
+//! No rollout fails a call: the release before is upgraded, then replicas are replaced, one after the other, twenty times.
 
 use serde_json::json;
 
@@ -8,14 +8,22 @@ use super::{
     control_plane::ControlPlane,
     hub::Hub,
     profiles::{Profiles, good},
+    upgrade::{self, Release},
     writers::Writers,
 };
 
 pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     let (mut rollouts, mut kill) = (Account::new(plane), Account::new(plane));
-    let mut hub = Hub::install(plane, &FLAGS);
+    let mut hub = Hub::install_release(plane, &FLAGS, &Release::previous());
     let writers = Writers::new(Profiles::new(plane, &json!({})), good, PACE);
     let mut broken = Vec::new();
+    rollouts.skip(&writers);
+    writers.write(|| {
+        writers.go_on();
+        broken.extend(upgrade::upgraded(&mut hub, &mut rollouts, &writers));
+    });
+    rollouts.add(&writers);
+    upgrade::opened_meanwhile(&mut hub);
     rollouts.skip(&writers);
     writers.write(|| {
         writers.go_on();

@@ -79,7 +79,8 @@ fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
     }
     assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"), "probes need no certificate");
     let reviews = 2 * accepted.len();
-    let reviews = format!("clusterprofile_webhook_reviews_total{{phase=\"validate\",allowed=\"false\"}} {reviews}");
+    let reviews =
+        format!("clusterprofile_webhook_reviews_total{{phase=\"validate\",part=\"main\",allowed=\"false\"}} {reviews}");
     assert!(metric(&server, &reviews), "nobody else got as far as a review");
     let refusals = 2 * (refused.len() + 1);
     let refusals = format!("clusterprofile_webhook_failed_handshakes_total{{reason=\"refused\"}} {refusals}");

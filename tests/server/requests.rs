@@ -29,8 +29,11 @@ fn reviews_are_answered_on_both_paths_and_counted() {
     assert_eq!(denied["response"]["status"]["details"]["causes"][0]["reason"], "FieldValueRequired");
     let patched: Value = serde_json::from_slice(&client.post("/mutate", REVIEW).unwrap().body).unwrap();
     assert_eq!(patched["response"]["patchType"], "JSONPatch");
-    assert!(metric(&server, "clusterprofile_webhook_reviews_total{phase=\"validate\",allowed=\"false\"} 1"));
-    assert!(metric(&server, "clusterprofile_webhook_reviews_total{phase=\"mutate\",allowed=\"true\"} 1"));
+    assert!(metric(
+        &server,
+        "clusterprofile_webhook_reviews_total{phase=\"validate\",part=\"main\",allowed=\"false\"} 1"
+    ));
+    assert!(metric(&server, "clusterprofile_webhook_reviews_total{phase=\"mutate\",part=\"main\",allowed=\"true\"} 1"));
     let rule = "clusterprofile_webhook_findings_total{phase=\"validate\",rule=\"cluster-manager-label\"} 1";
     assert!(metric(&server, rule));
     assert!(metric(&server, "clusterprofile_webhook_open_connections 1"));

@@ -15,6 +15,9 @@ use super::{
     rendered::{at, items, text},
 };
 
+/// The binary.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterprofile-webhook");
+
 /// A process of the binary, which ends with it.
 pub(crate) struct Replica {
     pub address: SocketAddr,
@@ -27,9 +30,24 @@ impl Replica {
     ///
     /// `kubeconfig` stands for what a Pod has of its service account.
     pub(crate) fn start(arguments: &[String], directory: &Path, kubeconfig: Option<&Path>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
+        Self::start_program(Path::new(PROGRAM), arguments, directory, kubeconfig)
+    }
+
+    /// The same for another build of the binary.
+    pub(crate) fn start_program(
+        program: &Path,
+        arguments: &[String],
+        directory: &Path,
+        kubeconfig: Option<&Path>,
+    ) -> Self {
+        let mut command = Command::new(program);
         // As the Deployment has it.
-        command.args(arguments).env_clear().env("MALLOC_ARENA_MAX", "1").current_dir(directory);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("MALLOC_ARENA_MAX", "1")
+            .env("MALLOC_TRIM_THRESHOLD_", "1048576")
+            .current_dir(directory);
         command.envs(kubeconfig.map(|kubeconfig| ("KUBECONFIG", kubeconfig)));
         Self::launch(&mut command, &directory.join("replica.log"))
     }
@@ -76,6 +94,11 @@ impl Replica {
     /// Lets it do nothing any more.
     pub(crate) fn freeze(&self) {
         self.process.signal("STOP");
+    }
+
+    /// Lets a frozen one go on.
+    pub(crate) fn thaw(&self) {
+        self.process.signal("CONT");
     }
 
     /// Ends it as kubelet does.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use clusterprofile_webhook::rules::quote;
+
 use super::{super::printable, Object, Outcome};
 
 /// One paragraph for each object that something is to be said of, and a line that counts.
@@ -39,16 +41,17 @@ fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Res
         writeln!(text, "  {}: --old holds no object of its namespace and name", paint(36, "judged as new"))?;
     }
     for fix in &checked.fixes {
-        writeln!(text, "  {} {} = {:?} [{}]", paint(36, "set"), fix.field, fix.value, fix.rule)?;
+        let (field, value) = (printable(&fix.field), quote(&fix.value));
+        writeln!(text, "  {} {field} = {value} [{}]", paint(36, "set"), fix.rule)?;
     }
     for fix in &checked.fixes {
         if let Some(told) = fix.warning {
-            writeln!(text, "  {warning} {}: {told} [{}]", fix.field, fix.rule)?;
+            writeln!(text, "  {warning} {}: {told} [{}]", printable(&fix.field), fix.rule)?;
         }
     }
     for finding in &checked.findings {
         let effect = if finding.effect == "deny" { &denied } else { &warning };
-        writeln!(text, "  {effect} {}: {}", printable(&finding.field), finding.message)?;
+        writeln!(text, "  {effect} {}: {}", printable(&finding.field), printable(&finding.message))?;
     }
     for (effect, omitted) in [(denied, checked.omitted.denials), (warning, checked.omitted.warnings)] {
         if omitted > 0 {

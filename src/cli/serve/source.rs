@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::pending, path::PathBuf, sync::Arc};
 
 use clusterprofile_webhook::{
-    certificates::{Managed, Options},
+    certificates::{Managed, Options, Prover},
     metrics::Metrics,
     tls::{self, Certificates, Files},
 };
@@ -43,6 +43,14 @@ impl Keeper {
             Self::Files(files) => tls::watch(files.clone(), certificates, metrics).await,
             Self::Managed(managed) => Box::pin(managed.run(certificates, metrics)).await,
             Self::Nobody => pending().await,
+        }
+    }
+
+    /// What answers the probes of an installation.
+    pub(super) fn prover(&self) -> Option<Arc<Prover>> {
+        match self {
+            Self::Managed(managed) => Some(managed.prover()),
+            Self::Files(_) | Self::Nobody => None,
         }
     }
 

@@ -23,7 +23,7 @@ pub(in crate::rules) enum Secret {
 }
 
 /// A secret that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Found {
     pub(super) secret: Secret,
     /// The secret alone, without white space: the same wherever it stands and however it is wrapped. Never shown.

@@ -61,7 +61,9 @@ fn where_all_have_had_a_review_answered_the_longest_idle_of_the_largest_crowd_go
     let crowd: Vec<_> = (0..5).map(|_| proven(&connections, [10, 0, 0, 2])).collect();
     review(&crowd[0]);
     let busy: Vec<_> = (0..2).map(|_| enter(&connections, [10, 0, 0, 3])).collect();
-    busy.iter().for_each(|place| place.seat().begin());
+    for place in &busy {
+        place.seat().begin();
+    }
     let new = enter(&connections, [10, 0, 0, 4]);
     assert!(is_open(&early) && is_open(&crowd[0]) && is_open(&new) && busy.iter().all(is_open));
     assert!(!is_open(&crowd[1]), "of the largest crowd, the longest idle");
@@ -82,7 +84,9 @@ fn a_quarter_is_left_to_those_without_a_review() {
 fn a_connection_whose_request_has_come_is_never_closed() {
     let connections = Connections::new(None);
     let busy: Vec<_> = (0..MOST).map(|_| enter(&connections, API_SERVER)).collect();
-    busy.iter().for_each(|place| place.seat().begin());
+    for place in &busy {
+        place.seat().begin();
+    }
     connections.make_room(MOST);
     connections.close_one();
     assert!(busy.iter().all(is_open), "there is no room");

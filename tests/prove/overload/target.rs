@@ -1,10 +1,10 @@
 //! A replica that is called by the API server, and by whoever else likes to.
 
-use std::{cell::Cell, fs, sync::Arc, time::Duration};
+use std::{cell::Cell, env, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, pem::PemObject as _},
     version::TLS13,
 };
@@ -26,6 +26,8 @@ use crate::{
     webhook::{NAMESPACE, Webhook, collection, configurations},
     writers::Writers,
 };
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterprofile-webhook");
 
 /// The replica, and what registers it.
 pub(crate) struct Target<'p> {
@@ -59,7 +61,9 @@ impl<'p> Target<'p> {
         let rendered = rendered(plane.kubectl(), "manifests/overlays/certificate-pair");
         let deployment = rendered.iter().find(|object| object["kind"] == "Deployment").expect("there is one");
         let arguments = with_flags(arguments(deployment, &directory, webhook.address), flags);
-        let replica = Replica::start(&arguments, &directory, None);
+        // What an image holds, where it is built: attacks are a matter of what work costs.
+        let program = env::var_os("STATIC_BINARY").map_or_else(|| PROGRAM.into(), PathBuf::from);
+        let replica = Replica::start_program(&program, &arguments, &directory, None);
         for mut configuration in configurations() {
             configuration["webhooks"][0]["timeoutSeconds"] = json!(TIMEOUT.as_secs());
             webhook.register(plane, configuration);
@@ -78,7 +82,9 @@ impl<'p> Target<'p> {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(self.webhook.authority.certificate.as_bytes());
         roots.add(authority.expect("it is PEM")).expect("it is a certificate");
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        // The least work for a caller who opens many connections.
+        let provider = CryptoProvider { kx_groups: vec![aws_lc_rs::kx_group::X25519], ..aws_lc_rs::default_provider() };
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&TLS13])
             .expect("the provider knows it");
         let config = config.with_root_certificates(roots).with_no_client_auth();

@@ -53,6 +53,8 @@ pub(crate) fn sent(target: &Target<'_>, account: &mut Account<'_>) -> (String, V
     /// Within which memory is given back that nobody needs any more, and how much of it may stay, in bytes.
     const BACK: Duration = Duration::from_secs(10);
     const STAYS: u64 = 8_000_000;
+    /// Of those that come while others are on their way, some are given up; of each turn more than one is not.
+    const LEAST: usize = 4;
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     let writers = target.writers(good);
     let requests: Vec<_> = SHAPES.iter().map(|(_, shape)| request_within("30s", &review(*shape))).collect();
@@ -84,8 +86,8 @@ pub(crate) fn sent(target: &Target<'_>, account: &mut Account<'_>) -> (String, V
     let reviewed = answers.iter().flatten().filter(|answer| answer.is_reviewed()).count();
     let what = format!("{} send 8 MiB each of the worst shapes at once", answers.len());
     let mut broken = close_within(MOST, &what, measured, account, &writers);
-    if reviewed == 0 {
-        broken.push(format!("{what}: none was reviewed"));
+    if reviewed < LEAST {
+        broken.push(format!("{what}: only {reviewed} were reviewed"));
     }
     let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
     if back > idle + STAYS {

@@ -5,10 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{Change, CrdInForce, Effect, Part, Policy, Problem, Rule, secrets};
+use super::{Finding, Omitted, Report};
 use crate::{
     field::{FieldPath, Segment},
     profile::{AccessProvider, Blank, Items, List, Status},
+    rules::{Change, CrdInForce, Effect, Part, Policy, Problem, RULES, Rule, secrets},
 };
 
 /// What /mutate finds in place of /validate, and whether the API server refuses the write for any of it.
@@ -33,11 +34,11 @@ pub(super) struct Foresight {
 
 /// A finding that was told.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    pub(super) place: u64,
-    pub(super) is_refused: bool,
+struct Told {
+    place: u64,
+    is_refused: bool,
     /// Whether it is one of those past the most that are told.
-    pub(super) is_omitted: bool,
+    is_omitted: bool,
 }
 
 impl Foresight {
@@ -63,13 +64,7 @@ impl Foresight {
     }
 
     /// Whether the API server refuses the write for this. One such is enough, so that it is not looked for once there is one.
-    pub(super) fn finds_refused(
-        &self,
-        change: &Change<'_>,
-        path: &FieldPath<'_>,
-        problem: &Problem<'_>,
-        is_stored: bool,
-    ) -> bool {
+    fn finds_refused(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>, is_stored: bool) -> bool {
         let passes = || match problem {
             Problem::Duplicate(_) => *self.is_loose.get_or_init(|| self.is_stored_loose(change)),
             _ => is_stored && !self.is_lost(change, path, problem),
@@ -151,13 +146,21 @@ impl Foresight {
     }
 
     /// Takes note of a finding.
-    pub(super) fn tell(&mut self, told: Told) {
-        self.refused += usize::from(told.is_refused);
-        self.last = Some(told);
+    pub(super) fn tell(
+        &mut self,
+        change: &Change<'_>,
+        path: &FieldPath<'_>,
+        problem: &Problem<'_>,
+        is_stored: bool,
+        is_omitted: bool,
+    ) {
+        let is_refused = self.finds_refused(change, path, problem, is_stored);
+        self.refused += usize::from(is_refused);
+        self.last = Some(Told { place: path.digest(), is_refused, is_omitted });
     }
 
     /// Takes the last finding back, if the place that is filled in is its own.
-    pub(super) fn mend(&mut self, place: u64) -> Option<Told> {
+    fn mend(&mut self, place: u64) -> Option<Told> {
         let told = self.last.take().filter(|told| told.place == place)?;
         if told.is_refused {
             self.refused -= 1;
@@ -167,7 +170,7 @@ impl Foresight {
     }
 
     /// Whether the API server refuses the write, where nothing can be filled in also for what was to be.
-    pub(super) fn is_refused(&self, too_many_fixes: bool) -> bool {
+    fn is_refused(&self, too_many_fixes: bool) -> bool {
         self.refused > 0 || (too_many_fixes && self.mended > 0)
     }
 }
@@ -175,6 +178,47 @@ impl Foresight {
 fn provider<'p, 'a>(status: &'p Status<'a>, list: &str, index: usize) -> Option<&'p AccessProvider<'a>> {
     let list = if list == "accessProviders" { &status.access_providers } else { &status.credential_providers };
     list.get(index)
+}
+
+impl Report<'_> {
+    /// Takes back what was told last, if that is what is filled in.
+    pub(super) fn take_back(&mut self, path: &FieldPath<'_>) {
+        let told = self.foresight.as_mut().and_then(|foresight| foresight.mend(path.digest()));
+        match (told, &mut self.current) {
+            (Some(Told { is_omitted: true, .. }), _) => self.omitted.warnings -= 1,
+            (Some(_), Some(current)) => {
+                current.warnings -= 1;
+                self.findings.pop();
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether what /validate would say may be said by /mutate.
+    pub(in crate::rules) fn foresees(&self) -> bool {
+        self.foresees
+    }
+
+    /// Whether the API server will refuse the write, so that it must be.
+    pub(in crate::rules) fn is_foreseen(&self) -> bool {
+        self.foresight.as_ref().is_some_and(|foresight| foresight.is_refused(self.too_many_fixes))
+    }
+
+    /// Once all rules have run: leaves out what /validate will say itself.
+    pub(in crate::rules) fn close(&mut self) {
+        if !self.foresees {
+            return;
+        }
+        self.passed_for_health.clear();
+        if self.is_foreseen() {
+            let position = |finding: &Finding<'_>| RULES.iter().position(|rule| rule.name == finding.rule.name);
+            self.findings.sort_by_cached_key(position);
+        } else {
+            // Of its own, /mutate has no more than one finding.
+            self.findings.retain(|finding| finding.rule.phase == self.phase);
+            self.omitted = Omitted::default();
+        }
+    }
 }
 
 /// The lists of the status, and the key that upstream gives their items.
@@ -188,7 +232,7 @@ fn is_loose<'p, 'a, T: Blank>(list: &'p List<'a, T>, key: impl Fn(&'p T) -> Opti
 impl Rule {
     /// Whether a schema could say the same as some of its findings: of what is only ever warned about, or may stand in any
     /// text, none does.
-    pub(super) fn may_be_in_schema(&self) -> bool {
+    pub(in crate::rules) fn may_be_in_schema(&self) -> bool {
         let only_warns = self.effect == Effect::Warn && self.exceptions.is_empty();
         !only_warns && self.name != secrets::SECRET.name
     }

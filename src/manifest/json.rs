@@ -1,0 +1,133 @@
+//! JSON objects one after another, as `jq '.items[]'` prints them.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value, error::Category};
+
+use super::{
+    read::{Cause, Mistake, lines},
+    room::{Room, size},
+    yaml::twice,
+};
+
+/// Calls `take` with the line and the value of each object that `text` begins with; returns what is left, with its line.
+///
+/// # Errors
+///
+/// A mistake after the first object: before it, the text may be YAML that only looks like JSON, and is all left.
+pub(super) fn objects<'t>(
+    text: &'t str,
+    room: &mut Room,
+    mut take: impl FnMut(usize, Result<Value, Cause>),
+) -> Result<(usize, &'t str), Mistake> {
+    let (mut rest, mut line) = (text, 1);
+    loop {
+        let (first, trimmed) = (line, rest.trim_start());
+        line += lines(rest.get(..rest.len() - trimmed.len()).unwrap_or_default());
+        if !trimmed.starts_with('{') {
+            return Ok((first, rest));
+        }
+        let mut objects = serde_json::Deserializer::from_str(trimmed).into_iter::<Json>();
+        match objects.next() {
+            Some(Ok(Json { value, twice: None })) => {
+                room.take(size(&value)).map_err(|cause| Mistake::at(line, cause))?;
+                take(line, Ok(value));
+            }
+            Some(Ok(Json { twice: Some(key), .. })) => take(line, Err(twice(&key).into())),
+            Some(Err(error)) if rest.len() == text.len() && error.classify() != Category::Io => return Ok((1, text)),
+            Some(Err(error)) => return Err(Mistake::at(line + error.line() - 1, cause(&error).into())),
+            None => return Ok((first, rest)),
+        }
+        let (read, left) = trimmed.split_at_checked(objects.byte_offset()).unwrap_or((trimmed, ""));
+        line += lines(read);
+        rest = left;
+    }
+}
+
+/// What is wrong, without its place.
+fn cause(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause).to_owned()
+}
+
+/// Any JSON, and the first key that an object in it has twice.
+struct Json {
+    value: Value,
+    twice: Option<String>,
+}
+
+impl Json {
+    fn of(value: impl Into<Value>) -> Self {
+        Self { value: value.into(), twice: None }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Values)
+    }
+}
+
+struct Values;
+
+impl<'de> Visitor<'de> for Values {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Json, E> {
+        Ok(Json::of(Value::Null))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::of(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::of(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::of(value))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Json, E> {
+        Ok(Json::of(value))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::of(text))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Json, E> {
+        Ok(Json::of(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let (mut values, mut twice) = (Vec::new(), None);
+        while let Some(item) = items.next_element::<Json>()? {
+            twice = twice.or(item.twice);
+            values.push(item.value);
+        }
+        Ok(Json { value: Value::Array(values), twice })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Json, A::Error> {
+        let (mut values, mut twice) = (Map::new(), None);
+        while let Some((name, Json { value, twice: inner })) = fields.next_entry::<String, Json>()? {
+            twice = twice.or(inner);
+            if twice.is_none() && values.contains_key(&name) {
+                twice = Some(name);
+            } else {
+                values.insert(name, value);
+            }
+        }
+        Ok(Json { value: Value::Object(values), twice })
+    }
+}

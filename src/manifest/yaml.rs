@@ -1,0 +1,264 @@
+//! YAML documents as JSON values, as kubectl makes them: merges and aliases are written out, keys are strings.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
+
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag, options};
+use serde_json::{Map, Value};
+
+use super::{
+    read::{Cause, Mistake},
+    room::{Room, size, size_of_text},
+    scalar::resolve,
+};
+use crate::rules::quote;
+
+/// Deepest nesting of a manifest: far more than anybody writes, and little enough for a stack of 1 MiB.
+pub(super) const DEPTH: usize = 250;
+
+const ALIAS_OF_ITSELF: &str = "an alias must not stand for what holds it";
+const KEY: &str = "a key must be a string (render a template before you check it)";
+const MERGED: &str = "<< must have an object, or a list of objects";
+
+/// Calls `take` with the line and the value of each document of `text` that has content.
+///
+/// # Errors
+///
+/// The first mistake, after which nothing is read.
+pub(super) fn documents(text: &str, room: &mut Room, mut take: impl FnMut(usize, Value)) -> Result<(), Mistake> {
+    let mut options = options! {
+        block_scalar_eof_without_line_feed: true,
+        flow_nesting_limit: DEPTH,
+        block_nesting_limit: DEPTH,
+    };
+    options.set_emit_comments(false);
+    let mut loader = Loader::new(room);
+    let mut first_line = None;
+    for next in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = next.map_err(|error| Mistake::at(error.marker().line(), scan_cause(&error)))?;
+        let line = span.start.line();
+        let done = match event {
+            Event::DocumentStart(..) => {
+                (loader, first_line) = (Loader::new(loader.room), None);
+                continue;
+            }
+            Event::Scalar(text, style, anchor, tag) => loader.scalar(text, style, anchor, tag.as_deref()),
+            Event::SequenceStart(_, anchor, _) => loader.open(Holder::List(Vec::new()), anchor),
+            Event::MappingStart(_, anchor, _) => loader.open(Holder::Object(Object::default()), anchor),
+            Event::SequenceEnd | Event::MappingEnd => loader.close(),
+            Event::Alias(anchor) => loader.alias(anchor),
+            Event::DocumentEnd => {
+                if let Some(value) = loader.root.take().filter(|value| !value.is_null()) {
+                    take(first_line.unwrap_or(line), value);
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        first_line.get_or_insert(line);
+        done.map_err(|cause| Mistake::at(line, cause))?;
+    }
+    Ok(())
+}
+
+/// A document, as far as it is read.
+struct Loader<'r> {
+    room: &'r mut Room,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Anchored>,
+    root: Option<Value>,
+}
+
+/// A list or object that has not ended.
+struct Open {
+    holder: Holder,
+    anchor: usize,
+    /// How many levels of others it holds.
+    height: usize,
+}
+
+enum Holder {
+    List(Vec<Value>),
+    Object(Object),
+}
+
+#[derive(Default)]
+struct Object {
+    fields: Map<String, Value>,
+    /// Of the fields, those that a merge has brought alone.
+    merged: HashSet<String>,
+    /// The key whose value is next.
+    key: Option<Key>,
+}
+
+enum Key {
+    Name(String),
+    Merge,
+}
+
+/// What an alias stands for.
+struct Anchored {
+    value: Value,
+    height: usize,
+}
+
+impl<'r> Loader<'r> {
+    fn new(room: &'r mut Room) -> Self {
+        Self { room, open: Vec::new(), anchors: HashMap::new(), root: None }
+    }
+
+    fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+    ) -> Result<(), Cause> {
+        self.room.take(size_of_text(&text))?;
+        let is_plain = style == ScalarStyle::Plain;
+        let is_merge = || match tag {
+            Some(tag) => tag.suffix_in_namespace("tag:yaml.org,2002:").as_deref() == Some("merge"),
+            None => is_plain,
+        };
+        if let Some(object) = self.awaits_key() {
+            if text == "<<" && is_merge() {
+                object.key = Some(Key::Merge);
+                return Ok(());
+            }
+            let scalar = resolve(text, tag, is_plain)?;
+            if anchor == 0 {
+                object.key = Some(Key::Name(scalar.into_key().ok_or(KEY)?));
+                return Ok(());
+            }
+            let value = scalar.clone().into_value()?;
+            object.key = Some(Key::Name(scalar.into_key().ok_or(KEY)?));
+            return self.keep(anchor, &value, 0);
+        }
+        let value = resolve(text, tag, is_plain)?.into_value()?;
+        self.keep(anchor, &value, 0)?;
+        self.put(value, 0)
+    }
+
+    fn open(&mut self, holder: Holder, anchor: usize) -> Result<(), Cause> {
+        self.room.take(1)?;
+        if self.awaits_key().is_some() {
+            return Err(KEY.into());
+        }
+        if self.open.len() >= DEPTH {
+            return Err(Cause::too_deep());
+        }
+        self.open.push(Open { holder, anchor, height: 1 });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Cause> {
+        let Some(Open { holder, anchor, height }) = self.open.pop() else { return Ok(()) };
+        let value = match holder {
+            Holder::List(items) => Value::Array(items),
+            Holder::Object(object) => Value::Object(object.fields),
+        };
+        self.keep(anchor, &value, height)?;
+        self.put(value, height)
+    }
+
+    fn alias(&mut self, anchor: usize) -> Result<(), Cause> {
+        let Anchored { value, height } = self.anchors.get(&anchor).ok_or(ALIAS_OF_ITSELF)?;
+        self.room.take(size(value))?;
+        if self.open.len() + height > DEPTH {
+            return Err(Cause::too_deep());
+        }
+        let (value, height) = (value.clone(), *height);
+        let Some(object) = self.awaits_key() else { return self.put(value, height) };
+        let name = match value {
+            Value::String(name) => name,
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            Value::Null | Value::Array(_) | Value::Object(_) => return Err(KEY.into()),
+        };
+        object.key = Some(Key::Name(name));
+        Ok(())
+    }
+
+    /// The object that is read, where a key is next.
+    fn awaits_key(&mut self) -> Option<&mut Object> {
+        match &mut self.open.last_mut()?.holder {
+            Holder::Object(object) if object.key.is_none() => Some(object),
+            Holder::Object(_) | Holder::List(_) => None,
+        }
+    }
+
+    /// Keeps a value that aliases may stand for.
+    fn keep(&mut self, anchor: usize, value: &Value, height: usize) -> Result<(), Cause> {
+        if anchor != 0 {
+            self.room.take(size(value))?;
+            self.anchors.insert(anchor, Anchored { value: value.clone(), height });
+        }
+        Ok(())
+    }
+
+    /// Puts a value where it belongs: into the list or object that is read, or as the whole document.
+    fn put(&mut self, value: Value, height: usize) -> Result<(), Cause> {
+        let Some(open) = self.open.last_mut() else {
+            self.root = Some(value);
+            return Ok(());
+        };
+        open.height = open.height.max(height + 1);
+        match &mut open.holder {
+            Holder::List(items) => items.push(value),
+            Holder::Object(object) => match object.key.take() {
+                Some(Key::Name(name)) => object.set(name, value)?,
+                Some(Key::Merge) => object.merge(value)?,
+                None => return Err(KEY.into()),
+            },
+        }
+        Ok(())
+    }
+}
+
+impl Object {
+    fn set(&mut self, name: String, value: Value) -> Result<(), Cause> {
+        if self.fields.contains_key(&name) && !self.merged.remove(&name) {
+            return Err(twice(&name).into());
+        }
+        self.fields.insert(name, value);
+        Ok(())
+    }
+
+    /// Of a list the first object that has a field wins; over what the object has already, all do, as in kubectl.
+    fn merge(&mut self, value: Value) -> Result<(), Cause> {
+        let objects = match value {
+            Value::Array(objects) => objects,
+            object => vec![object],
+        };
+        for object in objects.into_iter().rev() {
+            let Value::Object(fields) = object else { return Err(MERGED.into()) };
+            for (name, value) in fields {
+                if !self.fields.contains_key(&name) {
+                    self.merged.insert(name.clone());
+                }
+                self.fields.insert(name, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a key that is there twice.
+pub(super) fn twice(key: &str) -> String {
+    format!("{} must not be there twice", quote(key))
+}
+
+/// What the parser says, but for words of its own that nobody else knows.
+fn scan_cause(error: &ScanError) -> Cause {
+    match error.kind() {
+        ErrorKind::RecursionLimitExceeded => Cause::too_deep(),
+        ErrorKind::UnexpectedCharacter { .. } => "a value must not begin with this character; put it in quotes".into(),
+        ErrorKind::UnknownAnchor => "an alias must come after the anchor that it stands for".into(),
+        ErrorKind::ExpectedDocumentStart => "a document must be one value; begin the next one with ---".into(),
+        ErrorKind::InvalidSimpleKey | ErrorKind::SimpleKeyExpected => {
+            "a key must be followed by : on the same line".into()
+        }
+        kind => kind.to_string().into(),
+    }
+}
