@@ -31,15 +31,15 @@ const ANSWER: Duration = Duration::from_secs(10);
 const WATCH: u32 = 290;
 
 /// The pause after a failure: the first, and the longest. An API server that comes back is asked within a minute.
-const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
 
 /// Gives [`Terms`] what the definition in force refuses, whenever it changes.
 ///
 /// It needs the verbs get and watch on that one definition.
 pub struct CrdWatch {
     definitions: Api<DynamicObject>,
-    /// What was said last, so that it is said once: why nothing is known, or nothing where it is.
-    said: Option<Option<String>>,
+    /// What was said last, so that it is said once: that the definition is known, or why not.
+    said: Option<Result<(), String>>,
 }
 
 /// Why it is not known which definition is in force.
@@ -112,18 +112,16 @@ impl CrdWatch {
     }
 
     fn learn(&mut self, terms: &Terms, crd: Result<CrdInForce, CrdWatchError>) {
-        let (crd, error) = match crd {
-            Ok(crd) => (Some(Arc::new(crd)), None),
-            Err(error) => (None, Some(told(&error))),
-        };
-        terms.set_crd(crd);
-        if self.said.as_ref() != Some(&error) {
-            match &error {
-                Some(error) => warn!(error, "the CRD in force is unknown: writes that it refuses get its text alone"),
-                None => info!("the CRD in force is known"),
-            }
-            self.said = Some(error);
+        let news = crd.as_ref().map(drop).map_err(|error| told(error));
+        terms.set_crd(crd.ok().map(Arc::new).as_ref());
+        if self.said.as_ref() == Some(&news) {
+            return;
         }
+        match &news {
+            Ok(()) => info!("the CRD in force is known"),
+            Err(error) => warn!(error, "the CRD in force is unknown: writes that it refuses get its text alone"),
+        }
+        self.said = Some(news);
     }
 }
 

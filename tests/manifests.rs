@@ -203,14 +203,15 @@ fn each_rendering_has_its_objects(manifests: &Manifests) {
         "ValidatingAdmissionPolicyBinding",
     ];
     const BREAK_GLASS: [&str; 3] = ["ClusterRole", "ClusterRole", "ClusterRoleBinding"];
+    const CRD_READER: [&str; 2] = ["ClusterRole", "ClusterRoleBinding"];
     const CERTIFICATES: [&str; 4] = ["Certificate", "Certificate", "Issuer", "Issuer"];
     let expected: [(&[Value], &[&[&str]]); 7] = [
         (&manifests.crd, &[&["CustomResourceDefinition"]]),
-        (&manifests.base, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &MANAGED]),
-        (&manifests.certificate_pair, &[&SERVER, &WEBHOOKS, &BREAK_GLASS]),
+        (&manifests.base, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &CRD_READER, &MANAGED]),
+        (&manifests.certificate_pair, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &CRD_READER]),
         (&manifests.webhooks, &[&WEBHOOKS]),
         (&manifests.dev, &[&WEBHOOKS]),
-        (&manifests.cert_manager, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &CERTIFICATES]),
+        (&manifests.cert_manager, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &CRD_READER, &CERTIFICATES]),
         (&manifests.observability, &[&["ConfigMap", "PodMonitor", "PrometheusRule"]]),
     ];
     for (objects, kinds) in expected {

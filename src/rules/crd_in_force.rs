@@ -90,12 +90,12 @@ impl CrdInForce {
         }
         let is_absent = matches!(problem, Problem::Required(_));
         let present = if is_absent { present(change.new, segments) } else { segments.len() };
-        let Some((last, above)) = segments.get(..present).and_then(<[_]>::split_last) else { return false };
-        let Some(parent) = schema.descend(above) else { return false };
-        let Some(node) = parent.step(last) else { return false };
+        let Some((end, way)) = segments.get(..present).and_then(<[_]>::split_last) else { return false };
+        let Some(parent) = schema.descend(way) else { return false };
+        let Some(node) = parent.step(end) else { return false };
         match problem {
             Problem::Required(_) => {
-                matches!(last, Segment::Field(name) if parent.requires(name)) && node.kind != "array"
+                matches!(end, Segment::Field(name) if parent.requires(name)) && node.kind != "array"
             }
             Problem::Empty(_) => node.refuses_text(""),
             Problem::TooLong(text, _) => node.refuses_text(text),
@@ -105,8 +105,8 @@ impl CrdInForce {
             Problem::NotSupported(value, _) | Problem::TypeInvalid(value, _) => node.refuses(value),
             Problem::TooMany(count, _) => node.max_items.is_some_and(|most| *count > most),
             Problem::Duplicate(_) => {
-                let list = above.split_last().and_then(|(_, above)| schema.descend(above));
-                matches!(last, Segment::Field(name) if list.is_some_and(|list| list.is_keyed_by(name)))
+                let list = way.split_last().and_then(|(_, way)| schema.descend(way));
+                matches!(end, Segment::Field(name) if list.is_some_and(|list| list.is_keyed_by(name)))
             }
             Problem::Forbidden(..) | Problem::Dropped(_) | Problem::Past(_) => false,
         }

@@ -72,7 +72,6 @@ pub struct Report<'a> {
     watch: Watch<'a>,
     /// Of /mutate, what it says in place of /validate.
     foresight: Option<Foresight>,
-    foresees: bool,
 }
 
 /// What is known of the findings of the stored object.
@@ -169,7 +168,6 @@ impl<'a> Report<'a> {
             current: None,
             stored: Stored::Unknown,
             watch,
-            foresees: foresight.is_some(),
             foresight,
         }
     }
@@ -207,7 +205,8 @@ impl<'a> Report<'a> {
     pub fn add(&mut self, level: Level, path: FieldPath<'a>, problem: Problem<'a>) {
         let Some(Current { rule, level: overriding, .. }) = self.current else { return };
         let is_foreseen = rule.phase != self.phase;
-        if (is_foreseen && !self.foresees) || self.watch.is_over() {
+        let is_heard = !is_foreseen || self.foresees() || matches!(self.stored, Stored::Noting(_));
+        if !is_heard || self.watch.is_over() {
             return;
         }
         if let Stored::Noting(noted) = &mut self.stored {

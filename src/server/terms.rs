@@ -51,11 +51,11 @@ impl Terms {
     }
 
     /// What the CRD in force refuses, from now on; nothing where that is not known.
-    pub fn set_crd(&self, crd: Option<Arc<CrdInForce>>) {
+    pub fn set_crd(&self, crd: Option<&Arc<CrdInForce>>) {
         self.now.rcu(|now| {
             let Now { policy, limits, room, turns } = &**now;
             let mut policy = policy.clone();
-            policy.set_crd(crd.clone());
+            policy.set_crd(crd.cloned());
             Now { policy, limits: *limits, room: Arc::clone(room), turns: Arc::clone(turns) }
         });
     }
@@ -123,7 +123,7 @@ mod tests {
         let definition = serde_json::to_value(crd::crd()).unwrap();
         let crd = Arc::new(CrdInForce::read(definition).unwrap());
         let held = |terms: &Terms| (terms.now().policy.audit(), terms.now().policy.crd().is_some());
-        terms.set_crd(Some(Arc::clone(&crd)));
+        terms.set_crd(Some(&crd));
         let mut audit = Policy::default();
         audit.set_audit(true);
         terms.replace(&audit, Limits::default());

@@ -196,7 +196,7 @@ impl Report<'_> {
 
     /// Whether what /validate would say may be said by /mutate.
     pub(in crate::rules) fn foresees(&self) -> bool {
-        self.foresees
+        self.foresight.is_some()
     }
 
     /// Whether the API server will refuse the write, so that it must be.
@@ -206,7 +206,7 @@ impl Report<'_> {
 
     /// Once all rules have run: leaves out what /validate will say itself.
     pub(in crate::rules) fn close(&mut self) {
-        if !self.foresees {
+        if !self.foresees() {
             return;
         }
         self.passed_for_health.clear();
