@@ -1,9 +1,42 @@
-//! What the fuzz targets look at and nobody else may use: it changes without notice.
+//! What the fuzz targets look at and nothing else may use: it changes without notice.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// What the reader of bodies makes of a text; none where it leaves the text to `serde_json`.
+use crate::json::{Reader, Unreadable};
+
+/// What the reader of bodies makes of a text; none where it cannot be read, or is nested deeper than `serde_json` reads.
 #[must_use]
 pub fn read(text: &str) -> Option<Value> {
-    crate::json::from_str(text).ok()
+    let mut reader = Reader::new(text, 0);
+    let read = value(&mut reader, 0).ok()?;
+    reader.end().ok().map(|()| read)
+}
+
+fn value(reader: &mut Reader<'_>, depth: usize) -> Result<Value, Unreadable> {
+    /// As `serde_json` has it, which the reader is compared with.
+    const DEPTH: usize = 128;
+    if depth == DEPTH {
+        return Err(Unreadable::Json);
+    }
+    Ok(match reader.peek().ok_or(Unreadable::Json)? {
+        b'"' => reader.string()?.into_owned().into(),
+        b'{' => {
+            let mut map = Map::new();
+            reader.object(|reader, name| {
+                map.insert(name.into_owned(), value(reader, depth + 1)?);
+                Ok(())
+            })?;
+            Value::Object(map)
+        }
+        b'[' => {
+            let mut items = Vec::new();
+            reader.array(|reader| {
+                items.push(value(reader, depth + 1)?);
+                Ok(())
+            })?;
+            Value::Array(items)
+        }
+        b't' | b'f' | b'n' => reader.literal()?.map_or(Value::Null, Value::Bool),
+        _ => Value::Number(reader.number()?),
+    })
 }

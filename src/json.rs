@@ -41,10 +41,6 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// Past this many bytes the items of a list are counted before they are read, so that no list is grown: growing copies, and
-/// for a moment takes twice the memory. Below, counting would cost more than growing.
-const COUNTED: usize = 64 << 10;
-
 impl<'a> Reader<'a> {
     /// From the first byte of `text`; lists may have so many `items` together.
     pub(crate) fn new(text: &'a str, items: usize) -> Self {
@@ -94,13 +90,6 @@ impl<'a> Reader<'a> {
         let left = self.items.checked_sub(1);
         self.items = left.unwrap_or_default();
         left.is_some()
-    }
-
-    /// How many items the list that begins here has, up to those that may still be read; 0 where it is short.
-    pub(crate) fn count_items(&mut self) -> usize {
-        let is_long = self.text.len() - self.at > COUNTED;
-        let after_bracket = self.position() + 1;
-        if is_long { scan::items(self.text.as_bytes(), after_bracket, self.items) } else { 0 }
     }
 
     #[inline]
@@ -233,34 +222,10 @@ mod tests {
 
     use proptest::{collection, prelude::*, sample::Index};
     use serde::de::IgnoredAny;
-    use serde_json::{Map, Value};
+    use serde_json::Value;
 
     use super::{Reader, Unreadable};
-
-    /// The value as the reader reads it, down to the depth of the test's values.
-    fn value(reader: &mut Reader<'_>) -> Result<Value, Unreadable> {
-        Ok(match reader.peek().ok_or(Unreadable::Json)? {
-            b'"' => reader.string()?.into_owned().into(),
-            b'{' => {
-                let mut map = Map::new();
-                reader.object(|reader, name| {
-                    map.insert(name.into_owned(), value(reader)?);
-                    Ok(())
-                })?;
-                Value::Object(map)
-            }
-            b'[' => {
-                let mut items = Vec::new();
-                reader.array(|reader| {
-                    items.push(value(reader)?);
-                    Ok(())
-                })?;
-                Value::Array(items)
-            }
-            b't' | b'f' | b'n' => reader.literal()?.map_or(Value::Null, Value::Bool),
-            _ => Value::Number(reader.number()?),
-        })
-    }
+    use crate::fuzzing;
 
     fn whole<'a, T>(
         text: &'a str,
@@ -294,7 +259,7 @@ mod tests {
         fn what_is_json_is_read_as_serde_json_reads_it(written in json(), pretty: bool) {
             let text =
                 if pretty { serde_json::to_string_pretty(&written) } else { serde_json::to_string(&written) }.unwrap();
-            prop_assert_eq!(whole(&text, value), Ok(serde_json::from_str(&text).unwrap()));
+            prop_assert_eq!(fuzzing::read(&text), Some(serde_json::from_str(&text).unwrap()));
             prop_assert_eq!(whole(&text, Reader::skip), Ok(()));
             prop_assert_eq!(whole(&text, Reader::raw), Ok(text.as_str()));
         }
@@ -305,19 +270,12 @@ mod tests {
             let at = text.floor_char_boundary(at.index(text.len()));
             let next = text.ceil_char_boundary(at + 1);
             text.replace_range(at..next, &byte);
-            if let Ok(read) = whole(&text, value) {
+            if let Some(read) = fuzzing::read(&text) {
                 prop_assert_eq!(read, serde_json::from_str::<Value>(&text).unwrap(), "{}", text);
             }
             if let Ok(read) = whole(&text, Reader::raw) {
                 prop_assert!(serde_json::from_str::<IgnoredAny>(read).is_ok(), "{}", text);
             }
-        }
-
-        #[test]
-        fn items_are_counted(items in collection::vec(json(), 0..40), pretty: bool, most in 0_usize..60) {
-            let list = Value::from(items.clone());
-            let text = if pretty { serde_json::to_string_pretty(&list) } else { serde_json::to_string(&list) }.unwrap();
-            prop_assert_eq!(super::scan::items(text.as_bytes(), 1, most), items.len().min(most), "{}", text);
         }
     }
 

@@ -134,7 +134,7 @@ pub struct Property<'a> {
 }
 
 /// `status.conditions[*]`, a `metav1.Condition`.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq, Hash)]
 pub struct Condition<'a> {
     /// Unique in the list.
     pub kind: Text<'a>,

@@ -51,6 +51,7 @@ mod profiles;
 #[expect(dead_code, reason = "other tests need more of it")]
 mod rendered;
 #[path = "support/replica.rs"]
+#[expect(dead_code, reason = "other tests start the binary that they are built with")]
 mod replica;
 #[path = "prove/rollout.rs"]
 mod rollout;

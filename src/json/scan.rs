@@ -64,54 +64,12 @@ pub(super) fn container_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// How many items the list that `at` is in has, up to `most`; those before the end of the text, where it does not end.
-pub(super) fn items(bytes: &[u8], mut at: usize, most: usize) -> usize {
-    let is_space = |byte: &&u8| matches!(**byte, b' ' | b'\n' | b'\r' | b'\t');
-    let first = bytes.get(at..).unwrap_or_default().iter().find(|byte| !is_space(byte));
-    if first.is_none_or(|byte| *byte == b']') {
-        return 0;
-    }
-    let mut depth: u64 = 1;
-    let mut commas = 0;
-    let mut strings = Strings::default();
-    while commas + 1 < most
-        && let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty())
-    {
-        let block = Block::of(rest);
-        let outside = !strings.mask(&block);
-        let (opening, closing) = (block.opening & outside, block.closing & outside);
-        let mut marks = (opening | closing | block.commas) & outside;
-        // Far inside of an item no comma of this block is one of the list.
-        if u64::from(closing.count_ones()) + 1 < depth {
-            depth = depth + u64::from(opening.count_ones()) - u64::from(closing.count_ones());
-            marks = 0;
-        }
-        while marks != 0 {
-            let bit = marks & marks.wrapping_neg();
-            marks ^= bit;
-            if opening & bit != 0 {
-                depth += 1;
-            } else if closing & bit != 0 {
-                depth -= 1;
-                if depth == 0 {
-                    return (commas + 1).min(most);
-                }
-            } else if depth == 1 {
-                commas += 1;
-            }
-        }
-        at += Block::LENGTH;
-    }
-    (commas + 1).min(most)
-}
-
 /// Where in 64 bytes what is: the first byte is the lowest bit.
 struct Block {
     quotes: u64,
     backslashes: u64,
     opening: u64,
     closing: u64,
-    commas: u64,
 }
 
 impl Block {
@@ -127,7 +85,7 @@ impl Block {
             padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
             &padded
         });
-        let mut block = Self { quotes: 0, backslashes: 0, opening: 0, closing: 0, commas: 0 };
+        let mut block = Self { quotes: 0, backslashes: 0, opening: 0, closing: 0 };
         for (index, lane) in bytes.as_chunks::<LANE>().0.iter().enumerate() {
             let lane = u8x16::new(*lane);
             let at = |found: u8x16| u64::from(found.to_bitmask()) << (index * LANE);
@@ -136,7 +94,6 @@ impl Block {
             block.backslashes |= at(lane.simd_eq(u8x16::splat(b'\\')));
             block.opening |= at(square.simd_eq(u8x16::splat(b'[')));
             block.closing |= at(square.simd_eq(u8x16::splat(b']')));
-            block.commas |= at(lane.simd_eq(u8x16::splat(b',')));
         }
         block
     }

@@ -19,19 +19,30 @@ pub const MAX_ITEMS: usize = 65_536;
 /// An item that is no object, or one without fields, is two bytes of a body; it takes one byte here.
 #[derive(Debug)]
 pub struct Items<'a, T> {
-    /// The items that say something, in order.
-    read: Vec<T>,
-    /// What every judged item is; empty where all of them are in `read`.
-    kinds: Vec<Kind>,
+    /// The items that say something, in order: the first [`CHUNK`] of them.
+    first: Vec<T>,
+    /// What hardly any list has.
+    rest: Option<Box<Rest<T>>>,
     /// The list as it was written.
     text: &'a str,
     /// How many items are judged.
-    judged: usize,
+    judged: u32,
     /// How many there are.
-    len: usize,
+    len: u32,
     /// Where in the text the first item is that is not judged.
-    judged_text: usize,
+    judged_text: u32,
 }
+
+#[derive(Debug)]
+struct Rest<T> {
+    /// The items that say something, past the first, [`CHUNK`] by [`CHUNK`].
+    chunks: Vec<Vec<T>>,
+    /// What every judged item is; empty where all of them say something.
+    kinds: Vec<Kind>,
+}
+
+/// Items that are kept together: growing a list of tens of thousands would for a moment take twice its memory.
+const CHUNK: usize = 512;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -54,21 +65,16 @@ pub struct Past {
 
 impl<'a, T: Takes<'a> + Blank> Takes<'a> for Items<'a, T> {
     fn array(reader: &mut Reader<'a>) -> Result<Field<Self>, Unreadable> {
+        /// A body that is as long as a count or a place in it does not come in.
+        const SHORT: &str = "a body has less than 4 GiB";
         let start = reader.position();
-        let mut items = Self {
-            read: Vec::with_capacity(reader.count_items()),
-            kinds: Vec::new(),
-            text: "",
-            judged: 0,
-            len: 0,
-            judged_text: 0,
-        };
+        let mut items = Self { first: Vec::new(), rest: None, text: "", judged: 0, len: 0, judged_text: 0 };
         reader.array(|reader| {
             items.len += 1;
             if reader.take_item() {
                 items.judged += 1;
                 items.add(Field::read(reader)?);
-                items.judged_text = reader.since(start).len();
+                items.judged_text = u32::try_from(reader.since(start).len()).expect(SHORT);
                 return Ok(());
             }
             reader.skip()
@@ -83,26 +89,72 @@ impl<T: Blank> Items<'_, T> {
         let kind = match item {
             Field::Set(item) if item == *T::blank() => Kind::Blank,
             Field::Set(item) => {
-                self.read.push(item);
+                self.push(item);
                 Kind::Read
             }
             Field::Absent | Field::Mistyped(_) => Kind::Other,
         };
-        if kind != Kind::Read && self.kinds.is_empty() {
-            self.kinds.reserve_exact(self.read.capacity());
-            self.kinds.resize(self.read.len(), Kind::Read);
+        if kind == Kind::Read && self.kinds().is_empty() {
+            return;
         }
-        if kind != Kind::Read || !self.kinds.is_empty() {
-            self.kinds.push(kind);
+        let before = self.judged as usize - 1;
+        let kinds = &mut self.rest().kinds;
+        if kinds.is_empty() {
+            kinds.resize(before, Kind::Read);
         }
+        kinds.push(kind);
+    }
+
+    fn push(&mut self, item: T) {
+        if self.first.len() < CHUNK {
+            return self.first.push(item);
+        }
+        let chunks = &mut self.rest().chunks;
+        match chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            Some(chunk) => chunk.push(item),
+            None => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(item);
+                chunks.push(chunk);
+            }
+        }
+    }
+
+    fn rest(&mut self) -> &mut Rest<T> {
+        self.rest.get_or_insert_with(|| Box::new(Rest { chunks: Vec::new(), kinds: Vec::new() }))
     }
 }
 
 impl<T> Items<'_, T> {
+    fn kinds(&self) -> &[Kind] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.kinds)
+    }
+
+    /// The items that say something, in order.
+    fn said(&self) -> impl Iterator<Item = &T> {
+        let chunks = self.rest.iter().flat_map(|rest| &rest.chunks);
+        self.first.iter().chain(chunks.flatten())
+    }
+
+    /// How many items say something.
+    pub(crate) fn said_len(&self) -> u32 {
+        let chunks = self.rest.iter().flat_map(|rest| &rest.chunks).map(Vec::len).sum::<usize>();
+        u32::try_from(self.first.len() + chunks).unwrap_or(u32::MAX)
+    }
+
+    /// The item at that position among those that say something, which is no index where others stand between them.
+    pub(crate) fn said_at(&self, position: u32) -> Option<&T> {
+        let position = position as usize;
+        match position.checked_sub(CHUNK) {
+            None => self.first.get(position),
+            Some(position) => self.rest.as_ref()?.chunks.get(position / CHUNK)?.get(position % CHUNK),
+        }
+    }
+
     /// How many items the list has, those that are not judged, too.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Whether the list has no items.
@@ -114,17 +166,17 @@ impl<T> Items<'_, T> {
     /// What is past the most that are judged.
     #[must_use]
     pub fn past(&self) -> Option<Past> {
-        let count = self.len - self.judged;
-        let digest = || digest::of(self.text.get(self.judged_text..));
+        let count = (self.len - self.judged) as usize;
+        let digest = || digest::of(self.text.get(self.judged_text as usize..));
         (count > 0).then(|| Past { count, digest: digest() })
     }
 
     /// Calls `tell` with every judged item that is no object, and its index.
     pub fn each_other(&self, mut tell: impl FnMut(usize, Json)) {
-        if !self.kinds.contains(&Kind::Other) {
+        if !self.kinds().contains(&Kind::Other) {
             return;
         }
-        let mut kinds = self.kinds.iter().enumerate();
+        let mut kinds = self.kinds().iter().enumerate();
         // The list has been read once, so it is sound.
         let _ = Reader::new(self.text, 0).array(|reader| {
             match kinds.next() {
@@ -138,9 +190,9 @@ impl<T> Items<'_, T> {
 
 impl<T: Blank> Items<'_, T> {
     fn objects(&self) -> impl Iterator<Item = (usize, &T)> {
-        let mut read = self.read.iter();
-        let kinds = self.kinds.iter().copied().chain(std::iter::repeat(Kind::Read));
-        (0..self.judged).zip(kinds).filter_map(move |(index, kind)| match kind {
+        let mut read = self.said();
+        let kinds = self.kinds().iter().copied().chain(std::iter::repeat(Kind::Read));
+        (0..self.judged as usize).zip(kinds).filter_map(move |(index, kind)| match kind {
             Kind::Read => Some((index, read.next()?)),
             Kind::Blank => Some((index, T::blank())),
             Kind::Other => None,
@@ -149,21 +201,16 @@ impl<T: Blank> Items<'_, T> {
 }
 
 impl<T: Blank> Items<'_, T> {
-    /// The items that say something, in order; not all of the list, so that a position here is no index.
-    pub(crate) fn said(&self) -> &[T] {
-        &self.read
-    }
-
     /// The indices and keys of judged items whose key an earlier one has, where `key` gives one.
     ///
     /// By sorting positions: a set of the keys would take more memory than a body of nothing but keys.
     pub(crate) fn repeated<'s>(&'s self, key: impl Fn(&'s T) -> Option<&'s str>) -> Vec<(usize, &'s str)> {
-        let keys = || self.read.iter().map(&key);
+        let keys = || self.said().map(&key);
         if keys().flatten().is_sorted_by(|earlier, later| earlier < later) {
             return Vec::new();
         }
-        let key_at = |position: u32| self.read.get(position as usize).and_then(&key);
-        let mut order: Vec<u32> = Vec::with_capacity(self.read.len());
+        let key_at = |position: u32| self.said_at(position).and_then(&key);
+        let mut order: Vec<u32> = Vec::with_capacity(self.said_len() as usize);
         order.extend((0..).zip(keys()).filter(|(_, key)| key.is_some()).map(|(position, _)| position));
         order.sort_unstable_by(|a, b| key_at(*a).cmp(&key_at(*b)).then(a.cmp(b)));
         let mut later: Vec<u32> = order
@@ -183,13 +230,13 @@ impl<T: Blank> Items<'_, T> {
 /// Items that are not judged, or no objects, are the same where they are written the same.
 impl<T: PartialEq> PartialEq for Items<'_, T> {
     fn eq(&self, other: &Self) -> bool {
-        let is_read = |items: &Self| items.judged == items.len && !items.kinds.contains(&Kind::Other);
+        let is_read = |items: &Self| items.judged == items.len && !items.kinds().contains(&Kind::Other);
         let same_objects = || {
             is_read(self)
                 && is_read(other)
                 && self.len == other.len
-                && self.kinds == other.kinds
-                && self.read == other.read
+                && self.kinds() == other.kinds()
+                && self.said().eq(other.said())
         };
         self.text == other.text || same_objects()
     }
@@ -205,6 +252,6 @@ impl<T: Blank> Field<Items<'_, T>> {
     /// finding it would take a search.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&T> {
-        self.set().filter(|items| items.kinds.is_empty())?.read.get(index)
+        self.set().filter(|items| items.kinds().is_empty())?.said_at(u32::try_from(index).ok()?)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A field as it was written.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq, Hash)]
 pub enum Field<T> {
     /// Not there, or null.
     #[default]

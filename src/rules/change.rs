@@ -24,7 +24,6 @@ pub struct Change<'a> {
     pub now: Timestamp,
     judges_status: bool,
     changes_health: bool,
-    keeps_conditions: bool,
 }
 
 /// What a write does; deletions are not reviewed.
@@ -77,9 +76,7 @@ impl<'a> Change<'a> {
                         .is_some_and(|new| CONDITION_STATUS.contains(&new) && status(old).is_some_and(|old| old != new))
                 })
             });
-        let conditions = |profile: &'a ClusterProfile<'a>| profile.status.set().map(|status| &status.conditions);
-        let keeps_conditions = judges_status && old.is_some_and(|old| conditions(old) == conditions(new));
-        Self { operation, part, version, new, old, now, judges_status, changes_health, keeps_conditions }
+        Self { operation, part, version, new, old, now, judges_status, changes_health }
     }
 
     /// The object, where its metadata and spec are written.
@@ -128,12 +125,6 @@ impl<'a> Change<'a> {
     #[must_use]
     pub fn changes_health(&self) -> bool {
         self.changes_health
-    }
-
-    /// Whether the conditions are those of the stored object, one and all.
-    #[must_use]
-    pub fn keeps_conditions(&self) -> bool {
-        self.keeps_conditions
     }
 
     /// The stored object, as if it were written now where nothing is; rules that compare with it find nothing there.

@@ -4,8 +4,9 @@ use std::{borrow::Cow, cell::OnceCell};
 
 use super::{Change, Effect, Operation, Part, Phase, Problem, Report, Rule, Value, syntax};
 use crate::{
+    digest,
     field::FieldPath,
-    profile::{Condition, Field, Items, Json},
+    profile::{Condition, Field, Items, Json, Status},
 };
 
 /// The types that KEP-4322 predefines.
@@ -117,6 +118,7 @@ pub(super) static STATUS: Rule = Rule {
 };
 
 fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("status");
         match &condition.status {
@@ -140,7 +142,7 @@ fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                             "was a boolean: put it in quotes, or the API server before 1.37 drops managedFields"
                         }
                     };
-                    fill_in(change, path(), status, unless_dropped(change, warning), report);
+                    fill_in(&stored, condition, path(), status, unless_dropped(change, warning), report);
                 }
             }
         }
@@ -180,11 +182,11 @@ fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Field::Set(_) => report.deny(path(), Problem::Empty("must be one CamelCase word".into())),
             Field::Absent => {
                 report.deny(path(), Problem::Required("must be one CamelCase word".into()));
-                let stored = stored.unchanged(condition).and_then(|stored| stored.reason.text());
-                let stored = stored.filter(|reason| is_sound(reason));
+                let before = stored.unchanged(condition).and_then(|stored| stored.reason.text());
+                let before = before.filter(|reason| is_sound(reason));
                 let warning = "was absent: say in one CamelCase word why the condition has its status";
-                let reason = stored.unwrap_or("Unspecified");
-                fill_in(change, path(), reason, unless_dropped(change, warning), report);
+                let reason = before.unwrap_or("Unspecified");
+                fill_in(&stored, condition, path(), reason, unless_dropped(change, warning), report);
             }
             Field::Mistyped(_) => {}
         }
@@ -208,6 +210,7 @@ pub(super) static MESSAGE: Rule = Rule {
 fn message<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     /// `metav1.Condition`: `maxLength` of a message.
     const LIMIT: usize = 32_768;
+    let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("message");
         match &condition.message {
@@ -217,7 +220,7 @@ fn message<'a>(change: &Change<'a>, report: &mut Report<'a>) {
             Field::Set(_) => {}
             Field::Absent => {
                 report.deny(path(), Problem::Required("must be set, and may be empty".into()));
-                fill_in(change, path(), "", None, report);
+                fill_in(&stored, condition, path(), "", None, report);
             }
             Field::Mistyped(json) => {
                 report.deny(path(), Problem::no_string(json));
@@ -293,15 +296,30 @@ pub(super) fn status_of<'a>(condition: &'a Condition<'a>) -> Option<&'a str> {
 /// An index, made when a rule first asks: a search for each of thousands of conditions would take seconds. Of positions, for a
 /// map would take more memory than the body.
 pub(super) struct Stored<'a> {
-    conditions: &'a [Condition<'a>],
+    conditions: Option<&'a Items<'a, Condition<'a>>>,
     by_kind: OnceCell<Vec<u32>>,
     by_status: OnceCell<Vec<u32>>,
+    status: Option<&'a Status<'a>>,
+    /// Digests of all conditions, in order.
+    whole: OnceCell<Vec<u64>>,
 }
 
 impl<'a> Stored<'a> {
     pub(super) fn of(change: &Change<'a>) -> Self {
-        let conditions = change.old_status().and_then(|status| status.conditions.set()).map_or(&[][..], Items::said);
-        Self { conditions, by_kind: OnceCell::new(), by_status: OnceCell::new() }
+        let status = change.old_status();
+        let conditions = status.and_then(|status| status.conditions.set());
+        Self { conditions, by_kind: OnceCell::new(), by_status: OnceCell::new(), status, whole: OnceCell::new() }
+    }
+
+    /// Whether a condition is stored that equals this one in all that rules read.
+    fn has(&self, new: &Condition<'_>) -> bool {
+        let whole = self.whole.get_or_init(|| {
+            let stored = self.status.into_iter().flat_map(|status| status.conditions.items());
+            let mut whole: Vec<_> = stored.map(|(_, condition)| digest::of(condition)).collect();
+            whole.sort_unstable();
+            whole
+        });
+        !whole.is_empty() && whole.binary_search(&digest::of(new)).is_ok()
     }
 
     /// The stored condition of the same type: the one of the same status where there are several, else the first.
@@ -323,10 +341,11 @@ impl<'a> Stored<'a> {
         key: K,
         key_of: impl Fn(&'a Condition<'a>) -> Option<K>,
     ) -> Option<&'a Condition<'a>> {
-        let at = |position: &u32| self.conditions.get(*position as usize);
+        let conditions = self.conditions?;
+        let at = |position: &u32| conditions.said_at(*position);
         let key_at = |position: &u32| at(position).and_then(&key_of);
         let index = index.get_or_init(|| {
-            let mut order: Vec<u32> = (0..).zip(self.conditions).map(|(position, _)| position).collect();
+            let mut order: Vec<u32> = (0..conditions.said_len()).collect();
             order.sort_unstable_by(|a, b| key_at(a).cmp(&key_at(b)).then(a.cmp(b)));
             order
         });
@@ -336,18 +355,19 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// Fills in a field of a condition, unless the conditions are those that are stored.
+/// Fills in a field of a condition, unless the condition is stored as it is.
 ///
-/// A schema without list-map keys, as managers bundle, lets an unchanged list pass with all its stored mistakes, and no list
-/// in which anything was filled in.
+/// The API server lets a stored mistake pass where nothing beside it has changed: in a condition, or, by the schemas without
+/// list-map keys that managers bundle, in the whole list. A default would be such a change.
 pub(super) fn fill_in<'a>(
-    change: &Change<'a>,
+    stored: &Stored<'a>,
+    condition: &'a Condition<'a>,
     path: FieldPath<'a>,
     value: impl Into<Cow<'a, str>>,
     warning: Option<&'static str>,
     report: &mut Report<'a>,
 ) {
-    if !change.keeps_conditions() {
+    if !stored.has(condition) {
         report.fix(path, value, warning);
     }
 }

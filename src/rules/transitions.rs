@@ -28,14 +28,14 @@ fn time<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let path = || item(index, condition).field("lastTransitionTime");
         if condition.last_transition_time == Field::Absent {
             report.deny(path(), Problem::Required("must say when the status changed last, in RFC 3339".into()));
-            let stored = stored.unchanged(condition).and_then(|stored| stored.last_transition_time.text());
-            match stored.filter(|time| syntax::rfc3339(time).is_some()) {
-                Some(stored) => fill_in(change, path(), stored, None, report),
+            let before = stored.unchanged(condition).and_then(|stored| stored.last_transition_time.text());
+            match before.filter(|time| syntax::rfc3339(time).is_some()) {
+                Some(before) => fill_in(&stored, condition, path(), before, None, report),
                 // Without a status nobody can tell whether it changed, so that each write would have another time.
                 None if status_of(condition).is_none() => {}
                 None => {
                     let now = change.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-                    fill_in(change, path(), now, None, report);
+                    fill_in(&stored, condition, path(), now, None, report);
                 }
             }
         }
@@ -58,6 +58,9 @@ pub(super) static TRANSITION: Rule = Rule {
 };
 
 fn transition<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    /// Longer times than nanoseconds and an offset need are left alone: one stored time may be read for each of many
+    /// conditions.
+    const LONGEST: usize = 64;
     let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let Some(stored) = stored.condition(condition) else { continue };
@@ -65,9 +68,6 @@ fn transition<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         else {
             continue;
         };
-        /// Longer ones than nanoseconds and an offset need are left alone: one stored time may be read for each of many
-        /// conditions.
-        const LONGEST: usize = 64;
         if before.len() > LONGEST {
             continue;
         }

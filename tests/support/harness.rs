@@ -29,7 +29,7 @@ pub(crate) fn admission(body: &[u8]) {
     if review["request"]["object"].is_object() && !unreadable {
         a_patch_applies_and_is_enough(&review, &mutated);
         what_is_stored_can_be_written_again(&review);
-        what_is_being_deleted_is_left_alone(&review);
+        a_finalizer_can_always_go(&review);
     }
 }
 
@@ -128,13 +128,17 @@ fn what_is_stored_can_be_written_again(review: &Value) {
     assert!(answer.allowed, "an unchanged object is denied: {}", response(&answer)["status"]["message"]);
 }
 
-fn what_is_being_deleted_is_left_alone(review: &Value) {
+fn a_finalizer_can_always_go(review: &Value) {
     let mut deleted = review.clone();
     let metadata = &mut deleted["request"]["object"]["metadata"];
     if !metadata.is_object() {
         *metadata = Value::Object(Map::new());
     }
     metadata["deletionTimestamp"] = json!("2026-05-28T20:26:40Z");
+    metadata["finalizers"] = json!(["example.com/kept"]);
+    deleted["request"]["operation"] = json!("UPDATE");
+    deleted["request"]["oldObject"] = deleted["request"]["object"].clone();
+    deleted["request"]["object"]["metadata"]["finalizers"] = json!([]);
     for phase in [Phase::Mutate, Phase::Validate] {
         let answer = ask(&bytes(&deleted), phase, false).expect("it is still a review");
         assert!(answer.allowed && answer.rules.is_empty(), "{phase} stops a deletion: {:?}", answer.rules);
