@@ -22,7 +22,7 @@ pub struct FieldPath<'a> {
 
 /// One step of a [`FieldPath`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment<'a> {
+pub(crate) enum Segment<'a> {
     /// A field that the API names: `spec`.
     Field(&'static str),
     /// A key that the object's author chose: `metadata.labels[KEY]`.
@@ -72,6 +72,11 @@ impl<'a> FieldPath<'a> {
     /// object.
     pub(crate) fn digest(&self) -> u64 {
         self.digest
+    }
+
+    /// The steps of the way, from the root.
+    pub(crate) fn segments(&self) -> &[Segment<'a>] {
+        &self.segments
     }
 
     /// The name of the field, or the key, that the path ends with; empty at the root and at an item of a list.

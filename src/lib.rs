@@ -17,6 +17,7 @@
 //! | [`profile`] | what rules read of a ClusterProfile, borrowed and tolerant |
 //! | [`field`] | the path to a field |
 //! | [`crd`] | the CustomResourceDefinition, from Rust types |
+//! | [`crd_watch`] | what the API server refuses by the CRD in force, followed while serving |
 //! | [`rules`] | the catalogue, and what it says of a change |
 //! | [`settings`] | what an administrator chooses, and the file that says it |
 //! | [`units`] | sizes and durations, as flags and that file write them |
@@ -36,6 +37,7 @@ pub mod break_glass;
 pub mod certificates;
 pub mod config_file;
 pub mod crd;
+pub mod crd_watch;
 mod digest;
 mod error;
 pub mod field;

@@ -9,6 +9,7 @@ use self::report::Watch;
 pub use self::{
     catalogue::{RULES, find, named},
     change::{Change, Operation, Part},
+    crd_in_force::{CrdError, CrdInForce},
     patch::patch,
     policy::{Effect, Policy},
     problem::{Problem, Value, quote, shown},
@@ -22,6 +23,7 @@ mod change;
 mod cluster_data;
 mod cluster_manager;
 mod conditions;
+mod crd_in_force;
 mod extensions;
 mod field_type;
 mod inventory;
@@ -105,6 +107,9 @@ pub struct Stopped;
 
 /// What the rules of `phase` say of `change`, in catalogue order, nothing silent among it.
 ///
+/// What the API server will refuse by the CRD in force never reaches /validate. Where that is known and certain, /mutate warns
+/// of everything that /validate would have found. Else it says nothing of that.
+///
 /// Empty for an object that is being deleted where the write changes nothing that rules read: to refuse the removal of a
 /// finalizer would keep the object for ever.
 ///
@@ -121,11 +126,19 @@ pub fn review<'a>(
     if change.is_deletion() && !change.touches_anything() {
         return Ok(report);
     }
-    for rule in RULES {
-        let speaks = rule.phase == phase || (phase == Phase::Mutate && !rule.fix.is_empty());
-        if speaks && policy.effect(rule) != Effect::Off {
+    let foresees = report.foresees();
+    let speaks = |rule: &Rule| {
+        rule.phase == phase || (phase == Phase::Mutate && !rule.fix.is_empty()) || (foresees && rule.may_be_in_schema())
+    };
+    let is_on = |rule: &&&'static Rule| policy.effect(rule) != Effect::Off;
+    for rule in RULES.iter().filter(|rule| speaks(rule)).filter(is_on) {
+        report.run(rule, policy).ok_or(Stopped)?;
+    }
+    if report.is_foreseen() {
+        for rule in RULES.iter().filter(|rule| !speaks(rule)).filter(is_on) {
             report.run(rule, policy).ok_or(Stopped)?;
         }
     }
+    report.close();
     Ok(report)
 }

@@ -8,6 +8,8 @@ mod case;
 #[path = "support/client.rs"]
 #[expect(dead_code, reason = "the server's own tests need more of it")]
 mod client;
+#[path = "support/in_force.rs"]
+mod in_force;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "the server's own tests need more of it")]
 mod server;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
             }));
         }
     }
+    trials.extend(in_force::trials());
     assert!(trials.len() > 100, "the case files are there");
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -36,6 +36,8 @@ mod client;
 mod control_plane;
 #[path = "e2e/controllers.rs"]
 mod controllers;
+#[path = "e2e/crd_in_force.rs"]
+mod crd_in_force;
 #[path = "e2e/deleted.rs"]
 mod deleted;
 #[path = "e2e/empty_root.rs"]
@@ -155,6 +157,7 @@ fn main() -> ExitCode {
     trials.push(null_label::trial(&planes));
     trials.push(url::trial(&planes));
     trials.push(callers::trial(&assets));
+    trials.push(crd_in_force::trial(&assets));
     trials.extend(traces::trial(&assets));
     let conclusion = libtest_mimic::run(&arguments, trials);
     Arc::into_inner(planes).expect("no test runs any more").stop(conclusion.has_failed());

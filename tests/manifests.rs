@@ -100,8 +100,11 @@ const TESTS: &[(&str, Test)] = &[
     ("pods::see_a_changed_configuration", pods::see_a_changed_configuration),
     ("pods::end_after_their_last_answer", pods::end_after_their_last_answer),
     ("pods::are_confined", pods::are_confined),
-    ("pods::may_do_what_certificates_and_break_glass_want", pods::may_do_what_certificates_and_break_glass_want),
-    ("pods::may_do_what_break_glass_wants", pods::may_do_what_break_glass_wants),
+    (
+        "pods::may_do_what_certificates_break_glass_and_the_crd_want",
+        pods::may_do_what_certificates_break_glass_and_the_crd_want,
+    ),
+    ("pods::may_do_what_break_glass_and_the_crd_want", pods::may_do_what_break_glass_and_the_crd_want),
     ("pods::never_go_all_at_once", pods::never_go_all_at_once),
     ("chart::has_what_is_rendered", chart::has_what_is_rendered),
     ("chart::has_the_schema_of_the_configuration", chart::has_the_schema_of_the_configuration),
@@ -200,14 +203,15 @@ fn each_rendering_has_its_objects(manifests: &Manifests) {
         "ValidatingAdmissionPolicyBinding",
     ];
     const BREAK_GLASS: [&str; 3] = ["ClusterRole", "ClusterRole", "ClusterRoleBinding"];
+    const CRD_READER: [&str; 2] = ["ClusterRole", "ClusterRoleBinding"];
     const CERTIFICATES: [&str; 4] = ["Certificate", "Certificate", "Issuer", "Issuer"];
     let expected: [(&[Value], &[&[&str]]); 7] = [
         (&manifests.crd, &[&["CustomResourceDefinition"]]),
-        (&manifests.base, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &MANAGED]),
-        (&manifests.certificate_pair, &[&SERVER, &WEBHOOKS, &BREAK_GLASS]),
+        (&manifests.base, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &CRD_READER, &MANAGED]),
+        (&manifests.certificate_pair, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &CRD_READER]),
         (&manifests.webhooks, &[&WEBHOOKS]),
         (&manifests.dev, &[&WEBHOOKS]),
-        (&manifests.cert_manager, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &CERTIFICATES]),
+        (&manifests.cert_manager, &[&SERVER, &WEBHOOKS, &BREAK_GLASS, &CRD_READER, &CERTIFICATES]),
         (&manifests.observability, &[&["ConfigMap", "PodMonitor", "PrometheusRule"]]),
     ];
     for (objects, kinds) in expected {

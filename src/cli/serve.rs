@@ -1,12 +1,13 @@
 //! `serve`: the webhook itself.
 
-use std::{future::pending, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, future::pending, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clusterprofile_webhook::{
     break_glass::Permissions,
     config_file::ConfigFile,
+    crd_watch::CrdWatch,
     metrics::Metrics,
     rules::Policy,
     server::{self, Config, Limits, Terms},
@@ -123,6 +124,15 @@ impl Args {
         }
     }
 
+    /// Whether there is an API server to ask: because a flag says so, in a Pod, or by `KUBECONFIG`. The file in the home
+    /// directory is no reason: whoever tries the webhook may have it for another cluster.
+    fn asks_an_api_server(&self) -> bool {
+        let is_set = |variable| env::var_os(variable).is_some_and(|value| !value.is_empty());
+        self.managed.service.is_some()
+            || self.break_glass
+            || ["KUBERNETES_SERVICE_HOST", "KUBECONFIG"].into_iter().any(is_set)
+    }
+
     /// What the flags choose.
     fn settings(&self) -> Settings {
         Settings {
@@ -189,6 +199,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     let (policy, limits) = args.chosen(file.as_ref().map(ConfigFile::settings));
     let terms = Arc::new(Terms::new(policy, limits));
     let permissions = if args.break_glass { permissions().await } else { None };
+    let crd = if args.asks_an_api_server() { crd_watch().await } else { None };
     let (spans, exporter) =
         args.otlp_endpoint.clone().map(|endpoint| traces::start(endpoint, Arc::clone(&metrics))).unzip();
     let exporter = exporter.map(|exporter| tokio::spawn(exporter.run()));
@@ -212,10 +223,16 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     let watched_file = async {
         let apply = |settings: &Settings| {
             let (policy, limits) = args.chosen(Some(settings));
-            terms.replace(policy, limits);
+            terms.replace(&policy, limits);
         };
         match file {
             Some(file) => file.watch(Arc::clone(&metrics), apply).await,
+            None => pending().await,
+        }
+    };
+    let watched_crd = async {
+        match crd {
+            Some(crd) => crd.run(&terms).await,
             None => pending().await,
         }
     };
@@ -224,6 +241,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         never = keeper.run(&certificates, &metrics) => match never {},
         never = watched_callers => match never {},
         never = watched_file => match never {},
+        never = watched_crd => match never {},
     }
     keeper.release().await;
     if let Some(exporter) = exporter {
@@ -240,6 +258,18 @@ async fn permissions() -> Option<Arc<Permissions>> {
         Ok(permissions) => Some(Arc::new(permissions)),
         Err(error) => {
             warn!(error = format!("{:#}", anyhow::Error::from(error)), "break-glass: no claim can be checked");
+            None
+        }
+    }
+}
+
+/// What follows the CRD in force. Where that is not known, /mutate does not speak for /validate.
+async fn crd_watch() -> Option<CrdWatch> {
+    match CrdWatch::connect().await {
+        Ok(crd) => Some(crd),
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::from(error));
+            warn!(error, "the CRD in force is unknown: writes that it refuses get its text alone");
             None
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-pub(super) use self::ca::CA;
+pub(super) use self::ca::{CA, decode};
 use super::{
     Change, Effect, Level, Phase, Problem, Report, Rule, Value,
     access_providers::{clusters, denied_by_v1alpha2, is_used},

@@ -1,8 +1,8 @@
 //! What findings do.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
-use super::Rule;
+use super::{CrdInForce, Rule};
 
 /// What the findings of a rule do to a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +42,7 @@ pub struct Policy {
     audit: bool,
     break_glass: bool,
     exempt_namespaces: BTreeSet<String>,
+    crd: Option<Arc<CrdInForce>>,
 }
 
 impl Policy {
@@ -82,6 +83,17 @@ impl Policy {
     #[must_use]
     pub fn break_glass(&self) -> bool {
         self.break_glass
+    }
+
+    /// What the API server refuses by the CRD, where that is known; without it, /mutate does not speak for /validate.
+    pub fn set_crd(&mut self, crd: Option<Arc<CrdInForce>>) {
+        self.crd = crd;
+    }
+
+    /// What the API server refuses by the CRD, where that is known.
+    #[must_use]
+    pub fn crd(&self) -> Option<&Arc<CrdInForce>> {
+        self.crd.as_ref()
     }
 
     /// What the findings of `rule` do, before the ratchet.

@@ -4,8 +4,11 @@ use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 
+use self::foresight::Foresight;
 use super::{Change, Effect, Phase, Policy, Problem, Rule, ratchet::Noted};
 use crate::field::FieldPath;
+
+mod foresight;
 
 /// One thing that is wrong with a write.
 #[derive(Debug)]
@@ -67,6 +70,8 @@ pub struct Report<'a> {
     current: Option<Current>,
     stored: Stored,
     watch: Watch<'a>,
+    /// Of /mutate, what it says in place of /validate.
+    foresight: Option<Foresight>,
 }
 
 /// What is known of the findings of the stored object.
@@ -149,6 +154,7 @@ impl Current {
 
 impl<'a> Report<'a> {
     pub(super) fn new(change: &Change<'a>, phase: Phase, policy: &Policy, watch: Watch<'a>) -> Self {
+        let foresight = if phase == Phase::Mutate { Foresight::of(change, policy) } else { None };
         Self {
             findings: Vec::new(),
             fixes: Vec::new(),
@@ -162,6 +168,7 @@ impl<'a> Report<'a> {
             current: None,
             stored: Stored::Unknown,
             watch,
+            foresight,
         }
     }
 
@@ -197,43 +204,46 @@ impl<'a> Report<'a> {
     /// Reports at a level that depends on the change.
     pub fn add(&mut self, level: Level, path: FieldPath<'a>, problem: Problem<'a>) {
         let Some(Current { rule, level: overriding, .. }) = self.current else { return };
-        if rule.phase != self.phase || self.watch.is_over() {
+        let is_foreseen = rule.phase != self.phase;
+        let is_heard = !is_foreseen || self.foresees() || matches!(self.stored, Stored::Noting(_));
+        if !is_heard || self.watch.is_over() {
             return;
         }
         if let Stored::Noting(noted) = &mut self.stored {
             return noted.add(&path, &problem);
         }
+        if is_foreseen && self.foresight.as_ref().is_some_and(|foresight| !foresight.is_written(&path)) {
+            return;
+        }
         let level = overriding.unwrap_or(level);
+        let is_stored = level != Level::Silent && self.has_stored(rule, &path, &problem);
         let (weighed, passed_for_health) =
-            if level == Level::Silent { (level, false) } else { self.weigh(rule, level, &path, &problem) };
+            if is_stored { (level.lowered(), false) } else { self.give_way(rule, level) };
         let most = if self.audit { Level::Warn } else { Level::Deny };
         let level = weighed.min(most);
         let Some(current) = &mut self.current else { return };
         let (told, omitted) = match level {
             Level::Silent => return,
+            // All that /mutate says is a warning.
+            _ if is_foreseen => (&mut current.warnings, &mut self.omitted.warnings),
             Level::Warn => (&mut current.warnings, &mut self.omitted.warnings),
             Level::Deny => (&mut current.denials, &mut self.omitted.denials),
         };
-        if *told < FINDINGS {
-            *told += 1;
-            self.findings.push(Finding { rule, level, path, problem, passed_for_health });
-        } else {
+        let is_omitted = *told == FINDINGS;
+        if let Some(foresight) = self.foresight.as_mut().filter(|_| is_foreseen) {
+            foresight.tell(&self.change, &path, &problem, is_stored, is_omitted);
+        }
+        if is_omitted {
             *omitted += 1;
+        } else {
+            *told += 1;
+            let level = if is_foreseen { Level::Warn } else { level };
+            self.findings.push(Finding { rule, level, path, problem, passed_for_health });
         }
     }
 
-    /// The level that is left of a finding, one less where the stored object has it already, or where it must not hold up the
-    /// health of the cluster; and whether it is that.
-    fn weigh(
-        &mut self,
-        rule: &'static Rule,
-        level: Level,
-        path: &FieldPath<'_>,
-        problem: &Problem<'_>,
-    ) -> (Level, bool) {
-        if self.has_stored(rule, path, problem) {
-            return (level.lowered(), false);
-        }
+    /// The level that is left of a finding where it must not hold up the health of the cluster, and whether it is one less.
+    fn give_way(&mut self, rule: &'static Rule, level: Level) -> (Level, bool) {
         let passes = level == Level::Deny && self.change.changes_health() && rule.yields_to_health();
         if !passes {
             return (level, false);
@@ -266,6 +276,7 @@ impl<'a> Report<'a> {
             change,
             current: self.current.as_ref().map(|current| Current { level: current.level, ..Current::of(rule) }),
             stored: Stored::Noting(Noted::default()),
+            foresight: None,
             ..*self
         };
         (rule.check)(&change, &mut report);
@@ -297,6 +308,7 @@ impl<'a> Report<'a> {
             self.too_many_fixes = true;
             return;
         }
+        self.take_back(&path);
         self.fixes.push(Fix { rule, path, value: value.into(), warning });
     }
 

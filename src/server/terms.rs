@@ -6,7 +6,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::time::sleep;
 
 use super::{Limits, body::Room, buffers::KEPT, ticks::Ticks, turns::Turns};
-use crate::rules::Policy;
+use crate::rules::{CrdInForce, Policy};
 
 /// What an administrator chose for the rules, and the limits of the server.
 pub struct Terms {
@@ -32,19 +32,32 @@ impl Terms {
         Self { now: ArcSwap::from_pointee(Now { policy, limits, room, turns }), ticks }
     }
 
-    /// Terms from now on.
+    /// Terms from now on. What is known of the CRD in force stays.
     ///
     /// Bodies that are on their way end within the limits under which they began, so that for as long as they take, thirty
     /// seconds at the most, there may be as many bytes as before and as from now on together. Connections past the limit are
     /// closed when the next one comes; those that are open keep their times.
-    pub fn replace(&self, policy: Policy, limits: Limits) {
-        let now = self.now.load();
-        let (room, turns) = if limits == now.limits {
-            (Arc::clone(&now.room), Arc::clone(&now.turns))
-        } else {
-            (Arc::new(Room::new(limits, Arc::clone(&self.ticks))), Arc::new(Turns::new(&limits)))
-        };
-        self.now.store(Arc::new(Now { policy, limits, room, turns }));
+    pub fn replace(&self, policy: &Policy, limits: Limits) {
+        self.now.rcu(|now| {
+            let (room, turns) = if limits == now.limits {
+                (Arc::clone(&now.room), Arc::clone(&now.turns))
+            } else {
+                (Arc::new(Room::new(limits, Arc::clone(&self.ticks))), Arc::new(Turns::new(&limits)))
+            };
+            let mut policy = policy.clone();
+            policy.set_crd(now.policy.crd().cloned());
+            Now { policy, limits, room, turns }
+        });
+    }
+
+    /// What the CRD in force refuses, from now on; nothing where that is not known.
+    pub fn set_crd(&self, crd: Option<&Arc<CrdInForce>>) {
+        self.now.rcu(|now| {
+            let Now { policy, limits, room, turns } = &**now;
+            let mut policy = policy.clone();
+            policy.set_crd(crd.cloned());
+            Now { policy, limits: *limits, room: Arc::clone(room), turns: Arc::clone(turns) }
+        });
     }
 
     /// The limits that hold now.
@@ -90,5 +103,32 @@ impl fmt::Debug for Terms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let now = self.now();
         f.debug_struct("Terms").field("policy", &now.policy).field("limits", &now.limits).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Terms;
+    use crate::{
+        crd,
+        rules::{CrdInForce, Policy},
+        server::Limits,
+    };
+
+    #[test]
+    fn configuration_and_crd_replace_neither_the_other() {
+        let terms = Terms::default();
+        let definition = serde_json::to_value(crd::crd()).unwrap();
+        let crd = Arc::new(CrdInForce::read(definition).unwrap());
+        let held = |terms: &Terms| (terms.now().policy.audit(), terms.now().policy.crd().is_some());
+        terms.set_crd(Some(&crd));
+        let mut audit = Policy::default();
+        audit.set_audit(true);
+        terms.replace(&audit, Limits::default());
+        assert_eq!(held(&terms), (true, true));
+        terms.set_crd(None);
+        assert_eq!(held(&terms), (true, false));
     }
 }

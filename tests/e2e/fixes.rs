@@ -1,4 +1,5 @@
-//! A fix never turns a write that the API server accepts into one that it refuses.
+//! A fix never turns a write that the API server accepts into one that it refuses, and /mutate speaks for /validate in no write
+//! that the API server accepts.
 //!
 //! The test sends random writes of profiles, many with stored mistakes, as dry runs to two namespaces. The mutating webhook
 //! sees the writes of one of them. No validating webhook is registered for either.
@@ -10,7 +11,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use clusterprofile_webhook::{manifest, server::Config};
+use clusterprofile_webhook::{
+    manifest,
+    rules::{CrdInForce, Policy},
+    server::{Config, Limits, Terms},
+};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -75,16 +80,34 @@ fn refuse_nothing(name: &str, control: &ControlPlane, versions: &[&'static str])
     let with = Hub::new(control, &webhook.labels(), &cases);
     let without = Hub::new(control, &json!({}), &cases);
     let (mut accepted, mut filled_in, mut newly_refused) = (0, 0, Vec::new());
+    let (mut foreseen, mut refused) = (0, 0);
     for (case, (with, without)) in cases.iter().zip(with.send(&cases).into_iter().zip(without.send(&cases))) {
         let is_unasked = with.status >= 500 && without.status < 500;
         assert!(!is_unasked, "the API server must reach the webhook: {with:#?}");
         accepted += usize::from(is_accepted(&without));
         filled_in += usize::from(written(&with) != written(&without));
+        let speaks = with.warnings.iter().any(|text| is_foresight(text));
+        assert!(
+            !speaks || !is_accepted(&with),
+            "SEED={seed}: /validate would say the same: {:?}\nstored: {}\nwritten: {:?}",
+            with.warnings,
+            case.stored,
+            case.write
+        );
+        refused += usize::from(with.status == 422);
+        foreseen += usize::from(speaks);
+        if with.status == 422 && !speaks && env::var_os("UNFORESEEN").is_some() {
+            println!("stored: {}\nwritten: {:?}\nrefused: {}\n", case.stored, case.write, with.body["message"]);
+        }
         if is_accepted(&without) && !is_accepted(&with) {
             newly_refused.push((case, with));
         }
     }
-    println!("e2e: fixes::{name}: SEED={seed}: {accepted} of {WRITES} accepted, {filled_in} filled in");
+    println!(
+        "e2e: fixes::{name}: SEED={seed}: {accepted} of {WRITES} accepted, {filled_in} filled in, {foreseen} of {refused} \
+         refusals foreseen"
+    );
+    assert!(foreseen > 0, "SEED={seed}: {foreseen} of {refused} refusals foreseen");
     assert!((WRITES / 4..WRITES * 9 / 10).contains(&accepted), "SEED={seed}: {accepted} accepted without the webhook");
     assert!(filled_in > WRITES / 50, "SEED={seed}: {filled_in} filled in");
     let examples = newly_refused.iter().take(3).map(|(Case { stored, write }, answer)| {
@@ -96,6 +119,12 @@ fn refuse_nothing(name: &str, control: &ControlPlane, versions: &[&'static str])
         "SEED={seed}: {} refused for what was filled in:\n{examples}",
         newly_refused.len()
     );
+}
+
+/// Whether it is what /validate finds, not of a fix or of what is dropped.
+fn is_foresight(warning: &str) -> bool {
+    let is_own = warning.contains(": was ") || warning.ends_with("[status-ignored]");
+    warning.ends_with(']') && !is_own
 }
 
 /// Random, unless the variable SEED has one.
@@ -112,7 +141,10 @@ fn seed() -> u64 {
 /// The mutating webhook alone. It fails closed, so that no write passes it unseen.
 fn mutating(control: &ControlPlane, name: &str) -> Webhook {
     let mut webhook = Webhook::unserved(control, name);
-    webhook.serve(Config::default());
+    let definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusterprofiles.multicluster.x-k8s.io";
+    let mut policy = Policy::default();
+    policy.set_crd(Some(Arc::new(CrdInForce::read(control.api.get(definition).body).expect("it is one"))));
+    webhook.serve(Config { terms: Arc::new(Terms::new(policy, Limits::default())), ..Config::default() });
     for mut configuration in
         configurations().into_iter().filter(|found| found["kind"] == "MutatingWebhookConfiguration")
     {

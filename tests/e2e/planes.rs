@@ -8,7 +8,7 @@ use std::{
 
 use clusterprofile_webhook::{
     crd, manifest,
-    rules::Policy,
+    rules::{CrdInForce, Policy},
     server::{Config, Limits, Terms},
 };
 use serde_json::Value;
@@ -40,6 +40,8 @@ pub(crate) struct Planes {
 /// A control plane, and a webhook on it for each policy that cases ask for.
 pub(crate) struct Plane {
     webhooks: Mutex<HashMap<PolicyOf, Arc<Webhook>>>,
+    /// What its webhooks know of the CRD.
+    crd: Arc<CrdInForce>,
     pub control: ControlPlane,
 }
 
@@ -55,6 +57,7 @@ impl Planes {
         };
         let start = || Plane {
             webhooks: Mutex::default(),
+            crd: Arc::new(CrdInForce::read(variant.object()).expect("it is a definition")),
             control: ControlPlane::start(&self.assets, name, &[variant.object()]),
         };
         // Where it does not start for one test, it is not tried again for a thousand others.
@@ -89,7 +92,11 @@ impl Plane {
     fn webhook_of(&self, key: &PolicyOf, policy: impl FnOnce() -> Policy) -> Arc<Webhook> {
         let mut webhooks = self.webhooks.lock().expect("no test panics while it holds the webhooks");
         let name = format!("cases-{}", webhooks.len());
-        let config = || Config { terms: Arc::new(Terms::new(policy(), Limits::default())), ..Config::default() };
+        let config = || {
+            let mut policy = policy();
+            policy.set_crd(Some(Arc::clone(&self.crd)));
+            Config { terms: Arc::new(Terms::new(policy, Limits::default())), ..Config::default() }
+        };
         let start = || Arc::new(Webhook::start(&self.control, &name, config()));
         Arc::clone(webhooks.entry(key.clone()).or_insert_with(start))
     }

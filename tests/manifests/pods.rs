@@ -206,13 +206,13 @@ fn granted(objects: &[Value]) -> BTreeSet<String> {
 
 const FOR_PEOPLE: &str = "clusterprofile-break-glass";
 
-/// With certificates that others make: nothing but to ask what a user may.
-pub(crate) fn may_do_what_break_glass_wants(manifests: &Manifests) {
+/// With certificates that others make: nothing but to ask what a user may, and to follow the CRD.
+pub(crate) fn may_do_what_break_glass_and_the_crd_want(manifests: &Manifests) {
     let mut base = manifests.base.clone();
-    base.retain(|object| text(object, "/metadata/name").ends_with("-break-glass"));
-    assert_eq!(base.len(), 3);
+    base.retain(|object| ["-break-glass", "-crd"].iter().any(|end| text(object, "/metadata/name").ends_with(end)));
+    assert_eq!(base.len(), 5);
     for overlay in [&manifests.certificate_pair, &manifests.cert_manager] {
-        assert_eq!(granted(overlay), BTreeSet::from([ASK.to_owned()]));
+        assert_eq!(granted(overlay), BTreeSet::from([ASK, READ, FOLLOW].map(String::from)));
         assert!(base.iter().all(|object| overlay.contains(object)));
         assert_eq!(at(only(overlay, "Deployment"), "/spec/template/spec/automountServiceAccountToken"), true);
     }
@@ -224,9 +224,11 @@ pub(crate) fn may_do_what_break_glass_wants(manifests: &Manifests) {
 }
 
 const ASK: &str = "create subjectaccessreviews any";
+const READ: &str = "get customresourcedefinitions clusterprofiles.multicluster.x-k8s.io";
+const FOLLOW: &str = "watch customresourcedefinitions clusterprofiles.multicluster.x-k8s.io";
 
 /// What is asked for by name is what is there, and nothing may be done to anything else.
-pub(crate) fn may_do_what_certificates_and_break_glass_want(manifests: &Manifests) {
+pub(crate) fn may_do_what_certificates_break_glass_and_the_crd_want(manifests: &Manifests) {
     let account = at(only(&manifests.base, "ServiceAccount"), "/metadata");
     let default = |flag: &str| {
         let help =
@@ -243,7 +245,8 @@ pub(crate) fn may_do_what_certificates_and_break_glass_want(manifests: &Manifest
     let (secret, lease, configuration) = (default("--secret"), default("--lease"), default("--configuration"));
     assert_eq!(text(only(&manifests.base, "Secret"), "/metadata/name"), secret);
     assert_eq!(text(only(&manifests.base, "Lease"), "/metadata/name"), lease);
-    let mut expected = BTreeSet::from(["create clusterprofiles any", "create events any", ASK].map(String::from));
+    let any = ["create clusterprofiles any", "create events any", ASK, READ, FOLLOW];
+    let mut expected = BTreeSet::from(any.map(String::from));
     expected.extend(["get", "watch", "update"].map(|verb| format!("{verb} secrets {secret}")));
     expected.extend(["get", "update"].map(|verb| format!("{verb} leases {lease}")));
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {

@@ -73,6 +73,9 @@ pub(crate) struct Crd {
     /// What makes it accept the write.
     #[serde(default)]
     pub unless: Option<Unless>,
+    /// Whether it calls no webhook before: it cannot read the metadata.
+    #[serde(default)]
+    pub uncalled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -224,6 +227,15 @@ impl Case {
                 .or_insert_with(|| json!({"displayName": "Spoke 1", "clusterManager": {"name": "ocm"}}));
         }
         case
+    }
+
+    /// What /mutate warns of where the API server refuses the write by itself: all that is found. The API server drops the
+    /// status of the main resource.
+    pub(crate) fn foreseen(&self, verdict: Verdict) -> Vec<Told> {
+        let Verdict { causes, warnings, .. } = verdict;
+        let causes = causes.into_iter().map(|cause| Told { rule: cause.rule, field: cause.field });
+        let is_written = |told: &Told| self.part == Part::Status || !told.field.starts_with("status");
+        self.expect.notes.iter().cloned().chain(causes.chain(warnings).filter(is_written)).collect()
     }
 
     /// What is expected on a surface, `verdict` unless the case says how the surface differs.

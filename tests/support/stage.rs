@@ -10,7 +10,7 @@ use clusterprofile_webhook::{
     break_glass::Permissions,
     manifest,
     profile::GROUP,
-    rules::Policy,
+    rules::{CrdInForce, Policy},
     server::{Config, Limits, Terms},
 };
 use serde_json::json;
@@ -24,6 +24,10 @@ pub(crate) const NAMESPACE: &str = "fleet-system";
 pub(crate) fn set(control: &ControlPlane) -> Webhook {
     let mut policy = Policy::default();
     policy.set_break_glass(true);
+    let definition = control
+        .api
+        .get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusterprofiles.multicluster.x-k8s.io");
+    policy.set_crd(Some(Arc::new(CrdInForce::read(definition.body).expect("it is the definition"))));
     let permissions = Some(Arc::new(Permissions::of(control.api.client())));
     let terms = Arc::new(Terms::new(policy, Limits::default()));
     let webhook = Webhook::start(control, "transcripts", Config { terms, permissions, ..Config::default() });

@@ -141,7 +141,7 @@ fn headers(bundle: &[u8]) -> usize {
 }
 
 /// The bytes behind base64 as the CRD and Go take it: padded, on one line, whatever its last bits are.
-pub(super) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+pub(in crate::rules) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     const ENGINE: GeneralPurpose =
         GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
     ENGINE.decode(text).ok()

@@ -1,0 +1,239 @@
+//! What /mutate says of a write that the API server will refuse by the CRD, so that /validate is never asked about it.
+
+use std::{
+    cell::{Cell, OnceCell},
+    sync::Arc,
+};
+
+use super::{Finding, Omitted, Report};
+use crate::{
+    field::{FieldPath, Segment},
+    profile::{AccessProvider, Blank, Items, List, Status},
+    rules::{Change, CrdInForce, Effect, Part, Policy, Problem, RULES, Rule, secrets},
+};
+
+/// What /mutate finds in place of /validate, and whether the API server refuses the write for any of it.
+#[derive(Debug)]
+pub(super) struct Foresight {
+    crd: Arc<CrdInForce>,
+    /// Whether the API server throws away the status of this write.
+    drops_status: bool,
+    /// Whether the write changes the lists of the status, each compared once: a body may have very many findings.
+    changed: [OnceCell<bool>; 4],
+    /// The same of the extensions of the provider that was asked about last.
+    extensions: Cell<Option<(&'static str, usize, bool)>>,
+    /// Whether the keys of the stored lists are not sound.
+    is_loose: OnceCell<bool>,
+    /// The finding that was told last: a fix at the same place takes it back.
+    last: Option<Told>,
+    /// Findings for which the API server refuses the write.
+    refused: usize,
+    /// Those that are taken back.
+    mended: usize,
+}
+
+/// A finding that was told.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    place: u64,
+    is_refused: bool,
+    /// Whether it is one of those past the most that are told.
+    is_omitted: bool,
+}
+
+impl Foresight {
+    /// For a review of /mutate; nothing where it is not known which CRD is in force.
+    pub(super) fn of(change: &Change<'_>, policy: &Policy) -> Option<Self> {
+        let crd = Arc::clone(policy.crd()?);
+        let drops_status = change.part == Part::Main && crd.has_status(change.version);
+        Some(Self {
+            crd,
+            drops_status,
+            changed: Default::default(),
+            extensions: Cell::new(None),
+            is_loose: OnceCell::new(),
+            last: None,
+            refused: 0,
+            mended: 0,
+        })
+    }
+
+    /// Whether what is at `path` is written at all.
+    pub(super) fn is_written(&self, path: &FieldPath<'_>) -> bool {
+        !(self.drops_status && matches!(path.segments().first(), Some(Segment::Field("status"))))
+    }
+
+    /// Whether the API server refuses the write for this. One such is enough, so that it is not looked for once there is one.
+    fn finds_refused(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>, is_stored: bool) -> bool {
+        let passes = || match problem {
+            Problem::Duplicate(_) => *self.is_loose.get_or_init(|| self.is_stored_loose(change)),
+            _ => is_stored && !self.is_lost(change, path, problem),
+        };
+        self.refused == 0 && self.crd.refuses(change, path, problem) && !passes()
+    }
+
+    /// Whether the API server refuses what was stored, too: in a list that is changed and has no keys, of an item without its
+    /// key, of the length of a list that is changed, and of labels.
+    fn is_lost(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
+        match path.segments() {
+            [Segment::Field("metadata"), ..] => true,
+            // Whether a list that has keys is changed, it knows whatever the order is.
+            [Segment::Field("status"), Segment::Field("accessProviders")] => {
+                let count = |status: Option<&Status<'_>>| status?.access_providers.set().map(Items::len);
+                matches!(problem, Problem::TooMany(..)) && count(change.status()) != count(change.old_status())
+            }
+            [Segment::Field("status"), Segment::Field(list), Segment::Item(index), rest @ ..] => {
+                let (list, key) = LISTS.into_iter().find(|(name, _)| name == list).unwrap_or_default();
+                let is_keyless =
+                    || matches!((rest, problem), ([Segment::Field(field)], Problem::Required(_)) if *field == key);
+                let is_keyed = |below: &[Segment<'_>], key| self.crd.is_keyed(change.version, below, key);
+                match (path.segments().get(..2).is_some_and(|list| is_keyed(list, key)), rest) {
+                    (false, _) => self.is_changed(change, list),
+                    (true, [Segment::Field("cluster"), Segment::Field("extensions"), Segment::Item(_), ..]) => {
+                        !path.segments().get(..5).is_some_and(|list| is_keyed(list, "name"))
+                            && self.changes_extensions(change, list, *index)
+                    }
+                    (true, _) => is_keyless(),
+                }
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the extensions of a provider are others than those that are stored for it at the same place.
+    fn changes_extensions(&self, change: &Change<'_>, list: &'static str, index: usize) -> bool {
+        if let Some((.., changed)) = self.extensions.get().filter(|known| (known.0, known.1) == (list, index)) {
+            return changed;
+        }
+        let changed = change.status().zip(change.old_status()).is_some_and(|(new, old)| {
+            let (new, old) = (provider(new, list, index), provider(old, list, index));
+            new.zip(old).filter(|(new, old)| new.name == old.name).is_some_and(|(new, old)| {
+                let clusters = new.cluster.set().zip(old.cluster.set());
+                clusters.is_some_and(|(new, old)| new.extensions != old.extensions)
+            })
+        });
+        self.extensions.set(Some((list, index, changed)));
+        changed
+    }
+
+    fn is_changed(&self, change: &Change<'_>, list: &str) -> bool {
+        let (Some(new), Some(old)) = (change.status(), change.old_status()) else { return false };
+        let [conditions, properties, access_providers, credential_providers] = &self.changed;
+        match list {
+            "conditions" => *conditions.get_or_init(|| new.conditions != old.conditions),
+            "properties" => *properties.get_or_init(|| new.properties != old.properties),
+            "accessProviders" => *access_providers.get_or_init(|| new.access_providers != old.access_providers),
+            "credentialProviders" => {
+                *credential_providers.get_or_init(|| new.credential_providers != old.credential_providers)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a list of the stored object lacks keys, or has one twice: then the API server lets all lists do so.
+    fn is_stored_loose(&self, change: &Change<'_>) -> bool {
+        let Some(old) = change.old_status() else { return false };
+        let lists = [
+            is_loose(&old.conditions, |condition| condition.kind.text()),
+            is_loose(&old.properties, |property| property.name.text()),
+            is_loose(&old.access_providers, |provider| provider.name.text()),
+            is_loose(&old.credential_providers, |provider| provider.name.text()),
+        ];
+        LISTS.iter().zip(lists).any(|((list, key), is_loose)| {
+            let path = [Segment::Field("status"), Segment::Field(list)];
+            is_loose && self.crd.is_keyed(change.version, &path, key)
+        })
+    }
+
+    /// Takes note of a finding.
+    pub(super) fn tell(
+        &mut self,
+        change: &Change<'_>,
+        path: &FieldPath<'_>,
+        problem: &Problem<'_>,
+        is_stored: bool,
+        is_omitted: bool,
+    ) {
+        let is_refused = self.finds_refused(change, path, problem, is_stored);
+        self.refused += usize::from(is_refused);
+        self.last = Some(Told { place: path.digest(), is_refused, is_omitted });
+    }
+
+    /// Takes the last finding back, if the place that is filled in is its own.
+    fn mend(&mut self, place: u64) -> Option<Told> {
+        let told = self.last.take().filter(|told| told.place == place)?;
+        if told.is_refused {
+            self.refused -= 1;
+            self.mended += 1;
+        }
+        Some(told)
+    }
+
+    /// Whether the API server refuses the write, where nothing can be filled in also for what was to be.
+    fn is_refused(&self, too_many_fixes: bool) -> bool {
+        self.refused > 0 || (too_many_fixes && self.mended > 0)
+    }
+}
+
+fn provider<'p, 'a>(status: &'p Status<'a>, list: &str, index: usize) -> Option<&'p AccessProvider<'a>> {
+    let list = if list == "accessProviders" { &status.access_providers } else { &status.credential_providers };
+    list.get(index)
+}
+
+impl Report<'_> {
+    /// Takes back what was told last, if that is what is filled in.
+    pub(super) fn take_back(&mut self, path: &FieldPath<'_>) {
+        let told = self.foresight.as_mut().and_then(|foresight| foresight.mend(path.digest()));
+        match (told, &mut self.current) {
+            (Some(Told { is_omitted: true, .. }), _) => self.omitted.warnings -= 1,
+            (Some(_), Some(current)) => {
+                current.warnings -= 1;
+                self.findings.pop();
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether what /validate would say may be said by /mutate.
+    pub(in crate::rules) fn foresees(&self) -> bool {
+        self.foresight.is_some()
+    }
+
+    /// Whether the API server will refuse the write, so that it must be.
+    pub(in crate::rules) fn is_foreseen(&self) -> bool {
+        self.foresight.as_ref().is_some_and(|foresight| foresight.is_refused(self.too_many_fixes))
+    }
+
+    /// Once all rules have run: leaves out what /validate will say itself.
+    pub(in crate::rules) fn close(&mut self) {
+        if !self.foresees() {
+            return;
+        }
+        self.passed_for_health.clear();
+        if self.is_foreseen() {
+            let position = |finding: &Finding<'_>| RULES.iter().position(|rule| rule.name == finding.rule.name);
+            self.findings.sort_by_cached_key(position);
+        } else {
+            // Of its own, /mutate has no more than one finding.
+            self.findings.retain(|finding| finding.rule.phase == self.phase);
+            self.omitted = Omitted::default();
+        }
+    }
+}
+
+/// The lists of the status, and the key that upstream gives their items.
+const LISTS: [(&str, &str); 4] =
+    [("conditions", "type"), ("properties", "name"), ("accessProviders", "name"), ("credentialProviders", "name")];
+
+fn is_loose<'p, 'a, T: Blank>(list: &'p List<'a, T>, key: impl Fn(&'p T) -> Option<&'p str>) -> bool {
+    list.items().any(|(_, item)| key(item).is_none()) || list.set().is_some_and(|list| !list.repeated(key).is_empty())
+}
+
+impl Rule {
+    /// Whether a schema could say the same as some of its findings: of what is only ever warned about, or may stand in any
+    /// text, none does.
+    pub(in crate::rules) fn may_be_in_schema(&self) -> bool {
+        let only_warns = self.effect == Effect::Warn && self.exceptions.is_empty();
+        !only_warns && self.name != secrets::SECRET.name
+    }
+}
