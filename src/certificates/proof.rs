@@ -156,23 +156,23 @@ mod tests {
         let [key, other] = [(); 2].map(|()| ProofKey::make().unwrap());
         let sent = probe("here", "3a-1").unwrap();
         let prover = Prover::new("here", "a");
-        let proves =
+        let is_proof =
             |key: &ProofKey, prover: &Prover| key.is_proven(&sent, &[format!("299 - \"{}\"", prover.answer(&sent))]);
-        assert!(!proves(&key, &prover), "it knows no key yet");
+        assert!(!is_proof(&key, &prover), "it knows no key yet");
         prover.learn(Some(&key), Some("3a-1"));
-        assert!(proves(&key, &prover));
-        assert!(!proves(&other, &prover), "another installation's key");
+        assert!(is_proof(&key, &prover));
+        assert!(!is_proof(&other, &prover), "another installation's key");
         let again = probe("here", "3a-1").unwrap();
         assert!(!key.is_proven(&sent, &[prover.answer(&again)]), "the answer to another probe");
 
         // A copy of the Secret is no proof either: each configuration has a uid of its own.
         prover.learn(Some(&key), Some("3a-2"));
-        assert!(!proves(&key, &prover));
+        assert!(!is_proof(&key, &prover));
         let elsewhere = Prover::new("elsewhere", "a");
         elsewhere.learn(Some(&key), Some("3a-1"));
-        assert!(!proves(&key, &elsewhere));
+        assert!(!is_proof(&key, &elsewhere));
         prover.learn(Some(&key), None);
-        assert!(!proves(&key, &prover));
+        assert!(!is_proof(&key, &prover));
     }
 
     #[test]

@@ -110,14 +110,12 @@ impl<T: Blank> Items<'_, T> {
             return self.first.push(item);
         }
         let chunks = &mut self.rest().chunks;
-        match chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
-            Some(chunk) => chunk.push(item),
-            None => {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                chunk.push(item);
-                chunks.push(chunk);
-            }
+        if let Some(chunk) = chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            return chunk.push(item);
         }
+        let mut chunk = Vec::with_capacity(CHUNK);
+        chunk.push(item);
+        chunks.push(chunk);
     }
 
     fn rest(&mut self) -> &mut Rest<T> {

@@ -69,9 +69,9 @@ fn close_within(
     let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
     let Measured { memory, sockets, mut probes } = measured;
     let (memory, sockets) = (megabytes(memory), megabytes(sockets));
-    let writes = writers.take_p99().as_millis();
+    let write_millis = writers.take_p99().as_millis();
     let step = format!(
-        "{what}: {memory} MB at the most, {sockets} MB in sockets; 99 % of {} probes within {} ms, of writes within {writes} ms",
+        "{what}: {memory} MB at the most, {sockets} MB in sockets; 99 % of {} probes within {} ms, of writes within {write_millis} ms",
         probes.count(),
         probes.p99().as_millis(),
     );

@@ -67,8 +67,8 @@ pub(crate) fn sent(target: &Target<'_>, account: &mut Account<'_>) -> (String, V
         writers.write(|| {
             answers = runtime.block_on(async {
                 let mut calls = JoinSet::new();
-                for request in requests.iter().chain(&requests).cloned() {
-                    let caller = target.caller();
+                for request in requests.iter().chain(&requests) {
+                    let (caller, request) = (target.caller(), request.clone());
                     calls.spawn(async move { caller.call(&request).await });
                 }
                 target.sample();
