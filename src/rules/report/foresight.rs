@@ -8,8 +8,8 @@ use std::{
 use super::{Finding, Omitted, Report};
 use crate::{
     field::{FieldPath, Segment},
-    profile::{AccessProvider, Blank, Items, List, Status},
-    rules::{Change, CrdInForce, Effect, Part, Policy, Problem, RULES, Rule, secrets},
+    profile::{AccessProvider, Blank, Condition, Field, Items, List, Status, Text},
+    rules::{Change, CrdInForce, Effect, Part, Policy, Problem, RULES, Rule, conditions::status_of, secrets},
 };
 
 /// What /mutate finds in place of /validate, and whether the API server refuses the write for any of it.
@@ -22,8 +22,10 @@ pub(super) struct Foresight {
     changed: [OnceCell<bool>; 4],
     /// The same of the extensions of the provider that was asked about last.
     extensions: Cell<Option<(&'static str, usize, bool)>>,
-    /// Whether the keys of the stored lists are not sound.
-    is_loose: OnceCell<bool>,
+    /// Whether a stored list lacks keys, or has one twice.
+    is_stored_loose: OnceCell<bool>,
+    /// Whether the keys of those lists do not say which item was which.
+    ambiguous: [OnceCell<bool>; 4],
     /// The finding that was told last: a fix at the same place takes it back.
     last: Option<Told>,
     /// Findings for which the API server refuses the write.
@@ -51,7 +53,8 @@ impl Foresight {
             drops_status,
             changed: Default::default(),
             extensions: Cell::new(None),
-            is_loose: OnceCell::new(),
+            is_stored_loose: OnceCell::new(),
+            ambiguous: Default::default(),
             last: None,
             refused: 0,
             mended: 0,
@@ -65,15 +68,25 @@ impl Foresight {
 
     /// Whether the API server refuses the write for this. One such is enough, so that it is not looked for once there is one.
     fn finds_refused(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>, is_stored: bool) -> bool {
-        let passes = || match problem {
-            Problem::Duplicate(_) => *self.is_loose.get_or_init(|| self.is_stored_loose(change)),
+        let passes = || match (path.segments(), problem) {
+            (_, Problem::Duplicate(_)) => {
+                let is_loose = |old| LISTS.iter().any(|(list, _)| self.is_loose(change, list, old));
+                *self.is_stored_loose.get_or_init(|| change.old_status().is_some_and(is_loose))
+            }
+            ([Segment::Field("status"), Segment::Field(list), Segment::Item(_), rest @ ..], _) => {
+                let key = key_of(list);
+                let is_keyless =
+                    matches!((rest, problem), ([Segment::Field(field)], Problem::Required(_)) if *field == key);
+                let is_known = !is_keyless || !self.is_keyed(change, list, key);
+                is_known && (self.is_ambiguous(change, list) || (is_stored && !self.is_lost(change, path, problem)))
+            }
             _ => is_stored && !self.is_lost(change, path, problem),
         };
         self.refused == 0 && self.crd.refuses(change, path, problem) && !passes()
     }
 
-    /// Whether the API server refuses what was stored, too: in a list that is changed and has no keys, of an item without its
-    /// key, of the length of a list that is changed, and of labels.
+    /// Whether the API server refuses what was stored, too: in a list that is changed and has no keys, of an item that is another
+    /// one, of the length of a list that is changed, and of labels.
     fn is_lost(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
         match path.segments() {
             [Segment::Field("metadata"), ..] => true,
@@ -83,17 +96,17 @@ impl Foresight {
                 matches!(problem, Problem::TooMany(..)) && count(change.status()) != count(change.old_status())
             }
             [Segment::Field("status"), Segment::Field(list), Segment::Item(index), rest @ ..] => {
-                let (list, key) = LISTS.into_iter().find(|(name, _)| name == list).unwrap_or_default();
-                let is_keyless =
-                    || matches!((rest, problem), ([Segment::Field(field)], Problem::Required(_)) if *field == key);
+                // That a field is absent is said of the item, which must be as it was.
+                let is_other =
+                    || matches!((rest, problem), ([_], Problem::Required(_))) && changes_item(change, list, *index);
                 let is_keyed = |below: &[Segment<'_>], key| self.crd.is_keyed(change.version, below, key);
-                match (path.segments().get(..2).is_some_and(|list| is_keyed(list, key)), rest) {
+                match (self.is_keyed(change, list, key_of(list)), rest) {
                     (false, _) => self.is_changed(change, list),
                     (true, [Segment::Field("cluster"), Segment::Field("extensions"), Segment::Item(_), ..]) => {
                         !path.segments().get(..5).is_some_and(|list| is_keyed(list, "name"))
                             && self.changes_extensions(change, list, *index)
                     }
-                    (true, _) => is_keyless(),
+                    (true, _) => is_other(),
                 }
             }
             _ => false,
@@ -120,7 +133,11 @@ impl Foresight {
         let (Some(new), Some(old)) = (change.status(), change.old_status()) else { return false };
         let [conditions, properties, access_providers, credential_providers] = &self.changed;
         match list {
-            "conditions" => *conditions.get_or_init(|| new.conditions != old.conditions),
+            "conditions" => *conditions.get_or_init(|| {
+                let items = || new.conditions.items().zip(old.conditions.items());
+                let count = |status: &Status<'_>| status.conditions.items().count();
+                count(new) != count(old) || items().any(|((_, new), (_, old))| is_changed(new, old))
+            }),
             "properties" => *properties.get_or_init(|| new.properties != old.properties),
             "accessProviders" => *access_providers.get_or_init(|| new.access_providers != old.access_providers),
             "credentialProviders" => {
@@ -130,19 +147,28 @@ impl Foresight {
         }
     }
 
-    /// Whether a list of the stored object lacks keys, or has one twice: then the API server lets all lists do so.
-    fn is_stored_loose(&self, change: &Change<'_>) -> bool {
-        let Some(old) = change.old_status() else { return false };
-        let lists = [
-            is_loose(&old.conditions, |condition| condition.kind.text()),
-            is_loose(&old.properties, |property| property.name.text()),
-            is_loose(&old.access_providers, |provider| provider.name.text()),
-            is_loose(&old.credential_providers, |provider| provider.name.text()),
-        ];
-        LISTS.iter().zip(lists).any(|((list, key), is_loose)| {
-            let path = [Segment::Field("status"), Segment::Field(list)];
-            is_loose && self.crd.is_keyed(change.version, &path, key)
-        })
+    /// Whether the keys of a list do not say which item was which.
+    fn is_ambiguous(&self, change: &Change<'_>, list: &'static str) -> bool {
+        let (Some(new), Some(old)) = (change.status(), change.old_status()) else { return false };
+        let position = LISTS.iter().position(|(name, _)| *name == list);
+        let known = position.and_then(|position| self.ambiguous.get(position));
+        let is_loose = || self.is_loose(change, list, new) || self.is_loose(change, list, old);
+        known.is_some_and(|known| *known.get_or_init(is_loose))
+    }
+
+    /// Whether a list that has keys lacks one, or has one twice. Where a stored one does, the API server lets all lists do so.
+    fn is_loose(&self, change: &Change<'_>, list: &'static str, status: &Status<'_>) -> bool {
+        self.is_keyed(change, list, key_of(list))
+            && match list {
+                "conditions" => is_loose(&status.conditions, |condition| condition.kind.text()),
+                "properties" => is_loose(&status.properties, |property| property.name.text()),
+                "accessProviders" => is_loose(&status.access_providers, |provider| provider.name.text()),
+                _ => is_loose(&status.credential_providers, |provider| provider.name.text()),
+            }
+    }
+
+    fn is_keyed(&self, change: &Change<'_>, list: &'static str, key: &str) -> bool {
+        self.crd.is_keyed(change.version, &[Segment::Field("status"), Segment::Field(list)], key)
     }
 
     /// Takes note of a finding.
@@ -172,6 +198,25 @@ impl Foresight {
     /// Whether the API server refuses the write, where nothing can be filled in also for what was to be.
     fn is_refused(&self, too_many_fixes: bool) -> bool {
         self.refused > 0 || (too_many_fixes && self.mended > 0)
+    }
+}
+
+/// Whether the item at that place is another than the stored one, which has the same key.
+fn changes_item(change: &Change<'_>, list: &str, index: usize) -> bool {
+    let (Some(new), Some(old)) = (change.status(), change.old_status()) else { return false };
+    match list {
+        "conditions" => {
+            let items = new.conditions.get(index).zip(old.conditions.get(index));
+            items.is_some_and(|(new, old)| new.kind == old.kind && is_changed(new, old))
+        }
+        "properties" => {
+            let items = new.properties.get(index).zip(old.properties.get(index));
+            items.is_some_and(|(new, old)| new.name == old.name && new != old)
+        }
+        _ => {
+            let items = provider(new, list, index).zip(provider(old, list, index));
+            items.is_some_and(|(new, old)| new.name == old.name && new != old)
+        }
     }
 }
 
@@ -224,6 +269,21 @@ impl Report<'_> {
 /// The lists of the status, and the key that upstream gives their items.
 const LISTS: [(&str, &str); 4] =
     [("conditions", "type"), ("properties", "name"), ("accessProviders", "name"), ("credentialProviders", "name")];
+
+fn key_of(list: &str) -> &'static str {
+    LISTS.iter().find(|(name, _)| *name == list).map_or("", |(_, key)| key)
+}
+
+/// Whether a condition is another one whatever is filled in, which may be what is stored.
+fn is_changed(new: &Condition<'_>, old: &Condition<'_>) -> bool {
+    let is_other = |new: &Text<'_>, old: &Text<'_>| *new != Field::Absent && new != old;
+    new.kind != old.kind
+        || status_of(new) != status_of(old)
+        || new.observed_generation != old.observed_generation
+        || is_other(&new.reason, &old.reason)
+        || is_other(&new.message, &old.message)
+        || is_other(&new.last_transition_time, &old.last_transition_time)
+}
 
 fn is_loose<'p, 'a, T: Blank>(list: &'p List<'a, T>, key: impl Fn(&'p T) -> Option<&'p str>) -> bool {
     list.items().any(|(_, item)| key(item).is_none()) || list.set().is_some_and(|list| !list.repeated(key).is_empty())
