@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     profile::{ClusterProfile, GROUP, KIND},
+    redact,
     rules::{FIXES, Level, Phase, RULES, Report, patch, shown},
 };
 
@@ -201,7 +202,7 @@ fn invalid(request: &Request<'_>, report: &Report<'_>, told: Option<&Told<'_>>) 
         reason: Some("Invalid".into()),
         message: Some(format!("{KIND}.{GROUP} {:?} is invalid: {lines}", shown(&request.name))),
         details: Some(StatusDetails {
-            name: Some(shown(&request.name).to_owned()),
+            name: Some(redact::escaped(shown(&request.name)).into_owned()),
             group: Some(GROUP.into()),
             kind: Some(KIND.into()),
             causes: Some(causes),

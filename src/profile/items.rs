@@ -202,7 +202,17 @@ impl<T: Blank> Items<'_, T> {
     /// The indices and keys of judged items whose key an earlier one has, where `key` gives one.
     ///
     /// By sorting positions: a set of the keys would take more memory than a body of nothing but keys.
-    pub(crate) fn repeated<'s>(&'s self, key: impl Fn(&'s T) -> Option<&'s str>) -> Vec<(usize, &'s str)> {
+    pub(crate) fn repeated<'s>(
+        &'s self,
+        key: impl Fn(&'s T) -> Option<&'s str>,
+    ) -> impl Iterator<Item = (usize, &'s str)> {
+        let mut later = self.repeated_positions(&key).into_iter().peekable();
+        let said = self.objects().filter(|(_, item)| !std::ptr::eq(*item, T::blank()));
+        said.zip(0..)
+            .filter_map(move |((index, item), position)| later.next_if_eq(&position).and(Some(index)).zip(key(item)))
+    }
+
+    fn repeated_positions<'s>(&'s self, key: impl Fn(&'s T) -> Option<&'s str>) -> Vec<u32> {
         let keys = || self.said().map(&key);
         if keys().flatten().is_sorted_by(|earlier, later| earlier < later) {
             return Vec::new();
@@ -211,17 +221,13 @@ impl<T: Blank> Items<'_, T> {
         let mut order: Vec<u32> = Vec::with_capacity(self.said_len() as usize);
         order.extend((0..).zip(keys()).filter(|(_, key)| key.is_some()).map(|(position, _)| position));
         order.sort_unstable_by(|a, b| key_at(*a).cmp(&key_at(*b)).then(a.cmp(b)));
-        let mut later: Vec<u32> = order
-            .array_windows()
-            .filter(|[earlier, later]| key_at(*earlier) == key_at(*later))
-            .map(|[_, later]| *later)
-            .collect();
-        later.sort_unstable();
-        let mut later = later.into_iter().peekable();
-        let said = self.objects().filter(|(_, item)| !std::ptr::eq(*item, T::blank()));
-        said.zip(0..)
-            .filter_map(|((index, item), position)| later.next_if_eq(&position).and(Some(index)).zip(key(item)))
-            .collect()
+        let mut last = None;
+        order.retain(|position| {
+            let key = key_at(*position);
+            std::mem::replace(&mut last, key) == key
+        });
+        order.sort_unstable();
+        order
     }
 }
 

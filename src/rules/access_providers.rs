@@ -176,8 +176,8 @@ pub(super) static UNIQUE: Rule = Rule {
 
 fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (field, list) in lists(change) {
-        let repeated = list.set().map(|list| list.repeated(|provider| provider.name.text()));
-        for (index, name) in repeated.into_iter().flatten() {
+        let Some(list) = list.set() else { continue };
+        for (index, name) in list.repeated(|provider| provider.name.text()) {
             let path = FieldPath::of(&["status", field]).item(index, Some(name)).field("name");
             report.deny(path, Problem::Duplicate(Value::of(name)));
         }

@@ -69,8 +69,8 @@ pub(super) static EXTENSION: Rule = Rule {
 
 fn extension<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (item, cluster) in clusters(change) {
-        let repeated = cluster.extensions.set().map(|list| list.repeated(|extension| extension.name.text()));
-        let mut repeated = repeated.unwrap_or_default().into_iter().peekable();
+        let Some(list) = cluster.extensions.set() else { continue };
+        let mut repeated = list.repeated(|extension| extension.name.text()).peekable();
         for (index, extension) in cluster.extensions.items() {
             let path = || path(item.path(), index, extension);
             check_name(&extension.name, || path().field("name"), change, report);

@@ -219,11 +219,9 @@ fn shows_key(data: &str) -> bool {
 
 /// Whether `text` must not be shown: it gives something away, or holds a password before an `@`, as a URL does.
 pub(super) fn is_secret(text: &str) -> bool {
-    let holds_password = |before: &str| {
-        let userinfo = before.rsplit(char::is_whitespace).next().unwrap_or_default();
-        userinfo.split_once(":/").map_or(userinfo, |(_, rest)| rest).contains(':')
+    // A password may have spaces, slashes and more; what is hidden for nothing is a value in a message.
+    let has_password = |text: &str| {
+        text.rsplit_once('@').is_some_and(|(before, _)| before.replacen("://", "", before.len()).contains(':'))
     };
-    let has_password =
-        |text: &str| text.rsplit_once('@').is_some_and(|(before, _)| before.split('@').any(holds_password));
     (text.contains(['@', '%']) && url::any_decoding(text, has_password)) || of(text).is_some()
 }

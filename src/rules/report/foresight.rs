@@ -286,7 +286,8 @@ fn is_changed(new: &Condition<'_>, old: &Condition<'_>) -> bool {
 }
 
 fn is_loose<'p, 'a, T: Blank>(list: &'p List<'a, T>, key: impl Fn(&'p T) -> Option<&'p str>) -> bool {
-    list.items().any(|(_, item)| key(item).is_none()) || list.set().is_some_and(|list| !list.repeated(key).is_empty())
+    list.items().any(|(_, item)| key(item).is_none())
+        || list.set().is_some_and(|list| list.repeated(key).next().is_some())
 }
 
 impl Rule {

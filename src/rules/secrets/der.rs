@@ -9,29 +9,48 @@ use super::search::decoded;
 /// Letters of base64 that hold so much of a key as tells that it is one.
 const HEAD: usize = 48;
 
-/// Where the base64 of the first key begins and ends.
+/// Where the base64 of the first key begins and ends, with the letters that it shares with what is glued to it.
 pub(super) fn find(letters: &[u8]) -> Option<(usize, usize)> {
-    // `M` are the first six bits of a sequence, whose length begins with a small number or with 0x81 or 0x82.
-    let begins = |pair: &[u8]| matches!(pair, [b'M', b'A'..=b'I']);
-    let starts = letters.windows(2).enumerate().filter(|(_, pair)| begins(pair)).map(|(start, _)| start);
-    starts.into_iter().find_map(|start| Some((start, start + length(letters.get(start..)?)?)))
+    (0..letters.len()).find_map(|start| {
+        let letters = letters.get(start..)?;
+        Some((start, start + length(letters, lead(letters)?)?))
+    })
 }
 
-/// How many letters the key takes that begins with the first.
-fn length(letters: &[u8]) -> Option<usize> {
+/// How many bytes of another text the first group of letters may hold before a key.
+///
+/// A key begins with 0x30, and a length that begins with a small number or with 0x81 or 0x82.
+fn lead(letters: &[u8]) -> Option<usize> {
+    match letters {
+        [b'M', b'A'..=b'I', ..] => Some(0),
+        [_, b'D' | b'T' | b'j' | b'z', b'A'..=b'D', ..] => Some(1),
+        [
+            _,
+            _,
+            b'A' | b'E' | b'I' | b'M' | b'Q' | b'U' | b'Y' | b'c' | b'g' | b'k' | b'o' | b's' | b'w' | b'0' | b'4'
+            | b'8',
+            b'w',
+            ..,
+        ] => Some(2),
+        _ => None,
+    }
+}
+
+/// How many letters the key takes that begins so many bytes after the first.
+fn length(letters: &[u8], lead: usize) -> Option<usize> {
     /// What tells most of what is no key.
     const START: usize = 12;
     let (start, _) = letters.get(..START)?.as_chunks::<4>();
     let mut bytes = [0; HEAD / 4 * 3];
     fill(&mut bytes, start);
-    let (header, _) = sequence(&bytes)?;
-    if !matches!(bytes.get(header..)?, [2, 1, 0 | 1, ..] | [0x30, ..]) {
+    let (header, _) = sequence(bytes.get(lead..)?)?;
+    if !matches!(bytes.get(lead + header..)?, [2, 1, 0 | 1, ..] | [0x30, ..]) {
         return None;
     }
     let (head, _) = letters.get(..HEAD.min(letters.len()))?.as_chunks::<4>();
     fill(&mut bytes, head);
-    let (header, content) = sequence(&bytes)?;
-    is_key(bytes.get(header..)?, content).then_some(((header + content) * 4).div_ceil(3))
+    let (header, content) = sequence(bytes.get(lead..)?)?;
+    is_key(bytes.get(lead + header..)?, content).then_some(((lead + header + content) * 4).div_ceil(3))
 }
 
 fn fill(bytes: &mut [u8], groups: &[[u8; 4]]) {
@@ -97,6 +116,9 @@ mod tests {
             for before in 0..4 {
                 let text = "x".repeat(before) + &STANDARD_NO_PAD.encode(&key);
                 assert_eq!(find(text.as_bytes()).map(|(start, _)| start), Some(before), "{key:x?}");
+                // As `cat cert.der key.der | base64` writes it.
+                let glued = [&vec![0xa0; before][..], &key].concat();
+                assert!(find(STANDARD_NO_PAD.encode(glued).as_bytes()).is_some(), "{before}: {key:x?}");
             }
         }
         let others = [

@@ -84,7 +84,7 @@ impl Search {
 
     /// Goes through a text, which it overwrites: the letters of a run move to its beginning, so that the run is whole.
     fn layer(&mut self, text: &mut [u8], depth: usize) {
-        let (mut at, mut run) = (0, Run::default());
+        let (mut at, mut run, mut token_end) = (0, Run::default(), 0);
         while let Some(&byte) = text.get(at) {
             at += 1;
             match CLASSES.get(usize::from(byte)) {
@@ -105,12 +105,13 @@ impl Search {
                     }
                 }
                 _ => {
-                    let end = if byte == b'.' { run.token(text, at) } else { None };
+                    let end = if byte == b'.' && at > token_end { run.token(text, at) } else { None };
                     if let Some((start, end)) = end {
                         let header = run.letters(text).get(start..).unwrap_or_default();
                         let token = [header, text.get(at - 1..end).unwrap_or_default()].concat();
                         self.add(Secret::Token, &token);
-                        at = end;
+                        // A key may hide behind what only looks like a token.
+                        token_end = end;
                     }
                     self.run(run.letters(text), depth);
                     run = Run::default();
