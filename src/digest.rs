@@ -14,6 +14,14 @@ pub(crate) fn of(value: impl Hash) -> u64 {
     KEY.hash_one(value)
 }
 
+/// A digest of a name that the API gives a field: cheap, for there are few of them, and nobody chooses them.
+pub(crate) fn of_name(name: &'static str) -> u64 {
+    /// FNV-1a, 64 bits.
+    const START: u64 = 0xCBF2_9CE4_8422_2325;
+    const FACTOR: u64 = 0x0100_0000_01B3;
+    name.bytes().fold(START, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(FACTOR))
+}
+
 /// The digest of what has this digest below what has that one.
 pub(crate) fn below(parent: u64, child: u64) -> u64 {
     /// 2^64 divided by the golden ratio, made odd: a product by it spreads each bit over the higher ones.

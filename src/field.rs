@@ -20,6 +20,24 @@ pub struct FieldPath<'a> {
     digest: u64,
 }
 
+/// Where something is: a path, or what makes one, which is asked only where the path is needed.
+pub trait Place<'a> {
+    /// The path.
+    fn path(self) -> FieldPath<'a>;
+}
+
+impl<'a> Place<'a> for FieldPath<'a> {
+    fn path(self) -> Self {
+        self
+    }
+}
+
+impl<'a, F: FnOnce() -> FieldPath<'a>> Place<'a> for F {
+    fn path(self) -> FieldPath<'a> {
+        self()
+    }
+}
+
 /// One step of a [`FieldPath`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Segment<'a> {
@@ -41,7 +59,7 @@ impl<'a> FieldPath<'a> {
     /// This path, one field deeper.
     #[must_use]
     pub fn field(self, name: &'static str) -> Self {
-        self.step(Segment::Field(name), digest::of(name))
+        self.step(Segment::Field(name), digest::of_name(name))
     }
 
     /// This path, at a key that the object's author chose.
@@ -58,7 +76,7 @@ impl<'a> FieldPath<'a> {
     /// their key.
     #[must_use]
     pub fn item(self, index: usize, key: Option<&str>) -> Self {
-        let digest = key.map_or_else(|| digest::of(('#', index)), |key| digest::of(('=', key)));
+        let digest = key.map_or(index as u64, |key| digest::of(('=', key)));
         self.step(Segment::Item(index), digest)
     }
 

@@ -114,15 +114,15 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let detail = "must name the provider";
         match &item.provider.name {
             Field::Set(name) if name.is_empty() => {
-                report.add(denied_by_v1alpha2(change), path(), Problem::Empty(detail.into()));
+                report.add(denied_by_v1alpha2(change), path, Problem::Empty(detail.into()));
             }
             Field::Set(name)
                 if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT =>
             {
                 let problem = Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT);
-                report.add(denied_by_v1alpha2(change), path(), problem);
+                report.add(denied_by_v1alpha2(change), path, problem);
             }
-            Field::Absent => report.deny(path(), Problem::Required(detail.into())),
+            Field::Absent => report.deny(path, Problem::Required(detail.into())),
             Field::Set(_) | Field::Mistyped(_) => {}
         }
     }

@@ -44,13 +44,13 @@ fn server<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let level = denied_by_v1alpha2(change);
         match &cluster.server {
             Field::Absent => {
-                report.deny(path(), Problem::Required("must be the https URL of the member cluster".into()));
+                report.deny(path, Problem::Required("must be the https URL of the member cluster".into()));
             }
             Field::Set(server) if server.is_empty() => {
-                report.add(level, path(), Problem::Empty("must be the https URL of the member cluster".into()));
+                report.add(level, path, Problem::Empty("must be the https URL of the member cluster".into()));
             }
             Field::Set(server) if is_too_long(server) => {
-                report.add(level, path(), Problem::TooLong(server.as_ref().into(), URL_LIMIT));
+                report.add(level, path, Problem::TooLong(server.as_ref().into(), URL_LIMIT));
             }
             Field::Set(server) => check_url(server, level, path, report),
             Field::Mistyped(_) => {}
@@ -61,7 +61,7 @@ fn server<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 fn check_url<'a>(server: &'a str, level: Level, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
     let Some(url) = url::parse(server).filter(|url| url.is(&["https", "http"])) else {
         let detail = "must be an https URL with a host";
-        return report.add(level, path(), Problem::Invalid(Value::Url(server.into()), detail.into()));
+        return report.add(level, path, Problem::Invalid(Value::Url(server.into()), detail.into()));
     };
     let problems = [
         url.is(&["http"]).then_some("must be https"),
@@ -70,7 +70,7 @@ fn check_url<'a>(server: &'a str, level: Level, path: impl Fn() -> FieldPath<'a>
         host::userinfo_problem(&url),
     ];
     for detail in problems.into_iter().flatten() {
-        report.warn(path(), Problem::Invalid(Value::Url(server.into()), detail.into()));
+        report.warn(&path, Problem::Invalid(Value::Url(server.into()), detail.into()));
     }
 }
 
@@ -152,10 +152,10 @@ fn proxy<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let path = || item.path().field("cluster").field("proxy-url");
         let level = denied_by_v1alpha2(change);
         if is_too_long(url) {
-            report.add(level, path(), Problem::TooLong(url.into(), URL_LIMIT));
+            report.add(level, path, Problem::TooLong(url.into(), URL_LIMIT));
         } else if !url::parse(url).is_some_and(|url| url.is(&["http", "https", "socks5"])) {
             let detail = "must be an http(s) or socks5 URL";
-            report.add(level, path(), Problem::Invalid(Value::Url(url.into()), detail.into()));
+            report.add(level, path, Problem::Invalid(Value::Url(url.into()), detail.into()));
         }
     }
 }

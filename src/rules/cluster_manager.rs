@@ -93,17 +93,17 @@ fn label<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     match profile.labels().map_or(&Field::Absent, |labels| &labels.cluster_manager) {
         Field::Set(label) if label == name => {}
         Field::Set(label) => report.deny(
-            path(),
+            path,
             Problem::Invalid(Value::of(label), format!("must equal spec.clusterManager.name {}", quote(name)).into()),
         ),
         Field::Absent if syntax::is_segment(name) && !profile.has_mistyped_labels() => {
             // Of an object that is being deleted nothing is filled in.
             let level = if change.is_deletion() { Level::Warn } else { Level::Deny };
             let detail = format!("must equal spec.clusterManager.name {}", quote(name));
-            report.add(level, path(), Problem::Required(detail.into()));
+            report.add(level, path, Problem::Required(detail.into()));
             // Without metadata there is nothing to add a label to, and no API server that would store it.
             if profile.metadata.set().is_some() {
-                report.fix(path(), name.as_ref(), is_removed(change).then_some(REMOVED));
+                report.fix(path, name.as_ref(), is_removed(change).then_some(REMOVED));
             }
         }
         Field::Absent | Field::Mistyped(_) => {}

@@ -5,7 +5,7 @@ use std::{borrow::Cow, cell::OnceCell};
 use super::{Change, Effect, Operation, Part, Phase, Problem, Report, Rule, Value, syntax};
 use crate::{
     digest,
-    field::FieldPath,
+    field::{FieldPath, Place},
     profile::{Condition, Field, Items, Json, Status},
 };
 
@@ -37,14 +37,14 @@ fn kind<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         match &condition.kind {
             Field::Set(kind) if kind.len() <= LIMIT && syntax::is_condition_type(kind) => {}
             Field::Set(kind) if kind.chars().count() > LIMIT => {
-                report.deny(path(), Problem::TooLong(kind.as_ref().into(), LIMIT));
+                report.deny(path, Problem::TooLong(kind.as_ref().into(), LIMIT));
             }
             Field::Set(kind) if !kind.is_empty() => {
                 let detail = "must be like Joined or example.com/Joined";
-                report.deny(path(), Problem::Invalid(Value::of(kind), detail.into()));
+                report.deny(path, Problem::Invalid(Value::of(kind), detail.into()));
             }
-            Field::Set(_) => report.deny(path(), Problem::Empty("must name the condition".into())),
-            Field::Absent => report.deny(path(), Problem::Required("must name the condition".into())),
+            Field::Set(_) => report.deny(path, Problem::Empty("must name the condition".into())),
+            Field::Absent => report.deny(path, Problem::Required("must name the condition".into())),
             Field::Mistyped(_) => {}
         }
     }
@@ -123,9 +123,9 @@ fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let path = || item(index, condition).field("status");
         match &condition.status {
             Field::Set(status) if STATUSES.contains(&status.as_ref()) => {}
-            Field::Set(status) => report.deny(path(), Problem::NotSupported(Value::of(status), STATUSES)),
+            Field::Set(status) => report.deny(path, Problem::NotSupported(Value::of(status), STATUSES)),
             Field::Absent => {
-                report.deny(path(), Problem::Required("must be \"True\", \"False\" or \"Unknown\"".into()));
+                report.deny(path, Problem::Required("must be \"True\", \"False\" or \"Unknown\"".into()));
             }
             Field::Mistyped(json) => {
                 let quoted = status_of(condition).filter(|_| matches!(json, Json::Boolean(_)));
@@ -133,7 +133,7 @@ fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                     Some(status) => format!("must be a string: write it in quotes, {status:?}").into(),
                     None => "must be the string \"True\", \"False\" or \"Unknown\"".into(),
                 };
-                report.deny(path(), Problem::TypeInvalid(json.into(), detail));
+                report.deny(path, Problem::TypeInvalid(json.into(), detail));
                 if let Some(status) = quoted {
                     // From Kubernetes 1.37 on, an UPDATE keeps those of the stored object.
                     let warning = match change.operation {
@@ -142,7 +142,7 @@ fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
                             "was a boolean: put it in quotes, or the API server before 1.37 drops managedFields"
                         }
                     };
-                    fill_in(&stored, condition, path(), status, unless_dropped(change, warning), report);
+                    fill_in(&stored, condition, path, status, unless_dropped(change, warning), report);
                 }
             }
         }
@@ -173,20 +173,20 @@ fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         match &condition.reason {
             Field::Set(reason) if is_sound(reason) => {}
             Field::Set(reason) if reason.chars().count() > LIMIT => {
-                report.deny(path(), Problem::TooLong(reason.as_ref().into(), LIMIT));
+                report.deny(path, Problem::TooLong(reason.as_ref().into(), LIMIT));
             }
             Field::Set(reason) if !reason.is_empty() => {
                 let detail = "must be one CamelCase word";
-                report.deny(path(), Problem::Invalid(Value::of(reason), detail.into()));
+                report.deny(path, Problem::Invalid(Value::of(reason), detail.into()));
             }
-            Field::Set(_) => report.deny(path(), Problem::Empty("must be one CamelCase word".into())),
+            Field::Set(_) => report.deny(path, Problem::Empty("must be one CamelCase word".into())),
             Field::Absent => {
-                report.deny(path(), Problem::Required("must be one CamelCase word".into()));
+                report.deny(path, Problem::Required("must be one CamelCase word".into()));
                 let before = stored.unchanged(condition).and_then(|stored| stored.reason.text());
                 let before = before.filter(|reason| is_sound(reason));
                 let warning = "was absent: say in one CamelCase word why the condition has its status";
                 let reason = before.unwrap_or("Unspecified");
-                fill_in(&stored, condition, path(), reason, unless_dropped(change, warning), report);
+                fill_in(&stored, condition, path, reason, unless_dropped(change, warning), report);
             }
             Field::Mistyped(_) => {}
         }
@@ -215,15 +215,15 @@ fn message<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let path = || item(index, condition).field("message");
         match &condition.message {
             Field::Set(message) if message.len() > LIMIT && message.chars().count() > LIMIT => {
-                report.deny(path(), Problem::TooLong(message.as_ref().into(), LIMIT));
+                report.deny(path, Problem::TooLong(message.as_ref().into(), LIMIT));
             }
             Field::Set(_) => {}
             Field::Absent => {
-                report.deny(path(), Problem::Required("must be set, and may be empty".into()));
-                fill_in(&stored, condition, path(), "", None, report);
+                report.deny(path, Problem::Required("must be set, and may be empty".into()));
+                fill_in(&stored, condition, path, "", None, report);
             }
             Field::Mistyped(json) => {
-                report.deny(path(), Problem::no_string(json));
+                report.deny(path, Problem::no_string(json));
             }
         }
     }
@@ -249,9 +249,9 @@ fn observed_generation<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let detail = "must be an integer >= 0";
         match &condition.observed_generation {
             Field::Set(generation @ ..0) => {
-                report.deny(path(), Problem::Invalid(Value::Bare(*generation), detail.into()));
+                report.deny(path, Problem::Invalid(Value::Bare(*generation), detail.into()));
             }
-            Field::Mistyped(json) => report.deny(path(), Problem::TypeInvalid(json.into(), detail.into())),
+            Field::Mistyped(json) => report.deny(path, Problem::TypeInvalid(json.into(), detail.into())),
             Field::Set(_) | Field::Absent => {}
         }
     }
@@ -362,13 +362,13 @@ impl<'a> Stored<'a> {
 pub(super) fn fill_in<'a>(
     stored: &Stored<'a>,
     condition: &'a Condition<'a>,
-    path: FieldPath<'a>,
+    place: impl Place<'a>,
     value: impl Into<Cow<'a, str>>,
     warning: Option<&'static str>,
     report: &mut Report<'a>,
 ) {
     if !stored.has(condition) {
-        report.fix(path, value, warning);
+        report.fix(place, value, warning);
     }
 }
 

@@ -87,18 +87,18 @@ fn check_name<'a>(name: &'a Text<'a>, path: impl Fn() -> FieldPath<'a>, change: 
     let detail = "must say who reads the extension";
     let Field::Set(name) = name else {
         if *name == Field::Absent {
-            report.deny(path(), Problem::Required(detail.into()));
+            report.deny(&path, Problem::Required(detail.into()));
         }
         return;
     };
     if name.is_empty() {
-        report.add(level, path(), Problem::Empty(detail.into()));
+        report.add(level, &path, Problem::Empty(detail.into()));
     } else if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
-        report.add(level, path(), Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
+        report.add(level, &path, Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
     }
     if let Some(known) = meant(name) {
         let detail = format!("no client reads it; use {known}").into();
-        report.warn(path(), Problem::Invalid(Value::of(name), detail));
+        report.warn(&path, Problem::Invalid(Value::of(name), detail));
     }
 }
 
@@ -125,7 +125,7 @@ fn meant(name: &str) -> Option<&'static str> {
 
 fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
     let Some(body) = extension.extension else {
-        return report.deny(path(), Problem::Required("must be an object".into()));
+        return report.deny(path, Problem::Required("must be an object".into()));
     };
     if extension.name.is(ADDITIONAL_ARGS) && (body.is_object() || body.is_array()) {
         let detail = if body.is_array() {
@@ -133,9 +133,9 @@ fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>
         } else {
             "clients read an array of strings, which today's CRD does not store: leave it out"
         };
-        report.warn(path(), Problem::Invalid(unread(body), detail.into()));
+        report.warn(path, Problem::Invalid(unread(body), detail.into()));
     } else if !body.is_object() {
-        report.deny(path(), Problem::TypeInvalid(unread(body), "must be an object".into()));
+        report.deny(path, Problem::TypeInvalid(unread(body), "must be an object".into()));
     } else if extension.name.is(ADDITIONAL_ENVS) {
         let path = path();
         body.each_member(|name, value| {

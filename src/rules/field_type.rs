@@ -133,7 +133,7 @@ fn expect<'a, T>(
     report: &mut Report<'a>,
 ) {
     if let Some(json) = field.mistyped() {
-        report.deny(path(), problem(json));
+        report.deny(path, problem(json));
     }
 }
 
@@ -142,6 +142,6 @@ fn expect_objects<'a, T>(list: &List<'_, T>, path: impl Fn() -> FieldPath<'a>, r
     let Some(items) = list.set() else { return };
     items.each_other(|index, json| report.deny(path().item(index, None), no_object(&json)));
     if let Some(past) = items.past() {
-        report.deny(path(), Problem::Past(past));
+        report.deny(path, Problem::Past(past));
     }
 }

@@ -84,13 +84,13 @@ fn display_name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let path = || FieldPath::of(&["spec", "displayName"]);
     match &spec.display_name {
         Field::Set(name) if name.contains(char::is_control) => {
-            report.warn(path(), Problem::Invalid(Value::of(name), "must not have control characters".into()));
+            report.warn(path, Problem::Invalid(Value::of(name), "must not have control characters".into()));
         }
         Field::Absent if change.operation == Operation::Create => {
             // What is longer is no name: only who is no API server sends it, and has it in the answer.
             let is_name = |name: &&str| (1..=SUBDOMAIN_LIMIT).contains(&name.len());
             if let Some(name) = change.new.metadata.set().and_then(|metadata| metadata.name.text()).filter(is_name) {
-                report.fix(path(), name, None);
+                report.fix(path, name, None);
             }
         }
         Field::Set(_) | Field::Absent | Field::Mistyped(_) => {}

@@ -29,13 +29,13 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         match &property.name {
             Field::Set(name) if is_name(name) => {}
             Field::Set(name) if name.chars().count() > syntax::SUBDOMAIN_LIMIT => {
-                report.deny(path(), Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
+                report.deny(path, Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
             }
             Field::Set(name) if !name.is_empty() => {
-                report.deny(path(), Problem::Invalid(Value::of(name), name_syntax(name).into()));
+                report.deny(path, Problem::Invalid(Value::of(name), name_syntax(name).into()));
             }
-            Field::Set(_) => report.deny(path(), Problem::Empty("must name the property".into())),
-            Field::Absent => report.deny(path(), Problem::Required("must name the property".into())),
+            Field::Set(_) => report.deny(path, Problem::Empty("must name the property".into())),
+            Field::Absent => report.deny(path, Problem::Required("must name the property".into())),
             Field::Mistyped(_) => {}
         }
     }
@@ -102,14 +102,14 @@ fn value<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (index, property) in properties(change) {
         let path = || item(index, property).field("value");
         match &property.value {
-            Field::Set(value) if value.is_empty() => report.deny(path(), Problem::Empty(VALUE_REQUIRED.into())),
+            Field::Set(value) if value.is_empty() => report.deny(path, Problem::Empty(VALUE_REQUIRED.into())),
             Field::Set(value) if value.len() > LIMIT && value.chars().count() > LIMIT => {
-                report.deny(path(), Problem::TooLong(value.as_ref().into(), LIMIT));
+                report.deny(path, Problem::TooLong(value.as_ref().into(), LIMIT));
             }
             Field::Set(_) => {}
-            Field::Absent => report.deny(path(), Problem::Required(VALUE_REQUIRED.into())),
+            Field::Absent => report.deny(path, Problem::Required(VALUE_REQUIRED.into())),
             Field::Mistyped(json) => {
-                report.deny(path(), Problem::no_string(json));
+                report.deny(path, Problem::no_string(json));
             }
         }
     }

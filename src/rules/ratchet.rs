@@ -26,6 +26,11 @@ impl Noted {
         }
     }
 
+    /// Whether there is nothing to hold against.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fingerprints.is_empty() && self.lengths.is_empty()
+    }
+
     /// Once all are noted.
     pub(super) fn in_order(mut self) -> Self {
         self.fingerprints.sort_unstable();

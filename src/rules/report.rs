@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use self::foresight::Foresight;
 use super::{Change, Effect, Phase, Policy, Problem, Rule, ratchet::Noted};
-use crate::field::FieldPath;
+use crate::field::{FieldPath, Place};
 
 mod foresight;
 
@@ -192,17 +192,17 @@ impl<'a> Report<'a> {
     }
 
     /// Reports what refuses the write.
-    pub fn deny(&mut self, path: FieldPath<'a>, problem: Problem<'a>) {
-        self.add(Level::Deny, path, problem);
+    pub fn deny(&mut self, place: impl Place<'a>, problem: Problem<'a>) {
+        self.add(Level::Deny, place, problem);
     }
 
     /// Reports what the author must be warned about.
-    pub fn warn(&mut self, path: FieldPath<'a>, problem: Problem<'a>) {
-        self.add(Level::Warn, path, problem);
+    pub fn warn(&mut self, place: impl Place<'a>, problem: Problem<'a>) {
+        self.add(Level::Warn, place, problem);
     }
 
     /// Reports at a level that depends on the change.
-    pub fn add(&mut self, level: Level, path: FieldPath<'a>, problem: Problem<'a>) {
+    pub fn add(&mut self, level: Level, place: impl Place<'a>, problem: Problem<'a>) {
         let Some(Current { rule, level: overriding, .. }) = self.current else { return };
         let is_foreseen = rule.phase != self.phase;
         let is_heard = !is_foreseen || self.foresees() || matches!(self.stored, Stored::Noting(_));
@@ -210,16 +210,22 @@ impl<'a> Report<'a> {
             return;
         }
         if let Stored::Noting(noted) = &mut self.stored {
-            return noted.add(&path, &problem);
+            return noted.add(&place.path(), &problem);
         }
+        let most = if self.audit { Level::Warn } else { Level::Deny };
+        let may_be_stored = self.may_be_stored(rule);
+        // Of thousands of findings nearly all are only counted, and making a path takes longer than all else.
+        if !is_foreseen && !may_be_stored && self.is_only_counted(overriding.unwrap_or(level).min(most)) {
+            return;
+        }
+        let path = place.path();
         if is_foreseen && self.foresight.as_ref().is_some_and(|foresight| !foresight.is_written(&path)) {
             return;
         }
         let level = overriding.unwrap_or(level);
-        let is_stored = level != Level::Silent && self.has_stored(rule, &path, &problem);
+        let is_stored = level != Level::Silent && may_be_stored && self.has_stored(&path, &problem);
         let (weighed, passed_for_health) =
             if is_stored { (level.lowered(), false) } else { self.give_way(rule, level) };
-        let most = if self.audit { Level::Warn } else { Level::Deny };
         let level = weighed.min(most);
         let Some(current) = &mut self.current else { return };
         let (told, omitted) = match level {
@@ -254,13 +260,32 @@ impl<'a> Report<'a> {
         (Level::Warn, true)
     }
 
-    /// Whether the stored object has the finding. It is judged when a rule first asks, by that rule alone: most writes find
-    /// nothing.
-    fn has_stored(&mut self, rule: &'static Rule, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
+    /// Counts a finding of that level, if it is past the most that are told and the level is what is left of it.
+    fn is_only_counted(&mut self, level: Level) -> bool {
+        let Some(current) = self.current.as_ref().filter(|_| !self.change.changes_health()) else { return false };
+        let (told, omitted) = match level {
+            Level::Silent => return true,
+            Level::Warn => (current.warnings, &mut self.omitted.warnings),
+            Level::Deny => (current.denials, &mut self.omitted.denials),
+        };
+        if told == FINDINGS {
+            *omitted += 1;
+        }
+        told == FINDINGS
+    }
+
+    /// Whether the stored object has any finding of the rule. It is judged when a rule first asks, by that rule alone: most
+    /// writes find nothing.
+    fn may_be_stored(&mut self, rule: &'static Rule) -> bool {
         if let Stored::Unknown = self.stored {
             let noted = self.change.stored().map(|change| self.noted(rule, change)).unwrap_or_default();
             self.stored = Stored::Known(noted);
         }
+        matches!(&self.stored, Stored::Known(noted) if !noted.is_empty())
+    }
+
+    /// Whether the stored object has the finding.
+    fn has_stored(&mut self, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
         match &mut self.stored {
             Stored::Known(noted) => noted.take(path, problem),
             Stored::Noting(_) | Stored::Unknown => false,
@@ -294,7 +319,7 @@ impl<'a> Report<'a> {
     }
 
     /// Fills in an absent field.
-    pub fn fix(&mut self, path: FieldPath<'a>, value: impl Into<Cow<'a, str>>, warning: Option<&'static str>) {
+    pub fn fix(&mut self, place: impl Place<'a>, value: impl Into<Cow<'a, str>>, warning: Option<&'static str>) {
         let Some(Current { rule, .. }) = self.current else { return };
         if self.phase != Phase::Mutate
             || self.is_deletion
@@ -308,6 +333,7 @@ impl<'a> Report<'a> {
             self.too_many_fixes = true;
             return;
         }
+        let path = place.path();
         self.take_back(&path);
         self.fixes.push(Fix { rule, path, value: value.into(), warning });
     }

@@ -142,11 +142,11 @@ pub(super) fn check_time<'a>(
     match rfc3339(text) {
         None => {
             let detail = "must be RFC 3339, like 2026-01-31T12:00:00Z";
-            report.deny(path(), Problem::Invalid(Value::of(text), detail.into()));
+            report.deny(path, Problem::Invalid(Value::of(text), detail.into()));
             false
         }
         Some(time) if time > latest(change) => {
-            report.warn(path(), Problem::Invalid(Value::hidden(text), "must not be in the future".into()));
+            report.warn(path, Problem::Invalid(Value::hidden(text), "must not be in the future".into()));
             false
         }
         Some(_) => true,

@@ -27,15 +27,15 @@ fn time<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("lastTransitionTime");
         if condition.last_transition_time == Field::Absent {
-            report.deny(path(), Problem::Required("must say when the status changed last, in RFC 3339".into()));
+            report.deny(path, Problem::Required("must say when the status changed last, in RFC 3339".into()));
             let before = stored.unchanged(condition).and_then(|stored| stored.last_transition_time.text());
             match before.filter(|time| syntax::rfc3339(time).is_some()) {
-                Some(before) => fill_in(&stored, condition, path(), before, None, report),
+                Some(before) => fill_in(&stored, condition, path, before, None, report),
                 // Without a status nobody can tell whether it changed, so that each write would have another time.
                 None if status_of(condition).is_none() => {}
                 None => {
                     let now = change.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-                    fill_in(&stored, condition, path(), now, None, report);
+                    fill_in(&stored, condition, path, now, None, report);
                 }
             }
         }
