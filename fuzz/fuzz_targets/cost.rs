@@ -27,7 +27,10 @@ libfuzzer_sys::fuzz_target!(|body: &[u8]| {
         for phase in [Phase::Mutate, Phase::Validate] {
             let [one, four] = [&one, &four].map(|body| fastest(body, phase));
             // Four times the body: sixteen times the time is a square. What is fast is noise.
-            assert!(four < Duration::from_millis(50) || four < 9 * one, "{phase}: {one:?}, and for four times the body {four:?}");
+            assert!(
+                four < Duration::from_millis(50) || four < 9 * one,
+                "{phase}: {one:?}, and for four times the body {four:?}"
+            );
         }
     }
 });
