@@ -105,14 +105,15 @@ fn growth(criterion: &mut Criterion) {
 fn read(body: &[u8]) -> Objects<'_> {
     let Unread { object, old_object, sub_resource } =
         serde_json::from_slice::<Review<'_>>(body).expect("it is a review").request;
-    fn profile(object: &RawValue) -> ClusterProfile<'_> {
-        match ClusterProfile::parse(object.get()) {
-            Ok(Field::Set(profile)) => profile,
-            _ => unreachable!("it is an object"),
-        }
-    }
     let part = if sub_resource == "status" { Part::Status } else { Part::Main };
     Objects { object: profile(object), old_object: old_object.map(profile), part }
+}
+
+fn profile(object: &RawValue) -> ClusterProfile<'_> {
+    match ClusterProfile::parse(object.get()) {
+        Ok(Field::Set(profile)) => profile,
+        _ => unreachable!("it is an object"),
+    }
 }
 
 fn change<'a>(request: &'a Objects<'a>) -> Change<'a> {
