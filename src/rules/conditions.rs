@@ -300,6 +300,8 @@ pub(super) struct Stored<'a> {
     by_kind: OnceCell<Vec<u32>>,
     by_status: OnceCell<Vec<u32>>,
     status: Option<&'a Status<'a>>,
+    /// Whether the write leaves all conditions as they are.
+    is_kept: bool,
     /// Digests of all conditions, in order.
     whole: OnceCell<Vec<u64>>,
 }
@@ -308,11 +310,22 @@ impl<'a> Stored<'a> {
     pub(super) fn of(change: &Change<'a>) -> Self {
         let status = change.old_status();
         let conditions = status.and_then(|status| status.conditions.set());
-        Self { conditions, by_kind: OnceCell::new(), by_status: OnceCell::new(), status, whole: OnceCell::new() }
+        let is_kept = change.status().is_some_and(|new| Some(&new.conditions) == status.map(|old| &old.conditions));
+        Self {
+            conditions,
+            by_kind: OnceCell::new(),
+            by_status: OnceCell::new(),
+            status,
+            is_kept,
+            whole: OnceCell::new(),
+        }
     }
 
     /// Whether a condition is stored that equals this one in all that rules read.
     fn has(&self, new: &Condition<'_>) -> bool {
+        if self.is_kept {
+            return true;
+        }
         let whole = self.whole.get_or_init(|| {
             let stored = self.status.into_iter().flat_map(|status| status.conditions.items());
             let mut whole: Vec<_> = stored.map(|(_, condition)| digest::of(condition)).collect();
