@@ -108,7 +108,7 @@ fn cost(body: &[u8], phase: Phase) -> Cost {
 
 /// How long this thread has been running (Linux): other programs do not count, but for what they do to the caches.
 fn on_cpu() -> Duration {
-    let schedule = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells");
+    let schedule = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux keeps it for every thread");
     let nanoseconds = schedule.split(' ').next().and_then(|field| field.parse().ok());
     Duration::from_nanos(nanoseconds.expect("its first field is a number"))
 }

@@ -1,4 +1,4 @@
-//! Admission reviews that cost the most for their size: what somebody sends who means to hurt.
+//! Admission reviews that cost the most for their size: the bodies that an attacker sends.
 //!
 //! Each shape is filled up to any size. What a rule does with one of them must be linear in it.
 
@@ -74,6 +74,18 @@ fn same(size: usize, item: &str) -> String {
 
 fn properties(list: &str) -> String {
     format!(r#"{{"properties":{list}}}"#)
+}
+
+/// Ids of a cluster in a clusterset, as many as there is room for.
+fn ids(size: usize) -> String {
+    let ids = same(size, r#"{"name":"id.k8s.io","value":"x"}"#);
+    properties(&format!(r#"[{{"name":"clusterset.k8s.io","value":"s"}},{}]"#, ids.trim_matches(['[', ']'])))
+}
+
+/// One id of a cluster in the same clusterset.
+fn stored_id(id: &str) -> String {
+    let member = r#"{"name":"clusterset.k8s.io","value":"s"}"#;
+    properties(&format!(r#"[{member},{{"name":"id.k8s.io","value":"{id}"}}]"#))
 }
 
 fn conditions(list: &str) -> String {
@@ -165,24 +177,12 @@ pub(crate) const SHAPES: &[Shape] = shapes![
         |size| properties(&list(size, |number| format!(r#"{{"name":"b{number}.k8s.io","value":""}}"#))),
     ),
     "properties: ids beside a stored one": Make::Changed(
-        |size| properties(&format!(
-            r#"[{{"name":"clusterset.k8s.io","value":"s"}},{}]"#,
-            same(size, r#"{"name":"id.k8s.io","value":"x"}"#).trim_matches(['[', ']'])
-        )),
-        |size| properties(&format!(
-            r#"[{{"name":"clusterset.k8s.io","value":"s"}},{{"name":"id.k8s.io","value":"{}"}}]"#,
-            longest(size.min(4096), 3)
-        )),
+        ids,
+        |size| stored_id(&longest(size.min(4096), 3)),
     ),
     "properties: ids beside a huge stored one": Make::Changed(
-        |size| properties(&format!(
-            r#"[{{"name":"clusterset.k8s.io","value":"s"}},{}]"#,
-            same(size, r#"{"name":"id.k8s.io","value":"x"}"#).trim_matches(['[', ']'])
-        )),
-        |size| properties(&format!(
-            r#"[{{"name":"clusterset.k8s.io","value":"s"}},{{"name":"id.k8s.io","value":"{}"}}]"#,
-            "x".repeat(size)
-        )),
+        ids,
+        |size| stored_id(&"x".repeat(size)),
     ),
     "properties: times with long fractions": Make::New(|size| properties(&list(size, |number| {
         format!(r#"{{"name":"p{number}","value":"v","lastObservedTime":"2999-01-01T00:00:00.{}Z"}}"#, "1".repeat(500))
