@@ -4,7 +4,7 @@ use std::{
     env, fs,
     os::unix::fs::symlink,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::{PathBuf, absolute},
+    path::{Path, PathBuf, absolute},
     process::Command,
 };
 
@@ -58,6 +58,7 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
             let told = catch_unwind(AssertUnwindSafe(|| story(&plane, &Shell::new(&plane))));
             if let Err(panic) = told {
                 println!("e2e: logs and data are in {}", plane.directory().display());
+                show_logs(plane.directory());
                 resume_unwind(panic);
             }
             plane.forget();
@@ -65,6 +66,21 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
         })
     };
     stories.into_iter().map(trial).collect()
+}
+
+/// Prints the end of each replica's log: the machine that ran the test may no longer exist when its failure is read.
+fn show_logs(directory: &Path) {
+    const LINES: usize = 40;
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            show_logs(&path);
+        } else if path.ends_with("replica.log") {
+            let log = fs::read_to_string(&path).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            println!("e2e: the end of {}:\n{}", path.display(), lines[lines.len().saturating_sub(LINES)..].join("\n"));
+        }
+    }
 }
 
 /// A shell in a directory that looks like this one, but in which a test may write.

@@ -198,10 +198,10 @@ impl Hub<'_> {
         decoded(&secret["data"]["tls.crt"])
     }
 
-    /// What `cmctl renew` does.
+    /// What `cmctl renew` does, once no issuance is in progress: its end would clear this request together with its own.
     fn renew(&self, name: &str) {
         let certificate = self.certificate(name);
-        wait_until("nobody else has written it meanwhile", || {
+        wait_until("a renewal is requested", || {
             let mut current = self.plane.api.get(&certificate).body;
             let issuing = json!({
                 "type": "Issuing",
@@ -211,6 +211,9 @@ impl Hub<'_> {
                 "lastTransitionTime": current["metadata"]["creationTimestamp"],
             });
             let conditions = current["status"]["conditions"].as_array_mut().expect("it has been issued");
+            if conditions.iter().any(|condition| condition["type"] == "Issuing" && condition["status"] == "True") {
+                return false;
+            }
             conditions.retain(|condition| condition["type"] != "Issuing");
             conditions.push(issuing);
             self.plane.api.put(&format!("{certificate}/status"), &current).status == 200
