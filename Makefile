@@ -68,7 +68,7 @@ test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-e
 	@$(COLLECTOR)/build.sh $(call OPTIONAL,the test of traces is)
 	@$(CA_BUNDLES)/build.sh $(call OPTIONAL,the test of CA data against Go is)
 	@$(HELM)/build.sh $(call OPTIONAL,the tests of the chart are)
-	cargo test --locked
+	cargo test --locked --no-fail-fast
 
 .PHONY: test-image
 test-image: static ## runs what an image holds in an empty root, installed by `make install`; wants Go
