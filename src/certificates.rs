@@ -23,7 +23,7 @@ use tokio::{sync::watch, time::timeout};
 
 use self::{cluster::Cluster, leader::Leader, lease::Election, replica::Replica};
 pub use self::{proof::Prover, report::Failure, step::Lifetimes, step::Step};
-use crate::{access::AccessError, error::told, files, metrics::Metrics, tls::Certificates};
+use crate::{error::told, files, kube::client::AccessError, metrics::Metrics, tls::Certificates};
 
 mod arming;
 mod authority;

@@ -4,12 +4,11 @@ use std::{fmt::Display, process::ExitCode};
 
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable};
 use clap_complete::Shell;
-use clusterprofile_webhook::{config_file::ConfigError, settings};
+use clusterprofile_webhook::{config, config_file::ConfigError};
 
 mod check;
 mod choice;
 mod explain;
-mod log;
 mod managed;
 mod serve;
 

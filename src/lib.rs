@@ -31,28 +31,28 @@
 //! | [`metrics`] | what Prometheus is told |
 //! | [`traces`] | what a collector of OpenTelemetry is told, if one is named |
 
-pub mod access;
 pub mod admission;
-pub mod break_glass;
 pub mod certificates;
+pub mod config;
 pub mod config_file;
 pub mod crd;
-pub mod crd_watch;
 mod digest;
 mod error;
-pub mod field;
+pub mod field_path;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod json;
+pub mod kube;
 pub mod manifest;
 pub mod metrics;
 mod nearest;
 pub mod profile;
-mod redact;
+pub mod redact;
+pub mod review;
 pub mod rules;
 pub mod server;
-pub mod settings;
+mod syntax;
 pub mod tls;
 pub mod traces;
 pub mod units;

@@ -13,7 +13,8 @@ pub use self::{
 };
 use crate::{
     admission::{BreakGlass, Response},
-    rules::{Phase, RULES},
+    review::Phase,
+    rules::RULES,
 };
 
 mod certificates;

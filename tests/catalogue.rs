@@ -9,7 +9,8 @@ use std::{
 use clusterprofile_webhook::{
     manifest,
     profile::ClusterProfile,
-    rules::{self, Change, Effect, Finding, Level, Part, Phase, Policy, RULES, Rule, review},
+    review::{self, Change, Effect, Finding, Level, Part, Phase, Policy, Rule, review},
+    rules::RULES,
 };
 use jiff::Timestamp;
 use serde_json::Value;

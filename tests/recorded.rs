@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 use clusterprofile_webhook::{
     admission, manifest,
     profile::{ClusterProfile, Field},
-    rules::{Change, Part, Phase, Policy, patch, review},
+    review::{Change, Part, Phase, Policy, patch, review},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};

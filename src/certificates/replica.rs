@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     metrics::Metrics,
-    rules::Phase,
+    review::Phase,
     tls::{self, Certificates, End, Pair},
 };
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, builder::BoolishValueParser};
 use clusterprofile_webhook::{
+    config::Settings,
     config_file::{ConfigError, ConfigFile},
-    rules::{self, Effect, Rule},
-    settings::Settings,
+    review::{self, Effect, Rule},
 };
 
 /// Flags that `serve` and `check` share.

@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use crate::{
     certificates::{Failure, Step},
-    rules::Phase,
+    review::Phase,
 };
 
 /// Metrics of certificates that are managed.

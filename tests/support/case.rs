@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clusterprofile_webhook::rules::{self, Effect, Policy};
+use clusterprofile_webhook::review::{self, Effect, Policy};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{
     admission::{BreakGlass, Permission, Response, respond},
-    rules::{self, Phase, Policy},
+    review::{self, Phase, Policy},
 };
 use jiff::Timestamp;
 use json_patch::{Patch, PatchOperation};

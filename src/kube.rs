@@ -1,0 +1,5 @@
+//! What the webhook asks the API server, its own certificates aside.
+
+pub mod client;
+pub mod crd_watch;
+pub mod permissions;
