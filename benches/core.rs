@@ -65,7 +65,8 @@ fn sizes(criterion: &mut Criterion) {
         for phase in PHASES {
             let id = |part| BenchmarkId::new(part, phase);
             group.bench_function(id("rules"), |bencher| {
-                bencher.iter(|| review::review(&change(black_box(&request)), phase, &Policy::default(), &|| false));
+                bencher
+                    .iter(|| review::review(RULES, &change(black_box(&request)), phase, &Policy::default(), &|| false));
             });
             group.bench_function(id("unruled"), |bencher| {
                 bencher.iter(|| admission::respond(black_box(&body), phase, &unruled, now()).expect("it is a review"));

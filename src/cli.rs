@@ -65,7 +65,7 @@ impl Cli {
             Command::Check(args) => check::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Crd => print(&clusterprofile_webhook::crd::yaml()),
-            Command::ConfigSchema => print(&(serde_json::to_string_pretty(&settings::schema())? + "\n")),
+            Command::ConfigSchema => print(&(serde_json::to_string_pretty(&config::schema())? + "\n")),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Self::command(), "clusterprofile-webhook", &mut script);

@@ -6,7 +6,8 @@ use clap::{Args, builder::BoolishValueParser};
 use clusterprofile_webhook::{
     config::Settings,
     config_file::{ConfigError, ConfigFile},
-    review::{self, Effect, Rule},
+    review::{Effect, Rule},
+    rules,
 };
 
 /// Flags that `serve` and `check` share.

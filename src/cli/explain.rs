@@ -7,8 +7,8 @@ use clap::{
     builder::{PossibleValue, StringValueParser, TypedValueParser},
 };
 use clusterprofile_webhook::{
-    review::{self, Rule},
-    rules::RULES,
+    review::Rule,
+    rules::{self, RULES},
 };
 use serde_json::json;
 

@@ -23,7 +23,8 @@ use tokio::{
 use tracing::warn;
 
 use self::source::Source;
-use super::{choice::Choice, log, managed};
+use super::{choice::Choice, managed};
+use crate::logging;
 
 mod source;
 
