@@ -1,5 +1,4 @@
 //! What the webhook asks the API server, its own certificates aside.
 
 pub mod client;
-pub mod crd_watch;
 pub mod permissions;

@@ -7,7 +7,7 @@ use prometheus_client::{
 };
 
 pub use self::{
-    certificates::{Certificates, Repair},
+    certificates::{Certificates, Failure, Repair, Step},
     files::{File, Files},
     server::{HandshakeFailure, Load, Server, Shed},
 };

@@ -1,8 +1,8 @@
 //! The engine: runs rules on a change, and weighs what they find.
 //!
 //! [`review`] runs the rules of a phase, weighs what they find (override, ratchet, audit) and returns findings and fixes in
-//! catalogue order; [`patch`] turns the fixes into one JSON Patch. It knows no rule by name: the catalogue is
-//! [`RULES`](crate::rules::RULES).
+//! catalogue order; [`patch`] turns the fixes into one JSON Patch. It knows no rule by name: the catalogue comes from
+//! its caller.
 
 use self::reporter::Watch;
 pub use self::{

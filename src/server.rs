@@ -6,11 +6,11 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
+pub use self::{crd_watch::CrdWatch, limits::Limits, terms::Terms};
 use self::{
     handler::Reviews,
     listener::{Acceptor, connections::Connections},
 };
-pub use self::{limits::Limits, terms::Terms};
 use crate::{
     certificates::Prover,
     kube::permissions::Permissions,
@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod admin;
+mod crd_watch;
 mod deadline;
 mod denials;
 mod handler;

@@ -11,14 +11,14 @@ use super::{
     cluster::{Cluster, Snapshot},
     fraction, nap,
     proof::Prover,
-    report::{Failure, Report},
+    report::Report,
     rest,
     state::State,
     step::Lifetimes,
     told,
 };
 use crate::{
-    metrics::Metrics,
+    metrics::{Failure, Metrics},
     review::Phase,
     tls::{self, Certificates, End, Pair},
 };

@@ -7,10 +7,10 @@ use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clusterprofile_webhook::{
     config::Settings,
     config_file::ConfigFile,
-    kube::{crd_watch::CrdWatch, permissions::Permissions},
+    kube::permissions::Permissions,
     metrics::Metrics,
     review::Policy,
-    server::{self, Config, Limits, Terms},
+    server::{self, Config, CrdWatch, Limits, Terms},
     tls::{self, Callers, Files},
     traces::{self, Endpoint},
     units,

@@ -14,11 +14,11 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
+use super::Terms;
 use crate::{
     error::told,
     kube::client::{self, AccessError},
     review::{CrdError, CrdInForce},
-    server::Terms,
 };
 
 /// The definition of ClusterProfiles.
