@@ -7,7 +7,8 @@ use std::hint::black_box;
 use clusterprofile_webhook::{
     admission,
     profile::{ClusterProfile, Field, Version},
-    rules::{self, Change, Effect, Part, Phase, Policy, RULES},
+    review::{self, Change, Effect, Part, Phase, Policy},
+    rules::RULES,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
@@ -64,7 +65,8 @@ fn sizes(criterion: &mut Criterion) {
         for phase in PHASES {
             let id = |part| BenchmarkId::new(part, phase);
             group.bench_function(id("rules"), |bencher| {
-                bencher.iter(|| rules::review(&change(black_box(&request)), phase, &Policy::default(), &|| false));
+                bencher
+                    .iter(|| review::review(RULES, &change(black_box(&request)), phase, &Policy::default(), &|| false));
             });
             group.bench_function(id("unruled"), |bencher| {
                 bencher.iter(|| admission::respond(black_box(&body), phase, &unruled, now()).expect("it is a review"));

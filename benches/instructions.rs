@@ -20,7 +20,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use clusterprofile_webhook::{
     admission,
-    rules::{Phase, Policy},
+    review::{Phase, Policy},
 };
 use jiff::Timestamp;
 use serde::de::IgnoredAny;

@@ -10,7 +10,7 @@ use std::{fs, process::ExitCode, time::Duration};
 use allocation_counter::measure;
 use clusterprofile_webhook::{
     admission,
-    rules::{Phase, Policy},
+    review::{Phase, Policy},
 };
 use jiff::Timestamp;
 

@@ -13,7 +13,10 @@ pub use self::{
     request::BadRequest,
     response::Response,
 };
-use crate::rules::{self, Change, Part, Phase, Policy};
+use crate::{
+    review::{self, Change, Part, Phase, Policy},
+    rules::RULES,
+};
 
 mod break_glass;
 mod probe;
@@ -66,7 +69,7 @@ pub fn respond_unless(
         _ if policy.exempts(&request.namespace) => response::exempt(&request),
         Subject::Reviewed { part, version, new, old } => {
             let change = Change::new(*part, *version, new, old.as_ref(), now);
-            let report = rules::review(&change, phase, policy, must_stop).map_err(|_| Unanswered::Stopped)?;
+            let report = review::review(RULES, &change, phase, policy, must_stop).map_err(|_| Unanswered::Stopped)?;
             // Not on the status: with it no annotation can be written.
             let claims = phase == Phase::Validate && *part == Part::Main && policy.break_glass() && report.denies();
             let response = if claims {

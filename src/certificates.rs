@@ -22,8 +22,14 @@ use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
 
 use self::{cluster::Cluster, leader::Leader, lease::Election, replica::Replica};
-pub use self::{proof::Prover, report::Failure, step::Lifetimes, step::Step};
-use crate::{access::AccessError, error::told, files, metrics::Metrics, tls::Certificates};
+pub use self::{proof::Prover, step::Lifetimes};
+use crate::{
+    error::told,
+    files,
+    kube::client::AccessError,
+    metrics::{Failure, Metrics},
+    tls::Certificates,
+};
 
 mod arming;
 mod authority;

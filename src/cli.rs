@@ -4,12 +4,11 @@ use std::{fmt::Display, process::ExitCode};
 
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable};
 use clap_complete::Shell;
-use clusterprofile_webhook::{config_file::ConfigError, settings};
+use clusterprofile_webhook::{config, config_file::ConfigError};
 
 mod check;
 mod choice;
 mod explain;
-mod log;
 mod managed;
 mod serve;
 
@@ -66,7 +65,7 @@ impl Cli {
             Command::Check(args) => check::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Crd => print(&clusterprofile_webhook::crd::yaml()),
-            Command::ConfigSchema => print(&(serde_json::to_string_pretty(&settings::schema())? + "\n")),
+            Command::ConfigSchema => print(&(serde_json::to_string_pretty(&config::schema())? + "\n")),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Self::command(), "clusterprofile-webhook", &mut script);

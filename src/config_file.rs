@@ -11,10 +11,10 @@ use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use crate::{
+    config::{Mistake, Settings},
     error::told,
     files::{Looks, regular},
     metrics::{File, Metrics},
-    settings::{Mistake, Settings},
 };
 
 /// Why a configuration file cannot be used.

@@ -12,7 +12,10 @@ use std::{borrow::Cow, fmt};
 use serde::de::IgnoredAny;
 use serde_json::Number;
 
+pub(crate) use self::strings::{Step, each_string};
+
 mod scan;
+mod strings;
 
 /// A text, read up to a position.
 #[derive(Debug)]

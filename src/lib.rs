@@ -4,55 +4,60 @@
 //! bytes of an AdmissionReview
 //!   └─ admission::respond
 //!        ├─ request   one pass over the envelope and both objects ── BadRequest: nobody to answer
-//!        ├─ rules::review(Change)        findings and fixes: overridden, ratcheted, audited
+//!        ├─ review::review(RULES, Change)   findings and fixes: overridden, ratcheted, audited
 //!        └─ response  /mutate: a patch   /validate: causes and warnings ── always with the request's uid
 //! ```
 //!
-//! The pure core ([`admission`], [`profile`], [`field`], [`rules`], [`settings`], [`units`]) has no async, files, sockets, clock or
-//! environment: bytes in, verdict out. The shell serves it.
+//! The pure core has no async, files, sockets, clock or environment: bytes in, verdict out. The shell serves it. Modules use
+//! only what is below them; `tests/architecture.rs` holds both.
 //!
-//! | module | what it is |
+//! | core | what it is |
 //! |---|---|
-//! | [`admission`] | `admission.k8s.io/v1` on the wire |
-//! | [`profile`] | what rules read of a ClusterProfile, borrowed and tolerant |
-//! | [`field`] | the path to a field |
+//! | [`config`] | what an administrator chooses, and the file that says it |
 //! | [`crd`] | the CustomResourceDefinition, from Rust types |
-//! | [`crd_watch`] | what the API server refuses by the CRD in force, followed while serving |
-//! | [`rules`] | the catalogue, and what it says of a change |
-//! | [`settings`] | what an administrator chooses, and the file that says it |
-//! | [`units`] | sizes and durations, as flags and that file write them |
 //! | [`manifest`] | objects of manifests, and what the two webhooks would do to them |
-//! | [`config_file`] | that file, read again while serving |
+//! | [`admission`] | `admission.k8s.io/v1` on the wire |
+//! | [`rules`] | the catalogue: every rule, in the file that its prefix names |
+//! | [`review`] | the engine: runs rules on a change, and weighs what they find |
+//! | [`field_path`] | the path to a field |
+//! | [`redact`] | what must never be shown: secrets, invisible characters |
+//! | `syntax` | grammars of names, times, URLs and base64 |
+//! | [`profile`] | what rules read of a ClusterProfile, borrowed and tolerant |
+//! | `json` | the reader of JSON |
+//! | [`units`] | sizes and durations, as flags and the configuration file write them |
+//!
+//! | shell | what it is |
+//! |---|---|
 //! | [`server`] | both webhooks over HTTPS, probes and metrics over HTTP; its limits, its end |
+//! | [`certificates`] | self-managed certificates: a CA in a Secret, rotated without a failed call |
+//! | [`config_file`] | the configuration file, read again while serving |
+//! | [`traces`] | spans for an OpenTelemetry collector, if one is named |
 //! | [`tls`] | the certificate pair, and who may call; how both are replaced while serving |
-//! | [`access`] | the way to the API server |
-//! | [`break_glass`] | asking it whether a user may break glass |
-//! | [`certificates`] | self-managed certificates: an authority in a Secret, rotated without a failed call |
-//! | [`metrics`] | what Prometheus is told |
-//! | [`traces`] | what a collector of OpenTelemetry is told, if one is named |
+//! | [`kube`] | the client of the API server, and what it is asked about users |
+//! | [`metrics`] | what Prometheus scrapes |
 
-pub mod access;
 pub mod admission;
-pub mod break_glass;
 pub mod certificates;
+pub mod config;
 pub mod config_file;
 pub mod crd;
-pub mod crd_watch;
 mod digest;
 mod error;
-pub mod field;
+pub mod field_path;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod json;
+pub mod kube;
 pub mod manifest;
 pub mod metrics;
 mod nearest;
 pub mod profile;
-mod redact;
+pub mod redact;
+pub mod review;
 pub mod rules;
 pub mod server;
-pub mod settings;
+mod syntax;
 pub mod tls;
 pub mod traces;
 pub mod units;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod cli;
+mod logging;
 
 fn main() -> ExitCode {
     match cli::Cli::read().run() {

@@ -7,13 +7,14 @@ use prometheus_client::{
 };
 
 pub use self::{
-    certificates::{Certificates, Repair},
+    certificates::{Certificates, Failure, Repair, Step},
     files::{File, Files},
     server::{HandshakeFailure, Load, Server, Shed},
 };
 use crate::{
     admission::{BreakGlass, Response},
-    rules::{Phase, RULES},
+    review::Phase,
+    rules::RULES,
 };
 
 mod certificates;

@@ -1,6 +1,6 @@
 //! What somebody meant who has mistyped a name.
 
-use crate::rules::quote;
+use crate::redact::quote;
 
 /// What to say of a name that nothing has: the one of `known` that is most like it, or else where `all` are told.
 ///

@@ -14,6 +14,7 @@ pub use self::{
 };
 use crate::json::{Reader, Unreadable};
 
+pub(crate) mod condition;
 mod fields;
 mod items;
 mod read;

@@ -1,81 +1,56 @@
-//! What no reader may be shown as it is: characters that change how the text around them looks.
+//! What no reader may be shown as it is: secrets, and characters that change how the text around them looks.
 
-use std::{borrow::Cow, fmt::Write as _};
+pub(crate) use self::{
+    escaped::escaped,
+    search::{Found, Search, Secret, of},
+};
+use crate::syntax::url;
 
-/// `text` with every character that is invisible, or that steers a terminal or a viewer, written as its escape.
-///
-/// A name with a right-to-left override reads as another name in a log or a review; a line separator forges a line. Letters
-/// of every script stay as they are. Not good for secrets: nothing is left out.
-///
-/// The form is that of Rust's `{:?}` (`\u{202e}`), so that a quoted text and a field path agree.
-pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(is_hidden) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        match character {
-            '\n' => escaped.push_str("\\n"),
-            '\r' => escaped.push_str("\\r"),
-            '\t' => escaped.push_str("\\t"),
-            // Writing to a string does not fail.
-            hidden if is_hidden(hidden) => drop(write!(escaped, "\\u{{{:x}}}", u32::from(hidden))),
-            shown => escaped.push(shown),
-        }
-    }
-    Cow::Owned(escaped)
-}
-
-/// Whether a character has no glyph of its own, or changes the order of others.
-///
-/// Control characters; those that Unicode calls bidirectional controls (UAX #9, section 2); line and paragraph separators;
-/// and the rest of what is invisible: soft hyphen, zero width characters, interlinear annotation, tags.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
+mod der;
+mod escaped;
+mod search;
 #[cfg(test)]
-mod tests {
-    use std::borrow::Cow;
+mod tests;
 
-    use super::escaped;
-
-    #[test]
-    fn letters_of_every_script_are_shown() {
-        for text in ["", "spoke-1", "Köln ~ (1)", "東京 3", "שלום", "مرحبا", "a\\n", "👩‍", "e\u{301}"]
-        {
-            let is_plain = !text.contains('\u{200d}');
-            assert_eq!(matches!(escaped(text), Cow::Borrowed(_)), is_plain, "{text}");
-        }
+/// `text` in quotes, without control characters, shortened where it is long and left out where it may be a secret.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    /// Longer ones push what must be done off the line.
+    const SHOWN_CHARACTERS: usize = 63;
+    let text = shown(text);
+    match text.char_indices().nth(SHOWN_CHARACTERS) {
+        Some((end, _)) => format!("{:?}", format!("{}…", text.get(..end).unwrap_or_default())),
+        None => format!("{text:?}"),
     }
+}
 
-    #[test]
-    fn what_steers_a_terminal_or_a_viewer_is_escaped() {
-        let expected = [
-            ("a\nb\r\t", "a\\nb\\r\\t"),
-            ("\u{1b}[31m", "\\u{1b}[31m"),
-            ("\u{7f}\u{85}\u{0}", "\\u{7f}\\u{85}\\u{0}"),
-            ("a\u{202e}b", "a\\u{202e}b"),
-            ("\u{2028}\u{2029}", "\\u{2028}\\u{2029}"),
-            ("\u{e0041}ü", "\\u{e0041}ü"),
-        ];
-        for (text, shown) in expected {
-            assert_eq!(escaped(text), shown);
-        }
-        for control in ['\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202d}', '\u{2066}', '\u{2069}', '\u{200b}'] {
-            assert_eq!(escaped(&control.to_string()), control.escape_unicode().to_string());
-        }
-    }
+/// `text`, or `…` where it may be a secret.
+#[must_use]
+pub fn shown(text: &str) -> &str {
+    /// Longer ones are not searched, so they are left out: every finding that is reported may quote one.
+    const SEARCHED_BYTES: usize = 1024;
+    let is_shown = text.len() <= SEARCHED_BYTES && !is_secret(text);
+    if is_shown { text } else { HIDDEN }
+}
+
+/// What stands where something is not shown.
+pub(crate) const HIDDEN: &str = "…";
+
+/// Whether `text` must not be shown: it gives something away, or holds a password before an `@`, as a URL does.
+pub(crate) fn is_secret(text: &str) -> bool {
+    // A password may have spaces, slashes and more; what is hidden for nothing is a value in a message.
+    let has_password = |text: &str| {
+        text.rsplit_once('@').is_some_and(|(before, _)| before.replacen("://", "", before.len()).contains(':'))
+    };
+    (text.contains(['@', '%']) && url::any_decoding(text, has_password)) || of(text).is_some()
+}
+
+/// Whether a private key may be in CA data, or behind one layer of base64 in it.
+///
+/// All that is looked for in data that is stored already: to look deeper takes ten times as long, at each write, and what is
+/// found there is not refused.
+pub(crate) fn shows_key(data: &str) -> bool {
+    /// `PRIVATE KEY`, and as much of it as base64 shows wherever in a group of three bytes it begins.
+    const SIGNS: [&str; 4] = ["PRIVATE KEY", "UFJJVkFURSBL", "SVZBVEUgS0VZ", "UklWQVRFIEtF"];
+    SIGNS.iter().any(|sign| data.contains(sign))
 }

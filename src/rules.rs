@@ -1,144 +1,110 @@
-//! The rule catalogue, and what it says of a change.
+//! The catalogue: every rule, in the order in which findings are reported.
 //!
-//! [`review`] runs the rules of a phase, weighs what they find (override, ratchet, audit) and returns findings and fixes in
-//! catalogue order; [`patch`] turns the fixes into one JSON Patch.
+//! A rule is in the file that its prefix names, its page in `docs/`.
 
-use std::fmt;
+use jiff::{Timestamp, ToSpan as _};
 
-use self::report::Watch;
-pub use self::{
-    catalogue::{RULES, find, named},
-    change::{Change, Operation, Part},
-    crd_in_force::{CrdError, CrdInForce},
-    patch::patch,
-    policy::{Effect, Policy},
-    problem::{Problem, Value, quote, shown},
-    report::{Finding, Fix, Level, Omitted, Report},
+use crate::{
+    field_path::FieldPath,
+    nearest::unknown,
+    profile::Text,
+    review::{Change, Problem, Report, Rule, Value},
+    syntax::rfc3339,
 };
-pub(crate) use self::{report::FIXES, syntax::is_label};
 
-mod access_providers;
-mod catalogue;
-mod change;
-mod cluster_data;
+mod access;
 mod cluster_manager;
-mod conditions;
-mod crd_in_force;
-mod extensions;
+mod condition;
+mod display_name;
 mod field_type;
-mod inventory;
-mod patch;
-mod policy;
-mod problem;
-mod properties;
-mod ratchet;
-mod report;
-mod secrets;
-mod strings;
-mod syntax;
-mod transitions;
-mod url;
-mod version;
+mod inventory_member_id;
+mod kubernetes_version;
+mod name_prefix;
+mod property;
+mod status_ignored;
 
-/// One MUST, SHOULD or safety fact about a ClusterProfile.
-#[derive(Debug)]
-pub struct Rule {
-    /// Kebab-case, subject first; part of the public interface (`--effect`, `explain`, metrics).
-    pub name: &'static str,
-    /// What must hold, as one clause.
-    pub summary: &'static str,
-    /// Where the requirement comes from.
-    pub source: &'static str,
-    /// What a finding does unless overridden.
-    pub effect: Effect,
-    /// Where the effect is another one: by kind of finding or by API version. Empty where it never is.
-    pub exceptions: &'static str,
-    /// What is filled in on /mutate. Empty where nothing is.
-    pub fix: &'static str,
-    /// The phase whose answer carries the findings.
-    pub phase: Phase,
-    /// The release that brought the rule.
-    pub since: &'static str,
-    /// Markdown: why a consumer is hurt, one *Rejected* and one *Accepted* example.
-    pub docs: &'static str,
-    /// Reports what the change does wrong.
-    pub check: for<'a> fn(&Change<'a>, &mut Report<'a>),
+/// Every rule, in the order in which findings are reported.
+pub static RULES: &[&Rule] = &[
+    &field_type::FIELD_TYPE,
+    &cluster_manager::NAME,
+    &cluster_manager::IMMUTABLE,
+    &cluster_manager::LABEL,
+    &inventory_member_id::MEMBER_ID,
+    &inventory_member_id::MEMBER_ID_CHANGED,
+    &display_name::DISPLAY_NAME,
+    &status_ignored::STATUS_IGNORED,
+    &name_prefix::NAME_PREFIX,
+    &property::NAME,
+    &property::UNIQUE,
+    &property::VALUE,
+    &property::OBSERVED_TIME,
+    &property::RESERVED_SUFFIX,
+    &property::CLUSTER_ID,
+    &property::CLUSTER_ID_CHANGED,
+    &condition::TYPE,
+    &condition::TYPE_SPELLING,
+    &condition::UNIQUE,
+    &condition::STATUS,
+    &condition::REASON,
+    &condition::MESSAGE,
+    &condition::transition::TIME,
+    &condition::OBSERVED_GENERATION,
+    &condition::transition::TRANSITION,
+    &condition::REQUIRED,
+    &kubernetes_version::KUBERNETES_VERSION,
+    &access::provider::NAME,
+    &access::provider::CLUSTER,
+    &access::provider::UNIQUE,
+    &access::server::SERVER,
+    &access::tls::TLS,
+    &access::ca::CA,
+    &access::proxy::PROXY,
+    &access::secret::SECRET,
+    &access::exec::EXEC,
+    &access::extension::EXTENSION,
+    &access::credential_providers::CREDENTIAL_PROVIDERS,
+];
+
+/// The rule of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.name == name)
 }
 
-/// A step of admission, one webhook each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// /mutate: fixes, never a refusal.
-    Mutate,
-    /// /validate: findings, never a change.
-    Validate,
-}
-
-impl Phase {
-    /// The word for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mutate => "mutate",
-            Self::Validate => "validate",
-        }
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl Rule {
-    /// Whether its findings give way where a write brings news of the cluster's health.
-    ///
-    /// Managers send health, properties, version and access in one write, so that to refuse one bad entry, which a member
-    /// reports, would hide that its cluster is lost. What says where credentials go does not give way.
-    pub(crate) fn yields_to_health(&self) -> bool {
-        self.name.starts_with("property-") || self.name == version::KUBERNETES_VERSION.name
-    }
-}
-
-/// A review that was given up, for its time was over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stopped;
-
-/// What the rules of `phase` say of `change`, in catalogue order, nothing silent among it.
-///
-/// What the API server will refuse by the CRD in force never reaches /validate. Where that is known and certain, /mutate warns
-/// of everything that /validate would have found. Else it says nothing of that.
-///
-/// Empty for an object that is being deleted where the write changes nothing that rules read: to refuse the removal of a
-/// finalizer would keep the object for ever.
+/// The rule of that name.
 ///
 /// # Errors
 ///
-/// [`Stopped`] soon after `must_stop` says so. It is asked often.
-pub fn review<'a>(
+/// What to say where there is none: the nearest, if one is like it.
+pub fn named(name: &str) -> Result<&'static Rule, String> {
+    let names = RULES.iter().map(|rule| rule.name);
+    find(name).ok_or_else(|| unknown("rule", name, names, "`clusterprofile-webhook explain` lists them"))
+}
+
+/// Denies a time, where it is set, that is not RFC 3339, and warns of one that no clock that is a little off explains; returns
+/// whether it is a sound one.
+fn check_time<'a>(
+    time: &'a Text<'a>,
+    path: impl FnOnce() -> FieldPath<'a>,
     change: &Change<'a>,
-    phase: Phase,
-    policy: &Policy,
-    must_stop: &'a dyn Fn() -> bool,
-) -> Result<Report<'a>, Stopped> {
-    let mut report = Report::new(change, phase, policy, Watch::new(must_stop));
-    if change.is_deletion() && !change.touches_anything() {
-        return Ok(report);
-    }
-    let foresees = report.foresees();
-    let speaks = |rule: &Rule| {
-        rule.phase == phase || (phase == Phase::Mutate && !rule.fix.is_empty()) || (foresees && rule.may_be_in_schema())
-    };
-    let is_on = |rule: &&&'static Rule| policy.effect(rule) != Effect::Off;
-    for rule in RULES.iter().filter(|rule| speaks(rule)).filter(is_on) {
-        report.run(rule, policy).ok_or(Stopped)?;
-    }
-    if report.is_foreseen() {
-        for rule in RULES.iter().filter(|rule| !speaks(rule)).filter(is_on) {
-            report.run(rule, policy).ok_or(Stopped)?;
+    report: &mut Report<'a>,
+) -> bool {
+    let Some(text) = time.set() else { return false };
+    match rfc3339(text) {
+        None => {
+            let detail = "must be RFC 3339, like 2026-01-31T12:00:00Z";
+            report.deny(path, Problem::Invalid(Value::of(text), detail.into()));
+            false
         }
+        Some(time) if time > latest(change) => {
+            report.warn(path, Problem::Invalid(Value::hidden(text), "must not be in the future".into()));
+            false
+        }
+        Some(_) => true,
     }
-    report.close();
-    Ok(report)
+}
+
+/// Clocks of member clusters and hub differ by seconds; what is minutes ahead was made up.
+fn latest(change: &Change<'_>) -> Timestamp {
+    change.now.saturating_add(5.minutes()).unwrap_or(Timestamp::MAX)
 }

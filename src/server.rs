@@ -6,35 +6,30 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
-use self::{acceptor::Acceptor, connections::Connections, reviews::Reviews};
-pub use self::{limits::Limits, terms::Terms};
+pub use self::{crd_watch::CrdWatch, limits::Limits, terms::Terms};
+use self::{
+    handler::Reviews,
+    listener::{Acceptor, connections::Connections},
+};
 use crate::{
-    break_glass::Permissions,
     certificates::Prover,
+    kube::permissions::Permissions,
     metrics::Metrics,
     tls::{self, Callers, Certificates, TlsError},
     traces::Spans,
 };
 
-mod acceptor;
 mod admin;
-mod body;
-mod buffers;
-mod connection;
-mod connections;
-mod crowds;
+mod crd_watch;
 mod deadline;
 mod denials;
-mod fair;
-mod handshake;
+mod handler;
+mod http;
+mod intake;
 mod limits;
-mod reviews;
-mod space;
-mod stream;
+mod listener;
 mod terms;
 mod ticks;
-mod turns;
-mod unsent;
 
 /// How the webhook is served.
 #[derive(Clone, Debug, Default)]

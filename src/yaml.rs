@@ -2,7 +2,7 @@
 
 use serde_saphyr::Error;
 
-use crate::rules::quote;
+use crate::redact::quote;
 
 /// The error itself, where an alias repeats what is wrong.
 pub(crate) fn at_its_place(error: &Error) -> &Error {

@@ -11,7 +11,7 @@ mod server;
 
 use clusterprofile_webhook::{
     admission::{self, BadRequest},
-    rules::{Phase, Policy},
+    review::{Phase, Policy},
     server::Config,
 };
 use jiff::Timestamp;

@@ -27,7 +27,7 @@ use base64::{
 };
 use clusterprofile_webhook::{
     admission,
-    rules::{Phase, Policy},
+    review::{Phase, Policy},
 };
 use jiff::Timestamp;
 use rcgen::{

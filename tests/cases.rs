@@ -27,7 +27,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{
     admission,
-    rules::Phase,
+    review::Phase,
     server::{Config, Limits, Terms},
 };
 use jiff::{Timestamp, ToSpan as _};

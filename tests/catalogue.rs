@@ -9,7 +9,8 @@ use std::{
 use clusterprofile_webhook::{
     manifest,
     profile::ClusterProfile,
-    rules::{self, Change, Effect, Finding, Level, Part, Phase, Policy, RULES, Rule, review},
+    review::{Change, Effect, Finding, Level, Part, Phase, Policy, Rule, review},
+    rules::{self, RULES},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -234,7 +235,7 @@ fn findings(rule: &'static Rule, object: &Value, stored: Option<&Value>) -> Vec<
     let parsed = ClusterProfile::parse(&text).expect("an example is JSON");
     let new = parsed.set().expect("an example is an object");
     let change = Change::new(Part::Main, version, new, None, now);
-    let report = review(&change, rule.phase, &policy, &|| false).expect("nothing stops it");
+    let report = review(RULES, &change, rule.phase, &policy, &|| false).expect("nothing stops it");
     let effect = |finding: &Finding<'_>| if finding.level == Level::Deny { Effect::Deny } else { Effect::Warn };
     let found = report.findings.iter();
     found.map(|it| (it.rule.name, effect(it).to_string(), format!("{}: {it}", it.path))).collect()

@@ -5,11 +5,7 @@
 
 use std::{collections::BTreeMap, env, fs, path::Path, process::Command};
 
-use clusterprofile_webhook::{
-    metrics::Metrics,
-    rules::{RULES, Rule},
-    settings::KEYS,
-};
+use clusterprofile_webhook::{config::KEYS, metrics::Metrics, review::Rule, rules::RULES};
 
 #[path = "readme/cost.rs"]
 mod cost;

@@ -7,7 +7,8 @@ use std::{fs, path::PathBuf};
 use clusterprofile_webhook::{
     admission, manifest,
     profile::{ClusterProfile, Field},
-    rules::{Change, Part, Phase, Policy, patch, review},
+    review::{Change, Part, Phase, Policy, patch, review},
+    rules::RULES,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -89,12 +90,12 @@ fn what_real_managers_write_is_accepted_with_no_more_than_the_known_warnings_and
         let stored = ClusterProfile::parse(&stored).unwrap();
         let old = stored.set().filter(|_| part == Part::Status);
         let change = Change::new(part, version, &new, old, Timestamp::now());
-        let report = review(&change, Phase::Mutate, &Policy::default(), &|| false).unwrap();
+        let report = review(RULES, &change, Phase::Mutate, &Policy::default(), &|| false).unwrap();
         let patched = patch(&report.fixes, &new).map_or(json!("none"), |patch| json!(patch));
         let expected = header("mutation");
         let expected = serde_json::from_str(&expected).unwrap_or(json!(expected));
         assert_eq!(patched, expected, "{name}");
-        let report = review(&change, Phase::Validate, &Policy::default(), &|| false).unwrap();
+        let report = review(RULES, &change, Phase::Validate, &Policy::default(), &|| false).unwrap();
         assert!(part == Part::Main || !report.denies(), "{name}: {:?}", report.findings);
     }
 }

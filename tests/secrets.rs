@@ -5,7 +5,8 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{
     admission,
-    rules::{Effect, Phase, Policy, RULES},
+    review::{Effect, Phase, Policy},
+    rules::RULES,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -43,7 +43,7 @@ mod wait;
 use std::sync::Arc;
 
 use clusterprofile_webhook::{
-    rules::Policy,
+    review::Policy,
     server::{Config, Limits, Terms},
 };
 use serde_json::Value;

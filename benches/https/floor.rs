@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 /// As long as the webhook's when it has nothing to say.
 const ANSWER: &[u8] = br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"672587ac-6b43-426c-8a76-8a2aedea26de","allowed":true}}"#;
 
-/// The webhook's, in `src/server/connection.rs`.
+/// The webhook's, in `src/server/http.rs`.
 const BUFFER: usize = 16 << 10;
 
 /// The webhook's, in `src/server/limits.rs`.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clusterprofile_webhook::{
     admission::respond,
-    rules::{Phase, Policy},
+    review::{Phase, Policy},
 };
 use jiff::Timestamp;
 

@@ -9,10 +9,11 @@ use super::{
     response::{self, Response},
 };
 use crate::{
-    field::FieldPath,
+    field_path::FieldPath,
     json::{Reader, Unreadable},
     profile::{ClusterProfile, Field, GROUP, Text, takes_object},
-    rules::{Phase, Problem, Report, Value, quote},
+    redact::quote,
+    review::{Phase, Problem, Report, Value},
 };
 use k8s_openapi::api::{
     authentication::v1::UserInfo,

@@ -108,7 +108,7 @@ mod tests {
     use super::{PROBE, PROBE_ANNOTATION, Probe};
     use crate::{
         admission::{Response, respond},
-        rules::{Phase, Policy},
+        review::{Phase, Policy},
     };
 
     fn probe() -> Value {

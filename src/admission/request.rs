@@ -9,7 +9,7 @@ use super::clipped;
 use crate::{
     json::{Reader, Unreadable},
     profile::{ClusterProfile, Field, GROUP, KIND, MAX_ITEMS, Takes, Text, Version, takes_object},
-    rules::Part,
+    review::Part,
 };
 
 /// Why a body is not answered with a review: the caller is no API server.

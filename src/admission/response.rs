@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     profile::{ClusterProfile, GROUP, KIND},
-    redact,
-    rules::{FIXES, Level, Phase, RULES, Report, patch, shown},
+    redact::{self, shown},
+    review::{FIXES, Level, Phase, Report, patch},
+    rules::RULES,
 };
 
 /// The answer to an admission review, and what the log and the metrics say of it.

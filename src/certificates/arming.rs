@@ -10,9 +10,9 @@ use super::{
     Backoff, CertificatesError,
     cluster::{Cluster, Live, Probed, Snapshot},
     proof::{self, ProofKey},
-    report::{Failure, Report},
+    report::Report,
 };
-use crate::metrics::{Metrics, Repair};
+use crate::metrics::{Failure, Metrics, Repair};
 
 mod cause;
 

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 
 use super::{CertificatesError, Names, bundle::Bundle, state::Data};
 use crate::{
-    access,
     admission::{PROBE, PROBE_ANNOTATION, Probe},
-    rules::Phase,
+    kube::client,
+    review::Phase,
 };
 
 /// How long an answer may take: longer than any that comes, and shorter than a Lease is worth waiting for.
@@ -85,7 +85,7 @@ impl Cluster {
     ///
     /// [`CertificatesError`] where neither is there, or the client cannot be made. Nothing is sent.
     pub(super) async fn connect(names: Names) -> Result<Self, CertificatesError> {
-        let client = access::client().await?;
+        let client = client::client().await?;
         let namespace = names.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
         let of = |namespace: &str, resource| Api::namespaced_with(client.clone(), namespace, &resource);
         let hooks = |kind: &str| {

@@ -15,13 +15,13 @@ use super::{
     cluster::{Cluster, Live, Snapshot},
     nap,
     proof::ProofKey,
-    report::{self, Failure, Report},
+    report::{self, Report},
     rest,
     state::{Next, State},
-    step::{self, Action, Step},
+    step::{self, Action},
     told,
 };
-use crate::metrics::{Metrics, Repair};
+use crate::metrics::{Failure, Metrics, Repair, Step};
 
 /// A leader for as long as it is elected. It remembers nothing that the next one must know.
 pub(super) struct Leader<'c> {

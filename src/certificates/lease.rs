@@ -14,10 +14,10 @@ use super::{
     CertificatesError,
     cluster::{Cluster, set, text},
     fraction,
-    report::{Failure, Report},
+    report::Report,
     told,
 };
-use crate::metrics::Metrics;
+use crate::metrics::{Failure, Metrics};
 
 /// An election that goes on for ever.
 pub(super) struct Election<'c> {

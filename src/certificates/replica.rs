@@ -11,15 +11,15 @@ use super::{
     cluster::{Cluster, Snapshot},
     fraction, nap,
     proof::Prover,
-    report::{Failure, Report},
+    report::Report,
     rest,
     state::State,
     step::Lifetimes,
     told,
 };
 use crate::{
-    metrics::Metrics,
-    rules::Phase,
+    metrics::{Failure, Metrics},
+    review::Phase,
     tls::{self, Certificates, End, Pair},
 };
 

@@ -5,49 +5,7 @@ use std::sync::Arc;
 use tracing::{debug, warn};
 
 use super::{CertificatesError, told};
-use crate::metrics::Metrics;
-
-/// What of managing certificates has failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Failure {
-    /// A change is noticed half a minute late.
-    Watch,
-    /// The Secret or a configuration could not be read.
-    Read,
-    /// The Secret or a configuration could not be written.
-    Write,
-    /// The Lease could not be read or written.
-    Lease,
-    /// The Secret holds what cannot be used.
-    Secret,
-    /// A live configuration does not vouch for a new leaf.
-    Trust,
-    /// The dry run of a bad profile was not denied by this webhook.
-    Arming,
-    /// An Event could not be written.
-    Event,
-}
-
-impl Failure {
-    /// All, as the metric lists them.
-    pub const ALL: [Self; 8] =
-        [Self::Watch, Self::Read, Self::Write, Self::Lease, Self::Secret, Self::Trust, Self::Arming, Self::Event];
-
-    /// The value of the metric's label.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Watch => "watch",
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Lease => "lease",
-            Self::Secret => "secret",
-            Self::Trust => "trust",
-            Self::Arming => "arming",
-            Self::Event => "event",
-        }
-    }
-}
+use crate::metrics::{Failure, Metrics};
 
 /// Whoever does one thing again and again, and what it has told of it last.
 pub(super) struct Report {

@@ -9,6 +9,7 @@ use super::{
     bundle::Bundle,
     state::{Next, Old, State},
 };
+use crate::metrics::Step;
 
 /// How long things are valid, and wait.
 #[derive(Clone, Copy, Debug)]
@@ -34,34 +35,7 @@ pub(super) enum Action {
     Wait(Timestamp),
 }
 
-/// A step of a rotation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// A new authority was made.
-    Made,
-    /// Every live configuration trusts it.
-    Trusted,
-    /// It signs.
-    Promoted,
-    /// One that signs no more is trusted no more.
-    Removed,
-}
-
 impl Step {
-    /// All, as the metric lists them.
-    pub const ALL: [Self; 4] = [Self::Made, Self::Trusted, Self::Promoted, Self::Removed];
-
-    /// The value of the metric's label.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Made => "made",
-            Self::Trusted => "trusted",
-            Self::Promoted => "promoted",
-            Self::Removed => "removed",
-        }
-    }
-
     /// The reason of its Event.
     pub(super) fn reason(self) -> &'static str {
         match self {

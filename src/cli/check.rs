@@ -10,10 +10,10 @@ use std::{
 use anyhow::Context as _;
 use clap::ValueEnum;
 use clusterprofile_webhook::{
+    config::Settings,
     config_file::ConfigFile,
     manifest::{self, Checked, Document},
-    rules::Policy,
-    settings::Settings,
+    review::Policy,
 };
 use jiff::Timestamp;
 use serde::Serialize;

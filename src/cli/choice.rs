@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, builder::BoolishValueParser};
 use clusterprofile_webhook::{
+    config::Settings,
     config_file::{ConfigError, ConfigFile},
-    rules::{self, Effect, Rule},
-    settings::Settings,
+    review::{Effect, Rule},
+    rules,
 };
 
 /// Flags that `serve` and `check` share.

@@ -6,7 +6,10 @@ use clap::{
     Arg, Command,
     builder::{PossibleValue, StringValueParser, TypedValueParser},
 };
-use clusterprofile_webhook::rules::{self, RULES, Rule};
+use clusterprofile_webhook::{
+    review::Rule,
+    rules::{self, RULES},
+};
 use serde_json::json;
 
 use super::check::Format;

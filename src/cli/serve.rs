@@ -5,13 +5,12 @@ use std::{env, future::pending, net::SocketAddr, path::PathBuf, process::ExitCod
 use anyhow::Context as _;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clusterprofile_webhook::{
-    break_glass::Permissions,
+    config::Settings,
     config_file::ConfigFile,
-    crd_watch::CrdWatch,
+    kube::permissions::Permissions,
     metrics::Metrics,
-    rules::Policy,
-    server::{self, Config, Limits, Terms},
-    settings::Settings,
+    review::Policy,
+    server::{self, Config, CrdWatch, Limits, Terms},
     tls::{self, Callers, Files},
     traces::{self, Endpoint},
     units,
@@ -24,7 +23,8 @@ use tokio::{
 use tracing::warn;
 
 use self::source::Source;
-use super::{choice::Choice, log, managed};
+use super::{choice::Choice, managed};
+use crate::logging;
 
 mod source;
 
@@ -94,11 +94,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), env = "CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS")]
     max_connections: Option<u32>,
     /// How the log is written, to standard error
-    #[arg(long, value_enum, default_value_t = log::Format::Text, env = "CLUSTERPROFILE_WEBHOOK_LOG_FORMAT")]
-    log_format: log::Format,
+    #[arg(long, value_enum, default_value_t = logging::Format::Text, env = "CLUSTERPROFILE_WEBHOOK_LOG_FORMAT")]
+    log_format: logging::Format,
     /// The least that is logged
-    #[arg(long, value_enum, default_value_t = log::Level::Info, env = "CLUSTERPROFILE_WEBHOOK_LOG_LEVEL")]
-    log_level: log::Level,
+    #[arg(long, value_enum, default_value_t = logging::Level::Info, env = "CLUSTERPROFILE_WEBHOOK_LOG_LEVEL")]
+    log_level: logging::Level,
     /// Where a collector of OpenTelemetry takes a span of each review: http://HOST:PORT, for OTLP over HTTP
     #[arg(long, value_name = "URL", env = "CLUSTERPROFILE_WEBHOOK_OTLP_ENDPOINT")]
     otlp_endpoint: Option<Endpoint>,
@@ -172,7 +172,7 @@ impl Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let metrics = Arc::new(Metrics::default());
-    let _log = log::start(args.log_format, args.log_level, &metrics).context("cannot start")?;
+    let _log = logging::start(args.log_format, args.log_level, &metrics).context("cannot start")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     let served = runtime.block_on(serve(args, metrics));
     // Reading a file of the certificate pair never ends on a volume that is gone.

@@ -13,7 +13,7 @@ use super::{
     room::{Room, size, size_of_text},
     scalar::resolve,
 };
-use crate::rules::quote;
+use crate::redact::quote;
 
 /// Deepest nesting of a manifest: far more than anybody writes, and little enough for a stack of 1 MiB.
 pub(super) const DEPTH: usize = 250;

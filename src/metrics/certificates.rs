@@ -8,10 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{
-    certificates::{Failure, Step},
-    rules::Phase,
-};
+use crate::review::Phase;
 
 /// Metrics of certificates that are managed.
 pub struct Certificates {
@@ -60,6 +57,77 @@ impl Repair {
         match self {
             Self::CaBundle => "ca_bundle",
             Self::FailurePolicy => "failure_policy",
+        }
+    }
+}
+
+/// A step of a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A new authority was made.
+    Made,
+    /// Every live configuration trusts it.
+    Trusted,
+    /// It signs.
+    Promoted,
+    /// One that signs no more is trusted no more.
+    Removed,
+}
+
+impl Step {
+    /// All, as the metric lists them.
+    pub const ALL: [Self; 4] = [Self::Made, Self::Trusted, Self::Promoted, Self::Removed];
+
+    /// The value of the metric's label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Trusted => "trusted",
+            Self::Promoted => "promoted",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// What of managing certificates has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// A change is noticed half a minute late.
+    Watch,
+    /// The Secret or a configuration could not be read.
+    Read,
+    /// The Secret or a configuration could not be written.
+    Write,
+    /// The Lease could not be read or written.
+    Lease,
+    /// The Secret holds what cannot be used.
+    Secret,
+    /// A live configuration does not vouch for a new leaf.
+    Trust,
+    /// The dry run of a bad profile was not denied by this webhook.
+    Arming,
+    /// An Event could not be written.
+    Event,
+}
+
+impl Failure {
+    /// All, as the metric lists them.
+    pub const ALL: [Self; 8] =
+        [Self::Watch, Self::Read, Self::Write, Self::Lease, Self::Secret, Self::Trust, Self::Arming, Self::Event];
+
+    /// The value of the metric's label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Watch => "watch",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Lease => "lease",
+            Self::Secret => "secret",
+            Self::Trust => "trust",
+            Self::Arming => "arming",
+            Self::Event => "event",
         }
     }
 }

@@ -1,23 +1,23 @@
 //! One cluster manager per profile, the same by spec and by label.
 
-use super::{Change, Effect, Level, Part, Phase, Problem, Report, Rule, Value, problem::quote, syntax};
 use crate::{
-    field::FieldPath,
+    field_path::FieldPath,
     profile::{ClusterProfile, Field},
+    redact::quote,
+    review::{Change, Effect, Level, Part, Problem, Report, Rule, Value},
+    syntax,
 };
 
 /// `cluster-manager-name`
-pub(super) static NAME: Rule = Rule {
+pub(crate) static NAME: Rule = Rule {
     name: "cluster-manager-name",
     summary: "`spec.clusterManager.name` is set and is a label value: 1 to 63 of `[A-Za-z0-9._-]`, alphanumeric at both ends",
     source: "KEP-4322 Cluster Manager (the label must equal it, so it must be able to); v1alpha2 schema",
     effect: Effect::Deny,
-    exceptions: "",
-    fix: "",
-    phase: Phase::Validate,
     since: "0.1.0",
     docs: include_str!("docs/cluster-manager-name.md"),
     check: name,
+    ..Rule::VALIDATING
 };
 
 fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
@@ -47,17 +47,15 @@ fn label_value(name: &str) -> &'static str {
 }
 
 /// `cluster-manager-immutable`
-pub(super) static IMMUTABLE: Rule = Rule {
+pub(crate) static IMMUTABLE: Rule = Rule {
     name: "cluster-manager-immutable",
     summary: "`spec.clusterManager.name` equals the stored one",
     source: "KEP-4322 Spec; CRD validation rule",
     effect: Effect::Deny,
-    exceptions: "",
-    fix: "",
-    phase: Phase::Validate,
     since: "0.1.0",
     docs: include_str!("docs/cluster-manager-immutable.md"),
     check: immutable,
+    ..Rule::VALIDATING
 };
 
 fn immutable<'a>(change: &Change<'a>, report: &mut Report<'a>) {
@@ -73,17 +71,16 @@ fn immutable<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 }
 
 /// `cluster-manager-label`
-pub(super) static LABEL: Rule = Rule {
+pub(crate) static LABEL: Rule = Rule {
     name: "cluster-manager-label",
     summary: "label `x-k8s.io/cluster-manager` equals `spec.clusterManager.name`, so that neither can move; a repair is allowed",
     source: "KEP-4322 Cluster Manager; conformance \"Required\"",
     effect: Effect::Deny,
-    exceptions: "",
     fix: "absent: set, on CREATE and UPDATE, when the name is valid, with a warning where it was removed; never overwritten",
-    phase: Phase::Validate,
     since: "0.1.0",
     docs: include_str!("docs/cluster-manager-label.md"),
     check: label,
+    ..Rule::VALIDATING
 };
 
 fn label<'a>(change: &Change<'a>, report: &mut Report<'a>) {
@@ -117,30 +114,6 @@ const REMOVED: &str = "was removed, set again to spec.clusterManager.name";
 fn is_removed(change: &Change<'_>) -> bool {
     let stored = change.old.and_then(ClusterProfile::labels).map_or(&Field::Absent, |labels| &labels.cluster_manager);
     change.part == Part::Main && stored.set().is_some()
-}
-
-/// `name-prefix`
-pub(super) static NAME_PREFIX: Rule = Rule {
-    name: "name-prefix",
-    summary: "`metadata.name` starts with the cluster manager's name and `-`",
-    source: "KEP-4322 Example 2 (a recommendation, which a cluster manager with upper case in its name cannot follow)",
-    effect: Effect::Off,
-    exceptions: "",
-    fix: "",
-    phase: Phase::Validate,
-    since: "0.1.0",
-    docs: include_str!("docs/name-prefix.md"),
-    check: name_prefix,
-};
-
-fn name_prefix<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let Some(profile) = change.identity() else { return };
-    let Some(manager) = profile.cluster_manager() else { return };
-    let Some(name) = profile.metadata.set().and_then(|metadata| metadata.name.set()) else { return };
-    if !name.strip_prefix(manager.as_ref()).is_some_and(|rest| rest.starts_with('-')) {
-        let detail = format!("must start with the cluster manager's name {} and '-'", quote(manager));
-        report.deny(FieldPath::of(&["metadata", "name"]), Problem::Invalid(Value::of(name), detail.into()));
-    }
 }
 
 fn name_path<'a>() -> FieldPath<'a> {

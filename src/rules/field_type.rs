@@ -1,27 +1,23 @@
 //! Values of a JSON type that their field does not take, and items past the most that are checked.
 
-use super::{
-    Change, Effect, Phase, Problem, Report, Rule, Value,
-    access_providers::{clusters, has_deprecated_fields, providers},
-};
 use crate::{
-    field::FieldPath,
+    field_path::FieldPath,
     profile::{ClusterProfile, Field, Json, List, Status},
+    review::{Change, Effect, Problem, Report, Rule, Value},
+    rules::access::{clusters, has_deprecated_fields, providers},
 };
 
 /// `field-type`
-pub(super) static FIELD_TYPE: Rule = Rule {
+pub(crate) static FIELD_TYPE: Rule = Rule {
     name: "field-type",
     summary: "a field that rules read has the JSON type that the API gives it, where no other rule covers it; the lists of an \
               object have at most 65536 items together, and those past them are not checked",
     source: "CRD",
     effect: Effect::Deny,
-    exceptions: "",
-    fix: "",
-    phase: Phase::Validate,
     since: "0.1.0",
     docs: include_str!("docs/field-type.md"),
     check: field_type,
+    ..Rule::VALIDATING
 };
 
 fn field_type<'a>(change: &Change<'a>, report: &mut Report<'a>) {

@@ -17,8 +17,11 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tracing::debug;
 
-use super::{Stage, reviews::Reviews};
-use crate::{metrics::Metrics, tls::Certificates};
+use crate::{
+    metrics::Metrics,
+    server::{Stage, handler::Reviews},
+    tls::Certificates,
+};
 
 #[derive(Clone)]
 struct Health {

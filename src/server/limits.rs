@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::settings::Settings;
+use crate::config::Settings;
 
 /// Bytes of memory that the review of a body takes at the most for each byte of it, besides the body.
 ///

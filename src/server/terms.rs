@@ -5,8 +5,14 @@ use std::{fmt, sync::Arc};
 use arc_swap::{ArcSwap, Guard};
 use tokio::time::sleep;
 
-use super::{Limits, body::Room, buffers::KEPT, ticks::Ticks, turns::Turns};
-use crate::rules::{CrdInForce, Policy};
+use crate::{
+    review::{CrdInForce, Policy},
+    server::{
+        Limits,
+        intake::{Room, buffers::KEPT, turns::Turns},
+        ticks::Ticks,
+    },
+};
 
 /// What an administrator chose for the rules, and the limits of the server.
 pub struct Terms {
@@ -113,7 +119,7 @@ mod tests {
     use super::Terms;
     use crate::{
         crd,
-        rules::{CrdInForce, Policy},
+        review::{CrdInForce, Policy},
         server::Limits,
     };
 

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use super::{Spans, context::Place};
 use crate::{
     admission::{self, BreakGlass, clipped},
-    rules::Phase,
+    review::Phase,
 };
 
 /// What is noted of a request, if anything is; sent when it is dropped.

@@ -13,7 +13,7 @@ use std::{
 
 use clusterprofile_webhook::{
     manifest,
-    rules::{CrdInForce, Policy},
+    review::{CrdInForce, Policy},
     server::{Config, Limits, Terms},
 };
 use libtest_mimic::Trial;

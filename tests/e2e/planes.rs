@@ -8,7 +8,7 @@ use std::{
 
 use clusterprofile_webhook::{
     crd, manifest,
-    rules::{CrdInForce, Policy},
+    review::{CrdInForce, Policy},
     server::{Config, Limits, Terms},
 };
 use serde_json::Value;

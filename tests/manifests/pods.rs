@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, process::Command};
 
 use clusterprofile_webhook::{
+    config::{KEYS, Settings},
     profile::GROUP,
-    settings::{KEYS, Settings},
 };
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpStream, os::unix::fs::symlink, path::PathBuf, process::Command};
 
-use clusterprofile_webhook::settings::{KEYS, schema};
+use clusterprofile_webhook::config::{KEYS, schema};
 use serde_json::{Value, json};
 
 use super::{

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clusterprofile_webhook::rules::{self, Effect, Policy};
+use clusterprofile_webhook::{
+    review::{Effect, Policy},
+    rules,
+};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};

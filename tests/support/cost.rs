@@ -4,7 +4,7 @@
 use allocation_counter::{AllocationInfo, measure};
 use clusterprofile_webhook::{
     admission,
-    rules::{Phase, Policy},
+    review::{Phase, Policy},
 };
 use jiff::Timestamp;
 use serde_json::Value;

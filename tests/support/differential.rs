@@ -6,7 +6,7 @@ use std::{collections::HashSet, fmt, fmt::Write as _, str};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{
     admission, fuzzing,
-    rules::{Phase, Policy},
+    review::{Phase, Policy},
 };
 use jiff::Timestamp;
 use serde::{

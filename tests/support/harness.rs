@@ -3,7 +3,8 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{
     admission::{BreakGlass, Permission, Response, respond},
-    rules::{self, Phase, Policy},
+    review::{Phase, Policy},
+    rules,
 };
 use jiff::Timestamp;
 use json_patch::{Patch, PatchOperation};

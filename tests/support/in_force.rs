@@ -5,7 +5,8 @@ use std::{fs, sync::Arc};
 
 use clusterprofile_webhook::{
     admission, crd,
-    rules::{CrdInForce, Phase, RULES},
+    review::{CrdInForce, Phase},
+    rules::RULES,
 };
 use libtest_mimic::Trial;
 use serde_json::Value;

@@ -7,10 +7,10 @@ use std::{
 };
 
 use clusterprofile_webhook::{
-    break_glass::Permissions,
+    kube::permissions::Permissions,
     manifest,
     profile::GROUP,
-    rules::{CrdInForce, Policy},
+    review::{CrdInForce, Policy},
     server::{Config, Limits, Terms},
 };
 use serde_json::json;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ANNOTATION, BreakGlass, Permission};
 use crate::{
     admission::{Response, respond},
-    rules::{Phase, Policy},
+    review::{Phase, Policy},
 };
 
 const PATH: &str = "metadata.annotations[clusterprofile-webhook.internal/break-glass]";

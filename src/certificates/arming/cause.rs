@@ -7,7 +7,7 @@ use crate::{
         cluster::{Cluster, Live},
         proof,
     },
-    rules::shown,
+    redact::shown,
 };
 
 /// What stands in for a proof.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use clusterprofile_webhook::rules::quote;
+use clusterprofile_webhook::redact::quote;
 
 use super::{super::printable, Object, Outcome};
 

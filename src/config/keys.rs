@@ -1,0 +1,206 @@
+//! The keys of the configuration file: what each says, and how it is read.
+
+use serde_json::{Value as Json, json};
+
+use crate::{
+    config::{
+        Mistake, Settings,
+        node::{Name, Node, Place, Value},
+        schema,
+    },
+    nearest::unknown,
+    review::Effect,
+    rules,
+    syntax::is_label,
+    units,
+};
+
+/// A key of the configuration file.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name, behind that of the section which it is in; part of the public interface.
+    pub path: &'static str,
+    /// What it says, as sentences.
+    pub docs: &'static str,
+    /// What holds where it is absent.
+    pub default: &'static str,
+    /// What its value must be, as a JSON Schema; it may be null, too.
+    pub(super) schema: fn() -> Json,
+    read: fn(&Node, &mut Settings, &mut Vec<Mistake>),
+}
+
+/// Every key.
+pub static KEYS: &[Key] = &[
+    Key {
+        path: "effects",
+        docs: "What the findings of a rule do, by the rule's name: deny refuses the write, warn lets it pass with a warning, \
+               off neither runs the rule nor fills in what it would.",
+        default: "each rule's own",
+        schema: schema::effects,
+        read: effects,
+    },
+    Key {
+        path: "audit",
+        docs: "Whether every refusal is a warning, for a first rollout.",
+        default: "false",
+        schema: || json!({"type": "boolean"}),
+        read: |node, settings, mistakes| match node.value {
+            Value::Boolean(audit) => settings.audit = Some(audit),
+            _ => mistakes.push(node.must_be("audit", "true or false")),
+        },
+    },
+    Key {
+        path: "exemptNamespaces",
+        docs: "Namespaces in which ClusterProfiles are neither judged nor filled in: whole names, no patterns. Whoever may \
+               write ClusterProfiles there may write anything into them.",
+        default: "none",
+        schema: || json!({"type": "array", "items": {"type": "string", "pattern": LABEL}}),
+        read: exempt_namespaces,
+    },
+    Key {
+        path: "limits.maxBody",
+        docs: "Largest body of one request, in bytes, KiB, MiB or GiB; a larger one is answered 413.",
+        default: "8MiB",
+        schema: schema::size,
+        read: |node, settings, mistakes| settings.max_body = size(node, "limits.maxBody", mistakes),
+    },
+    Key {
+        path: "limits.maxInFlight",
+        docs: "Bytes of all bodies at a time, half of them shared out to the connections; a body larger than its share waits \
+               for room in the other half until its deadline.",
+        default: "64MiB",
+        schema: schema::size,
+        read: |node, settings, mistakes| settings.max_in_flight = size(node, "limits.maxInFlight", mistakes),
+    },
+    Key {
+        path: "limits.maxQueue",
+        docs: "Bodies at a time that wait for room; whatever finds so many there gets 503 at once, and may try again.",
+        default: "1024",
+        schema: || json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
+        read: |node, settings, mistakes| settings.max_queue = count(node, "limits.maxQueue", 0, mistakes),
+    },
+    Key {
+        path: "limits.maxConnections",
+        docs: "Connections at a time; above it one that has completed no request is closed, else the one longest without.",
+        default: "2048",
+        schema: || json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),
+        read: |node, settings, mistakes| {
+            settings.max_connections = count(node, "limits.maxConnections", 1, mistakes);
+        },
+    },
+];
+
+/// A DNS-1123 label.
+const LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+
+/// Reads the file's value.
+pub(super) fn read(root: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
+    section("", root, settings, mistakes);
+}
+
+/// Reads the keys of a section, whose name ends with a dot; that of the file itself is empty.
+fn section(within: &str, node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
+    for (Name { place, name }, value) in fields(within.trim_end_matches('.'), node, mistakes) {
+        let path = format!("{within}{name}");
+        let inner = format!("{path}.");
+        let key = KEYS.iter().find(|key| key.path == path);
+        let is_section = KEYS.iter().any(|key| key.path.starts_with(&inner));
+        match key {
+            // A key without a value is what is left when the lines below it are comments.
+            _ if matches!(value.value, Value::Null) && (key.is_some() || is_section) => {}
+            Some(key) if !name.contains('.') => (key.read)(value, settings, mistakes),
+            None if is_section => section(&inner, value, settings, mistakes),
+            _ => mistakes.push(place.mistake(no_key(&path, name))),
+        }
+    }
+}
+
+fn no_key(path: &str, name: &str) -> String {
+    if name.contains('.') {
+        return format!("there is no key {}; a key must stand below its section", crate::redact::quote(path));
+    }
+    let sections = KEYS.iter().filter_map(|key| Some(key.path.split_once('.')?.0));
+    let paths = KEYS.iter().map(|key| key.path);
+    unknown("key", path, paths.chain(sections), "`clusterprofile-webhook config-schema` lists them")
+}
+
+/// The fields of what must be a map, the key of that path or the file itself.
+fn fields<'n>(path: &str, node: &'n Node, mistakes: &mut Vec<Mistake>) -> &'n [(Name, Node)] {
+    match &node.value {
+        Value::Map(fields) => fields,
+        Value::Null => &[],
+        _ => {
+            mistakes.push(node.must_be(if path.is_empty() { "the file" } else { path }, "a map"));
+            &[]
+        }
+    }
+}
+
+fn effects(node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
+    for (Name { place, name }, value) in fields("effects", node, mistakes) {
+        let effect = match &value.value {
+            Value::Text(text) => text.parse().ok(),
+            // What `off` becomes where a tool that reads YAML 1.1, as Helm does, has written the file.
+            Value::Boolean(false) => Some(Effect::Off),
+            _ => None,
+        };
+        let rule = rules::named(name);
+        match (&rule, effect) {
+            (Ok(rule), Some(effect)) => drop(settings.effects.insert(rule.name, effect)),
+            (Ok(rule), None) => {
+                mistakes.push(value.must_be(&format!("effects.{}", rule.name), "deny, warn or off"));
+            }
+            (Err(text), _) => mistakes.push(place.mistake(text.clone())),
+        }
+    }
+}
+
+fn exempt_namespaces(node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
+    let Value::List(items) = &node.value else {
+        return mistakes.push(node.must_be("exemptNamespaces", "a list"));
+    };
+    for (index, item) in items.iter().enumerate() {
+        match &item.value {
+            Value::Text(name) if is_label(name) => drop(settings.exempt_namespaces.insert(name.clone())),
+            _ => mistakes.push(item.must_be(
+                &format!("exemptNamespaces[{index}]"),
+                "a namespace's whole name (1 to 63 of [a-z0-9-], alphanumeric at both ends), no pattern",
+            )),
+        }
+    }
+}
+
+fn size(node: &Node, path: &str, mistakes: &mut Vec<Mistake>) -> Option<usize> {
+    let size = match &node.value {
+        Value::Text(text) => units::size(text).ok(),
+        Value::Number(Some(bytes @ 1..)) => usize::try_from(*bytes).ok(),
+        _ => None,
+    };
+    if size.is_none() {
+        mistakes.push(node.must_be(path, "a number of bytes, KiB, MiB or GiB, like 8MiB"));
+    }
+    size
+}
+
+fn count(node: &Node, path: &str, least: u32, mistakes: &mut Vec<Mistake>) -> Option<u32> {
+    let count = match node.value {
+        Value::Number(Some(count)) => u32::try_from(count).ok().filter(|count| *count >= least),
+        _ => None,
+    };
+    if count.is_none() {
+        mistakes.push(node.must_be(path, &format!("a number from {least} to {}", u32::MAX)));
+    }
+    count
+}
+
+impl Node {
+    fn must_be(&self, path: &str, what: &str) -> Mistake {
+        self.place.mistake(format!("{path} must be {what}, not {}", self.value))
+    }
+}
+
+impl Place {
+    fn mistake(self, text: String) -> Mistake {
+        Mistake { place: self, text }
+    }
+}

@@ -1,0 +1,166 @@
+//! The values of a YAML file, each with its place.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, SeqAccess, Visitor},
+};
+use serde_saphyr::{Error, Location, Options, Spanned, budget, budget::BudgetBreach, options};
+
+use crate::{config::Mistake, redact::quote, yaml};
+
+/// A value and its place.
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) value: Value,
+}
+
+/// A place of the file, from line 1 and column 1; line 0 where the parser does not know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) line: u64,
+    pub(super) column: u64,
+}
+
+/// A value, as YAML 1.2 reads it: `off` and `no` are strings.
+pub(super) enum Value {
+    Null,
+    Boolean(bool),
+    /// None where it is negative or no whole number.
+    Number(Option<u64>),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<(Name, Node)>),
+}
+
+/// The name of a field and its place.
+pub(super) struct Name {
+    pub(super) place: Place,
+    pub(super) name: String,
+}
+
+impl Node {
+    /// The value of the only document.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Mistake> {
+        let parsed: Result<Spanned<Value>, _> = serde_saphyr::from_slice_with_options(text, options());
+        parsed.map(Self::from).map_err(|error| {
+            let place = error.location().map(Place::from).unwrap_or_default();
+            let text = match yaml::at_its_place(&error) {
+                Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => "must not be nested so deeply".to_owned(),
+                Error::Budget { .. } => "must not be so large".to_owned(),
+                _ => yaml::cause(&error),
+            };
+            Mistake { place, text }
+        })
+    }
+}
+
+/// Options for a file that has a few values, two levels deep, written by an administrator.
+fn options() -> Options {
+    /// More than the file has, and few enough for any stack.
+    const DEPTH: usize = 16;
+    /// Of values: as many as all rules and a thousand namespaces have, many times over. Aliases count, too.
+    const NODES: usize = 100_000;
+    options! {
+        with_snippet: false,
+        strict_booleans: true,
+        budget: budget! {
+            max_depth: DEPTH,
+            flow_nesting_limit: DEPTH,
+            max_nodes: NODES,
+            max_events: 4 * NODES,
+        },
+    }
+}
+
+impl From<Spanned<Value>> for Node {
+    fn from(spanned: Spanned<Value>) -> Self {
+        Self { place: spanned.referenced.into(), value: spanned.value }
+    }
+}
+
+impl From<Location> for Place {
+    fn from(location: Location) -> Self {
+        Self { line: location.line(), column: location.column() }
+    }
+}
+
+impl fmt::Display for Value {
+    /// What it is, for a message: of what is long the beginning, of what holds others the kind.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Boolean(value) => write!(f, "{value}"),
+            Self::Number(Some(value)) => write!(f, "{value}"),
+            Self::Number(None) => f.write_str("a number that is negative or not whole"),
+            Self::Text(text) => f.write_str(&quote(text)),
+            Self::List(_) => f.write_str("a list"),
+            Self::Map(_) => f.write_str("a map"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Values)
+    }
+}
+
+struct Values;
+
+impl<'de> Visitor<'de> for Values {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Boolean(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.try_into().ok()))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(Some(value)))
+    }
+
+    fn visit_i128<E: de::Error>(self, _: i128) -> Result<Value, E> {
+        Ok(Value::Number(None))
+    }
+
+    fn visit_u128<E: de::Error>(self, _: u128) -> Result<Value, E> {
+        Ok(Value::Number(None))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Value, E> {
+        Ok(Value::Number(None))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut nodes = Vec::new();
+        while let Some(item) = items.next_element::<Spanned<Value>>()? {
+            nodes.push(item.into());
+        }
+        Ok(Value::List(nodes))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut nodes = Vec::new();
+        while let Some((name, value)) = fields.next_entry::<Spanned<String>, Spanned<Value>>()? {
+            nodes.push((Name { place: name.referenced.into(), name: name.value }, value.into()));
+        }
+        Ok(Value::Map(nodes))
+    }
+}

@@ -1,0 +1,138 @@
+//! Private keys in DER behind base64, which no header announces.
+//!
+//! PKCS#8 (RFC 5958, `PrivateKeyInfo` and `EncryptedPrivateKeyInfo`), PKCS#1 (RFC 8017, `RSAPrivateKey`) and SEC1 (RFC 5915,
+//! `ECPrivateKey`). All that is asked is how the structure begins: no certificate, certificate request, public key or
+//! signature begins so.
+
+use crate::redact::search::decoded;
+
+/// Letters of base64 that hold so much of a key as tells that it is one.
+const HEAD: usize = 48;
+
+/// Where the base64 of the first key begins and ends, with the letters that it shares with what is glued to it.
+pub(super) fn find(letters: &[u8]) -> Option<(usize, usize)> {
+    (0..letters.len()).find_map(|start| {
+        let letters = letters.get(start..)?;
+        Some((start, start + length(letters, lead(letters)?)?))
+    })
+}
+
+/// How many bytes of another text the first group of letters may hold before a key.
+///
+/// A key begins with 0x30, and a length that begins with a small number or with 0x81 or 0x82.
+fn lead(letters: &[u8]) -> Option<usize> {
+    match letters {
+        [b'M', b'A'..=b'I', ..] => Some(0),
+        [_, b'D' | b'T' | b'j' | b'z', b'A'..=b'D', ..] => Some(1),
+        [
+            _,
+            _,
+            b'A' | b'E' | b'I' | b'M' | b'Q' | b'U' | b'Y' | b'c' | b'g' | b'k' | b'o' | b's' | b'w' | b'0' | b'4'
+            | b'8',
+            b'w',
+            ..,
+        ] => Some(2),
+        _ => None,
+    }
+}
+
+/// How many letters the key takes that begins so many bytes after the first.
+fn length(letters: &[u8], lead: usize) -> Option<usize> {
+    /// What tells most of what is no key.
+    const START: usize = 12;
+    let (start, _) = letters.get(..START)?.as_chunks::<4>();
+    let mut bytes = [0; HEAD / 4 * 3];
+    fill(&mut bytes, start);
+    let (header, _) = sequence(bytes.get(lead..)?)?;
+    if !matches!(bytes.get(lead + header..)?, [2, 1, 0 | 1, ..] | [0x30, ..]) {
+        return None;
+    }
+    let (head, _) = letters.get(..HEAD.min(letters.len()))?.as_chunks::<4>();
+    fill(&mut bytes, head);
+    let (header, content) = sequence(bytes.get(lead..)?)?;
+    is_key(bytes.get(lead + header..)?, content).then_some(((lead + header + content) * 4).div_ceil(3))
+}
+
+fn fill(bytes: &mut [u8], groups: &[[u8; 4]]) {
+    let (places, _) = bytes.as_chunks_mut::<3>();
+    places.iter_mut().zip(groups).for_each(|(place, group)| *place = decoded(*group));
+}
+
+/// How long the header of a sequence is, and its content.
+fn sequence(bytes: &[u8]) -> Option<(usize, usize)> {
+    match bytes {
+        [0x30, length @ 0x20..=0x7f, ..] => Some((2, usize::from(*length))),
+        [0x30, 0x81, length @ 0x80..=0xff, ..] => Some((3, usize::from(*length))),
+        [0x30, 0x82, high @ 1..=0xff, low, ..] => Some((4, usize::from(u16::from_be_bytes([*high, *low])))),
+        _ => None,
+    }
+}
+
+/// Whether the content of a sequence begins as that of a private key does.
+fn is_key(content: &[u8], length: usize) -> bool {
+    /// The beginning of PKCS #5's and PKCS #12's object identifiers, 1.2.840.113549.1.
+    const PKCS: [u8; 7] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01];
+    match content {
+        // PKCS#1: the version, and a modulus (of DSA: a prime) of at least 256 bits; PKCS#8 with long parameters.
+        [2, 1, 0, 2, 0x20..=0x7f | 0x81..=0x82, ..]
+        | [2, 1, 0 | 1, 0x30, 0x81, _, 6, ..]
+        | [2, 1, 0 | 1, 0x30, 0x82, _, _, 6, ..] => true,
+        // SEC1: the version, and a number of 160 to 528 bits.
+        [2, 1, 1, 4, number @ 20..=66, ..] => length > usize::from(*number),
+        // PKCS#8: the version, the algorithm, and the key as an octet string.
+        [2, 1, 0 | 1, 0x30, algorithm @ 5..=0x7f, 6, rest @ ..] => {
+            let key = rest.get(usize::from(*algorithm) - 1..).unwrap_or_default();
+            matches!(key, [] | [4, ..])
+        }
+        // PKCS#8, encrypted: an algorithm that encrypts with a password.
+        [0x30, 5..=0x7f, 6, 9 | 10, rest @ ..] => match rest.strip_prefix(&PKCS) {
+            Some(rest) => matches!(rest, [5, ..] | [12, 1, ..]),
+            None => false,
+        },
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+
+    use super::find;
+
+    #[test]
+    fn keys_begin_as_nothing_else_does() {
+        let long = [0x55; 300];
+        let with = |head: &[u8]| [head, &long].concat();
+        let keys = [
+            with(&[0x30, 0x82, 1, 0x0a, 2, 1, 0, 2, 0x81, 0x81]),
+            with(&[0x30, 0x77, 2, 1, 1, 4, 32]),
+            with(&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20]),
+            with(&[
+                0x30, 0x82, 1, 9, 2, 1, 0, 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0, 4, 0x82,
+            ]),
+            with(&[0x30, 0x82, 1, 9, 0x30, 0x57, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 5, 13]),
+        ];
+        for key in keys {
+            for before in 0..4 {
+                let text = "x".repeat(before) + &STANDARD_NO_PAD.encode(&key);
+                assert_eq!(find(text.as_bytes()).map(|(start, _)| start), Some(before), "{key:x?}");
+                // As `cat cert.der key.der | base64` writes it.
+                let glued = [&vec![0xa0; before][..], &key].concat();
+                assert!(find(STANDARD_NO_PAD.encode(glued).as_bytes()).is_some(), "{before}: {key:x?}");
+            }
+        }
+        let others = [
+            // A certificate, a request, a public key, PKCS#7.
+            with(&[0x30, 0x82, 1, 9, 0x30, 0x82, 1, 0, 0xa0, 3, 2, 1, 2, 2, 1, 1]),
+            with(&[0x30, 0x82, 1, 9, 0x30, 0x82, 1, 0, 2, 1, 0, 0x30, 0x0c, 0x31, 10]),
+            with(&[0x30, 0x81, 0xf7, 2, 1, 0, 0x30, 0x0c, 0x31, 10]),
+            with(&[0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]),
+            with(&[0x30, 0x82, 1, 0x22, 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0, 3, 0x82]),
+            with(&[0x30, 0x82, 1, 9, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 7, 2]),
+        ];
+        for other in others {
+            let text = STANDARD_NO_PAD.encode(&other);
+            assert_eq!(find(text.as_bytes()), None, "{other:x?}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `status.accessProviders` and the deprecated `status.credentialProviders`: which there are.
+
+use std::{borrow::Cow, cell::OnceCell};
+
+use crate::{
+    field_path::FieldPath,
+    json::Step,
+    profile::{AccessProvider, Cluster, Extension, Field, List, Status, Version},
+    redact::{self, HIDDEN},
+    review::{Change, Level},
+};
+
+pub(super) mod ca;
+pub(super) mod credential_providers;
+pub(super) mod exec;
+pub(super) mod extension;
+pub(super) mod provider;
+pub(super) mod proxy;
+pub(super) mod secret;
+pub(super) mod server;
+pub(super) mod tls;
+
+const ACCESS_PROVIDERS: &str = "accessProviders";
+
+/// An item of one of the two lists.
+pub(super) struct Item<'a> {
+    list: &'static str,
+    index: usize,
+    pub(super) provider: &'a AccessProvider<'a>,
+    /// Made once, for it takes reading the name, and there may be many findings below.
+    path: OnceCell<FieldPath<'a>>,
+}
+
+impl<'a> Item<'a> {
+    pub(super) fn path(&self) -> FieldPath<'a> {
+        let path = || FieldPath::of(&["status", self.list]).item(self.index, self.provider.name.text());
+        self.path.get_or_init(path).clone()
+    }
+}
+
+/// Every provider of both lists.
+pub(super) fn providers<'a>(change: &Change<'a>) -> impl Iterator<Item = Item<'a>> {
+    lists(change).flat_map(|(list, providers)| {
+        providers.items().map(move |(index, provider)| Item { list, index, provider, path: OnceCell::new() })
+    })
+}
+
+/// Whether the provider at the same place in its list, and of the same name, is stored with the same CA data.
+pub(super) fn is_stored_ca(item: &Item<'_>, data: &str, change: &Change<'_>) -> bool {
+    let stored = change.old_status().and_then(|status| {
+        let list = if item.list == ACCESS_PROVIDERS { &status.access_providers } else { &status.credential_providers };
+        list.get(item.index).filter(|stored| stored.name == item.provider.name)?.cluster.set()
+    });
+    stored.is_some_and(|stored| stored.certificate_authority_data.is(data))
+}
+
+/// What was judged last: the providers of a cluster nearly always have the same CA data.
+pub(super) struct Last<K, V>(Option<(K, V)>);
+
+impl<K: Copy + PartialEq, V: Copy> Last<K, V> {
+    pub(super) fn new() -> Self {
+        Self(None)
+    }
+
+    /// The verdict on `key`, which is judged unless it was the last one.
+    pub(super) fn of(&mut self, key: K, judge: impl FnOnce() -> V) -> V {
+        let known = self.0.filter(|(last, _)| *last == key);
+        self.0.insert(known.unwrap_or_else(|| (key, judge()))).1
+    }
+}
+
+/// Every provider that has a cluster, with the path of the cluster.
+pub(super) fn clusters<'a>(change: &Change<'a>) -> impl Iterator<Item = (Item<'a>, &'a Cluster<'a>)> {
+    providers(change).filter_map(|item| {
+        let cluster = item.provider.cluster.set()?;
+        Some((item, &**cluster))
+    })
+}
+
+/// What upstream's v1alpha2 refuses and its v1alpha1 must go on accepting.
+pub(super) fn denied_by_v1alpha2(change: &Change<'_>) -> Level {
+    if change.version >= Version::V1alpha2 { Level::Deny } else { Level::Warn }
+}
+
+/// Whether the version has `credentialProviders` and `certificate-authority`.
+///
+/// Where they are unknown fields, that they are used is told, and nothing in them is judged.
+pub(super) fn has_deprecated_fields(change: &Change<'_>) -> bool {
+    change.version < Version::V1alpha2
+}
+
+/// Whether a deprecated field says anything; what is of a wrong type is told as such where the version has the field.
+pub(super) fn is_used<T>(field: &Field<T>, is_empty: impl Fn(&T) -> bool, change: &Change<'_>) -> bool {
+    match field {
+        Field::Set(value) => !is_empty(value),
+        Field::Mistyped(_) => !has_deprecated_fields(change),
+        Field::Absent => false,
+    }
+}
+
+fn lists<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'static str, &'a List<'a, AccessProvider<'a>>)> {
+    let count = if has_deprecated_fields(change) { 2 } else { 1 };
+    let lists = |status: &'a Status<'a>| {
+        [(ACCESS_PROVIDERS, &status.access_providers), ("credentialProviders", &status.credential_providers)]
+    };
+    change.status().map(lists).into_iter().flatten().take(count)
+}
+
+/// Longest URL that v1alpha2 takes.
+const URL_LIMIT: usize = 2048;
+
+fn is_too_long(url: &str) -> bool {
+    url.len() > URL_LIMIT && url.chars().count() > URL_LIMIT
+}
+
+/// The path of an extension of the provider at `provider`.
+pub(super) fn extension_path<'a>(provider: FieldPath<'a>, index: usize, extension: &'a Extension<'a>) -> FieldPath<'a> {
+    provider.field("cluster").field("extensions").item(index, extension.name.text())
+}
+
+/// `path`, and the steps from there.
+pub(super) fn append<'a>(path: FieldPath<'a>, steps: &[Step<'a>]) -> FieldPath<'a> {
+    steps.iter().fold(path, |path, step| match step {
+        Step::Member(name) => path.key(name.shown(shown)),
+        Step::Item(index) => path.item(*index, None),
+    })
+}
+
+/// A name that an author chose, as far as a path may show it.
+pub(super) fn shown<'a>(name: &Cow<'a, str>) -> Cow<'a, str> {
+    /// Longest name of an environment variable that anybody uses; a token is longer.
+    const LENGTH: usize = 63;
+    let is_shown = name.len() <= LENGTH && !name.contains(char::is_control) && !redact::is_secret(name);
+    if is_shown { name.clone() } else { Cow::Borrowed(HIDDEN) }
+}

@@ -1,0 +1,136 @@
+//! `certificate-authority-data`: whom a consumer trusts.
+
+use self::certificate::Unreadable;
+use crate::{
+    review::{Change, Effect, Level, Problem, Report, Rule, Value},
+    rules::access::{Last, clusters, is_stored_ca},
+    syntax::base64::decode,
+};
+
+mod certificate;
+mod der;
+mod pem;
+
+/// `access-ca`
+pub(crate) static CA: Rule = Rule {
+    name: "access-ca",
+    summary: "`certificate-authority-data` is base64 of PEM certificates, all of which Go's `crypto/x509` can read, and of which \
+              at least one has not expired",
+    source: "CRD format; client-go; Go 1.23 and later",
+    effect: Effect::Deny,
+    exceptions: "Warn when it is base64, but no certificate or only a part of them can be read, or all have expired",
+    since: "0.1.0",
+    docs: include_str!("../docs/access-ca.md"),
+    check: ca,
+    ..Rule::VALIDATING
+};
+
+fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let mut last = Last::new();
+    for (item, cluster) in clusters(change) {
+        let Some(data) = cluster.certificate_authority_data.text() else { continue };
+        // What the stored object has, too, is not worth the time that parsing takes: nothing would be told of it.
+        let is_known = is_stored_ca(&item, data, change) && !report.tells_stored(Level::Warn);
+        let depth = if is_known { Depth::Encoding } else { Depth::Certificates };
+        if let Some(fault) = last.of((data, depth), || fault(data, depth, change.now.as_second())) {
+            let path = item.path().field("cluster").field("certificate-authority-data");
+            report.add(fault.level(), path, Problem::Invalid(Value::hidden(data), fault.detail().into()));
+        }
+    }
+}
+
+/// How far into CA data one looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Encoding,
+    Certificates,
+}
+
+/// What is wrong with CA data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Broken,
+    LineBreaks,
+    EncodedTwice,
+    Der,
+    NoPem,
+    /// How many certificates are there, and of the first that cannot be read why.
+    Unreadable(usize, Unreadable),
+    /// How many of how many can be read.
+    Partly(usize, usize),
+    Expired,
+}
+
+impl Fault {
+    fn level(self) -> Level {
+        if matches!(self, Self::Broken | Self::LineBreaks) { Level::Deny } else { Level::Warn }
+    }
+
+    fn detail(self) -> String {
+        match self {
+            Self::Broken => "must be PEM in base64 or absent".to_owned(),
+            Self::LineBreaks => "must be without line breaks".to_owned(),
+            Self::EncodedTwice => "must be base64 of PEM, not base64 of base64: encode it once".to_owned(),
+            Self::Der => "must hold PEM certificates, not DER: convert it".to_owned(),
+            Self::NoPem => "must hold PEM certificates".to_owned(),
+            Self::Unreadable(_, Unreadable::NegativeSerial) => {
+                "no certificate can be read: Go refuses a negative serial number".to_owned()
+            }
+            Self::Unreadable(1, _) => "the certificate cannot be read: put its PEM on lines of its own".to_owned(),
+            Self::Unreadable(count, _) => {
+                format!("none of {count} certificates can be read: put each PEM block on lines of its own")
+            }
+            Self::Partly(read, count) => format!("only {read} of {count} certificates can be read"),
+            Self::Expired => "must not have expired".to_owned(),
+        }
+    }
+}
+
+fn fault(data: &str, depth: Depth, now: i64) -> Option<Fault> {
+    let Some(bundle) = decode(data).filter(|bundle| !bundle.is_empty()) else {
+        let is_broken = decode(data.replace(['\r', '\n'], "")).is_some_and(|bundle| !bundle.is_empty());
+        return Some(if is_broken { Fault::LineBreaks } else { Fault::Broken });
+    };
+    if depth == Depth::Encoding {
+        return None;
+    }
+    let blocks = pem::blocks(&bundle).filter(|block| block.label == b"CERTIFICATE" && !block.has_headers);
+    let read: Vec<_> = blocks.map(|block| certificate::expiry(&block.bytes)).collect();
+    let expiries: Vec<_> = read.iter().filter_map(|expiry| expiry.ok()).collect();
+    let count = headers(&bundle).max(read.len());
+    if expiries.is_empty() {
+        let why = read.into_iter().find_map(Result::err).unwrap_or(Unreadable::Broken);
+        return Some(if count > 0 { Fault::Unreadable(count, why) } else { other_fault(&bundle) });
+    }
+    if expiries.len() < count {
+        return Some(Fault::Partly(expiries.len(), count));
+    }
+    expiries.iter().all(|expiry| *expiry < now).then_some(Fault::Expired)
+}
+
+/// What a bundle is that holds no header of a certificate.
+fn other_fault(bundle: &[u8]) -> Fault {
+    let text: Vec<_> = bundle.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    if decode(text).is_some_and(|text| headers(&text) > 0) {
+        Fault::EncodedTwice
+    } else if certificate::expiry(bundle) == Err(Unreadable::Broken) {
+        Fault::NoPem
+    } else {
+        Fault::Der
+    }
+}
+
+/// How many certificates a bundle was meant to hold: whatever stands around their headers, and however it is indented.
+fn headers(bundle: &[u8]) -> usize {
+    const HEADER: &[u8] = b"BEGIN CERTIFICATE";
+    let is_beside = |byte: Option<&u8>| byte == Some(&b'-');
+    let is_header = |(at, window): &(usize, &[u8])| {
+        if *window != HEADER {
+            return false;
+        }
+        let before = bundle.get(..*at).unwrap_or_default().iter().rev().find(|byte| **byte != b' ');
+        let after = bundle.get(at + HEADER.len()..).unwrap_or_default().iter().find(|byte| **byte != b' ');
+        is_beside(before) && is_beside(after)
+    };
+    bundle.windows(HEADER.len()).enumerate().filter(is_header).count()
+}

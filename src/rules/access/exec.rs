@@ -1,0 +1,35 @@
+//! `access-exec`: with what environment a consumer's credential plugin runs.
+
+use super::{clusters, extension::ADDITIONAL_ENVS, extension_path, shown};
+use crate::review::{Change, Effect, Problem, Report, Rule, Value};
+
+mod environment;
+
+/// `access-exec`
+pub(crate) static EXEC: Rule = Rule {
+    name: "access-exec",
+    summary: "`…/exec/additional-envs` sets no variable by which the dynamic linker, a shell, an interpreter, git, ssh or a \
+              cloud's client loads code, configuration, credentials, a proxy, an endpoint or trust from elsewhere",
+    source: "KEP-4322 Security Concerns",
+    effect: Effect::Warn,
+    since: "0.1.0",
+    docs: include_str!("../docs/access-exec.md"),
+    check: exec,
+    ..Rule::VALIDATING
+};
+
+fn exec<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for (item, cluster) in clusters(change) {
+        for (index, extension) in cluster.extensions.items() {
+            let Some(body) = extension.extension.filter(|_| extension.name.is(ADDITIONAL_ENVS)) else { continue };
+            let path = extension_path(item.path(), index, extension).field("extension");
+            body.each_member(|name, value| {
+                if environment::takes_over(&name) {
+                    let detail = "must not be set";
+                    let variable = Value::Hidden(format!("{name}={}", value.text()).into());
+                    report.warn(path.clone().key(shown(&name)), Problem::Forbidden(variable, detail.into()));
+                }
+            });
+        }
+    }
+}

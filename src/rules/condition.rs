@@ -1,0 +1,376 @@
+//! `status.conditions`: what `metav1.Condition` requires, and what the cluster inventory means by two types.
+
+use std::{borrow::Cow, cell::OnceCell};
+
+use crate::{
+    digest,
+    field_path::{FieldPath, Place},
+    profile::{
+        Condition, Field, Items, Json, Status,
+        condition::{PREDEFINED, STATUSES},
+    },
+    review::{Change, Effect, Operation, Part, Problem, Report, Rule, Value},
+    syntax,
+};
+
+pub(crate) mod transition;
+
+/// `condition-type`
+pub(crate) static TYPE: Rule = Rule {
+    name: "condition-type",
+    summary: "set, at most 316 characters, `CamelCase` or `foo.example.com/CamelCase`",
+    source: "metav1.Condition",
+    effect: Effect::Deny,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-type.md"),
+    check: kind,
+    ..Rule::VALIDATING
+};
+
+fn kind<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    /// `metav1.Condition`: `maxLength` of a type.
+    const LIMIT: usize = 316;
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("type");
+        match &condition.kind {
+            Field::Set(kind) if kind.len() <= LIMIT && syntax::is_condition_type(kind) => {}
+            Field::Set(kind) if kind.chars().count() > LIMIT => {
+                report.deny(path, Problem::TooLong(kind.as_ref().into(), LIMIT));
+            }
+            Field::Set(kind) if !kind.is_empty() => {
+                let detail = "must be like Joined or example.com/Joined";
+                report.deny(path, Problem::Invalid(Value::of(kind), detail.into()));
+            }
+            Field::Set(_) => report.deny(path, Problem::Empty("must name the condition".into())),
+            Field::Absent => report.deny(path, Problem::Required("must name the condition".into())),
+            Field::Mistyped(_) => {}
+        }
+    }
+}
+
+/// `condition-type-spelling`
+pub(crate) static TYPE_SPELLING: Rule = Rule {
+    name: "condition-type-spelling",
+    summary: "a type that equals `ControlPlaneHealthy` or `Joined` but for case, spaces, dashes or underscores is spelt so",
+    source: "KEP-4322 predefined condition types",
+    effect: Effect::Warn,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-type-spelling.md"),
+    check: type_spelling,
+    ..Rule::VALIDATING
+};
+
+fn type_spelling<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let is_variant = |kind: &str, predefined: &str| {
+        let mut letters = kind.chars().filter(|letter| !matches!(letter, ' ' | '-' | '_'));
+        predefined.chars().all(|expected| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(&expected)))
+            && letters.next().is_none()
+    };
+    for (index, condition) in conditions(change) {
+        let Some(kind) = condition.kind.set() else { continue };
+        let meant = PREDEFINED.into_iter().find(|predefined| kind != predefined && is_variant(kind, predefined));
+        if let Some(meant) = meant {
+            let detail = format!("must be spelt {meant:?}");
+            report.warn(item(index, condition).field("type"), Problem::Invalid(Value::of(kind), detail.into()));
+        }
+    }
+}
+
+/// `condition-unique`
+pub(crate) static UNIQUE: Rule = Rule {
+    name: "condition-unique",
+    summary: "no type occurs twice",
+    source: "CRD list map keys (missing in the CRDs that OCM and KubeFleet bundle)",
+    effect: Effect::Deny,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-unique.md"),
+    check: unique,
+    ..Rule::VALIDATING
+};
+
+fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let Some(list) = change.status().and_then(|status| status.conditions.set()) else { return };
+    for (index, kind) in list.repeated(|condition| condition.kind.text()) {
+        let path = FieldPath::of(&["status", "conditions"]).item(index, Some(kind)).field("type");
+        report.deny(path, Problem::Duplicate(Value::of(kind)));
+    }
+}
+
+/// `condition-status`
+pub(crate) static STATUS: Rule = Rule {
+    name: "condition-status",
+    summary: "`\"True\"`, `\"False\"` or `\"Unknown\"`",
+    source: "CRD; the example of KEP-4322 has booleans",
+    effect: Effect::Deny,
+    fix: "a JSON boolean: the string of it, with a warning to quote it (an unquoted one also makes the API server drop all \
+          `managedFields` on CREATE, and before Kubernetes 1.37 on UPDATE)",
+    since: "0.1.0",
+    docs: include_str!("docs/condition-status.md"),
+    check: status,
+    ..Rule::VALIDATING
+};
+
+fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let stored = Stored::of(change);
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("status");
+        match &condition.status {
+            Field::Set(status) if STATUSES.contains(&status.as_ref()) => {}
+            Field::Set(status) => report.deny(path, Problem::NotSupported(Value::of(status), STATUSES)),
+            Field::Absent => {
+                report.deny(path, Problem::Required("must be \"True\", \"False\" or \"Unknown\"".into()));
+            }
+            Field::Mistyped(json) => {
+                let quoted = condition.status_value().filter(|_| matches!(json, Json::Boolean(_)));
+                let detail = match quoted {
+                    Some(status) => format!("must be a string: write it in quotes, {status:?}").into(),
+                    None => "must be the string \"True\", \"False\" or \"Unknown\"".into(),
+                };
+                report.deny(path, Problem::TypeInvalid(json.into(), detail));
+                if let Some(status) = quoted {
+                    // From Kubernetes 1.37 on, an UPDATE keeps those of the stored object.
+                    let warning = match change.operation {
+                        Operation::Create => "was a boolean: put it in quotes, or the API server drops managedFields",
+                        Operation::Update => {
+                            "was a boolean: put it in quotes, or the API server before 1.37 drops managedFields"
+                        }
+                    };
+                    fill_in(&stored, condition, path, status, unless_dropped(change, warning), report);
+                }
+            }
+        }
+    }
+}
+
+/// `condition-reason`
+pub(crate) static REASON: Rule = Rule {
+    name: "condition-reason",
+    summary: "1 to 1024 characters, `[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?`",
+    source: "CRD; the example of KEP-4322 has none",
+    effect: Effect::Deny,
+    fix: "absent: `Unspecified`, or the stored one while the status is unchanged; warns",
+    since: "0.1.0",
+    docs: include_str!("docs/condition-reason.md"),
+    check: reason,
+    ..Rule::VALIDATING
+};
+
+fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    /// `metav1.Condition`: `maxLength` of a reason.
+    const LIMIT: usize = 1024;
+    let is_sound = |reason: &str| reason.len() <= LIMIT && syntax::is_reason(reason);
+    let stored = Stored::of(change);
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("reason");
+        match &condition.reason {
+            Field::Set(reason) if is_sound(reason) => {}
+            Field::Set(reason) if reason.chars().count() > LIMIT => {
+                report.deny(path, Problem::TooLong(reason.as_ref().into(), LIMIT));
+            }
+            Field::Set(reason) if !reason.is_empty() => {
+                let detail = "must be one CamelCase word";
+                report.deny(path, Problem::Invalid(Value::of(reason), detail.into()));
+            }
+            Field::Set(_) => report.deny(path, Problem::Empty("must be one CamelCase word".into())),
+            Field::Absent => {
+                report.deny(path, Problem::Required("must be one CamelCase word".into()));
+                let before = stored.unchanged(condition).and_then(|stored| stored.reason.text());
+                let before = before.filter(|reason| is_sound(reason));
+                let warning = "was absent: say in one CamelCase word why the condition has its status";
+                let reason = before.unwrap_or("Unspecified");
+                fill_in(&stored, condition, path, reason, unless_dropped(change, warning), report);
+            }
+            Field::Mistyped(_) => {}
+        }
+    }
+}
+
+/// `condition-message`
+pub(crate) static MESSAGE: Rule = Rule {
+    name: "condition-message",
+    summary: "a string of at most 32768 code points",
+    source: "CRD",
+    effect: Effect::Deny,
+    fix: "absent: `\"\"`",
+    since: "0.1.0",
+    docs: include_str!("docs/condition-message.md"),
+    check: message,
+    ..Rule::VALIDATING
+};
+
+fn message<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    /// `metav1.Condition`: `maxLength` of a message.
+    const LIMIT: usize = 32_768;
+    let stored = Stored::of(change);
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("message");
+        match &condition.message {
+            Field::Set(message) if message.len() > LIMIT && message.chars().count() > LIMIT => {
+                report.deny(path, Problem::TooLong(message.as_ref().into(), LIMIT));
+            }
+            Field::Set(_) => {}
+            Field::Absent => {
+                report.deny(path, Problem::Required("must be set, and may be empty".into()));
+                fill_in(&stored, condition, path, "", None, report);
+            }
+            Field::Mistyped(json) => {
+                report.deny(path, Problem::no_string(json));
+            }
+        }
+    }
+}
+
+/// `condition-observed-generation`
+pub(crate) static OBSERVED_GENERATION: Rule = Rule {
+    name: "condition-observed-generation",
+    summary: "an integer of at least 0",
+    source: "CRD",
+    effect: Effect::Deny,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-observed-generation.md"),
+    check: observed_generation,
+    ..Rule::VALIDATING
+};
+
+fn observed_generation<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("observedGeneration");
+        let detail = "must be an integer >= 0";
+        match &condition.observed_generation {
+            Field::Set(generation @ ..0) => {
+                report.deny(path, Problem::Invalid(Value::Bare(*generation), detail.into()));
+            }
+            Field::Mistyped(json) => report.deny(path, Problem::TypeInvalid(json.into(), detail.into())),
+            Field::Set(_) | Field::Absent => {}
+        }
+    }
+}
+
+/// `condition-required`
+pub(crate) static REQUIRED: Rule = Rule {
+    name: "condition-required",
+    summary: "`ControlPlaneHealthy` and `Joined` are present wherever there is a status",
+    source: "KEP-4322; conformance \"Optional\"",
+    effect: Effect::Off,
+    since: "0.1.0",
+    docs: include_str!("docs/condition-required.md"),
+    check: required,
+    ..Rule::VALIDATING
+};
+
+fn required<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let Some(status) = change.status() else { return };
+    for kind in PREDEFINED.into_iter().filter(|kind| status.condition(kind).is_none()) {
+        report.deny(
+            FieldPath::of(&["status", "conditions"]),
+            Problem::Required(format!("must have a condition of type {kind:?}").into()),
+        );
+    }
+}
+
+/// The stored conditions by type and status: loose CRDs store a type twice.
+///
+/// An index, made when a rule first asks: a search for each of thousands of conditions would take seconds. Of positions, for a
+/// map would take more memory than the body.
+pub(super) struct Stored<'a> {
+    conditions: Option<&'a Items<'a, Condition<'a>>>,
+    by_kind: OnceCell<Vec<u32>>,
+    by_status: OnceCell<Vec<u32>>,
+    status: Option<&'a Status<'a>>,
+    /// Whether the write leaves all conditions as they are.
+    is_kept: bool,
+    /// Digests of all conditions, in order.
+    whole: OnceCell<Vec<u64>>,
+}
+
+impl<'a> Stored<'a> {
+    pub(super) fn of(change: &Change<'a>) -> Self {
+        let status = change.old_status();
+        let conditions = status.and_then(|status| status.conditions.set());
+        let is_kept = change.status().is_some_and(|new| Some(&new.conditions) == status.map(|old| &old.conditions));
+        Self {
+            conditions,
+            by_kind: OnceCell::new(),
+            by_status: OnceCell::new(),
+            status,
+            is_kept,
+            whole: OnceCell::new(),
+        }
+    }
+
+    /// Whether a condition is stored that equals this one in all that rules read.
+    fn has(&self, new: &Condition<'_>) -> bool {
+        if self.is_kept {
+            return true;
+        }
+        let whole = self.whole.get_or_init(|| {
+            let stored = self.status.into_iter().flat_map(|status| status.conditions.items());
+            let mut whole: Vec<_> = stored.map(|(_, condition)| digest::of(condition)).collect();
+            whole.sort_unstable();
+            whole
+        });
+        !whole.is_empty() && whole.binary_search(&digest::of(new)).is_ok()
+    }
+
+    /// The stored condition of the same type: the one of the same status where there are several, else the first.
+    pub(super) fn condition(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
+        let kind = new.kind.text()?;
+        self.unchanged(new).or_else(|| self.find(&self.by_kind, kind, |condition| condition.kind.text()))
+    }
+
+    /// The stored condition of the same type and status.
+    pub(super) fn unchanged(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
+        let key = (new.kind.text()?, new.status_value()?);
+        self.find(&self.by_status, key, |condition| Some((condition.kind.text()?, condition.status_value()?)))
+    }
+
+    /// The first condition of that key.
+    fn find<K: Ord>(
+        &self,
+        index: &OnceCell<Vec<u32>>,
+        key: K,
+        key_of: impl Fn(&'a Condition<'a>) -> Option<K>,
+    ) -> Option<&'a Condition<'a>> {
+        let conditions = self.conditions?;
+        let at = |position: &u32| conditions.said_at(*position);
+        let key_at = |position: &u32| at(position).and_then(&key_of);
+        let index = index.get_or_init(|| {
+            let mut order: Vec<u32> = (0..conditions.said_len()).collect();
+            order.sort_unstable_by(|a, b| key_at(a).cmp(&key_at(b)).then(a.cmp(b)));
+            order
+        });
+        let key = Some(key);
+        let first = index.partition_point(|position| key_at(position) < key);
+        index.get(first).filter(|position| key_at(position) == key).and_then(at)
+    }
+}
+
+/// Fills in a field of a condition, unless the condition is stored as it is.
+///
+/// The API server lets a stored mistake pass where nothing beside it has changed: in a condition, or, by the schemas without
+/// list-map keys that managers bundle, in the whole list. A default would be such a change.
+pub(super) fn fill_in<'a>(
+    stored: &Stored<'a>,
+    condition: &'a Condition<'a>,
+    place: impl Place<'a>,
+    value: impl Into<Cow<'a, str>>,
+    warning: Option<&'static str>,
+    report: &mut Report<'a>,
+) {
+    if !stored.has(condition) {
+        report.fix(place, value, warning);
+    }
+}
+
+/// The warning, but for the main resource: there the fix is dropped with the status, which `status-ignored` tells.
+fn unless_dropped(change: &Change<'_>, warning: &'static str) -> Option<&'static str> {
+    (change.part != Part::Main).then_some(warning)
+}
+
+pub(super) fn conditions<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, &'a Condition<'a>)> {
+    change.status().into_iter().flat_map(|status| status.conditions.items())
+}
+
+pub(super) fn item<'a>(index: usize, condition: &'a Condition<'a>) -> FieldPath<'a> {
+    FieldPath::of(&["status", "conditions"]).item(index, condition.kind.text())
+}

@@ -1,0 +1,86 @@
+//! `status.conditions[*].lastTransitionTime`: when a condition's status changed last.
+
+use super::{Stored, conditions, fill_in, item};
+use crate::{
+    profile::Field,
+    redact::quote,
+    review::{Change, Effect, Problem, Report, Rule, Value},
+    rules::check_time,
+    syntax,
+};
+
+/// `condition-transition-time`
+pub(crate) static TIME: Rule = Rule {
+    name: "condition-transition-time",
+    summary: "`lastTransitionTime` is RFC 3339",
+    source: "CRD; API conventions",
+    effect: Effect::Deny,
+    exceptions: "Warn when more than 5 minutes in the future",
+    fix: "absent: the stored one while the status is unchanged, else the time of the request",
+    since: "0.1.0",
+    docs: include_str!("../docs/condition-transition-time.md"),
+    check: time,
+    ..Rule::VALIDATING
+};
+
+fn time<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    let stored = Stored::of(change);
+    for (index, condition) in conditions(change) {
+        let path = || item(index, condition).field("lastTransitionTime");
+        if condition.last_transition_time == Field::Absent {
+            report.deny(path, Problem::Required("must say when the status changed last, in RFC 3339".into()));
+            let before = stored.unchanged(condition).and_then(|stored| stored.last_transition_time.text());
+            match before.filter(|time| syntax::rfc3339(time).is_some()) {
+                Some(before) => fill_in(&stored, condition, path, before, None, report),
+                // Without a status nobody can tell whether it changed, so that each write would have another time.
+                None if condition.status_value().is_none() => {}
+                None => {
+                    let now = change.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+                    fill_in(&stored, condition, path, now, None, report);
+                }
+            }
+        }
+        check_time(&condition.last_transition_time, path, change, report);
+    }
+}
+
+/// `condition-transition`
+pub(crate) static TRANSITION: Rule = Rule {
+    name: "condition-transition",
+    summary: "`lastTransitionTime` moves exactly when `status` does",
+    source: "API conventions (two cluster managers in use do otherwise)",
+    effect: Effect::Off,
+    since: "0.1.0",
+    docs: include_str!("../docs/condition-transition.md"),
+    check: transition,
+    ..Rule::VALIDATING
+};
+
+fn transition<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    /// Longer times than nanoseconds and an offset need are left alone: one stored time may be read for each of many
+    /// conditions.
+    const LONGEST: usize = 64;
+    let stored = Stored::of(change);
+    for (index, condition) in conditions(change) {
+        let Some(stored) = stored.condition(condition) else { continue };
+        let (Some(time), Some(before)) = (condition.last_transition_time.set(), stored.last_transition_time.set())
+        else {
+            continue;
+        };
+        if before.len() > LONGEST {
+            continue;
+        }
+        let time_moved = match (syntax::rfc3339(time), syntax::rfc3339(before)) {
+            (Some(time), Some(before)) => time != before,
+            _ => continue,
+        };
+        let status_moved = condition.status_value() != stored.status_value();
+        let detail = match (status_moved, time_moved) {
+            (true, false) => "must move, as the status did".to_owned(),
+            (false, true) => format!("must stay {}, as the status did", quote(before)),
+            _ => continue,
+        };
+        report
+            .deny(item(index, condition).field("lastTransitionTime"), Problem::Invalid(Value::of(time), detail.into()));
+    }
+}

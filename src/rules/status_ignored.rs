@@ -1,0 +1,35 @@
+//! `status-ignored`
+
+use crate::{
+    field_path::FieldPath,
+    profile::{Field, Json, Text},
+    review::{Change, Effect, Part, Phase, Problem, Report, Rule},
+};
+
+/// `status-ignored`
+pub(crate) static STATUS_IGNORED: Rule = Rule {
+    name: "status-ignored",
+    summary: "a write of the main resource brings no status of its own: none on CREATE, the stored one on UPDATE",
+    source: "API server: a status on the main resource is dropped",
+    effect: Effect::Warn,
+    phase: Phase::Mutate,
+    since: "0.1.0",
+    docs: include_str!("docs/status-ignored.md"),
+    check: status_ignored,
+    ..Rule::VALIDATING
+};
+
+fn status_ignored<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+    if change.part != Part::Main || *change.status_field() == Field::Absent {
+        return;
+    }
+    let is_boolean = |status: &Text<'_>| matches!(status, Field::Mistyped(Json::Boolean(_)));
+    let boolean =
+        change.status().is_some_and(|status| status.conditions.items().any(|(_, item)| is_boolean(&item.status)));
+    let detail = if boolean {
+        "must be written with --subresource=status, a condition's status in quotes"
+    } else {
+        "must be written to the status subresource (--subresource=status)"
+    };
+    report.warn(FieldPath::of(&["status"]), Problem::Dropped(detail));
+}

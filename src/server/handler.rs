@@ -1,0 +1,299 @@
+//! `POST /mutate` and `POST /validate`.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER},
+    },
+    response::{IntoResponse as _, Response},
+    routing::post,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
+use tokio::{task::spawn_blocking, time};
+use tracing::{debug, error, info};
+
+use crate::{
+    admission::{self, BreakGlass, Permission, Unanswered, clipped},
+    certificates::Prover,
+    kube::permissions::Permissions,
+    metrics::{Metrics, Shed},
+    review::Phase,
+    server::{
+        deadline,
+        denials::Denials,
+        http::unsent::{Outbox, Unsent},
+        intake::{Received, Unreviewed},
+        listener::connections::Seat,
+        terms::Terms,
+    },
+    traces::{Span, Spans},
+};
+
+/// What answering reviews needs.
+#[derive(Clone)]
+pub(super) struct Reviews(Arc<Shared>);
+
+/// Goes with an answer that is a review's, and holds its room until it is written.
+#[derive(Clone)]
+pub(super) struct Answered(pub(super) Arc<Unsent>);
+
+/// What came of a review.
+enum Reviewed {
+    /// What is to be answered, but for a claim, and how long finding that out took.
+    Answered { response: admission::Response, took: Duration },
+    /// There is no answer to be had.
+    Failed(Response),
+}
+
+struct Shared {
+    terms: Arc<Terms>,
+    outbox: Arc<Outbox>,
+    denials: Denials,
+    permissions: Option<Arc<Permissions>>,
+    prover: Option<Arc<Prover>>,
+    spans: Option<Spans>,
+    metrics: Arc<Metrics>,
+}
+
+/// How long a review may run on the thread that serves connections. That is ten times what a usual one takes, for which a way to
+/// another thread and back would cost as much as the review. A review that takes longer starts anew when it is its turn.
+const QUICK: Duration = Duration::from_millis(1);
+
+/// Bytes of the largest body whose review starts there: reading a body cannot be stopped, and usual writes have fewer.
+const QUICK_BYTES: usize = 8 << 10;
+
+/// Bytes of all answers above the usual size that are made and not yet written: 64 of the largest.
+const UNSENT: usize = 16 << 20;
+
+impl Reviews {
+    pub(super) fn new(
+        terms: Arc<Terms>,
+        permissions: Option<Arc<Permissions>>,
+        prover: Option<Arc<Prover>>,
+        spans: Option<Spans>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let outbox = Arc::new(Outbox::new(UNSENT));
+        let denials = Denials::new();
+        Self(Arc::new(Shared { terms, outbox, denials, permissions, prover, spans, metrics }))
+    }
+
+    /// Sees to it that waits end and memory is given back, and that the log tells what it leaves out, for as long as it is
+    /// polled.
+    pub(super) async fn run(&self) {
+        tokio::join!(self.0.terms.run(), self.0.denials.run());
+    }
+
+    /// Tells the last of it.
+    pub(super) fn finish(&self) {
+        self.0.denials.tell();
+    }
+
+    /// Tells how much room is taken, when somebody asks: keeping the figures would be work for every body.
+    pub(super) fn show_load(&self) {
+        let Shared { terms, metrics, .. } = &*self.0;
+        let (bytes, requests) = terms.room().load();
+        metrics.server.set_load(bytes, requests);
+        metrics.server.set_connections_limit(terms.limits().connections);
+    }
+
+    /// The two paths.
+    pub(super) fn router(self) -> Router {
+        let mutate = async |State(reviews): State<Self>, request| reviews.answer(Phase::Mutate, request).await;
+        let validate = async |State(reviews): State<Self>, request| reviews.answer(Phase::Validate, request).await;
+        Router::new()
+            .route("/mutate", post(mutate))
+            .route("/validate", post(validate))
+            .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "the method must be POST\n"))
+            .fallback(async || (StatusCode::NOT_FOUND, "the path must be /mutate or /validate\n"))
+            .with_state(self)
+    }
+
+    async fn answer(self, phase: Phase, request: Request) -> Response {
+        let mut span = Span::begin(self.0.spans.as_ref(), phase, request.headers());
+        let response = match self.clone().reviewed(phase, request, &mut span).await {
+            Ok(response) => response,
+            Err(unreviewed) => {
+                if let Unreviewed::Shed(reason) = unreviewed {
+                    span.failed(reason.name());
+                }
+                self.refuse(unreviewed)
+            }
+        };
+        span.answered(response.status());
+        response
+    }
+
+    /// The answer to a review, if there is room for it.
+    async fn reviewed(self, phase: Phase, request: Request, span: &mut Span) -> Result<Response, Unreviewed> {
+        let deadline = deadline::of(request.uri().query());
+        let seat = request.extensions().get::<Seat>().cloned();
+        let peer = seat.as_ref().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Seat::peer);
+        let received = self.0.terms.room().receive(peer, request.into_body(), deadline).await?;
+        if let Some(seat) = seat {
+            seat.begin();
+        }
+        span.received(received.len());
+        match self.clone().take_turn(phase, peer, received, deadline, span).await? {
+            Reviewed::Answered { response, took } => {
+                let response = self.settle(response, deadline, span).await;
+                let unsent = self.0.outbox.take(peer, response.body.len()).ok_or(Shed::Unsent)?;
+                span.reviewed(&response);
+                let mut answer = self.tell(phase, response, took);
+                answer.extensions_mut().insert(Answered(unsent));
+                Ok(answer)
+            }
+            Reviewed::Failed(response) => Ok(response),
+        }
+    }
+
+    /// Reviews the body at once, if that takes a moment, else when it is its turn.
+    async fn take_turn(
+        self,
+        phase: Phase,
+        peer: IpAddr,
+        received: Received,
+        deadline: time::Instant,
+        span: &mut Span,
+    ) -> Result<Reviewed, Unreviewed> {
+        let soon = deadline.min(time::Instant::now() + QUICK);
+        if received.len() <= QUICK_BYTES
+            && let Some(reviewed) = self.review(phase, &received, soon)
+        {
+            return Ok(reviewed);
+        }
+        let turn = self.0.terms.turns().take(peer, received.len(), deadline).await?;
+        span.turn();
+        let reviewed = spawn_blocking(move || {
+            let _turn = turn;
+            self.review(phase, &received, deadline)
+        });
+        let stopped = || Some(Reviewed::Failed(unavailable("clusterprofile-webhook has stopped")));
+        reviewed.await.unwrap_or_else(|_| stopped()).ok_or(Unreviewed::Shed(Shed::Deadline))
+    }
+
+    /// Answers a denied probe, and asks what a denial's claim wants to know; its body is no longer held.
+    async fn settle(
+        &self,
+        response: admission::Response,
+        deadline: time::Instant,
+        span: &mut Span,
+    ) -> admission::Response {
+        if let (Some(probe), Some(prover)) = (&response.probe, &self.0.prover) {
+            let warning = prover.answer(probe);
+            return response.with_warning(&warning);
+        }
+        let Some(claim) = &response.claim else { return response };
+        let permission = match &self.0.permissions {
+            Some(permissions) => permissions.ask(&claim.question, deadline).await,
+            None => Permission::Unknown,
+        };
+        span.asked();
+        response.settled(permission)
+    }
+
+    /// Reviews the body; nothing where that is not done in time.
+    fn review(&self, phase: Phase, received: &Received, until: time::Instant) -> Option<Reviewed> {
+        let must_stop = || time::Instant::now() >= until;
+        if must_stop() {
+            return None;
+        }
+        let Shared { terms, metrics, .. } = &*self.0;
+        let (now, started) = (terms.now(), Instant::now());
+        let respond = || admission::respond_unless(received, phase, &now.policy, Timestamp::now(), &must_stop);
+        let answer = catch_unwind(AssertUnwindSafe(respond));
+        let took = started.elapsed();
+        Some(match answer {
+            Ok(Ok(response)) => Reviewed::Answered { response, took },
+            Ok(Err(Unanswered::Stopped)) => return None,
+            Ok(Err(Unanswered::BadRequest(bad_request))) => {
+                metrics.count_bad_request(phase);
+                debug!(phase = %phase, error = %bad_request, "bad request");
+                Reviewed::Failed((StatusCode::BAD_REQUEST, format!("{bad_request}\n")).into_response())
+            }
+            Err(_) => {
+                metrics.count_panic();
+                error!(phase = %phase, bytes = received.len(), "a review ended in a defect, which must be reported");
+                let message = "clusterprofile-webhook failed to review this: its log and its authors must know";
+                Reviewed::Failed(unavailable(message))
+            }
+        })
+    }
+
+    fn tell(&self, phase: Phase, response: admission::Response, took: Duration) -> Response {
+        self.0.metrics.count_review(phase, &response, took.as_secs_f64());
+        self.0.metrics.count_passed_for_health(&response.passed_for_health);
+        if response.allowed || self.0.denials.is_logged(Instant::now()) {
+            info!(
+                uid = clipped(&response.uid),
+                operation = response.operation,
+                namespace = clipped(&response.namespace),
+                name = clipped(&response.name),
+                phase = %phase,
+                part = response.part,
+                allowed = response.allowed,
+                exempt = response.exempt.then_some(true),
+                rules = response.rules.join(","),
+                break_glass = response.break_glass.map(BreakGlass::name),
+                passed_for_health =
+                    (!response.passed_for_health.is_empty()).then(|| response.passed_for_health.join(",")),
+                micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                "review"
+            );
+        }
+        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], response.body).into_response()
+    }
+
+    fn refuse(&self, unreviewed: Unreviewed) -> Response {
+        let Shared { terms, metrics, .. } = &*self.0;
+        match unreviewed {
+            Unreviewed::TooLarge => {
+                let text = format!("the body must have at most {} bytes\n", terms.limits().body);
+                closing((StatusCode::PAYLOAD_TOO_LARGE, text).into_response())
+            }
+            Unreviewed::Broken => {
+                closing((StatusCode::BAD_REQUEST, "the body ended before it was whole\n").into_response())
+            }
+            Unreviewed::Shed(reason) => {
+                metrics.server.count_shed(reason);
+                unavailable(match reason {
+                    Shed::QueueFull => "clusterprofile-webhook has no room for this review: too many wait already",
+                    Shed::Slow => "clusterprofile-webhook has no room for a body that comes in so slowly",
+                    Shed::Unsent => "clusterprofile-webhook has no room for this answer: too many others are not taken",
+                    Shed::Deadline => "clusterprofile-webhook did not get to this review before its timeout",
+                })
+            }
+        }
+    }
+}
+
+/// An answer that the API server tries again after, while it has time, and whose text it shows.
+fn unavailable(message: &str) -> Response {
+    let status = Status {
+        status: Some("Failure".into()),
+        code: Some(503),
+        reason: Some("ServiceUnavailable".into()),
+        message: Some(message.into()),
+        ..Status::default()
+    };
+    let body = serde_json::to_vec(&status).expect("a Status is always valid JSON");
+    let headers =
+        [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (RETRY_AFTER, HeaderValue::from_static("1"))];
+    closing((StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response())
+}
+
+/// Ends the connection with the answer: what is left of the body is not read.
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}

@@ -1,0 +1,246 @@
+//! A stream that limits how long a caller may take to send headers, to take an answer and to go away.
+
+use std::{
+    future::Future as _,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+use crate::server::{
+    Limits,
+    listener::connections::{Outcome, Seat},
+};
+
+/// Where a connection is between two requests; shared by its stream and its service, and told to those who make room.
+#[derive(Clone)]
+pub(in crate::server) struct Progress {
+    state: Arc<AtomicU8>,
+    seat: Seat,
+}
+
+/// Nothing of the first request has come.
+const NEW: u8 = 0;
+/// Headers are coming in.
+const HEADERS: u8 = 1;
+/// The request is being received and answered; its own deadline holds.
+const ANSWERING: u8 = 2;
+/// A request was answered, nothing of the next has come.
+const IDLE: u8 = 3;
+/// The answer to a review is made, and is being written.
+const WRITING_REVIEW: u8 = 4;
+/// So is another answer.
+const WRITING_OTHER: u8 = 5;
+/// So is one with which the connection ends.
+const WRITING_LAST: u8 = 6;
+
+impl Progress {
+    pub(in crate::server) fn new(seat: Seat) -> Self {
+        Self { state: Arc::new(AtomicU8::new(NEW)), seat }
+    }
+
+    /// The headers have come.
+    pub(in crate::server) fn answering(&self) {
+        self.state.store(ANSWERING, Ordering::Relaxed);
+    }
+
+    /// The answer is made, and goes out.
+    pub(in crate::server) fn answered(&self, outcome: Outcome) {
+        let writing = match outcome {
+            Outcome::Reviewed => WRITING_REVIEW,
+            Outcome::Other => WRITING_OTHER,
+            Outcome::Ends => WRITING_LAST,
+        };
+        self.state.store(writing, Ordering::Relaxed);
+    }
+
+    /// All that was to be written is.
+    fn flushed(&self) {
+        let outcome = match self.state.load(Ordering::Relaxed) {
+            WRITING_REVIEW => Outcome::Reviewed,
+            WRITING_OTHER => Outcome::Other,
+            WRITING_LAST => Outcome::Ends,
+            _ => return,
+        };
+        self.state.store(IDLE, Ordering::Relaxed);
+        self.seat.written(outcome);
+    }
+
+    /// Whether the connection is between two requests, where closing it fails none.
+    pub(in crate::server) fn is_idle(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == IDLE
+    }
+
+    fn is_receiving_headers(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == HEADERS
+    }
+
+    fn begin(&self) -> bool {
+        let begin = |from| self.state.compare_exchange(from, HEADERS, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        begin(IDLE) || begin(NEW)
+    }
+}
+
+/// Ends with an error when headers take longer than their limit from the request's first byte, or an answer is not taken
+/// within its own; and stays for a moment after the last answer, so that it arrives.
+///
+/// hyper's own limit of headers also runs while a kept connection is idle, which must be let wait much longer. hyper has none
+/// for writing. What a pipelining caller sends of a request while the one before is answered does not start the clock: then
+/// only the idle limit holds.
+pub(in crate::server) struct Timed<S> {
+    inner: S,
+    progress: Progress,
+    headers: Duration,
+    taking: Duration,
+    headers_until: Instant,
+    taken_until: Option<Instant>,
+    lingering: Option<Lingering>,
+    reading: Alarm,
+    writing: Alarm,
+}
+
+/// What is left to wait for, and to throw away, once the answers are sent.
+struct Lingering {
+    until: Instant,
+    bytes: usize,
+}
+
+impl<S> Timed<S> {
+    pub(in crate::server) fn new(inner: S, progress: Progress, limits: &Limits) -> Self {
+        Self {
+            inner,
+            progress,
+            headers: limits.headers,
+            taking: limits.taking,
+            headers_until: Instant::now(),
+            taken_until: None,
+            lingering: None,
+            reading: Alarm::default(),
+            writing: Alarm::default(),
+        }
+    }
+
+    /// Passes on what a write gave, unless the caller has been taking nothing for too long.
+    fn limited<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_pending() {
+            if self.taken_until.is_none() {
+                self.progress.seat.stall();
+            }
+            let until = *self.taken_until.get_or_insert_with(|| Instant::now() + self.taking);
+            ready!(self.writing.poll(until, cx));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer was not taken")));
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> Timed<S> {
+    /// Reads and forgets until the caller has gone, or for as long as `lingering` says.
+    ///
+    /// A socket that is closed with unread bytes is reset, and a reset can overtake the answer: whoever sends too large a body
+    /// must still learn so.
+    fn poll_gone(&mut self, mut lingering: Lingering, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 8 << 10];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() && lingering.bytes >= buffer.filled().len() => {
+                    lingering.bytes -= buffer.filled().len();
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => {
+                    let gone = self.reading.poll(lingering.until, cx);
+                    self.lingering = Some(lingering);
+                    return gone;
+                }
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let Poll::Ready(read) = Pin::new(&mut self.inner).poll_read(cx, buffer) else {
+            if self.progress.is_receiving_headers() {
+                let until = self.headers_until;
+                ready!(self.reading.poll(until, cx));
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the headers took too long")));
+            }
+            return Poll::Pending;
+        };
+        if buffer.filled().len() > before && self.progress.begin() {
+            self.headers_until = Instant::now() + self.headers;
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.limited(written, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, parts);
+        self.limited(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        if flushed.is_ready() {
+            self.taken_until = None;
+            self.progress.flushed();
+        }
+        self.limited(flushed, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        /// Enough for the way of the answer and back, and for what the caller has sent meanwhile.
+        const LINGER: Duration = Duration::from_secs(1);
+        /// One more body of the largest kind: whoever sends on without end is cut off.
+        const LINGER_BYTES: usize = 8 << 20;
+        let lingering = if let Some(lingering) = self.lingering.take() {
+            lingering
+        } else {
+            let closed = Pin::new(&mut self.inner).poll_shutdown(cx);
+            ready!(self.limited(closed, cx))?;
+            Lingering { until: Instant::now() + LINGER, bytes: LINGER_BYTES }
+        };
+        self.poll_gone(lingering, cx).map(Ok)
+    }
+}
+
+/// A timer that costs nothing until it is needed.
+#[derive(Default)]
+struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    /// Ready once `until` has come.
+    fn poll(&mut self, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if sleep.deadline() != until {
+            sleep.as_mut().reset(until);
+        }
+        sleep.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,59 @@
+//! The TLS handshake of a connection, and what becomes of one that fails.
+
+use std::{io, time::Duration};
+
+use rustls::AlertDescription;
+use tokio::{
+    io::{AsyncWriteExt as _, copy, sink},
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tracing::debug;
+
+use crate::metrics::{HandshakeFailure, Metrics};
+
+/// What is spoken with the caller from now on; none where the handshake has failed, or was not done within `limit`.
+pub(in crate::server) async fn shake(
+    tls: &TlsAcceptor,
+    stream: TcpStream,
+    limit: Duration,
+    metrics: &Metrics,
+) -> Option<TlsStream<TcpStream>> {
+    let deadline = Instant::now() + limit;
+    let (error, mut stream) = match timeout_at(deadline, tls.accept(stream).into_fallible()).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(failed)) => failed,
+        Err(_) => {
+            metrics.server.count_handshake(HandshakeFailure::Slow);
+            debug!("TLS handshake took too long");
+            return None;
+        }
+    };
+    metrics.server.count_handshake(failure(&error));
+    debug!(%error, "TLS handshake failed");
+    // With TLS 1.3 the request may be on its way by now. Closing on it would reset the connection, and the API server then
+    // tells of a broken pipe instead of the alert that says why.
+    let closed = async {
+        drop(stream.shutdown().await);
+        drop(copy(&mut stream, &mut sink()).await);
+    };
+    drop(timeout_at(deadline, closed).await);
+    None
+}
+
+fn failure(error: &io::Error) -> HandshakeFailure {
+    use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(AlertReceived(
+            AlertDescription::BadCertificate
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::UnsupportedCertificate,
+        )) => HandshakeFailure::Distrusted,
+        Some(InvalidCertificate(_) | NoCertificatesPresented) => HandshakeFailure::Refused,
+        _ => HandshakeFailure::Other,
+    }
+}

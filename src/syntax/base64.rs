@@ -1,0 +1,14 @@
+//! Base64 as the API server and Go decode it.
+
+use base64::{
+    Engine as _,
+    alphabet::STANDARD,
+    engine::{GeneralPurpose, GeneralPurposeConfig},
+};
+
+/// The bytes behind base64 as the CRD and Go take it: padded, on one line, whatever its last bits are.
+pub(crate) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    const ENGINE: GeneralPurpose =
+        GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+    ENGINE.decode(text).ok()
+}

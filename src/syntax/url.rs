@@ -1,0 +1,345 @@
+//! URLs as the CRD's CEL reads them, which is as Go's `net/url` does.
+//!
+//! Only what rules ask: whether it is absolute with a host, what stands before the `@`, and as much of it as a message may
+//! show. Readers by RFC 3986 (`http::Uri`: takes `https://a:port`, refuses `https://a/b c`) or by WHATWG (`url`: takes
+//! `https:a`) take other texts.
+
+use std::net::Ipv6Addr;
+
+pub(crate) use self::{encoded::any_decoding, shown::shown};
+
+mod encoded;
+mod shown;
+
+/// An absolute URL that names a host.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Url<'a> {
+    /// As it was written; see [`Url::is`].
+    scheme: &'a str,
+    /// What stands before the host's `@`, not decoded.
+    pub(crate) userinfo: Option<&'a str>,
+    /// The host as it was written, an IPv6 address without its brackets and zone.
+    pub(crate) host: &'a str,
+    /// The digits of the port, of which there may be none.
+    pub(crate) port: &'a str,
+    /// What follows the first `?`.
+    query: &'a str,
+}
+
+impl Url<'_> {
+    /// Whether its scheme is one of these, in lower case or upper.
+    pub(crate) fn is(&self, schemes: &[&str]) -> bool {
+        schemes.iter().any(|scheme| self.scheme.eq_ignore_ascii_case(scheme))
+    }
+
+    /// Whether a parameter of its query has a value, and a name that says it is a secret.
+    pub(crate) fn has_secret_parameter(&self) -> bool {
+        /// No parameter has a longer name, and the words of one take many times its bytes.
+        const LONGEST: usize = 256;
+        self.query.split(['&', ';', '#', '?']).any(|parameter| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            !value.is_empty() && name.len() <= LONGEST && any_decoding(name, encoded::names_a_secret)
+        })
+    }
+}
+
+/// Reads an absolute URL that names a host.
+pub(crate) fn parse(text: &str) -> Option<Url<'_>> {
+    let (scheme, rest) = text.split_once(':').filter(|(scheme, _)| is_scheme(scheme))?;
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let rest = rest.strip_prefix("//")?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (userinfo, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+    let fragment = query.split_once('#').map_or("", |(_, fragment)| fragment);
+    let (host, port) = split_port(host, scheme)?;
+    let is_sound = !text.contains(|letter: char| letter.is_ascii_control())
+        && userinfo.is_none_or(|userinfo| userinfo.bytes().all(is_userinfo) && has_escapes(userinfo, |_| true))
+        && has_escapes(path, |_| true)
+        && has_escapes(fragment, |_| true);
+    is_sound.then_some(Url { scheme, userinfo, host, port, query })
+}
+
+/// Whether the userinfo of a URL, or of what was meant for one, holds a password, percent-encoded or not.
+pub(crate) fn has_password(text: &str) -> bool {
+    match parse(text) {
+        // What is encoded in its path or query ends no userinfo.
+        Some(url) => url.userinfo.is_some_and(|userinfo| any_decoding(userinfo, is_pair)),
+        None => any_decoding(text, |text| userinfo(text).is_some_and(is_pair)),
+    }
+}
+
+/// Whether it is a name and a password.
+pub(crate) fn is_pair(userinfo: &str) -> bool {
+    userinfo.split_once(':').is_some_and(|(_, password)| !password.is_empty())
+}
+
+/// What stands before the host of a text that was meant for a URL, whether it is one or not.
+fn userinfo(text: &str) -> Option<&str> {
+    if let Some(url) = parse(text) {
+        return url.userinfo;
+    }
+    let (before, _) = text.rsplit_once('@')?;
+    let scheme = before.split_once(":/").filter(|(scheme, _)| is_scheme(scheme));
+    Some(scheme.map_or(before, |(_, rest)| rest.trim_start_matches('/')))
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+fn is_userinfo(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte)
+}
+
+/// The host and the digits of its port; none where it is no host.
+fn split_port<'a>(host: &'a str, scheme: &str) -> Option<(&'a str, &'a str)> {
+    if host.contains('[') {
+        let literal = host.strip_prefix('[').filter(|rest| !rest.contains('['))?;
+        let (address, port) = literal.rsplit_once(']')?;
+        let (address, zone) = address.split_once("%25").map_or((address, None), |(ip, zone)| (ip, Some(zone)));
+        let is_sound = address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone);
+        return Some((address, port_of(port)?)).filter(|_| is_sound);
+    }
+    let is_http = ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http));
+    let colon = if is_http { host.find(':') } else { host.rfind(':') };
+    let (name, port) = host.split_at(colon.unwrap_or(host.len()));
+    let is_sound = !name.is_empty()
+        && name.bytes().all(|byte| byte == b'%' || is_host_byte(byte))
+        && has_escapes(name, |byte| byte == b'%' || !byte.is_ascii());
+    Some((name, port_of(port)?)).filter(|_| is_sound)
+}
+
+fn is_zone(zone: &str) -> bool {
+    !zone.is_empty()
+        && zone.bytes().all(|byte| byte == b'%' || is_host_byte(byte))
+        && has_escapes(zone, |byte| b"% ".contains(&byte) || (byte.is_ascii() && is_host_byte(byte)))
+}
+
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&byte)
+}
+
+/// The digits after the colon, of which there may be none; nothing where there is no colon.
+fn port_of(text: &str) -> Option<&str> {
+    let digits = if text.is_empty() { text } else { text.strip_prefix(':')? };
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)
+}
+
+/// Whether every `%` is followed by two hexadecimal digits that stand for an allowed byte.
+fn has_escapes(text: &str, allowed: fn(u8) -> bool) -> bool {
+    text.split('%').skip(1).all(|after| escape(after).is_some_and(allowed))
+}
+
+/// The byte that two hexadecimal digits after a `%` stand for.
+fn escape(after: &str) -> Option<u8> {
+    let digits = after.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_password, parse, userinfo};
+
+    /// What the CEL of the CRD's `server` takes (`isURL(self) && url(self).getHost() != ''`), asked of the API server's own code.
+    const TAKEN: &[&str] = &[
+        "https://a:99999",
+        "https://a:",
+        "https://[::1]:",
+        "https://[::1]:6443",
+        "https://[::1]",
+        "https://[::ffff:1.2.3.4]",
+        "https://[fe80::1%25eth0]:6443",
+        "https://[fe80::1%25a%20b]",
+        "https://[fe80::1%25%41]",
+        "https://[fe80::1%25é]",
+        "https://[1:2:3:4:5:6:7::]",
+        "https://a]b",
+        "HTTPS://A",
+        "https://a%25b",
+        "https://%c3%bc",
+        "https://%c3",
+        "https://bücher.example",
+        "https://a\u{200b}",
+        "https://a,b",
+        "https://a;b",
+        "https://a=b",
+        "https://a$b",
+        "https://a~b",
+        "https://a_b",
+        "https://a!b",
+        "https://a'b",
+        "https://a(b)",
+        "https://*",
+        "https://a+b",
+        "https://a\"b",
+        "https://a<b>",
+        "https://a/#frag",
+        "https://a?b#c",
+        "https://a",
+        "https://a/b c",
+        "https://a?b c",
+        "https://a/`",
+        "https://a/<x>",
+        "https://a/{x}",
+        "https://a/\\",
+        "https://a/[x]",
+        "https://a/%41",
+        "https://a?x=%zz",
+        "https://a?",
+        "https://a??",
+        "https://a?b?c",
+        "https://a/ü",
+        "https://user@a",
+        "https://user:@a",
+        "https://user:p@a",
+        "https://@a",
+        "https://u@s@a",
+        "https://u%41:%40@a",
+        "https://u/s@a",
+        "https://u:12/s@a",
+        "https://a/u:p@b",
+        "https://1.2.3.4:443/x?y=z#w",
+        "https://[::1]:6443/x",
+        "https://[::1]/[x",
+        "https://a/:b",
+        "http://a",
+        "ftp://a",
+        "socks5://a:1:2",
+        "socks5://::1",
+        "socks5://a:b:2",
+        "socks5h://a",
+        "socks5://u:p@a:1080",
+        "x.y+z-1://a",
+        "https://a/b?c=d/e@f",
+        "https://a/#%41",
+        "https://a?b#%41",
+        "https://[::ffff:1.2.3.4%25eth0]",
+        "https://a:@b",
+    ];
+
+    /// What it refuses.
+    const REFUSED: &[&str] = &[
+        "https://a:port",
+        "https://a:-1",
+        "https://[::1]:port",
+        "https://[::1",
+        "https://::1",
+        "https://a::1",
+        "https://[zzz]",
+        "https://[::1]x",
+        "https://a[::1]",
+        "https://[v1.x]",
+        "https://[1.2.3.4]",
+        "https://[::1%zone]",
+        "https://[fe80::1%25]",
+        "https://[fe80::1%25a b]",
+        "https://[fe80::1%25%2f]",
+        "https://[fe80::1%25a#]",
+        "https://[1:2:3:4:5:6:7:8:9]",
+        "https://[12345::]",
+        "https://[]",
+        "https://[::1%25a[]",
+        "https://[a",
+        "https://",
+        "https:///x",
+        "https:a",
+        "https:/a",
+        "https:",
+        "https",
+        "/a",
+        "a:6443",
+        "*",
+        "",
+        "ht_tps://a",
+        "1https://a",
+        " https://a",
+        "https://a\t/",
+        "https://a/\u{7f}",
+        "https://a%zz",
+        "https://%41",
+        "https://a b",
+        "https://a#frag",
+        "https://a^b",
+        "https://a`b",
+        "https://a{b}",
+        "https://a\\b",
+        "https://a|b",
+        "https://a/%zz",
+        "https://a/%4",
+        "https://a/%",
+        "https://us er@a",
+        "https://üser@a",
+        "https://u%zz@a",
+        "https://u[@a",
+        "https://u:p@",
+        "https://a\n",
+        "https://a\r\n/x",
+        "https://a:1:2",
+        "socks5://a:1:b",
+        "mailto:a@b",
+        "https://a?b#%zz",
+        "https://a@",
+    ];
+
+    /// What it takes although a client can go nowhere with it: a port without a host, a host without a scheme.
+    const USELESS: &[&str] = &["https://:6443", "//a"];
+
+    #[test]
+    fn takes_what_the_crd_takes() {
+        for url in TAKEN {
+            assert!(parse(url).is_some(), "{url:?}");
+        }
+        for url in REFUSED.iter().chain(USELESS) {
+            assert!(parse(url).is_none(), "{url:?}");
+        }
+    }
+
+    #[test]
+    fn userinfo_of_what_is_no_url_ends_at_the_last_at() {
+        let expected = [
+            ("https://a:p@b", Some("a:p")),
+            ("https://a/x:y@b", None),
+            ("https://a?x:y@b", None),
+            ("https://a:p/q@b", Some("a:p/q")),
+            ("https://a:p?q#r@b", Some("a:p?q#r")),
+            ("http:/a:p@b", Some("a:p")),
+            ("//a:p@b", Some("//a:p")),
+            ("a:p@b", Some("a:p")),
+            ("a:p//q@b", Some("a:p//q")),
+            ("https://b", None),
+        ];
+        for (text, expected) in expected {
+            assert_eq!(userinfo(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_found_however_they_are_encoded() {
+        let with = [
+            "https://a:p@b",
+            "https://a%3Ap@b",
+            "https://a%3ap@b",
+            "https://a%253Ap@b",
+            "https://a:p%40b:6443",
+            "https://a%3Ap%40b",
+            "https:%2F%2Fa:p@b",
+            "a%3Ap@b",
+            "https://a:7p%40b",
+        ];
+        let without = [
+            "https://b",
+            "https://a@b",
+            "https://a:@b",
+            "https://a%40b",
+            "https://b:1/x%40y%3Az",
+            "https://b?x=%3Ay@z",
+        ];
+        for text in with {
+            assert!(has_password(text), "{text}");
+        }
+        for text in without {
+            assert!(!has_password(text), "{text}");
+        }
+    }
+}
