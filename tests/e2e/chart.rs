@@ -90,8 +90,8 @@ fn with_a_pair_of_ones_own(plane: &ControlPlane, shell: &Shell, [install, upgrad
 }
 
 fn writers(plane: &ControlPlane) -> Writers<'_> {
-    /// 50 writers then send 100 profiles a second.
-    const PACE: Duration = Duration::from_secs(1);
+    /// 50 writers then send 50 profiles a second.
+    const PACE: Duration = Duration::from_secs(2);
     Writers::new(Profiles::new(plane, &json!({})), good, PACE)
 }
 

@@ -33,8 +33,8 @@ use super::{
 
 /// From the moment that the webhook is installed, no call fails and nothing bad is stored.
 pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
-    /// 50 writers then send 200 profiles a second.
-    const PACE: Duration = Duration::from_millis(500);
+    /// 50 writers then send 50 profiles a second.
+    const PACE: Duration = Duration::from_secs(2);
     let scripts = Section::page("install").section("With kustomize").scripts();
     let [_, install, replace_authority, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
     shell.be_patient();

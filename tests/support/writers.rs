@@ -3,7 +3,7 @@
 use std::{
     mem,
     sync::{
-        Mutex,
+        Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
@@ -51,6 +51,10 @@ impl<'c> Writers<'c> {
     pub(crate) fn write(&self, meanwhile: impl FnOnce()) {
         /// The API server keeps 25 connections: for some of so many, each turn begins with a handshake.
         const WRITERS: usize = 50;
+        /// One story's writers at a time: with those of three, an API server on two cores answers so late that no leader keeps
+        /// its Lease.
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
         self.stop.store(false, Ordering::Relaxed);
         thread::scope(|scope| {
