@@ -8,7 +8,9 @@ use crate::syntax::url;
 
 mod der;
 mod escaped;
+mod letters;
 mod search;
+mod sieve;
 #[cfg(test)]
 mod tests;
 

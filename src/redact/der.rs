@@ -4,34 +4,37 @@
 //! `ECPrivateKey`). All that is asked is how the structure begins: no certificate, certificate request, public key or
 //! signature begins so.
 
-use crate::redact::search::decoded;
+use crate::redact::letters::{decoded, value};
 
 /// Letters of base64 that hold so much of a key as tells that it is one.
 const HEAD: usize = 48;
 
 /// Where the base64 of the first key begins and ends, with the letters that it shares with what is glued to it.
 pub(super) fn find(letters: &[u8]) -> Option<(usize, usize)> {
-    (0..letters.len()).find_map(|start| {
-        let letters = letters.get(start..)?;
-        Some((start, start + length(letters, lead(letters)?)?))
+    (0..letters.len()).find_map(|at| {
+        let lead = lead(letters.get(at..)?)?;
+        let start = at.checked_sub(lead)?;
+        Some((start, start + length(letters.get(start..)?, lead)?))
     })
 }
 
-/// How many bytes of another text the first group of letters may hold before a key.
+/// Whether a key begins not further before `at` than its version or its algorithm is from its beginning.
+#[inline(never)]
+pub(super) fn is_near(letters: &[u8], at: usize) -> bool {
+    /// So many letters hold both, with what is before them.
+    const FAR: usize = 32;
+    let start = at.saturating_sub(FAR);
+    letters.get(start..(at + HEAD).min(letters.len())).is_some_and(|letters| find(letters).is_some())
+}
+
+/// How many bytes of another text stand in the group of letters in which a key may begin with these.
 ///
-/// A key begins with 0x30, and a length that begins with a small number or with 0x81 or 0x82.
+/// A key begins with 0x30, and a length that begins with 0x2 to 0x7, or with 0x81 or 0x82.
 fn lead(letters: &[u8]) -> Option<usize> {
     match letters {
-        [b'M', b'A'..=b'I', ..] => Some(0),
-        [_, b'D' | b'T' | b'j' | b'z', b'A'..=b'D', ..] => Some(1),
-        [
-            _,
-            _,
-            b'A' | b'E' | b'I' | b'M' | b'Q' | b'U' | b'Y' | b'c' | b'g' | b'k' | b'o' | b's' | b'w' | b'0' | b'4'
-            | b'8',
-            b'w',
-            ..,
-        ] => Some(2),
+        [b'M', b'C'..=b'I', ..] => Some(0),
+        [b'D' | b'T' | b'j' | b'z', b'A'..=b'C', ..] => Some(1),
+        [letter, b'w', b'I'..=b'Z' | b'a'..=b'g', ..] if value(*letter) & 0b11 == 0 => Some(2),
         _ => None,
     }
 }

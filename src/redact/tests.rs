@@ -1,4 +1,5 @@
 use base64::{Engine as _, engine::general_purpose};
+use proptest::{prelude::*, sample};
 
 use super::{Search, Secret, is_secret, of, shows_key};
 
@@ -163,4 +164,61 @@ fn names_words_and_certificates_are_none() {
         assert!(!is_secret(text), "{text}");
     }
     assert!(is_secret("see https://admin:example@spoke-1 for it"));
+}
+
+/// A text as an attacker or a generator may make one: pieces of secrets and of what resembles them, glued, folded and encoded.
+fn texts() -> impl Strategy<Value = String> {
+    const WHOLE: &[&str] =
+        &[KEY, TOKEN, "PuTTY-User-Key-File-2: ssh-rsa", "-----BEGIN PGP PRIVATE KEY BLOCK-----", "kind: Config\n"];
+    const PARTS: &[&str] = &[
+        "-----BEGIN ",
+        "EC ",
+        "PRIVATE",
+        " KEY",
+        "BLOCK",
+        "--",
+        "-----",
+        "PuTTY-User-",
+        "Key-File-",
+        "eyJ",
+        ".",
+        ".eyJ",
+    ];
+    const FOLDS: &[&str] = &["", "", "\n", " ", "   ", "\\n", "\0"];
+    let der = (0..4_usize, sample::select(DER_HEADS), 0..120_usize).prop_map(|(before, head, after)| {
+        general_purpose::STANDARD_NO_PAD.encode([&[0xa5; 4][..before], head, &vec![0x55; after]].concat())
+    });
+    let piece = prop_oneof![
+        sample::select(WHOLE).prop_map(str::to_owned),
+        sample::select(PARTS).prop_map(str::to_owned),
+        der,
+        "[A-Za-z0-9+/_-]{0,80}",
+        "[A-Za-f]{0,60}",
+        "[ -~]{0,40}",
+        "\\PC{0,10}",
+    ];
+    let text = (prop::collection::vec(piece, 1..6), 1..90_usize, sample::select(FOLDS), 0..4_usize);
+    text.prop_map(|(pieces, width, fold, layers)| {
+        let text = (0..layers).fold(pieces.concat(), |text, _| encoded(&text));
+        let letters: Vec<_> = text.chars().collect();
+        letters.chunks(width).map(|line| line.iter().collect::<String>()).collect::<Vec<_>>().join(fold)
+    })
+}
+
+/// How keys begin in DER: PKCS#1, PKCS#8, SEC1, and two that are encrypted.
+const DER_HEADS: &[&[u8]] = &[
+    &[0x30, 0x82, 1, 0x0a, 2, 1, 0, 2, 0x81, 0x81],
+    &[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20],
+    &[0x30, 0x77, 2, 1, 1, 4, 32],
+    &[0x30, 0x81, 0x99, 0x30, 0x57, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 5, 13],
+    &[0x30, 0x82, 1, 9, 0x30, 0x57, 6, 10, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 12, 1, 3],
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_sieve_holds_nothing_back(text in texts()) {
+        prop_assert_eq!(Search::default().each(&text), Search::unsieved().each(&text));
+    }
 }
