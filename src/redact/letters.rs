@@ -1,17 +1,96 @@
 //! What a text shows byte by byte, and what letters of base64 stand for.
 
+use std::ops::RangeInclusive;
+
 /// What is shown at `at`, nothing where that is white space, and where the next begins; none at the end of the text.
 ///
-/// White space is also a backslash, which is half of it where a text was quoted, and a zero byte, which is half of UTF-16.
+/// White space is also a zero byte, which is half of UTF-16; a backslash, which begins an escape; and whatever is not ASCII:
+/// the white space of other scripts, and characters that nobody sees. An escape shows what it stands for.
 #[inline]
 pub(super) fn unit(text: &[u8], at: usize) -> Option<(Option<u8>, usize)> {
     let byte = *text.get(at)?;
-    let next = at + 1;
     Some(match byte {
-        b'\\' if matches!(text.get(next), Some(b'n' | b'r' | b't')) => (None, next + 1),
-        b' ' | b'\t'..=b'\r' | b'\\' | 0 => (None, next),
-        _ => (Some(byte), next),
+        b'\\' | b'%' | b'&' => match escape(text, at, byte) {
+            Some((code, next)) => (shown(code), next),
+            None => (shown(byte.into()), at + 1),
+        },
+        _ => (shown(byte.into()), at + 1),
     })
+}
+
+fn shown(code: u32) -> Option<u8> {
+    u8::try_from(code).ok().filter(|byte| !matches!(byte, b' ' | b'\t'..=b'\r' | b'\\' | 0 | 0x80..))
+}
+
+/// The character that an escape of JSON or YAML, of a URL or of HTML stands for, and where it ends.
+///
+/// One that was escaped again in the same way stands for the same, up to three times.
+#[inline(never)]
+fn escape(text: &[u8], at: usize, mark: u8) -> Option<(u32, usize)> {
+    let again: &[u8] = match mark {
+        b'%' => b"25",
+        b'&' => b"amp;",
+        // Each backslash of several is white space, the last an escape.
+        _ => b"\\",
+    };
+    let mut at = at + 1;
+    let mut before = None;
+    for _ in 0..=MOST_AGAIN {
+        let rest = text.get(at..)?;
+        let found = match mark {
+            b'%' => number(rest, 2..=2, 16),
+            b'&' => entity(rest),
+            _ => escaped(rest),
+        };
+        let is_again = rest.starts_with(again);
+        if let Some((code, length)) = found {
+            before = Some((code, at + length));
+        }
+        if !is_again {
+            break;
+        }
+        at += again.len();
+    }
+    before
+}
+
+/// More often than tools escape what is escaped already.
+const MOST_AGAIN: usize = 3;
+
+/// What follows a backslash.
+fn escaped(rest: &[u8]) -> Option<(u32, usize)> {
+    let digits = rest.get(1..).unwrap_or_default();
+    let (code, length) = match rest.first()? {
+        b'f' | b'n' | b'r' | b't' => (u32::from(b' '), 0),
+        b'b' => (8, 0),
+        b'u' => number(digits, 4..=4, 16)?,
+        b'x' => number(digits, 2..=2, 16)?,
+        _ => return None,
+    };
+    Some((code, length + 1))
+}
+
+/// What follows an ampersand.
+fn entity(rest: &[u8]) -> Option<(u32, usize)> {
+    /// Those for white space and for letters of base64.
+    const NAMES: [(&[u8], u8); 6] =
+        [(b"nbsp;", b' '), (b"Tab;", b' '), (b"NewLine;", b' '), (b"plus;", b'+'), (b"sol;", b'/'), (b"lowbar;", b'_')];
+    let (code, length) = match rest {
+        [b'#', b'x' | b'X', digits @ ..] => number(digits, 1..=7, 16).map(|(code, length)| (code, length + 2))?,
+        [b'#', digits @ ..] => number(digits, 1..=7, 10).map(|(code, length)| (code, length + 1))?,
+        _ => {
+            let (name, letter) = NAMES.into_iter().find(|(name, _)| rest.starts_with(name))?;
+            return Some((letter.into(), name.len()));
+        }
+    };
+    (rest.get(length) == Some(&b';')).then_some((code, length + 1))
+}
+
+/// A number of so many digits, and how many there are.
+fn number(text: &[u8], lengths: RangeInclusive<usize>, radix: u32) -> Option<(u32, usize)> {
+    let digits = text.iter().take(*lengths.end()).map_while(|byte| char::from(*byte).to_digit(radix));
+    let (code, length) = digits.fold((0, 0), |(code, length), digit| (code * radix + digit, length + 1));
+    lengths.contains(&length).then_some((code, length))
 }
 
 /// A text without its white space.

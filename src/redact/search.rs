@@ -9,7 +9,10 @@
 //! Linear: each layer is three quarters of the one before, and hardly any letters look like text in more than one way. Needs
 //! nearly four times the text in memory.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    iter,
+};
 
 use crate::{
     digest,
@@ -115,8 +118,9 @@ impl Search {
                         (at, run) = (end, Run::default());
                     }
                 }
-                Some(byte) => {
-                    let end = if byte == b'.' && at > token_end { run.token(text, at) } else { None };
+                Some(_) => {
+                    let is_dot = at > token_end && text.get(at - 1) == Some(&b'.');
+                    let end = if is_dot { run.token(text, at) } else { None };
                     if let Some((start, end)) = end {
                         let header = run.letters(text).get(start..).unwrap_or_default();
                         let token = [header, text.get(at - 1..end).unwrap_or_default()].concat();
@@ -230,19 +234,21 @@ impl Run {
         text.get(..self.len).unwrap_or_default()
     }
 
-    /// Where what follows the header of a private key begins, if one ends at `at`.
+    /// Where what follows the header of a private key begins, if one ends at `at`. In a form its spaces are `+`.
     fn key_header(self, text: &[u8], at: usize) -> Option<usize> {
-        /// Longer than `ENCRYPTED`, `OPENSSH` and all others.
+        /// Longer than `BEGINSSH2ENCRYPTED` and all others.
         const KIND: usize = 32;
         let letters = self.letters(text);
         if letters.ends_with(b"PuTTY-User-Key-File-") {
             return Some(at);
         }
-        let before = letters.strip_suffix(b"PRIVATEKEY")?;
-        let kind = before.iter().rev().take(KIND).take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-        let begin = before.get(..before.len() - kind.count()).unwrap_or_default();
-        let word = before.get(begin.len()..).unwrap_or_default();
-        if !begin.ends_with(b"-") || !word.starts_with(b"BEGIN") {
+        let mut before = letters.iter().rev().filter(|byte| **byte != b'+').peekable();
+        if !b"PRIVATEKEY".iter().rev().all(|letter| before.next() == Some(letter)) {
+            return None;
+        }
+        let is_of_kind = |byte: &&u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        let kind: Vec<_> = iter::from_fn(|| before.next_if(is_of_kind)).take(KIND).collect();
+        if before.next() != Some(&b'-') || !kind.into_iter().rev().take(5).eq(b"BEGIN") {
             return None;
         }
         let mut after = at;
@@ -254,8 +260,10 @@ impl Run {
                 return None;
             }
         }
-        let dashes = text.get(after..).unwrap_or_default().iter().take_while(|byte| **byte == b'-').count();
-        Some(after + dashes)
+        while let Some((Some(b'-'), next)) = unit(text, after) {
+            after = next;
+        }
+        Some(after)
     }
 
     /// Where a token begins in the run, and where it ends, if its header ends before the dot that ends at `at`.
@@ -277,16 +285,15 @@ impl Run {
     }
 }
 
-/// Whether these letters follow but for white space, and where they end.
+/// Whether these letters follow but for white space and `+`, and where they end.
 fn takes(text: &[u8], at: usize, expected: &[u8]) -> (bool, usize) {
     let (mut at, mut left) = (at, expected.iter());
     let mut letter = left.next();
     while let (Some(expected), Some((byte, next))) = (letter, unit(text, at)) {
-        if byte.is_some_and(|byte| byte != *expected) {
-            return (false, at);
-        }
-        if byte.is_some() {
-            letter = left.next();
+        match byte {
+            None | Some(b'+') => {}
+            Some(byte) if byte == *expected => letter = left.next(),
+            Some(_) => return (false, at),
         }
         at = next;
     }

@@ -106,8 +106,11 @@ const ROOM: usize = BLOCK + 1;
 /// Where bytes stand that [`unit`] does not take as they are, and some that it does.
 #[inline]
 fn folds(block: &[u8; BLOCK]) -> u32 {
-    let [low, high] = [lane::<0>(block), lane::<LANE>(block)]
-        .map(|lane| (at_most(lane, b' ') | lane.simd_eq(u8x16::splat(b'\\'))).to_bitmask());
+    let [low, high] = [lane::<0>(block), lane::<LANE>(block)].map(|lane| {
+        let marks = lane.simd_eq(u8x16::splat(b'\\')) | is_all_but(b'%' ^ b'&', lane, b'%');
+        // Of a byte past ASCII the highest bit is set, which is all that a mask of bits is made of.
+        (at_most(lane, b' ') | marks | lane).to_bitmask()
+    });
     low | high << LANE
 }
 
@@ -129,10 +132,16 @@ fn lane<const AT: usize>(block: &[u8]) -> u8x16 {
 fn signs(lane: u8x16, next: u8x16) -> u8x16 {
     let is = |byte: u8| lane.simd_eq(u8x16::splat(byte));
     let next_is = |byte: u8| next.simd_eq(u8x16::splat(byte));
-    // As if some bits were not set, for fewer steps: `@` and `E`, too; and all from `-` to `0`.
-    let is_all_but = |bits: u8, byte: u8| (lane & u8x16::splat(!bits)).simd_eq(u8x16::splat(byte & !bits));
-    let is_mark = is_all_but(b'I' ^ b'K', b'I') | at_most(lane - u8x16::splat(b'-'), b'0' - b'-');
-    is_mark & (next_is(b'B') | next_is(b'e')) | is_all_but(b'A' ^ b'D', b'A') & next_is(b'Q') | is(b'g') & next_is(b'E')
+    let is_mark = is_all_but(b'I' ^ b'K', lane, b'I') | at_most(lane - u8x16::splat(b'-'), b'0' - b'-');
+    is_mark & (next_is(b'B') | next_is(b'e'))
+        | is_all_but(b'A' ^ b'D', lane, b'A') & next_is(b'Q')
+        | is(b'g') & next_is(b'E')
+}
+
+/// Of bytes that differ from `byte` in no other than these bits: a step less than to ask for each, at the price of some more.
+#[inline]
+fn is_all_but(bits: u8, lane: u8x16, byte: u8) -> u8x16 {
+    (lane & u8x16::splat(!bits)).simd_eq(u8x16::splat(byte & !bits))
 }
 
 /// Whether what every key and token has stands around `at`.

@@ -77,6 +77,74 @@ fn keys_are_found_however_they_are_folded() {
     assert_eq!(of(&in_layers), Some(Secret::PrivateKey));
 }
 
+/// What is copied from a page or a document brings white space of other kinds, and characters that nobody sees.
+#[test]
+fn keys_are_found_whatever_unicode_folds_them() {
+    let folds = ["\u{a0}", "\u{85}", "\u{ad}", "\u{2003}", "\u{2028}", "\u{202f}", "\u{3000}", "\u{feff}"];
+    let unseen = ["\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{180e}", " \u{200b}\n"];
+    for fold in folds.into_iter().chain(unseen) {
+        for width in [1, 5, 64, 76] {
+            for text in [KEY.to_owned(), encoded(KEY), encoded(&kubeconfig(&encoded(KEY)))] {
+                let text = folded(&text, width, fold);
+                assert_eq!(of(&text), Some(Secret::PrivateKey), "{width}: {text:?}");
+            }
+        }
+        assert_eq!(of(&encoded(&folded(&encoded(KEY), 76, fold))), Some(Secret::PrivateKey), "{fold:?}");
+    }
+}
+
+/// A value that is JSON, YAML, a form or a page itself has escapes.
+#[test]
+fn keys_are_found_however_they_are_escaped() {
+    let escapes = [
+        ("\n", "\\u000a"),
+        ("\n", "\\\\u000A"),
+        ("\n", "\\\\\\n"),
+        ("\n", "\\x0a"),
+        ("\n", "\\u00a0"),
+        ("\n", "\\u2003"),
+        ("-", "\\u002d"),
+        (" ", "\\u0020"),
+        ("/", "\\/"),
+        (" ", "%20"),
+        (" ", "+"),
+        ("-", "%2D"),
+        ("-", "%252d"),
+        ("\n", "%0D%0A"),
+        ("\n", "%25250A"),
+        ("-", "&#45;"),
+        ("-", "&#x2D;"),
+        ("-", "&#0045;"),
+        ("-", "&amp;#45;"),
+        (" ", "&nbsp;"),
+        ("\n", "&NewLine;"),
+        ("\n", "&#10;"),
+    ];
+    let mut search = Search::default();
+    let once = search.each(KEY);
+    for (from, to) in escapes {
+        for text in [KEY.to_owned(), folded(&encoded(KEY), 64, "\n"), folded(&encoded(&encoded(KEY)), 20, "\n")] {
+            let text = text.replace(from, to);
+            assert_eq!(of(&text), Some(Secret::PrivateKey), "{text}");
+        }
+        let key = KEY.replace(from, to);
+        if to != "+" {
+            assert_eq!(search.each(&key), once, "{key}");
+        }
+        assert_eq!(of(&encoded(&key)), Some(Secret::PrivateKey), "{key}");
+    }
+    let all = KEY.replace(' ', "+").replace('-', "%2D").replace('\n', "%0A").replace('=', "%3D");
+    assert_eq!(of(&all), Some(Secret::PrivateKey));
+    assert_eq!(of("-----BEGIN+PGP+PRIVATE+KEY+BLOCK-----"), Some(Secret::PrivateKey));
+    for text in
+        ["100%", "%", "%2", "%zz", "&", "&#", "&#45", "&#x;", "&#99999999999;", "\\u00", "\\x", "\\", "50%-60%ab"]
+    {
+        assert_eq!(of(&format!("{text}{KEY}")), Some(Secret::PrivateKey), "{text}");
+        assert_eq!(of(&format!("{}{text}", encoded(KEY))), Some(Secret::PrivateKey), "{text}");
+        assert_eq!(of(&text.repeat(20)), None, "{text}");
+    }
+}
+
 #[test]
 fn keys_of_other_programs_are_found() {
     let utf16: Vec<u8> = KEY.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -184,7 +252,10 @@ fn texts() -> impl Strategy<Value = String> {
         ".",
         ".eyJ",
     ];
-    const FOLDS: &[&str] = &["", "", "\n", " ", "   ", "\\n", "\0"];
+    const FOLDS: &[&str] = &[
+        "", "", "\n", " ", "   ", "\u{c}", "\\n", "\0", "\u{a0}", "\u{200b}", "\\u000a", "%0A", "%2520", "&#10;",
+        "&nbsp;",
+    ];
     let der = (0..4_usize, sample::select(DER_HEADS), 0..120_usize).prop_map(|(before, head, after)| {
         general_purpose::STANDARD_NO_PAD.encode([&[0xa5; 4][..before], head, &vec![0x55; after]].concat())
     });
