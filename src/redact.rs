@@ -42,9 +42,11 @@ pub(crate) const HIDDEN: &str = "…";
 pub(crate) fn is_secret(text: &str) -> bool {
     // A password may have spaces, slashes and more; what is hidden for nothing is a value in a message.
     let has_password = |text: &str| {
-        text.rsplit_once('@').is_some_and(|(before, _)| before.replacen("://", "", before.len()).contains(':'))
+        let text = url::narrow(text);
+        text.rsplit_once('@').is_some_and(|(before, _)| before.replacen("://", "", 1).contains(':'))
     };
-    (text.contains(['@', '%']) && url::any_decoding(text, has_password)) || of(text).is_some()
+    let may_have = text.contains(['@', '%']) || !text.is_ascii();
+    (may_have && url::any_decoding(text, has_password)) || of(text).is_some()
 }
 
 /// Whether a private key may be in CA data, or behind one layer of base64 in it.

@@ -231,7 +231,17 @@ fn names_words_and_certificates_are_none() {
     for text in texts {
         assert!(!is_secret(text), "{text}");
     }
-    assert!(is_secret("see https://admin:example@spoke-1 for it"));
+    let passwords = [
+        "see https://admin:example@spoke-1 for it",
+        "https://admin:/example@spoke-1",
+        "https://admin://example@spoke-1",
+        "https://admin:example\u{ff20}spoke-1",
+        "https://admin\u{ff1a}example@spoke-1",
+        "admin:example%EF%BC%A0spoke-1",
+    ];
+    for text in passwords {
+        assert!(is_secret(text), "{text}");
+    }
 }
 
 /// A text as an attacker or a generator may make one: pieces of secrets and of what resembles them, glued, folded and encoded.

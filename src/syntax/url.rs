@@ -6,7 +6,10 @@
 
 use std::net::Ipv6Addr;
 
-pub(crate) use self::{encoded::any_decoding, shown::shown};
+pub(crate) use self::{
+    encoded::{any_decoding, narrow},
+    shown::shown,
+};
 
 mod encoded;
 mod shown;
@@ -59,12 +62,18 @@ pub(crate) fn parse(text: &str) -> Option<Url<'_>> {
     is_sound.then_some(Url { scheme, userinfo, host, port, query })
 }
 
-/// Whether the userinfo of a URL, or of what was meant for one, holds a password, percent-encoded or not.
+/// Whether the userinfo of a URL, or of what was meant for one, holds a password, percent-encoded or not, or before a
+/// full-width `@`.
+///
+/// A URL is read as Go reads it: what follows `https://admin:/` is a path, whatever was meant.
 pub(crate) fn has_password(text: &str) -> bool {
     match parse(text) {
         // What is encoded in its path or query ends no userinfo.
-        Some(url) => url.userinfo.is_some_and(|userinfo| any_decoding(userinfo, is_pair)),
-        None => any_decoding(text, |text| userinfo(text).is_some_and(is_pair)),
+        Some(url) => {
+            let before_at = |host: &str| narrow(host).rsplit_once('@').is_some_and(|(userinfo, _)| is_pair(userinfo));
+            url.userinfo.is_some_and(|userinfo| any_decoding(userinfo, is_pair)) || any_decoding(url.host, before_at)
+        }
+        None => any_decoding(text, |text| userinfo(&narrow(text)).is_some_and(is_pair)),
     }
 }
 
@@ -326,6 +335,14 @@ mod tests {
             "https:%2F%2Fa:p@b",
             "a%3Ap@b",
             "https://a:7p%40b",
+            "https://a:%2Fp@b",
+            "https://a:p\u{ff20}b",
+            "https://a:p\u{fe6b}b",
+            "https://a\u{ff1a}p@b",
+            "https://a:p%EF%BC%A0b",
+            "https://a:12\u{ff20}b:6443",
+            "socks5://a:p\u{ff20}b:1080",
+            "https://a:#p@b",
         ];
         let without = [
             "https://b",
@@ -334,6 +351,12 @@ mod tests {
             "https://a%40b",
             "https://b:1/x%40y%3Az",
             "https://b?x=%3Ay@z",
+            // To Go these are a host with an empty port, and a path or a query.
+            "https://a:/p@b",
+            "https://a://p@b",
+            "https://a:?p@b",
+            "https://a\u{ff20}b",
+            "https://b\u{fc}cher.example",
         ];
         for text in with {
             assert!(has_password(text), "{text}");

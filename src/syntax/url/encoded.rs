@@ -1,4 +1,4 @@
-//! What is percent-encoded in a URL, and what the names of its parameters say.
+//! What is percent-encoded in a URL, or written with full-width signs, and what the names of its parameters say.
 
 use std::borrow::Cow;
 
@@ -19,6 +19,20 @@ pub(crate) fn any_decoding(text: &str, holds: impl Fn(&str) -> bool) -> bool {
         }
     }
     holds(&text)
+}
+
+/// An `@` as some keyboards write it. To Go a letter of a host, so a password before it is no password; readers see one.
+pub(super) const WIDE_AT: [char; 2] = ['\u{ff20}', '\u{fe6b}'];
+
+/// A colon as some keyboards write it.
+pub(super) const WIDE_COLON: [char; 2] = ['\u{ff1a}', '\u{fe55}'];
+
+/// The text with `@` and `:` in place of signs that look like them.
+pub(crate) fn narrow(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(WIDE_AT, "@").replace(WIDE_COLON, ":"))
 }
 
 /// The text without its percent-encoding; none where there is nothing encoded in it.

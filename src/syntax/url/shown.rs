@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::syntax::url::{is_scheme, parse};
+use crate::syntax::url::{
+    encoded::{WIDE_AT, WIDE_COLON},
+    is_scheme, parse,
+};
 
 /// A URL, or what was meant for one, without what may be a secret: userinfo in any encoding, query, fragment, and what follows
 /// a colon that is no port.
@@ -41,9 +44,10 @@ fn prefix(url: &str) -> usize {
     url.len() - rest.trim_start_matches('/').len()
 }
 
-/// What follows the last `@`, percent-encoded or not.
+/// What follows the last `@`, percent-encoded or not, or full-width.
 fn after_last_at(text: &str) -> Option<usize> {
-    let plain = text.rfind('@').map(|at| at + 1);
+    let wide = text.rmatch_indices(WIDE_AT).map(|(at, sign)| at + sign.len()).next();
+    let plain = text.rfind('@').map(|at| at + 1).max(wide);
     let encoded = text.rmatch_indices("40").find(|(at, _)| is_escape(text, *at)).map(|(at, digits)| at + digits.len());
     plain.max(encoded)
 }
@@ -69,7 +73,8 @@ fn push_without_passwords(text: &mut String, body: &str) {
         let digits = port.split('/').next().unwrap_or_default();
         is_host &= !text.rsplit("://").next().unwrap_or_default().contains('/');
         let is_port = is_host && digits.len() <= 5 && digits.parse::<u16>().is_ok_and(|port| port > 0);
-        if !(is_port || digits.is_empty() && is_host) {
+        // A password may begin with a slash; nobody writes a colon without a port before a path.
+        if !(is_port || port.is_empty() && is_host) {
             text.push_str(":…");
             return;
         }
@@ -80,14 +85,15 @@ fn push_without_passwords(text: &mut String, body: &str) {
     text.push_str(rest);
 }
 
-/// Where the first colon is, percent-encoded or not, and what follows it.
+/// Where the first colon is, percent-encoded or not, or full-width, and what follows it.
 fn colon(text: &str) -> Option<(usize, usize)> {
     let plain = text.find(':').map(|at| (at, at + 1));
+    let wide = text.match_indices(WIDE_COLON).map(|(at, sign)| (at, at + sign.len())).next();
     let encoded = ["3A", "3a"].into_iter().filter_map(|digits| {
         let (at, _) = text.match_indices(digits).find(|(at, _)| is_escape(text, *at))?;
         Some((text.get(..at)?.rfind('%')?, at + digits.len()))
     });
-    plain.into_iter().chain(encoded).min()
+    plain.into_iter().chain(wide).chain(encoded).min()
 }
 
 #[cfg(test)]
@@ -130,6 +136,18 @@ mod tests {
             ("https:a", "https:…"),
             ("ftp://p", "ftp://p"),
             ("", ""),
+            ("https://admin:/hunter2@spoke.example:6443", "https://…@spoke.example:6443"),
+            ("https://admin:/hunter2%40spoke.example", "https://…@spoke.example"),
+            ("https://admin://hunter2@spoke.example", "https://…@spoke.example"),
+            ("https://admin:/hunter2", "https://admin:…"),
+            ("https://admin:?hunter2@spoke.example", "https://admin:?…"),
+            ("https://admin:#hunter2@spoke.example", "https://…"),
+            ("admin:/hunter2@spoke.example", "admin:/…@spoke.example"),
+            ("https://admin:hunter2\u{ff20}spoke.example", "https://…@spoke.example"),
+            ("https://admin\u{ff1a}hunter2\u{fe6b}spoke.example", "https://…@spoke.example"),
+            ("https://admin:hunter2%ef%bc%a0spoke.example", "https://admin:…"),
+            ("https://admin\u{ff1a}hunter2", "https://admin:…"),
+            ("https://b\u{fc}cher.example", "https://b\u{fc}cher.example"),
         ];
         for (url, expected) in expected {
             assert_eq!(shown(url), expected, "{url}");
