@@ -302,4 +302,16 @@ proptest! {
     fn the_sieve_holds_nothing_back(text in texts()) {
         prop_assert_eq!(Search::default().each(&text), Search::unsieved().each(&text));
     }
+
+    /// Once, as in an extension, or twice, as in a last-applied annotation.
+    #[test]
+    fn the_sieve_holds_nothing_back_that_is_in_json(texts in prop::collection::vec(texts(), 1..3), is_twice: bool) {
+        let mut json = serde_json::to_string(&texts).unwrap();
+        if is_twice {
+            json = serde_json::to_string(&json).unwrap();
+        }
+        let mut search = Search::default();
+        let found = texts.iter().any(|text| !search.each(text).is_empty());
+        prop_assert!(!found || search.may_be_in(&json), "{}", json);
+    }
 }

@@ -8,7 +8,7 @@ use super::{append, clusters, extension_path, is_stored_ca, shown};
 use crate::{
     field_path::FieldPath,
     json::each_string,
-    profile::{Cluster, ClusterProfile, Status},
+    profile::{Body, Cluster, ClusterProfile, Status},
     redact::{Found, Search, Secret, shows_key},
     review::{Change, Effect, Level, Operation, Problem, Report, Rule, Value},
     syntax::url,
@@ -60,11 +60,14 @@ struct Finder {
 
 impl Finder {
     fn identity<'a>(&mut self, profile: &'a ClusterProfile<'a>, report: &mut Report<'a>) {
-        self.read_applied(profile);
+        let annotations = profile.annotations().filter(|annotations| self.search.may_be_in(annotations.text()));
+        if let Some(annotations) = annotations {
+            self.read_applied(annotations);
+        }
         if let Some(name) = profile.spec.set().and_then(|spec| spec.display_name.text()) {
             self.tell(name, || FieldPath::of(&["spec", "displayName"]), report);
         }
-        let Some(annotations) = profile.annotations() else { return };
+        let Some(annotations) = annotations else { return };
         annotations.each_member(|name, value| {
             let path = || FieldPath::of(&["metadata", "annotations"]).key(shown(&name));
             self.tell(&name, path, report);
@@ -108,7 +111,8 @@ impl Finder {
                 let place = OnceCell::new();
                 let path = || place.get_or_init(|| extension_path(item.path(), index, extension)).clone();
                 self.tell(extension.name.text().unwrap_or_default(), || path().field("name"), report);
-                let Some(body) = extension.extension else { continue };
+                let body = extension.extension.filter(|body| self.search.may_be_in(body.text()));
+                let Some(body) = body else { continue };
                 each_string(body.text(), |steps, text| {
                     self.tell(&text, || append(path().field("extension"), steps), report);
                 });
@@ -149,8 +153,7 @@ impl Finder {
     }
 
     /// Notes what the last applied manifest gives away: its strings one by one, as they are searched in their own fields.
-    fn read_applied(&mut self, profile: &ClusterProfile<'_>) {
-        let Some(annotations) = profile.annotations() else { return };
+    fn read_applied(&mut self, annotations: Body<'_>) {
         annotations.each_member(|name, value| {
             if name != LAST_APPLIED {
                 return;
