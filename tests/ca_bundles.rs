@@ -12,6 +12,8 @@
 mod assets;
 #[path = "support/built.rs"]
 mod built;
+#[path = "support/constraints.rs"]
+mod constraints;
 
 use std::{
     collections::BTreeMap,
@@ -37,11 +39,13 @@ use rcgen::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::constraints::{CONSTRAINTS, MASKS};
+
 /// When the rule is asked; some certificates have expired by then.
 const NOW: &str = "2026-01-01T00:00:00Z";
 
 /// How many bundles are judged: every mistake several times, alone and beside others.
-const BUNDLES: usize = 1500;
+const BUNDLES: usize = 3000;
 
 #[test]
 fn the_rule_agrees_with_go() {
@@ -151,7 +155,7 @@ fn said(data: &str) -> String {
 
 /// CA data of every kind, always the same but for keys and signatures.
 fn bundles() -> Vec<String> {
-    let certificates = certificates();
+    let (usual, odd) = (certificates(), odd_certificates());
     let mut random = Random(0x5eed_cafe_f00d_1234);
     let mut bundles = Vec::new();
     while bundles.len() < BUNDLES {
@@ -159,7 +163,8 @@ fn bundles() -> Vec<String> {
         let is_clean = random.below(4) == 0;
         let mut text = String::new();
         for _ in 0..count {
-            let der = random.pick(&certificates).clone();
+            let certificates = if is_clean || random.below(2) == 0 { &usual } else { &odd };
+            let der = random.pick(certificates).clone();
             let der = if is_clean || random.below(3) > 0 { der } else { broken_der(der, &mut random) };
             let block = pem(&der);
             text += &if is_clean || random.below(2) == 0 { block } else { broken_pem(&block, &mut random) };
@@ -169,34 +174,13 @@ fn bundles() -> Vec<String> {
         }
         bundles.push(encoded(&text, &mut random));
     }
-    let der = certificates.first().expect("there are some");
+    let der = usual.first().expect("there are some");
     bundles.extend([STANDARD.encode(der), STANDARD.encode(STANDARD.encode(pem(der))), String::new()]);
     bundles
 }
 
 /// Each in DER: sound ones, those that have expired, and those whose extensions or numbers Go refuses.
 fn certificates() -> Vec<Vec<u8>> {
-    let make = |algorithm: &'static SignatureAlgorithm, change: &dyn Fn(&mut CertificateParams)| {
-        let mut params =
-            CertificateParams::new(["spoke-1.example.com".to_owned(), "10.0.0.1".to_owned()]).expect("names");
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(2036, 1, 1);
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
-        params.serial_number = Some(SerialNumber::from_slice(&[0x5b, 0x17]));
-        change(&mut params);
-        let key = KeyPair::generate_for(algorithm).expect("a key can be made");
-        params.self_signed(&key).expect("it can be signed").der().to_vec()
-    };
-    let sound = |change: &dyn Fn(&mut CertificateParams)| make(&rcgen::PKCS_ECDSA_P256_SHA256, change);
-    let extension = |number: u64, is_critical: bool, content: &[u8]| {
-        sound(&|params: &mut CertificateParams| {
-            params.is_ca = IsCa::NoCa;
-            params.subject_alt_names.clear();
-            let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, number], content.to_vec());
-            extension.set_criticality(is_critical);
-            params.custom_extensions.push(extension);
-        })
-    };
     let good = sound(&|_| {});
     let mut negative = good.clone();
     let serial = position(&negative, &[2, 2, 0x5b, 0x17]).expect("the serial number is there");
@@ -241,18 +225,64 @@ fn certificates() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Broken where it is cut short, longer than it says, or where a byte of it is another: but not the key, of which the rule does
-/// not ask whether its point is on the curve.
+/// Each in DER: name constraints of every kind, and keys whose point is on its curve or beside it.
+fn odd_certificates() -> Vec<Vec<u8>> {
+    let mut all: Vec<_> =
+        CONSTRAINTS.iter().flat_map(|name| [0x81, 0x82, 0x86].map(|tag| constrained(tag, name))).collect();
+    all.extend(MASKS.iter().map(|mask| constrained(0x87, mask)));
+    let curves = [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ECDSA_P521_SHA512];
+    for curve in curves {
+        let der = make(curve, &|_| {});
+        let key = position(&der, &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]).expect("the key's algorithm is there");
+        for bit in [0, 3, 7] {
+            let mut off = der.clone();
+            off[key + 60] ^= 1 << bit;
+            all.push(off);
+        }
+        all.push(der);
+    }
+    all
+}
+
+fn make(algorithm: &'static SignatureAlgorithm, change: &dyn Fn(&mut CertificateParams)) -> Vec<u8> {
+    let mut params = CertificateParams::new(["spoke-1.example.com".to_owned(), "10.0.0.1".to_owned()]).expect("names");
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2036, 1, 1);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
+    params.serial_number = Some(SerialNumber::from_slice(&[0x5b, 0x17]));
+    change(&mut params);
+    let key = KeyPair::generate_for(algorithm).expect("a key can be made");
+    params.self_signed(&key).expect("it can be signed").der().to_vec()
+}
+
+fn sound(change: &dyn Fn(&mut CertificateParams)) -> Vec<u8> {
+    make(&rcgen::PKCS_ECDSA_P256_SHA256, change)
+}
+
+fn extension(number: u64, is_critical: bool, content: &[u8]) -> Vec<u8> {
+    sound(&|params: &mut CertificateParams| {
+        params.is_ca = IsCa::NoCa;
+        params.subject_alt_names.clear();
+        let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, number], content.to_vec());
+        extension.set_criticality(is_critical);
+        params.custom_extensions.push(extension);
+    })
+}
+
+fn constrained(tag: u8, name: &[u8]) -> Vec<u8> {
+    let element =
+        |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).expect("it is short")], content].concat();
+    extension(30, true, &element(0x30, &element(0xa0, &element(0x30, &element(tag, name)))))
+}
+
+/// Broken where it is cut short, longer than it says, or where a bit of it is another.
 fn broken_der(mut der: Vec<u8>, random: &mut Random) -> Vec<u8> {
     match random.below(4) {
         0 => der.truncate(random.below(der.len())),
         1 => der.push(0),
         _ => {
-            let key = position(&der, &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]).unwrap_or(der.len());
             let at = random.below(der.len());
-            if !(key..key + 160).contains(&at) {
-                der[at] ^= 1 << random.below(8);
-            }
+            der[at] ^= 1 << random.below(8);
         }
     }
     der

@@ -2,8 +2,12 @@
 //!
 //! `x509-parser` is no judge of that: it takes negative serial numbers, algorithms that do not agree, text of wrong letters,
 //! and extensions that cannot be read, all of which Go refuses (1.23 and later), and it refuses some that Go takes.
-//! One thing is not asked here: whether the point of an elliptic key is on its curve.
+//! Two things are not asked here: whether the point of a key on P-224, which no library that is linked knows, is on its curve,
+//! and whether a URI among the alternative names is one to Go.
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, EcdsaVerificationAlgorithm, ParsedPublicKey,
+};
 use jiff::{civil, tz::Offset};
 
 use crate::rules::access::ca::der::{self, Der, GENERALIZED_TIME, SEQUENCE, SET, UTC_TIME, constructed, context};
@@ -179,14 +183,15 @@ fn read_key(mut info: Der<'_>) -> Option<()> {
                 && der::is_positive(parameters.integer()?)
         }
         ECDSA => {
-            let size = match Der(parameters).object()? {
-                [0x2b, 0x81, 4, 0, 33] => 28,
-                [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7] => 32,
-                [0x2b, 0x81, 4, 0, 34] => 48,
-                [0x2b, 0x81, 4, 0, 35] => 66,
+            let (size, curve): (_, Option<&'static EcdsaVerificationAlgorithm>) = match Der(parameters).object()? {
+                [0x2b, 0x81, 4, 0, 33] => (28, None),
+                [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7] => (32, Some(&ECDSA_P256_SHA256_ASN1)),
+                [0x2b, 0x81, 4, 0, 34] => (48, Some(&ECDSA_P384_SHA384_ASN1)),
+                [0x2b, 0x81, 4, 0, 35] => (66, Some(&ECDSA_P521_SHA512_ASN1)),
                 _ => return None,
             };
-            key.first() == Some(&4) && key.len() == 1 + 2 * size
+            let is_point = key.first() == Some(&4) && key.len() == 1 + 2 * size;
+            is_point && curve.is_none_or(|curve| ParsedPublicKey::new(curve, &key).is_ok())
         }
         X25519 | ED25519 => parameters.is_empty() && key.len() == 32,
         _ => true,

@@ -1,6 +1,6 @@
 //! Extensions of a certificate, which Go reads all before it trusts it.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, net::IpAddr};
 
 use crate::rules::access::ca::der::{
     self, BOOLEAN, Der, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, constructed, context,
@@ -67,11 +67,12 @@ fn each<'a>(mut items: Der<'a>, mut read: impl FnMut(&mut Der<'a>) -> Option<()>
     Some(())
 }
 
+const EMAIL: u8 = context(1);
+const DNS: u8 = context(2);
+const URI: u8 = context(6);
+const ADDRESS: u8 = context(7);
+
 fn alternative_names(names: Der<'_>) -> Option<()> {
-    const EMAIL: u8 = context(1);
-    const DNS: u8 = context(2);
-    const URI: u8 = context(6);
-    const ADDRESS: u8 = context(7);
     each(names, |names| {
         let (tag, name) = names.any()?;
         let is_sound = match tag {
@@ -126,14 +127,64 @@ fn name_constraints(mut value: Der<'_>) -> Option<()> {
     [permitted, excluded].into_iter().try_for_each(|subtrees| {
         each(Der(subtrees), |subtrees| {
             let (tag, name) = subtrees.inside(SEQUENCE)?.any()?;
-            let is_sound = match tag & 0x1f {
-                1 | 2 | 6 if tag == context(tag & 0x1f) => name.is_ascii(),
-                7 if tag == context(7) => matches!(name.len(), 8 | 32) && is_mask(name.get(name.len() / 2..)?),
+            let is_sound = match tag {
+                EMAIL if name.contains(&b'@') => name.is_ascii() && is_mailbox(name),
+                EMAIL | DNS => is_constraint(name),
+                URI => !str::from_utf8(name).is_ok_and(|name| name.parse::<IpAddr>().is_ok()) && is_constraint(name),
+                ADDRESS => matches!(name.len(), 8 | 32) && is_mask(name.get(name.len() / 2..)?),
                 _ => true,
             };
             is_sound.then_some(())
         })
     })
+}
+
+/// Whether it is a domain, or what all domains below one end with.
+fn is_constraint(name: &[u8]) -> bool {
+    name != b"." && is_domain(name.strip_prefix(b".").unwrap_or(name))
+}
+
+/// Whether no label is empty or has other letters than ASCII shows; nothing is a domain, too.
+fn is_domain(name: &[u8]) -> bool {
+    let is_label = |label: &[u8]| !label.is_empty() && label.iter().all(u8::is_ascii_graphic);
+    name.is_empty() || name.split(|byte| *byte == b'.').all(is_label)
+}
+
+/// Whether it is a mailbox (RFC 2821, section 4.1.2), as far as Go keeps to that: the name may be quoted, and a backslash takes
+/// any letter into it.
+fn is_mailbox(name: &[u8]) -> bool {
+    let rest = name.strip_prefix(b"\"").map_or_else(|| after_atoms(name), after_quoted);
+    rest.and_then(|rest| rest.strip_prefix(b"@")).is_some_and(is_domain)
+}
+
+/// What follows the closing quote.
+fn after_quoted(name: &[u8]) -> Option<&[u8]> {
+    let mut rest = name;
+    loop {
+        let (&byte, after) = rest.split_first()?;
+        rest = after;
+        match byte {
+            b'"' => return Some(rest),
+            b'\\' => rest = rest.split_first().filter(|(byte, _)| !matches!(byte, 0 | b'\n' | b'\r' | 0x80..))?.1,
+            0 | b'\t' | b'\n' | b'\r' | 0x80.. => return None,
+            _ => {}
+        }
+    }
+}
+
+/// What follows words with dots between them.
+fn after_atoms(name: &[u8]) -> Option<&[u8]> {
+    let (mut rest, mut local) = (name, Vec::new());
+    while let Some((&byte, after)) = rest.split_first() {
+        let (letter, after) = match byte {
+            b'\\' => after.split_first().map(|(letter, after)| (*letter, after))?,
+            _ if byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&byte) => (byte, after),
+            _ => break,
+        };
+        local.push(letter);
+        rest = after;
+    }
+    local.split(|byte| *byte == b'.').all(|atom| !atom.is_empty()).then_some(rest)
 }
 
 /// Whether no bit follows that is set, after one that is not.
