@@ -114,7 +114,7 @@ const FAMILIES: &[Family] = &[
         suffixes: &[],
     },
     Family {
-        source: "https://docs.ruby-lang.org/en/master/ruby/options_md.html",
+        source: "https://github.com/ruby/ruby/blob/master/man/ruby.1",
         names: &["GEM_HOME", "GEM_PATH", "RUBYLIB", "RUBYOPT", "RUBYPATH", "RUBYSHELL"],
         prefixes: &["BUNDLE_"],
         suffixes: &[],
@@ -146,6 +146,7 @@ const FAMILIES: &[Family] = &[
             "ASPNETCORE_HOSTINGSTARTUPASSEMBLIES",
             "DOTNET_ADDITIONAL_DEPS",
             "DOTNET_BUNDLE_EXTRACT_BASE_DIR",
+            "DOTNET_DIAGNOSTICPORTS",
             "DOTNET_HOST_PATH",
             "DOTNET_SHARED_STORE",
             "DOTNET_STARTUP_HOOKS",
@@ -153,10 +154,23 @@ const FAMILIES: &[Family] = &[
         prefixes: &["COMPLUS_", "CORECLR_", "COR_ENABLE_", "COR_PROFILER", "DOTNET_ROOT"],
         suffixes: &[],
     },
-    // Go's runtime and libraries: GODEBUG switches checks of certificates off, among others.
+    // Go's runtime and libraries: GODEBUG switches checks of certificates off, among others. And the go command: `go help
+    // environment`.
     Family {
         source: "https://go.dev/doc/godebug",
-        names: &["GODEBUG", "GOENV", "GOFLAGS", "GOPROXY", "GOROOT", "GOTOOLCHAIN", "ZONEINFO"],
+        names: &[
+            "GOAUTH",
+            "GOCACHEPROG",
+            "GODEBUG",
+            "GOENV",
+            "GOFLAGS",
+            "GOINSECURE",
+            "GOPROXY",
+            "GOROOT",
+            "GOSUMDB",
+            "GOTOOLCHAIN",
+            "ZONEINFO",
+        ],
         prefixes: &[],
         suffixes: &[],
     },
@@ -201,12 +215,15 @@ const FAMILIES: &[Family] = &[
         prefixes: &["OPENSSL_", "SSL_CERT_"],
         suffixes: &["_CA_BUNDLE", "_PROXY"],
     },
+    // Those of kubectl; client-go and its plugins read the others.
     Family {
         source: "https://kubernetes.io/docs/reference/kubectl/kubectl/#environment-variables",
         names: &[
             "KUBECACHEDIR",
             "KUBECONFIG",
+            "KUBECTL_EXTERNAL_DIFF",
             "KUBERC",
+            "KUBE_EDITOR",
             "KUBERNETES_EXEC_INFO",
             "KUBERNETES_MASTER",
             "KUBERNETES_SERVICE_HOST",
@@ -239,7 +256,7 @@ const FAMILIES: &[Family] = &[
         suffixes: &[],
     },
     Family {
-        source: "https://cloud.google.com/sdk/docs/properties#setting_properties_using_environment_variables",
+        source: "https://docs.cloud.google.com/sdk/docs/properties",
         names: &[
             "CLOUDSDK_ACTIVE_CONFIG_NAME",
             "CLOUDSDK_CONFIG",
@@ -266,9 +283,8 @@ const FAMILIES: &[Family] = &[
         suffixes: &[],
     },
     Family {
-        source: "https://learn.microsoft.com/dotnet/api/overview/azure/identity-readme#environment-variables",
+        source: "https://learn.microsoft.com/dotnet/api/azure.identity.environmentcredential",
         names: &[
-            "AAD_LOGIN_METHOD",
             "ADAL_PYTHON_SSL_NO_VERIFY",
             "AZURE_ACCESS_TOKEN_FILE",
             "AZURE_AUTHORITY_HOST",
@@ -282,8 +298,6 @@ const FAMILIES: &[Family] = &[
             "IMDS_ENDPOINT",
         ],
         prefixes: &[
-            "AAD_SERVICE_PRINCIPAL_",
-            "AAD_USER_PRINCIPAL_",
             "AZURE_CLIENT_CERTIFICATE_",
             "AZURE_CLIENT_SECRET",
             "AZURE_CLI_",
@@ -293,6 +307,13 @@ const FAMILIES: &[Family] = &[
             "IDENTITY_SERVER_",
             "MSI_",
         ],
+        suffixes: &[],
+    },
+    // kubelogin, the credential plugin of AKS.
+    Family {
+        source: "https://azure.github.io/kubelogin/concepts/login-modes/sp.html",
+        names: &["AAD_LOGIN_METHOD"],
+        prefixes: &["AAD_SERVICE_PRINCIPAL_", "AAD_USER_PRINCIPAL_"],
         suffixes: &[],
     },
 ];
