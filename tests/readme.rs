@@ -1,7 +1,7 @@
-//! What the README and the pages in `docs` say of rules, flags, metrics and kubectl is what there is.
+//! The pages agree with the program: rules, flags, metrics, transcripts and figures in them are generated.
 //!
-//! A block between `<!-- generated: NAME -->` and `<!-- end -->` is made by the function of that name in [`BLOCKS`];
-//! `UPDATE=1` writes the blocks instead of comparing them, which is what `make generate` does.
+//! A block between `<!-- generated: NAME -->` and `<!-- end -->` comes from the generator of that name in [`BLOCKS`].
+//! `make generate` sets `UPDATE=1`, which writes the blocks instead of comparing them.
 
 use std::{collections::BTreeMap, env, fs, path::Path, process::Command};
 
@@ -16,7 +16,7 @@ mod pages;
 
 use self::pages::pages;
 
-/// The name of a block, and what makes it.
+/// The name of a block, and its generator.
 type Block = (&'static str, fn() -> String);
 
 const BLOCKS: &[Block] = &[
@@ -26,7 +26,12 @@ const BLOCKS: &[Block] = &[
     ("every-mistake", || transcript("every-mistake")),
     ("boolean-status", || transcript("boolean-status")),
     ("break-glass", || transcript("break-glass")),
+    ("help", || help("")),
     ("check", || help("check")),
+    ("explain", || help("explain")),
+    ("crd", || help("crd")),
+    ("config-schema", || help("config-schema")),
+    ("completions", || help("completions")),
     ("rules", rules),
     ("keys", keys),
     ("proof", || fs::read_to_string("tests/prove/certificates.md").expect("`make prove-certificates` has made it")),
@@ -50,12 +55,12 @@ fn every_block_is_fresh() {
         for (line, (stored, fresh)) in stored.lines().zip(fresh.lines()).enumerate() {
             assert_eq!(stored, fresh, "{path}:{}: run `make generate`", line + 1);
         }
-        assert!(stored == fresh, "{path} ends elsewhere than what is generated: run `make generate`");
+        assert!(stored == fresh, "{path} ends at another line than the generated page: run `make generate`");
     }
 }
 
 #[test]
-fn every_block_has_a_generator_and_stands_once() {
+fn every_block_has_a_generator_and_one_place() {
     let pages = pages();
     for (path, page) in &pages {
         let path = path.display();
@@ -65,7 +70,7 @@ fn every_block_has_a_generator_and_stands_once() {
             "{path}: blocks begin and end on lines of their own"
         );
         for name in marked(page) {
-            assert!(BLOCKS.iter().any(|(block, _)| *block == name), "{path}: who generates {name}?");
+            assert!(BLOCKS.iter().any(|(block, _)| *block == name), "{path}: block {name} has no generator");
         }
     }
     for (name, _) in BLOCKS {
@@ -77,6 +82,17 @@ fn every_block_has_a_generator_and_stands_once() {
 /// The names of the blocks in a page.
 fn marked(page: &str) -> impl Iterator<Item = &str> {
     page.lines().filter_map(|line| line.strip_prefix(OPEN)?.strip_suffix(" -->"))
+}
+
+/// A command without its help on the page would stay unknown to readers.
+#[test]
+fn every_command_has_a_block() {
+    let help = help("");
+    let (_, commands) = help.split_once("\nCommands:\n").expect("the program has commands");
+    let names = commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    for name in names.filter(|name| *name != "help") {
+        assert!(BLOCKS.iter().any(|(block, _)| *block == name), "no block has the help of {name}");
+    }
 }
 
 #[test]
@@ -103,10 +119,10 @@ fn with_block(page: &str, name: &str, text: &str) -> String {
 fn rules() -> String {
     let rows = RULES.iter().map(|rule| {
         let Rule { name, summary, fix, source, .. } = rule;
-        let link = format!("[`{name}`](src/rules/docs/{name}.md)");
+        let link = format!("[`{name}`](../src/rules/docs/{name}.md)");
         [link, effect(rule), (*summary).to_owned(), dash(fix), (*source).to_owned()]
     });
-    table(["rule", "effect", "must hold", "filled in", "source"], rows)
+    table(["rule", "effect", "requirement", "filled in", "source"], rows)
 }
 
 fn keys() -> String {
@@ -118,7 +134,7 @@ fn keys() -> String {
         };
         [format!("`{}`", key.path), default, key.docs.to_owned()]
     });
-    table(["key", "default", "says"], rows)
+    table(["key", "default", "meaning"], rows)
 }
 
 fn effect(rule: &Rule) -> String {
@@ -139,26 +155,27 @@ fn demo() -> String {
     format!("```text\n{}```", String::from_utf8(output.stdout).expect("the demo prints text"))
 }
 
-/// A transcript; `tests/e2e/kubectl.rs` compares it with what comes out.
+/// A transcript; `tests/e2e/kubectl.rs` replays it on a real API server.
 fn transcript(name: &str) -> String {
     let text = fs::read_to_string(format!("tests/transcripts/{name}.console")).expect("the transcript is readable");
     format!("```console\n{text}```")
 }
 
-/// What `--help` prints where there is no terminal and no variable that it would show.
+/// The output of `--help`, of the program itself where `command` is empty, without the variables of this environment.
 fn help(command: &str) -> String {
+    let command = Some(command).filter(|command| !command.is_empty());
     let output = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"))
-        .args([command, "--help"])
+        .args(command.into_iter().chain(["--help"]))
         .env_clear()
         .output()
         .expect("the binary was built");
-    assert!(output.status.success(), "{command} --help: {}", output.status);
+    assert!(output.status.success(), "{command:?} --help: {}", output.status);
     let text = String::from_utf8(output.stdout).expect("help is text");
     let lines: Vec<_> = text.lines().map(str::trim_end).collect();
     format!("```text\n{}\n```", lines.join("\n"))
 }
 
-/// From what a server renders that has counted nothing: every series is there from the start.
+/// From the metrics of a server that has counted nothing: every series exists from the start.
 fn metrics() -> String {
     let text = Metrics::default().render();
     let mut families: Vec<(&str, &str, &str)> = Vec::new();
@@ -185,7 +202,7 @@ fn metrics() -> String {
         let help = help.trim_end_matches('.');
         [format!("`{name}{suffix}`"), kind.to_owned(), dash(&labels.join(", ")), help.to_owned()]
     });
-    table(["metric", "type", "labels", "tells"], rows)
+    table(["metric", "type", "labels", "meaning"], rows)
 }
 
 fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: impl Iterator<Item = [String; COLUMNS]>) -> String {

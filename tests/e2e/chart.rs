@@ -20,7 +20,7 @@ use super::{
 
 pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, shell: &Shell) {
     let page = Section::page("install");
-    let scripts = ["With Helm", "Uninstall"].map(|heading| page.section(heading).scripts());
+    let scripts = ["Install with Helm", "Uninstall"].map(|heading| page.section(heading).scripts());
     let [[install, wait, label, with_a_pair, upgrade, rollback], [uninstall]] = scripts.each_ref().map(Vec::as_slice)
     else {
         panic!("which are these? {scripts:#?}")

@@ -46,7 +46,7 @@ pub(crate) fn an_armed_webhook_differs_in_nothing(plane: &ControlPlane, shell: &
     let changes = diff.lines().filter(|line| line.starts_with("+ ")).filter(is_own);
     assert_eq!(changes.collect::<Vec<_>>(), ["+  failurePolicy: Ignore"], "{diff}");
 
-    let page = Section::page("install").section("With Argo CD");
+    let page = Section::page("install").section("Install with Argo CD");
     let [application] = page.manifests()[..] else { panic!("one Application") };
     let [application] = &documents(application.as_bytes())[..] else { panic!("one Application") };
     for ignored in items(application, "/spec/ignoreDifferences") {

@@ -26,7 +26,7 @@ const FLAGS: [&str; 3] = ["--leaf-lifetime=60s", "--ca-lifetime=1h", "--ca-overl
 pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
     /// 50 writers then send 50 profiles a second.
     const PACE: Duration = Duration::from_secs(2);
-    let scripts = Section::page("install").section("With kustomize").scripts();
+    let scripts = Section::page("install").section("Install with kustomize").scripts();
     let [install, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
     shell.be_patient();
     shell.run("kubectl apply -k manifests/crd");

@@ -18,7 +18,7 @@ use super::{
 };
 
 pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane, shell: &Shell) {
-    let (readme, page) = (Section::readme().section("Install"), Section::page("install").section("With kustomize"));
+    let (readme, page) = (Section::readme().section("Install"), Section::page("install").section("Install with kustomize"));
     let scripts = [&readme, &page].map(Section::scripts);
     let [[_, uninstall], [_, with_cert_manager, _, with_a_pair]] = scripts.each_ref().map(Vec::as_slice) else {
         panic!("which are these? {scripts:#?}")
@@ -36,7 +36,7 @@ pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane,
     plane.api.delete(&profiles.item("leaving"));
 
     let authority = Authority::new("a reader's own");
-    let pair = authority.server(&[page.between("It must be for `", "`")]);
+    let pair = authority.server(&[page.between("must be valid for `", "`")]);
     let files = [("ca.crt", &authority.certificate), ("tls.crt", &pair.certificate), ("tls.key", &pair.key)];
     for (name, content) in files {
         fs::write(shell.directory.join(name), content).expect("a file can be written");

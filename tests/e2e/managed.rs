@@ -23,7 +23,7 @@ use super::{
 };
 
 pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
-    let scripts = [Section::readme().section("Install"), Section::page("install").section("With kustomize")];
+    let scripts = [Section::readme().section("Install"), Section::page("install").section("Install with kustomize")];
     let scripts = scripts.map(|section| section.scripts());
     let [[_, uninstall], [install, ..]] = scripts.each_ref().map(Vec::as_slice) else {
         panic!("which are these? {scripts:#?}")
@@ -165,7 +165,7 @@ fn a_deleted_configuration_stays_gone(plane: &ControlPlane, replica: &Replica) {
 
 /// Where nothing is denied, nothing is closed; and a replica that is told to go leaves the Lease to others.
 pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &Shell) {
-    let scripts = Section::page("install").section("With kustomize").scripts();
+    let scripts = Section::page("install").section("Install with kustomize").scripts();
     let [install, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
     shell.run("kubectl apply -k manifests/crd");
     let profiles = Profiles::new(plane);

@@ -120,10 +120,10 @@ pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPla
     watch.has_seen_all(rule);
 }
 
-/// A command of the page that alerts lead to.
+/// A command of the page that alerts link to.
 fn runbook(command: &str) -> &str {
-    let page = fs::read_to_string("docs/operations.md").expect("the page is there");
-    assert!(page.contains(&format!("\n$ {command}\n")), "nobody is told to run {command}");
+    let page = fs::read_to_string("docs/alerts.md").expect("the page is there");
+    assert!(page.contains(&format!("\n$ {command}\n")), "the page has no command {command}");
     command
 }
 

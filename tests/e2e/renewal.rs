@@ -35,7 +35,7 @@ use super::{
 pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
     /// 50 writers then send 50 profiles a second.
     const PACE: Duration = Duration::from_secs(2);
-    let scripts = Section::page("install").section("With kustomize").scripts();
+    let scripts = Section::page("install").section("Install with kustomize").scripts();
     let [_, install, replace_authority, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
     shell.be_patient();
     shell.run("kubectl apply -k manifests/crd");

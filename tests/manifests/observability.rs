@@ -141,18 +141,16 @@ fn jobs_of(query: &str) -> Vec<String> {
 }
 
 pub(crate) fn every_alert_says_what_to_do(manifests: &Manifests) {
-    let page = fs::read_to_string("docs/operations.md").expect("the page is there");
-    let (_, runbook) = page.split_once("\n## Alerts\n").expect("it has the section");
-    let runbook = runbook.split("\n## ").next().unwrap_or_default();
-    let headings: Vec<_> = runbook.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let page = fs::read_to_string("docs/alerts.md").expect("the page is readable");
+    let headings: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     let alerts = alerts(manifests);
-    assert_eq!(headings, alerts.iter().map(|alert| &alert.name).collect::<Vec<_>>(), "the runbook has each, in order");
+    assert_eq!(headings, alerts.iter().map(|alert| &alert.name).collect::<Vec<_>>(), "the page has each, in order");
     let tests = alert_tests();
     for Alert { name: alert, labels, annotations, .. } in &alerts {
         assert!(["critical", "warning"].contains(&labels.severity.as_str()), "{alert}: {}", labels.severity);
         assert!(annotations.summary.ends_with('.') && !annotations.summary.contains("{{"), "{alert}");
         assert!(annotations.description.len() > annotations.summary.len(), "{alert}: what is to be done?");
-        assert_eq!(annotations.runbook, format!("docs/operations.md#{}", alert.to_lowercase()));
+        assert_eq!(annotations.runbook, format!("docs/alerts.md#{}", alert.to_lowercase()));
         // Of a label that it does not have, an alert tells nothing.
         let test = tests.iter().find(|test| test.name == *alert).unwrap_or_else(|| panic!("{alert} is not tested"));
         let fired: Vec<_> = test.alert_rule_test.iter().flat_map(|evaluation| &evaluation.exp_alerts).collect();

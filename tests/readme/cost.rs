@@ -1,4 +1,4 @@
-//! What `make bench`, `make bench-memory` and `make bench-start` have measured.
+//! The figures of `make bench`, `make bench-memory` and `make bench-start`.
 #![expect(clippy::indexing_slicing, reason = "what a JSON value does not have is null")]
 
 use std::fs;
@@ -25,16 +25,16 @@ pub(crate) fn cost() -> String {
     let keeps = [
         ("resident before any connection", megabytes(&memory_figures["fresh"])),
         ("resident after the first reviews", megabytes(&memory_figures["idle"])),
-        ("at the most with 64 reviews of 2.4 MB at a time", megabytes(&memory_figures["large_peak"])),
-        ("a minute later, 64 connections still open", megabytes(&memory_figures["large_after"])),
-        ("at the most over 100,000 mixed reviews", megabytes(&memory_figures["mixed_peak"])),
+        ("maximum with 64 concurrent reviews of 2.4 MB", megabytes(&memory_figures["large_peak"])),
+        ("a minute later, with 64 connections open", megabytes(&memory_figures["large_after"])),
+        ("maximum over 100,000 mixed reviews", megabytes(&memory_figures["mixed_peak"])),
         ("from exec to the first answered review", format!("{:.0} ms", number(&start_figures["webhook_millis"]))),
         ("the binary", megabytes(&start_figures["binary_bytes"])),
     ];
     let keeps = table(["", "measured"], keeps.map(|(what, measured)| [what.to_owned(), measured]).into_iter());
     let (machine, commit) = (&latency["machine"], text(&latency["commit"]));
     format!(
-        "{cost}\n{keeps}\nCommit {commit}, {} cores of an {} with Linux {}; {} rounds by turns, medians.",
+        "{cost}\n{keeps}\nCommit {commit}, {} cores of an {} with Linux {}; {} alternating rounds, medians.",
         machine["cores"],
         text(&machine["cpu"]),
         text(&machine["kernel"]).split('-').next().unwrap_or_default(),

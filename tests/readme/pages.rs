@@ -1,4 +1,4 @@
-//! The pages that people read, and that what they refer to is there.
+//! The pages, and their references: links, tests, quoted messages.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ fn every_link_within_the_project_leads_somewhere() {
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target =
                 if file.is_empty() { path.clone() } else { path.parent().expect("a page is a file").join(file) };
-            assert!(target.exists(), "{}: {link} is not there", path.display());
+            assert!(target.exists(), "{}: {link} does not exist", path.display());
             if !anchor.is_empty() {
                 let target = fs::read_to_string(target).expect("an anchor is in a page");
                 let mut anchors = target.lines().filter(|line| line.starts_with('#')).map(anchor_of);
@@ -26,7 +26,7 @@ fn every_link_within_the_project_leads_somewhere() {
     }
 }
 
-/// A threat without a test that holds it off is a promise alone.
+/// A threat without a test is only a promise.
 #[test]
 fn every_row_of_the_threat_model_names_what_holds_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -43,7 +43,7 @@ fn every_row_of_the_threat_model_names_what_holds_it() {
                 Some(target) => makefile.contains(&format!("\n{target}:")),
                 None => root.join(test).exists(),
             };
-            assert!(exists, "{test} is not there");
+            assert!(exists, "{test} does not exist");
         }
     }
 }
@@ -68,7 +68,7 @@ fn every_message_that_the_questions_quote_is_one_that_comes_out() {
     }
 }
 
-/// The README and what is in `docs`.
+/// The pages at the root, and those in `docs`.
 pub(crate) fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = fs::read_dir(root.join("docs")).expect("there are docs").map(|entry| entry.expect("readable").path());
@@ -77,7 +77,8 @@ pub(crate) fn pages() -> Vec<(PathBuf, String)> {
         let page = fs::read_to_string(&path).expect("a page is readable");
         (path, page)
     };
-    [root.join("README.md")].into_iter().chain(pages).map(read).collect()
+    let root = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(|name| root.join(name));
+    root.into_iter().chain(pages).map(read).collect()
 }
 
 /// The text of every file in a directory, at any depth.

@@ -1,4 +1,4 @@
-//! What the README and the pages in `docs` tell people to type.
+//! Commands and manifests of the README and of the pages in `docs`.
 
 use std::fs;
 
@@ -15,9 +15,9 @@ impl Section {
         Self(fs::read_to_string(format!("docs/{name}.md")).expect("the page is readable"))
     }
 
-    /// One of its sections, without what is before and after that.
+    /// One of its sections, from its heading to the next.
     pub(crate) fn section(&self, heading: &str) -> Self {
-        let (_, section) = self.0.split_once(&format!("\n## {heading}\n")).expect("the section is there");
+        let (_, section) = self.0.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
         Self(section.split("\n## ").next().unwrap_or_default().to_owned())
     }
 
@@ -35,18 +35,18 @@ impl Section {
     /// A command within a sentence.
     pub(crate) fn command<'c>(&self, command: &'c str) -> &'c str {
         let words: Vec<_> = self.0.split_whitespace().collect();
-        assert!(words.join(" ").contains(&format!("`{command}`")), "nobody is told to run {command}");
+        assert!(words.join(" ").contains(&format!("`{command}`")), "the section has no command {command}");
         command
     }
 
-    /// What is between the two.
+    /// The text between two others.
     pub(crate) fn between(&self, before: &str, after: &str) -> &str {
         let (_, rest) = self.0.split_once(before).unwrap_or_else(|| panic!("{before} is not in the section"));
-        rest.split_once(after).expect("it is followed by something").0
+        rest.split_once(after).expect("the text has an end").0
     }
 }
 
-/// The block without its prompts.
+/// A block without its prompts.
 fn script(block: &str) -> String {
     let lines = block.lines().map(str::trim_start).map(|line| line.strip_prefix("$ ").unwrap_or(line));
     lines.collect::<Vec<_>>().join("\n")
