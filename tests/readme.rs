@@ -7,6 +7,10 @@ use std::{collections::BTreeMap, env, fs, path::Path, process::Command};
 
 use clusterprofile_webhook::{config::KEYS, metrics::Metrics, review::Rule, rules::RULES};
 
+#[path = "readme/compatibility.rs"]
+mod compatibility;
+#[path = "readme/contributing.rs"]
+mod contributing;
 #[path = "readme/cost.rs"]
 mod cost;
 #[path = "readme/log.rs"]
@@ -38,6 +42,8 @@ const BLOCKS: &[Block] = &[
     ("serve", || help("serve")),
     ("metrics", metrics),
     ("cost", cost::cost),
+    ("producers", compatibility::producers),
+    ("versions", compatibility::versions),
 ];
 
 #[test]
