@@ -144,7 +144,11 @@ fn main() -> ExitCode {
         certificate_pair: render("manifests/overlays/certificate-pair"),
         cert_manager: render("manifests/overlays/cert-manager"),
         observability: render("manifests/observability"),
-        readers: readers(render, Section::page("install").section("Install with kustomize").between("```yaml\n", "```"), ""),
+        readers: readers(
+            render,
+            Section::page("install").section("Install with kustomize").between("```yaml\n", "```"),
+            "",
+        ),
         configured: configured(render),
         chart: Chart::find(),
         assets: assets.clone(),

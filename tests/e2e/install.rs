@@ -18,7 +18,8 @@ use super::{
 };
 
 pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane, shell: &Shell) {
-    let (readme, page) = (Section::readme().section("Install"), Section::page("install").section("Install with kustomize"));
+    let (readme, page) =
+        (Section::readme().section("Install"), Section::page("install").section("Install with kustomize"));
     let scripts = [&readme, &page].map(Section::scripts);
     let [[_, uninstall], [_, with_cert_manager, _, with_a_pair]] = scripts.each_ref().map(Vec::as_slice) else {
         panic!("which are these? {scripts:#?}")

@@ -17,7 +17,8 @@ impl Section {
 
     /// One of its sections, from its heading to the next.
     pub(crate) fn section(&self, heading: &str) -> Self {
-        let (_, section) = self.0.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+        let (_, section) =
+            self.0.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
         Self(section.split("\n## ").next().unwrap_or_default().to_owned())
     }
 
