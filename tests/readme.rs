@@ -95,7 +95,8 @@ fn marked(page: &str) -> impl Iterator<Item = &str> {
 fn every_command_has_a_block() {
     let help = help("");
     let (_, commands) = help.split_once("\nCommands:\n").expect("the program has commands");
-    let names = commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    let lines = commands.lines().take_while(|line| !line.is_empty());
+    let names = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|name| !name.is_empty());
     for name in names.filter(|name| *name != "help") {
         assert!(BLOCKS.iter().any(|(block, _)| *block == name), "no block has the help of {name}");
     }

@@ -12,7 +12,7 @@ pub(crate) fn producers() -> String {
         let text = fs::read_to_string(&path).expect("a profile is readable");
         let header = |key: &str| {
             let value = text.lines().find_map(|line| line.strip_prefix(&format!("# {key}: ")));
-            value.unwrap_or_else(|| panic!("{}: no {key}", path.display())).to_owned()
+            value.expect("a profile has each header").to_owned()
         };
         let name = path.file_stem().expect("a file has a name").to_string_lossy();
         let (files, warnings) = producers.entry(header("producer")).or_default();
@@ -26,7 +26,7 @@ pub(crate) fn producers() -> String {
         warnings.dedup();
         [producer, files.join(", "), dash(&warnings.join(", "))]
     });
-    table(["producer", "profiles", "rules that warn"], rows)
+    table(["producer", "profiles", "rules that may warn"], rows)
 }
 
 /// The versions of the programs that the tests build from Go modules.
@@ -45,7 +45,7 @@ pub(crate) fn versions() -> String {
             [name, version, ..] if name == module => Some(version.to_owned()),
             _ => None,
         });
-        [program.to_owned(), version.unwrap_or_else(|| panic!("{path} requires {module}")), format!("`{path}`")]
+        [program.to_owned(), version.expect("the module requires it"), format!("`{path}`")]
     });
     table(["program", "version", "named in"], rows.into_iter())
 }
