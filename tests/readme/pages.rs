@@ -68,6 +68,17 @@ fn every_message_that_the_questions_quote_is_one_that_comes_out() {
     }
 }
 
+#[test]
+fn the_message_whose_parts_are_explained_is_in_a_transcript() {
+    let page = fs::read_to_string("docs/messages.md").expect("the page is readable");
+    let (_, block) = page.split_once("```text\n").expect("the page begins with a message");
+    let message = block.lines().next().expect("a block has lines");
+    assert!(
+        files("tests/transcripts").iter().any(|transcript| transcript.contains(message)),
+        "no transcript: {message}"
+    );
+}
+
 /// The pages at the root, and those in `docs`.
 pub(crate) fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
