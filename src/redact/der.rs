@@ -34,7 +34,7 @@ fn lead(letters: &[u8]) -> Option<usize> {
     match letters {
         [b'M', b'C'..=b'I', ..] => Some(0),
         [b'D' | b'T' | b'j' | b'z', b'A'..=b'C', ..] => Some(1),
-        [letter, b'w', b'I'..=b'Z' | b'a'..=b'g', ..] if value(*letter) & 0b11 == 0 => Some(2),
+        [letter, b'w', b'I'..=b'Z' | b'a'..=b'g', ..] if value(*letter).trailing_zeros() >= 2 => Some(2),
         _ => None,
     }
 }
