@@ -93,8 +93,6 @@ impl Server {
             Kind::Webhook(_) => command.args(["serve", "--admin-listen", "127.0.0.1:0"]),
             Kind::Floor => command.arg("floor"),
         };
-        // As the Deployment sets it.
-        command.env("MALLOC_ARENA_MAX", "1").env("MALLOC_TRIM_THRESHOLD_", "1048576");
         command.arg("--listen").arg(address.to_string());
         command.arg("--tls-cert").arg(trust.path("tls.crt")).arg("--tls-key").arg(trust.path("tls.key"));
         // The log is written, as by default, and nobody reads it.

@@ -33,12 +33,17 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     drop(target);
     // The Deployment's own limits.
     let target = Target::start(plane, "attacked", &[]);
+    let idle = target.replica.memory();
     for attack in &ATTACKS {
         broken.extend(attack.made(&target, &mut account));
     }
     for churn in &CHURNS {
         broken.extend(churn.made(&target, &mut account));
     }
+    let (given_back, kept) = target.gives_back(idle);
+    broken.extend(kept.map(|kept| format!("after all attacks: {kept}")));
+    let given_back = format!("When all attacks had ended, {given_back}.");
+    println!("{given_back}");
     drop(target);
     let target = Target::start(plane, "worst", &[]);
     let (worst, not_held) = worst::sent(&target, &mut account);
@@ -46,7 +51,11 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     broken.extend(not_held);
     drop(target);
     broken.extend(account.broken());
-    Proof { total: account.total(), broken, figures: format!("{}\n{told}\n\n{worst}\n", account.table()) }
+    Proof {
+        total: account.total(),
+        broken,
+        figures: format!("{}\n{told}\n\n{given_back}\n\n{worst}\n", account.table()),
+    }
 }
 
 /// The most memory that a process may take, and the kernel for its sockets.

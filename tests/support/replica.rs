@@ -41,13 +41,7 @@ impl Replica {
         kubeconfig: Option<&Path>,
     ) -> Self {
         let mut command = Command::new(program);
-        // As the Deployment has it.
-        command
-            .args(arguments)
-            .env_clear()
-            .env("MALLOC_ARENA_MAX", "1")
-            .env("MALLOC_TRIM_THRESHOLD_", "1048576")
-            .current_dir(directory);
+        command.args(arguments).env_clear().current_dir(directory);
         command.envs(kubeconfig.map(|kubeconfig| ("KUBECONFIG", kubeconfig)));
         Self::launch(&mut command, &directory.join("replica.log"))
     }

@@ -1,6 +1,13 @@
 //! A replica that is called by the API server, and by whoever else likes to.
 
-use std::{cell::Cell, env, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    env, fs,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -98,6 +105,23 @@ impl<'p> Target<'p> {
         let mut probes = Probes::default();
         probes.probe(self.replica.admin, meanwhile);
         Measured { memory: self.replica.peak_memory(), sockets: self.peak.get(), probes }
+    }
+
+    /// Waits until no more than 8 MB above `idle` bytes are resident, for ten seconds at most. Returns what was measured, and
+    /// what is wrong if more stays.
+    pub(crate) fn gives_back(&self, idle: u64) -> (String, Option<String>) {
+        const BACK: Duration = Duration::from_secs(10);
+        const STAYS: u64 = 8_000_000;
+        let (ended, mut resident) = (Instant::now(), self.replica.memory());
+        while resident > idle + STAYS && ended.elapsed() < BACK {
+            thread::park_timeout(Duration::from_millis(50));
+            resident = self.replica.memory();
+        }
+        let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+        let (now, before) = (megabytes(resident), megabytes(idle));
+        let measured =
+            format!("{} ms later {now} MB were resident, and {before} MB before", ended.elapsed().as_millis());
+        (measured, (resident > idle + STAYS).then(|| format!("{now} MB stay resident, {before} MB were when idle")))
     }
 
     /// Looks how much the kernel holds now.

@@ -1,10 +1,5 @@
 //! The largest bodies of the worst shapes, as many at once as there is room for.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
 use serde_json::json;
 use tokio::{runtime, task::JoinSet};
 
@@ -50,9 +45,6 @@ fn listed(item: &str, bytes: usize) -> String {
 
 /// Sends them all at once, twice. Tells what that took, and what was not as it must be.
 pub(crate) fn sent(target: &Target<'_>, account: &mut Account<'_>) -> (String, Vec<String>) {
-    /// Within which memory is given back that nobody needs any more, and how much of it may stay, in bytes.
-    const BACK: Duration = Duration::from_secs(10);
-    const STAYS: u64 = 8_000_000;
     /// Of those that come while others are on their way, some are given up; of each turn more than one is not.
     const LEAST: usize = 4;
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
@@ -77,29 +69,15 @@ pub(crate) fn sent(target: &Target<'_>, account: &mut Account<'_>) -> (String, V
             target.sample();
         });
     });
-    let (ended, mut back) = (Instant::now(), target.replica.memory());
-    while back > idle + STAYS && ended.elapsed() < BACK {
-        thread::park_timeout(Duration::from_millis(50));
-        back = target.replica.memory();
-    }
-    let took = ended.elapsed();
+    let (told_back, kept) = target.gives_back(idle);
     let reviewed = answers.iter().flatten().filter(|answer| answer.is_reviewed()).count();
     let what = format!("{} send 8 MiB each of the worst shapes at once", answers.len());
     let mut broken = close_within(MOST, &what, measured, account, &writers);
     if reviewed < LEAST {
         broken.push(format!("{what}: only {reviewed} were reviewed"));
     }
-    let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
-    if back > idle + STAYS {
-        broken.push(format!("{what}: {} MB are kept, idle were {}", megabytes(back), megabytes(idle)));
-    }
-    let told = format!(
-        "Of the bodies of the worst shapes {reviewed} were reviewed; {} ms later {} MB were taken, and {} before them.",
-        took.as_millis(),
-        megabytes(back),
-        megabytes(idle)
-    );
-    (told, broken)
+    broken.extend(kept.map(|kept| format!("{what}: {kept}")));
+    (format!("Of the bodies of the worst shapes {reviewed} were reviewed; {told_back}."), broken)
 }
 
 fn review(shape: fn(usize) -> String) -> Vec<u8> {
