@@ -9,7 +9,7 @@ use std::{
 use clusterprofile_webhook::{
     manifest,
     profile::ClusterProfile,
-    review::{Change, Effect, Finding, Level, Part, Phase, Policy, Rule, review},
+    review::{Change, Effect, Part, Phase, Policy, Rule, review},
     rules::{self, RULES},
 };
 use jiff::Timestamp;
@@ -236,9 +236,8 @@ fn findings(rule: &'static Rule, object: &Value, stored: Option<&Value>) -> Vec<
     let new = parsed.set().expect("an example is an object");
     let change = Change::new(Part::Main, version, new, None, now);
     let report = review(RULES, &change, rule.phase, &policy, &|| false).expect("nothing stops it");
-    let effect = |finding: &Finding<'_>| if finding.level == Level::Deny { Effect::Deny } else { Effect::Warn };
     let found = report.findings.iter();
-    found.map(|it| (it.rule.name, effect(it).to_string(), format!("{}: {it}", it.path))).collect()
+    found.map(|it| (it.rule.name, it.effect.to_string(), format!("{}: {it}", it.path))).collect()
 }
 
 fn example(rule: &Rule, yaml: &str) -> Value {

@@ -83,7 +83,7 @@ impl<'a> Change<'a> {
 
     /// The object, where its metadata and spec are written.
     #[must_use]
-    pub fn identity(&self) -> Option<&'a ClusterProfile<'a>> {
+    pub fn metadata_and_spec(&self) -> Option<&'a ClusterProfile<'a>> {
         (self.part != Part::Status).then_some(self.new)
     }
 

@@ -7,7 +7,7 @@ use crate::{digest, field_path::FieldPath, review::Problem};
 /// All of it must be here: a finding that is left out would make the unchanged object be refused. In a body of nothing but
 /// mistakes they are many, so a finding is eight bytes of a list.
 #[derive(Debug, Default)]
-pub(super) struct Noted {
+pub(super) struct StoredFindings {
     /// As they came; each once and in order when they are held against others.
     fingerprints: Vec<u64>,
     /// How often each may still be taken.
@@ -16,7 +16,7 @@ pub(super) struct Noted {
     lengths: Vec<(u64, usize)>,
 }
 
-impl Noted {
+impl StoredFindings {
     pub(super) fn add(&mut self, path: &FieldPath<'_>, problem: &Problem<'_>) {
         let fingerprint = fingerprint(path, problem);
         match problem {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Change, Effect, Report};
+use super::{Change, Effect, Reporter};
 
 /// One MUST, SHOULD or safety fact about a ClusterProfile.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Rule {
     /// Markdown: why a consumer is hurt, one *Rejected* and one *Accepted* example.
     pub docs: &'static str,
     /// Reports what the change does wrong.
-    pub check: for<'a> fn(&Change<'a>, &mut Report<'a>),
+    pub check: for<'a> fn(&Change<'a>, &mut Reporter<'_, 'a>),
 }
 
 /// A step of admission, one webhook each.
