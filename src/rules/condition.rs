@@ -38,7 +38,7 @@ fn kind<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
                 reporter.report(path, Problem::TooLong(kind.as_ref().into(), LIMIT));
             }
             Field::Set(kind) if !kind.is_empty() => {
-                let detail = "must be CamelCase, with a domain in front or not: Joined or example.com/Joined";
+                let detail = "must be CamelCase, such as Joined or example.com/Joined";
                 reporter.report(path, Problem::Invalid(Value::of(kind), detail.into()));
             }
             Field::Set(_) => reporter.report(path, Problem::Empty("must name the condition".into())),
@@ -70,7 +70,7 @@ fn type_spelling<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         let Some(kind) = condition.kind.set() else { continue };
         let meant = PREDEFINED.into_iter().find(|predefined| kind != predefined && is_variant(kind, predefined));
         if let Some(meant) = meant {
-            let warning = format!("is not found by consumers, which look for {meant:?}; spell it so");
+            let warning = format!("is not found by consumers, which look for {meant:?}; use that spelling");
             let wording = Wording::new(format!("must be spelled {meant:?}"), warning);
             reporter.report(item(index, condition).field("type"), Problem::Invalid(Value::of(kind), wording));
         }

@@ -248,8 +248,9 @@ fn cluster_id_changed<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) 
         {
             let wording = wording.get_or_init(|| {
                 let stored = quote(stored);
-                let warning =
-                    format!("replaces {stored}: clusters of the clusterset that use the old id lose its services");
+                let warning = format!(
+                    "replaces {stored}: services that other clusters reach by the old id vanish; leave the clusterset first"
+                );
                 Wording::new(format!("must stay {stored} while the cluster is in a clusterset"), warning)
             });
             reporter.report(item(index, property).field("value"), Problem::Invalid(Value::of(id), wording.clone()));
@@ -260,8 +261,9 @@ fn cluster_id_changed<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) 
         let is_kept = |stored| cluster_ids(change).any(|(_, it)| it.name.is(name) || it.value.is(stored));
         if let Some(stored) = stored.filter(|stored| !is_kept(stored)) {
             let stored = quote(stored);
-            let warning =
-                format!("{name} removed (was {stored}): clusters of the clusterset that use it lose its services");
+            let warning = format!(
+                "{name} removed (was {stored}): services that other clusters reach by it vanish; leave the clusterset first"
+            );
             let wording =
                 Wording::new(format!("must keep {name} {stored} while the cluster is in a clusterset"), warning);
             reporter.report(FieldPath::of(&["status", "properties"]), Problem::Required(wording));

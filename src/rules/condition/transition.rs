@@ -78,7 +78,7 @@ fn transition<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         let status_moved = condition.status_value() != stored.status_value();
         let detail = match (status_moved, time_moved) {
             (true, false) => "must change together with status".to_owned(),
-            (false, true) => format!("must stay {} while status does", quote(before)),
+            (false, true) => format!("must stay {} because status is unchanged", quote(before)),
             _ => continue,
         };
         let path = item(index, condition).field("lastTransitionTime");
