@@ -1,8 +1,8 @@
 //! The engine: runs rules on a change, and weighs what they find.
 //!
-//! [`review`] runs the rules of a phase, weighs what they find (override, ratchet, audit) and returns findings and fixes in
-//! catalogue order; [`patch`] turns the fixes into one JSON Patch. It knows no rule by name: the catalogue comes from
-//! its caller.
+//! [`review`] runs the rules of a phase and returns a [`Report`]: findings and fixes in catalogue order. Each rule writes to a
+//! [`Reporter`], which weighs its findings (override, ratchet, audit). [`patch`] turns the fixes into one JSON Patch. The engine
+//! knows no rule by name: the caller passes the catalogue.
 
 use self::reporter::Review;
 pub use self::{

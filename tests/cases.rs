@@ -145,8 +145,15 @@ fn webhooks(case: &Case, now: Timestamp, call: &dyn Fn(Phase, &[u8]) -> Value) {
 
 /// Whether a text has the reason of a denial: what passes is neither invalid nor forbidden.
 fn reads_as_a_denial(text: &str) -> bool {
-    const REASONS: [&str; 7] =
-        ["Invalid value", "Required value", "Unsupported value", "Duplicate value", "Forbidden", "Too long", "Too many"];
+    const REASONS: [&str; 7] = [
+        "Invalid value",
+        "Required value",
+        "Unsupported value",
+        "Duplicate value",
+        "Forbidden",
+        "Too long",
+        "Too many",
+    ];
     let message = text.split_once(": ").map_or(text, |(_, message)| message);
     REASONS.iter().any(|reason| message.starts_with(reason))
 }

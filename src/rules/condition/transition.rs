@@ -1,6 +1,9 @@
 //! `condition-transition*`: `lastTransitionTime` is the time of the last change of the condition's status.
 
-use super::{Stored, conditions, fill_in, item};
+use super::{
+    conditions, item,
+    stored::{Stored, fill_in},
+};
 use crate::{
     profile::Field,
     redact::quote,
