@@ -91,17 +91,21 @@ fn label<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     match profile.labels().map_or(&Field::Absent, |labels| &labels.cluster_manager) {
         Field::Set(label) if label == manager => {}
         Field::Set(label) => {
-            let detail =
-                format!("must equal spec.clusterManager.name ({}); leave the label out and it is set", quote(manager));
+            let is_filled_in = syntax::is_segment(manager) && !change.is_deletion();
+            let advice = if is_filled_in { "; leave the label out and it is set" } else { "" };
+            let detail = format!("must equal spec.clusterManager.name ({}){advice}", quote(manager));
             reporter.report(path, Problem::Invalid(Value::of(label), detail.into()));
         }
         Field::Absent if syntax::is_segment(manager) && !profile.has_mistyped_labels() => {
-            // Nothing is filled in on an object that is being deleted.
-            let effect = if change.is_deletion() { Effect::Warn } else { Effect::Deny };
             let name = quote(manager);
             let requirement = format!("must equal spec.clusterManager.name ({name})");
-            let warning = format!("missing, so consumers that select by it lose the profile; set it to {name}");
-            reporter.report_as(effect, path, Problem::Required(Wording::new(requirement, warning)));
+            if change.is_deletion() {
+                // Nothing is filled in on an object that is being deleted.
+                let warning = format!("missing, so consumers that select by it lose the profile; set it to {name}");
+                reporter.report_as(Effect::Warn, path, Problem::Required(Wording::new(requirement, warning)));
+            } else {
+                reporter.report(path, Problem::Required(requirement.into()));
+            }
             // Without metadata there is nothing to add a label to, and the API server stores no such object.
             if profile.metadata.set().is_some() {
                 let warning = is_removed(change).then(|| format!("cannot be removed; restored to {name}").into());
