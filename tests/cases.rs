@@ -214,7 +214,7 @@ fn texts_of(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(String::from)).collect()
 }
 
-/// The binary, on the manifest, with the stored object beside it.
+/// Runs `check` on the manifest, with the stored object as `--old`.
 fn check(case: &Case) {
     let stored = case.old_object.as_ref().map(|object| {
         let mut file = tempfile::NamedTempFile::new().expect("a file can be made");

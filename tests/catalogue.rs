@@ -183,7 +183,7 @@ const NOT_RATCHETED: [(&str, &str); 5] = [
     ("inventory-member-id-changed", "compares with the stored object"),
     ("property-cluster-id-changed", "compares with the stored object"),
     ("condition-transition", "compares with the stored object"),
-    ("status-ignored", "is about this write, whatever is stored"),
+    ("status-ignored", "is about this write, not about what is stored"),
 ];
 
 #[test]

@@ -133,15 +133,15 @@ pub(crate) static OBSERVED_TIME: Rule = Rule {
 
 fn observed_time<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     // Agents observe all properties at once, so most times are the same.
-    let mut sound = None;
+    let mut valid = None;
     for (index, property) in properties(change) {
         let time = &property.last_observed_time;
-        if sound.is_some() && time.text() == sound {
+        if valid.is_some() && time.text() == valid {
             continue;
         }
         let path = || item(index, property).field("lastObservedTime");
         if check_time(time, path, change, reporter) {
-            sound = time.text();
+            valid = time.text();
         }
     }
 }
