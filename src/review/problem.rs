@@ -177,7 +177,7 @@ impl fmt::Display for Problem<'_> {
     }
 }
 
-impl<'a> Problem<'a> {
+impl Problem<'_> {
     /// The words of a warning: what is wrong and what to do, without the reasons of a denial.
     #[must_use]
     pub fn as_warning(&self) -> impl fmt::Display {
@@ -237,7 +237,7 @@ impl fmt::Display for Quoted {
 /// The requirement on a number or boolean where a string belongs.
 pub(crate) const IN_QUOTES: &str = "must be a string: put it in quotes";
 
-impl<'a> Value<'a> {
+impl Value<'_> {
     /// What is shown of it, followed by a separator; nothing where it is never shown.
     fn before(&self, separator: &'static str) -> impl fmt::Display {
         Before(self, separator)

@@ -224,7 +224,7 @@ impl<'a> Reporter<'_, 'a> {
         let change = self.review.change.stored()?;
         let Self { review, rule, overriding, .. } = self;
         let stored = Stored::Noting(StoredFindings::default());
-        let mut noting = Reporter { review, rule: *rule, overriding: *overriding, denials: 0, warnings: 0, stored };
+        let mut noting = Reporter { review, rule, overriding: *overriding, denials: 0, warnings: 0, stored };
         (rule.check)(&change, &mut noting);
         match noting.stored {
             Stored::Noting(findings) => Some(findings.in_order()),

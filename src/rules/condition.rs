@@ -195,17 +195,9 @@ fn reason<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
                 reporter.report(path, Problem::Required(REASON_REQUIRED.into()));
                 let before = stored.unchanged(condition).and_then(|stored| stored.reason.text());
                 let before = before.filter(|reason| is_sound(reason));
-                let (reason, warning) = match before {
-                    Some(reason) => {
-                        let warning = "missing, kept as stored. Give one CamelCase word, such as \"ClusterRegistered\"";
-                        (reason, warning)
-                    }
-                    None => {
-                        let warning =
-                            "missing, set to \"Unspecified\". Give one CamelCase word, such as \"ClusterRegistered\"";
-                        ("Unspecified", warning)
-                    }
-                };
+                let kept = "missing, kept as stored. Give one CamelCase word, such as \"ClusterRegistered\"";
+                let set = "missing, set to \"Unspecified\". Give one CamelCase word, such as \"ClusterRegistered\"";
+                let (reason, warning) = before.map_or(("Unspecified", set), |before| (before, kept));
                 fill_in(&stored, condition, path, reason, unless_dropped(change, warning), reporter);
             }
             Field::Mistyped(_) => {}
