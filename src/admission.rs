@@ -1,4 +1,4 @@
-//! `admission.k8s.io/v1` on the wire: the bytes of an admission review to the bytes of its answer.
+//! `admission.k8s.io/v1` on the wire: from the bytes of an admission review to the bytes of its answer.
 //!
 //! The envelope is read with both objects in one pass, borrowed from the bytes; `managedFields` is never built.
 
@@ -26,15 +26,15 @@ mod response;
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum Unanswered {
-    /// There is no review to answer: the caller is no API server.
+    /// There is no review to answer: the client is no API server.
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
-    /// The review was told to stop.
+    /// The review had to stop before its end.
     #[error("the review was stopped")]
     Stopped,
 }
 
-/// Answers one call of a webhook, however long that takes: [`respond_unless`] for bytes that may be anybody's.
+/// Answers one request of a webhook, however long that takes. For bytes of unknown origin use [`respond_unless`].
 ///
 /// # Errors
 ///
@@ -46,12 +46,12 @@ pub fn respond(body: &[u8], phase: Phase, policy: &Policy, now: Timestamp) -> Re
     })
 }
 
-/// Answers one call of a webhook, unless it must stop before it is done.
+/// Answers one request of a webhook, unless it must stop before its end.
 ///
-/// `body` is the JSON of an `AdmissionReview` of `admission.k8s.io/v1`, `now` the time of the request. What is no
-/// ClusterProfile, or of an API version without rules, is allowed untouched, and so is every deletion, and all that is in an
-/// exempt namespace. A denial with a [`Claim`] becomes final by [`Response::settled`]. `must_stop` is asked often while rules
-/// run; reading the body comes first, which takes a few nanoseconds for each of its bytes.
+/// `body` is the JSON of an `AdmissionReview` of `admission.k8s.io/v1`, `now` the time of the request. Allowed without a review
+/// are other kinds, API versions without rules, deletions, and writes in exempt namespaces. [`Response::settled`] makes a denial
+/// with a [`Claim`] final. `must_stop` is called often while rules run. Before that the body is read, which takes a few
+/// nanoseconds per byte.
 ///
 /// # Errors
 ///
@@ -65,12 +65,12 @@ pub fn respond_unless(
 ) -> Result<Response, Unanswered> {
     let request = Request::parse(body)?;
     Ok(match &request.subject {
-        Subject::PassedOver => response::allow(&request),
+        Subject::Ignored => response::allow(&request),
         _ if policy.exempts(&request.namespace) => response::exempt(&request),
         Subject::Reviewed { part, version, new, old } => {
             let change = Change::new(*part, *version, new, old.as_ref(), now);
             let report = review::review(RULES, &change, phase, policy, must_stop).map_err(|_| Unanswered::Stopped)?;
-            // Not on the status: with it no annotation can be written.
+            // Not on the status subresource, which writes no annotation.
             let claims = phase == Phase::Validate && *part == Part::Main && policy.break_glass() && report.denies();
             let response = if claims {
                 break_glass::answer(body, &request, report, new)

@@ -10,7 +10,7 @@ pub use self::read::{Document, ReadError, read};
 use crate::{
     profile::{ClusterProfile, Field, GROUP, KIND, Version},
     redact::shown,
-    review::{Change, Level, Omitted, Part, Phase, Policy, Report, patch, review},
+    review::{Change, Effect, Omitted, Part, Phase, Policy, Report, patch, review},
     rules::RULES,
 };
 
@@ -49,7 +49,7 @@ pub struct Fixed {
     pub value: String,
     /// What the author must learn, where the fix repairs a mistake.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub warning: Option<&'static str>,
+    pub warning: Option<String>,
 }
 
 /// A finding of /validate.
@@ -145,14 +145,14 @@ fn fix(fix: &crate::review::Fix<'_>) -> Fixed {
         rule: fix.rule.name,
         field: fix.path.to_string(),
         value: shown(&fix.value).to_owned(),
-        warning: fix.warning,
+        warning: fix.warning.as_deref().map(str::to_owned),
     }
 }
 
 fn findings(report: &Report<'_>) -> Vec<Found> {
     let told = report.findings.iter().map(|finding| Found {
         rule: finding.rule.name,
-        effect: if finding.level == Level::Deny { "deny" } else { "warn" },
+        effect: if finding.effect == Effect::Deny { "deny" } else { "warn" },
         field: finding.path.to_string(),
         reason: finding.problem.reason(),
         message: finding.to_string(),

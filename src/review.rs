@@ -1,17 +1,18 @@
 //! The engine: runs rules on a change, and weighs what they find.
 //!
-//! [`review`] runs the rules of a phase, weighs what they find (override, ratchet, audit) and returns findings and fixes in
-//! catalogue order; [`patch`] turns the fixes into one JSON Patch. It knows no rule by name: the catalogue comes from
-//! its caller.
+//! [`review`] runs the rules of a phase and returns a [`Report`]: findings and fixes in catalogue order. Each rule writes to a
+//! [`Reporter`], which weighs its findings (override, ratchet, audit). [`patch`] turns the fixes into one JSON Patch. The engine
+//! knows no rule by name: the caller passes the catalogue.
 
-use self::reporter::Watch;
+use self::reporter::Review;
 pub use self::{
     change::{Change, Operation, Part},
     crd_in_force::{CrdError, CrdInForce},
     patch::patch,
     policy::{Effect, Policy},
-    problem::{Problem, Value},
-    reporter::{Finding, Fix, Level, Omitted, Report},
+    problem::{Problem, Value, Wording},
+    report::{Downgrade, Finding, Fix, Omitted, Report},
+    reporter::Reporter,
     rule::{Phase, Rule},
 };
 pub(crate) use self::{problem::IN_QUOTES, reporter::FIXES};
@@ -22,24 +23,25 @@ mod patch;
 mod policy;
 mod problem;
 mod ratchet;
+mod report;
 mod reporter;
 mod rule;
 
-/// A review that was given up, for its time was over.
+/// A review that was stopped before its end, because its time was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped;
 
-/// What those of `rules` that are of `phase` say of `change`, in catalogue order, nothing silent among it.
+/// Runs those of `rules` that speak in `phase` on `change`; returns findings and fixes in catalogue order.
 ///
-/// What the API server will refuse by the CRD in force never reaches /validate. Where that is known and certain, /mutate warns
-/// of everything that /validate would have found. Else it says nothing of that.
+/// A write that the API server will refuse by the CRD in force never reaches /validate. Where that is known and certain,
+/// /mutate warns about everything that /validate would have found. Otherwise it leaves that to /validate.
 ///
-/// Empty for an object that is being deleted where the write changes nothing that rules read: to refuse the removal of a
-/// finalizer would keep the object for ever.
+/// The report is empty for an object that is being deleted where the write changes nothing that rules read: a refusal would
+/// keep its finalizer, and so the object, forever.
 ///
 /// # Errors
 ///
-/// [`Stopped`] soon after `must_stop` says so. It is asked often.
+/// [`Stopped`] soon after `must_stop` returns true. It is called often.
 pub fn review<'a>(
     rules: &'static [&'static Rule],
     change: &Change<'a>,
@@ -47,23 +49,22 @@ pub fn review<'a>(
     policy: &Policy,
     must_stop: &'a dyn Fn() -> bool,
 ) -> Result<Report<'a>, Stopped> {
-    let mut report = Report::new(rules, change, phase, policy, Watch::new(must_stop));
+    let mut review = Review::new(rules, change, phase, policy, must_stop);
     if change.is_deletion() && !change.touches_anything() {
-        return Ok(report);
+        return Ok(review.finish());
     }
-    let foresees = report.foresees();
+    let foresees = review.foresees();
     let speaks = |rule: &Rule| {
         rule.phase == phase || (phase == Phase::Mutate && !rule.fix.is_empty()) || (foresees && rule.may_be_in_schema())
     };
     let is_on = |rule: &&&'static Rule| policy.effect(rule) != Effect::Off;
     for rule in rules.iter().filter(|rule| speaks(rule)).filter(is_on) {
-        report.run(rule, policy).ok_or(Stopped)?;
+        review.run(rule, policy).ok_or(Stopped)?;
     }
-    if report.is_foreseen() {
+    if review.is_foreseen() {
         for rule in rules.iter().filter(|rule| !speaks(rule)).filter(is_on) {
-            report.run(rule, policy).ok_or(Stopped)?;
+            review.run(rule, policy).ok_or(Stopped)?;
         }
     }
-    report.close();
-    Ok(report)
+    Ok(review.finish())
 }

@@ -1,6 +1,6 @@
 //! The catalogue: every rule, in the order in which findings are reported.
 //!
-//! A rule is in the file that its prefix names, its page in `docs/`.
+//! A rule is in the file that its prefix names; its page is in `docs/`.
 
 use jiff::{Timestamp, ToSpan as _};
 
@@ -8,7 +8,7 @@ use crate::{
     field_path::FieldPath,
     nearest::unknown,
     profile::Text,
-    review::{Change, Problem, Report, Rule, Value},
+    review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
     syntax::rfc3339,
 };
 
@@ -75,36 +75,38 @@ pub fn find(name: &str) -> Option<&'static Rule> {
 ///
 /// # Errors
 ///
-/// What to say where there is none: the nearest, if one is like it.
+/// A message that names the most similar rule, if one is similar.
 pub fn named(name: &str) -> Result<&'static Rule, String> {
     let names = RULES.iter().map(|rule| rule.name);
     find(name).ok_or_else(|| unknown("rule", name, names, "`clusterprofile-webhook explain` lists them"))
 }
 
-/// Denies a time, where it is set, that is not RFC 3339, and warns of one that no clock that is a little off explains; returns
-/// whether it is a sound one.
+/// Reports a time that is not RFC 3339, and warns about one that is further in the future than clocks differ. Returns whether a
+/// time is set and neither is wrong.
 fn check_time<'a>(
     time: &'a Text<'a>,
     path: impl FnOnce() -> FieldPath<'a>,
     change: &Change<'a>,
-    report: &mut Report<'a>,
+    reporter: &mut Reporter<'_, 'a>,
 ) -> bool {
     let Some(text) = time.set() else { return false };
     match rfc3339(text) {
         None => {
-            let detail = "must be RFC 3339, like 2026-01-31T12:00:00Z";
-            report.deny(path, Problem::Invalid(Value::of(text), detail.into()));
+            let detail = "must be RFC 3339, such as 2026-01-31T12:00:00Z";
+            reporter.report(path, Problem::Invalid(Value::of(text), detail.into()));
             false
         }
         Some(time) if time > latest(change) => {
-            report.warn(path, Problem::Invalid(Value::hidden(text), "must not be in the future".into()));
+            let warning = "more than 5 minutes in the future; check the clock of its writer";
+            let wording = Wording::new("must not be in the future", warning);
+            reporter.report_as(Effect::Warn, path, Problem::Invalid(Value::hidden(text), wording));
             false
         }
         Some(_) => true,
     }
 }
 
-/// Clocks of member clusters and hub differ by seconds; what is minutes ahead was made up.
+/// Clocks of member clusters and hub differ by seconds. A time that is minutes ahead is an error.
 fn latest(change: &Change<'_>) -> Timestamp {
     change.now.saturating_add(5.minutes()).unwrap_or(Timestamp::MAX)
 }

@@ -216,7 +216,7 @@ fn floods_of_items_are_told_within_limits() {
     assert!(warnings.iter().map(|warning| warning.chars().count()).sum::<usize>() <= 4096);
     assert_eq!(
         warnings.last().copied(),
-        Some(format!("{} more warnings are left out", 500 - warnings.len() + 1).as_str())
+        Some(format!("{} more warnings are omitted", 500 - warnings.len() + 1).as_str())
     );
 }
 

@@ -1,4 +1,4 @@
-//! Every case file on every surface.
+//! Runs every case file on every surface: in process, over HTTPS and by `check`.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
@@ -13,8 +13,8 @@ mod in_force;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "the server's own tests need more of it")]
 mod server;
-#[path = "support/told.rs"]
-mod told;
+#[path = "support/verdict.rs"]
+mod verdict;
 
 use std::{
     collections::HashMap,
@@ -35,7 +35,7 @@ use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 
 use self::{
-    case::{Case, Cause, PolicyOf, Surface, Told, UID, Verdict},
+    case::{Case, Cause, PolicyOf, Surface, UID, Verdict, Warned},
     client::Client,
     server::Server,
 };
@@ -82,12 +82,12 @@ fn respond(case: &Case, phase: Phase, body: &[u8], now: Timestamp) -> Value {
     serde_json::from_slice(&answer.body).expect("an answer is JSON")
 }
 
-/// The same object, written again over what was stored, leaves what is stored as it is.
+/// A second identical write changes nothing.
 fn twice(case: &Case) {
     let stored = mutated(case, case.now);
     let again = Case { operation: None, old_object: Some(stored.clone()), ..case.clone() };
     let [first, second] = [stored, mutated(&again, case.now + 1.hour())].map(|mut object| {
-        // Filled in on CREATE alone: who writes the whole object again without it has taken it away.
+        // Filled in on CREATE only: an update of the whole object without it removes it.
         object.pointer_mut("/spec").and_then(Value::as_object_mut).map(|spec| spec.remove("displayName"));
         object
     });
@@ -109,7 +109,7 @@ fn patched(object: &Value, patch: &[Value]) -> Value {
     object
 }
 
-/// One server for each policy that cases ask for.
+/// One server for each policy of the cases.
 fn server_with(case: &Case) -> Arc<Server> {
     static SERVERS: OnceLock<Mutex<HashMap<PolicyOf, Arc<Server>>>> = OnceLock::new();
     let mut servers = SERVERS.get_or_init(Mutex::default).lock().expect("no test panics while it holds the servers");
@@ -117,13 +117,13 @@ fn server_with(case: &Case) -> Arc<Server> {
     Arc::clone(servers.entry(case.policy.clone()).or_insert_with(|| Arc::new(Server::start(config()))))
 }
 
-/// Both webhooks, one after the other, and /validate alone.
+/// Calls both webhooks, one after the other, and /validate alone.
 fn webhooks(case: &Case, now: Timestamp, call: &dyn Fn(Phase, &[u8]) -> Value) {
     let mutated = response(&call(Phase::Mutate, &case.review(&case.object)));
     assert_eq!(mutated["allowed"], json!(true), "/mutate never denies");
     let patch = patch_of(&mutated);
     assert_patch(&patch, &case.expect.patch, now);
-    assert_eq!(told(&mutated), case.expect.notes, "warnings of /mutate: {}", mutated["warnings"]);
+    assert_eq!(warned(&mutated), case.expect.mutate_warnings, "warnings of /mutate: {}", mutated["warnings"]);
     let object = patched(&case.object, &patch);
     if !patch.is_empty() {
         let again = response(&call(Phase::Mutate, &case.review(&object)));
@@ -131,6 +131,9 @@ fn webhooks(case: &Case, now: Timestamp, call: &dyn Fn(Phase, &[u8]) -> Value) {
     }
     let validated = response(&call(Phase::Validate, &case.review(&object)));
     assert_verdict(&validated, &case.expect.verdict());
+    for warning in [&mutated, &validated].into_iter().flat_map(|answer| texts_of(&answer["warnings"])) {
+        assert!(!reads_as_a_denial(&warning), "{warning}");
+    }
     if let Some(text) = &case.expect.text {
         let texts = texts(&mutated).into_iter().chain(texts(&validated)).collect::<Vec<_>>();
         assert!(texts.contains(text), "expected {text:?} among {texts:#?}");
@@ -140,7 +143,22 @@ fn webhooks(case: &Case, now: Timestamp, call: &dyn Fn(Phase, &[u8]) -> Value) {
     }
 }
 
-/// The response, which bears the uid whatever it says, and whose warnings the API server does not drop.
+/// Whether a text has the reason of a denial: what passes is neither invalid nor forbidden.
+fn reads_as_a_denial(text: &str) -> bool {
+    const REASONS: [&str; 7] = [
+        "Invalid value",
+        "Required value",
+        "Unsupported value",
+        "Duplicate value",
+        "Forbidden",
+        "Too long",
+        "Too many",
+    ];
+    let message = text.split_once(": ").map_or(text, |(_, message)| message);
+    REASONS.iter().any(|reason| message.starts_with(reason))
+}
+
+/// The response. It must have the uid of the request, and warnings that the API server does not cut.
 fn response(review: &Value) -> Value {
     assert_eq!(review["apiVersion"], "admission.k8s.io/v1");
     assert_eq!(review["kind"], "AdmissionReview");
@@ -173,15 +191,15 @@ fn assert_patch(patch: &[Value], expected: &[Value], now: Timestamp) {
 fn assert_verdict(response: &Value, expected: &Verdict) {
     let allowed = response["allowed"] == json!(true);
     assert_eq!(response["status"]["code"], if allowed { Value::Null } else { json!(422) }, "{response}");
-    let verdict = Verdict { allowed, causes: told::causes(&response["status"]), warnings: told(response) };
+    let verdict = Verdict { allowed, causes: verdict::causes(&response["status"]), warnings: warned(response) };
     assert_eq!(verdict, *expected, "{response:#}");
 }
 
-/// What the warnings are about, but for the advice that stands beside a denial of a write to an object that is being deleted.
-fn told(response: &Value) -> Vec<Told> {
+/// What the warnings are about, without the advice next to a denial of a write to an object that is being deleted.
+fn warned(response: &Value) -> Vec<Warned> {
     let warnings = texts_of(&response["warnings"]);
     let of_rules = warnings.iter().filter(|text| !text.starts_with("metadata.finalizers: "));
-    of_rules.map(|text| told::warning(text).unwrap_or_else(|| panic!("no rule in {text:?}"))).collect()
+    of_rules.map(|text| verdict::warning(text).unwrap_or_else(|| panic!("no rule in {text:?}"))).collect()
 }
 
 fn texts(response: &Value) -> Vec<String> {
@@ -196,7 +214,7 @@ fn texts_of(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(String::from)).collect()
 }
 
-/// The binary, on the manifest, with the stored object beside it.
+/// Runs `check` on the manifest, with the stored object as `--old`.
 fn check(case: &Case) {
     let stored = case.old_object.as_ref().map(|object| {
         let mut file = tempfile::NamedTempFile::new().expect("a file can be made");
@@ -231,7 +249,7 @@ fn check(case: &Case) {
     let fixes = object["fixes"].as_array().expect("there are fixes, or none");
     let warned = fixes.iter().filter(|fix| !fix["warning"].is_null());
     let warned = warned.chain(findings.iter().filter(|finding| finding["effect"] == "warn"));
-    let warnings = warned.map(|told| Told { rule: text(&told["rule"]), field: text(&told["field"]) });
+    let warnings = warned.map(|warning| Warned { rule: text(&warning["rule"]), field: text(&warning["field"]) });
     let verdict = Verdict { allowed: output.status.success(), causes: causes.collect(), warnings: warnings.collect() };
     assert_eq!(verdict, expected, "{outcome:#}");
     let values = |operation: &Value| match &operation["value"] {
@@ -244,9 +262,16 @@ fn check(case: &Case) {
     assert!(set.iter().zip(&filled).all(|(set, filled)| set == filled || filled == "$now"), "{outcome:#}");
 }
 
-/// What the webhooks say of the whole manifest, unless the case says how `check` differs.
+/// The outcome of the webhooks for the whole manifest, unless the case says how `check` differs.
 fn expected_of_check(case: &Case) -> Verdict {
     let Verdict { allowed, causes, warnings } = case.expect.verdict();
-    let all = case.expect.notes.iter().filter(|note| note.rule != "status-ignored").cloned().chain(warnings).collect();
+    let all = case
+        .expect
+        .mutate_warnings
+        .iter()
+        .filter(|warned| warned.rule != "status-ignored")
+        .cloned()
+        .chain(warnings)
+        .collect();
     case.on(Surface::Check, Verdict { allowed, causes, warnings: all })
 }

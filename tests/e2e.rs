@@ -111,14 +111,14 @@ mod scalars;
 mod server;
 #[path = "support/stage.rs"]
 mod stage;
-#[path = "support/told.rs"]
-mod told;
 #[path = "e2e/traces.rs"]
 mod traces;
 #[path = "support/transcript.rs"]
 mod transcript;
 #[path = "e2e/url.rs"]
 mod url;
+#[path = "support/verdict.rs"]
+mod verdict;
 #[path = "support/wait.rs"]
 mod wait;
 #[path = "support/webhook.rs"]

@@ -1,4 +1,4 @@
-//! A secret that was put into the wrong field is in no answer and in no log, whatever the field and whatever is said of it.
+//! No answer shows a secret that was put into a wrong field, whichever field it is.
 
 #![expect(clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
@@ -11,7 +11,7 @@ use clusterprofile_webhook::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Where text may stand.
+/// Fields that may hold text.
 const FIELDS: [&str; 25] = [
     "/metadata/name",
     "/metadata/namespace",
@@ -40,19 +40,19 @@ const FIELDS: [&str; 25] = [
     "/status/accessProviders/0/cluster/extensions/0/name",
 ];
 
-/// Where anything may stand, names of members too.
+/// A field that may hold anything, in names of members as well.
 const EXTENSION: &str = "/status/accessProviders/0/cluster/extensions/0/extension";
 
 const ENVIRONMENT: &str = "clusterprofiles.multicluster.x-k8s.io/exec/additional-envs";
 
-/// A secret, and parts of it of which none may be told.
+/// A secret, and parts of it that no answer may show.
 struct Secret {
     text: String,
     parts: Vec<String>,
 }
 
 #[test]
-fn no_answer_tells_a_secret() {
+fn no_answer_shows_a_secret() {
     for secret in secrets() {
         let clean = profile(&[]);
         for (field, dirty) in dirty(&secret) {
@@ -167,7 +167,7 @@ fn review(new: &Value, old: Option<&Value>, subresource: &str) -> Vec<u8> {
     serde_json::to_vec(&review).expect("a review is JSON")
 }
 
-/// Asks with the rules' own effects, and with all of them denying and warning.
+/// Asks with the rules' own effects, and with all of them set to deny and to warn.
 fn ask(body: &[u8], secret: &Secret, name: &str) {
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("it is a time");
     for effect in [None, Some(Effect::Deny), Some(Effect::Warn)] {
@@ -178,18 +178,18 @@ fn ask(body: &[u8], secret: &Secret, name: &str) {
         for phase in [Phase::Mutate, Phase::Validate] {
             let answer = admission::respond(body, phase, &policy, now).expect("it is a review");
             let answered = String::from_utf8(answer.body).expect("an answer is text");
-            for told in [&answered, &answer.name, &answer.namespace] {
+            for text in [&answered, &answer.name, &answer.namespace] {
                 for part in &secret.parts {
-                    assert!(!told.contains(part), "{name}: {phase} tells {part}: {told}");
+                    assert!(!text.contains(part), "{name}: {phase} shows {part}: {text}");
                 }
             }
         }
     }
 }
 
-/// What stands in a URL beside its host, its port and its path is in no answer, also where nothing says that it is a secret.
+/// Parts of a URL other than host, port and path are in no answer, even where nothing says that they are secret.
 #[test]
-fn no_answer_tells_what_a_url_may_hide() {
+fn no_answer_shows_parts_of_a_url_that_may_be_secret() {
     let urls = [
         "https://admin:7hunter2",
         "https://admin:hunter2",

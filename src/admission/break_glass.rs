@@ -1,8 +1,8 @@
-//! Break-glass: one write, and no other, passes although rules deny it.
+//! Break-glass: a single write passes although rules deny it.
 //!
-//! Whoever writes sets [`ANNOTATION`] to what the write replaces: the stored object's resourceVersion, or `create` where there
-//! is none. Only what this write sets counts, so that nobody can be made to claim what another has left there. Whether the
-//! user may, the shell asks the API server; nothing of this is read before a write would be denied.
+//! The user sets [`ANNOTATION`] to the version that the write replaces: the stored object's resourceVersion, or `create` for a
+//! new object. A value that is stored already claims nothing, so no user can leave a claim behind for another. The server asks
+//! the API server whether the user has the right. None of this is read unless a write would be denied.
 
 use super::{
     request::{self, Request},
@@ -23,7 +23,7 @@ use k8s_openapi::api::{
 /// The annotation by which a write claims break-glass.
 pub const ANNOTATION: &str = "clusterprofile-webhook.internal/break-glass";
 
-/// What its user must be allowed to do to the ClusterProfile (RBAC).
+/// The RBAC verb that its user needs on the ClusterProfile.
 pub const VERB: &str = "break-glass";
 
 /// The annotation's value where nothing is stored yet.
@@ -31,16 +31,16 @@ const CREATE: &str = "create";
 
 const RESOURCE: &str = "clusterprofiles";
 
-/// What became of a claim.
+/// The outcome of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BreakGlass {
     /// The denials are warnings.
     Honoured,
-    /// The value is for another write.
+    /// The value belongs to another write.
     WrongValue,
-    /// The user may not.
+    /// The user does not have the right.
     Forbidden,
-    /// It could not be found out whether the user may.
+    /// The permission check failed.
     Unchecked,
 }
 
@@ -60,28 +60,28 @@ impl BreakGlass {
     }
 }
 
-/// What the API server says of a user.
+/// The API server's answer to a permission check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
-    /// The user may.
+    /// The user has the right.
     Allowed,
-    /// The user may not.
+    /// The user does not have it.
     Forbidden,
-    /// It could not be asked.
+    /// There is no answer.
     Unknown,
 }
 
-/// A claim that is honoured if the user may.
+/// A claim that is honoured if the user has the right.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// What the API server must be asked, in a `SubjectAccessReview`.
+    /// The permission check, as a `SubjectAccessReview`.
     pub question: SubjectAccessReviewSpec,
     honoured: Response,
     forbidden: Response,
 }
 
 impl Response {
-    /// The final answer: this one where nothing is claimed, and where nothing is known.
+    /// The final answer: this one where there is no claim, or no answer to its permission check.
     #[must_use]
     pub fn settled(mut self, permission: Permission) -> Self {
         match (self.claim.take(), permission) {
@@ -92,15 +92,15 @@ impl Response {
     }
 }
 
-/// What the answer says of a claim.
-pub(super) enum Told<'a> {
-    /// The denial stays, and why.
+/// The decision on a claim, for the answer.
+pub(super) enum Decision<'a> {
+    /// The denial stays, for this outcome and problem.
     Denied(BreakGlass, Problem<'a>),
     /// The rules that are set aside.
     Honoured(Vec<&'static str>),
 }
 
-impl Told<'_> {
+impl Decision<'_> {
     pub(super) fn outcome(&self) -> BreakGlass {
         match self {
             Self::Denied(outcome, _) => *outcome,
@@ -125,12 +125,13 @@ impl Told<'_> {
     }
 }
 
-/// Denies what the report does, unless and until a claim is honoured.
+/// Denies what the report denies, unless a claim is honoured.
 ///
 /// `body` is that of the request, `new` its object.
 pub(super) fn answer(body: &[u8], request: &Request<'_>, mut report: Report<'_>, new: &ClusterProfile<'_>) -> Response {
-    let answer =
-        |report: &Report<'_>, told: Option<&Told<'_>>| response::answer(request, Phase::Validate, report, new, told);
+    let answer = |report: &Report<'_>, decision: Option<&Decision<'_>>| {
+        response::answer(request, Phase::Validate, report, new, decision)
+    };
     let claimed = read(body);
     let old = claimed.old_object.set().filter(|_| request.operation == "UPDATE");
     let value = annotation(claimed.object.set());
@@ -147,17 +148,17 @@ pub(super) fn answer(body: &[u8], request: &Request<'_>, mut report: Report<'_>,
             other => Value::of(other.text().unwrap_or_default()),
         };
         let problem = Problem::Invalid(value, must_be(expected, old.is_some()).into());
-        return answer(&report, Some(&Told::Denied(BreakGlass::WrongValue, problem)));
+        return answer(&report, Some(&Decision::Denied(BreakGlass::WrongValue, problem)));
     }
-    let denied = |outcome, text: String| Told::Denied(outcome, Problem::Forbidden(Value::hidden(""), text.into()));
+    let denied = |outcome, text: String| Decision::Denied(outcome, Problem::Forbidden(Value::hidden(""), text.into()));
     let right = right(request);
-    let unchecked = format!("whether the user has {right} could not be checked: must be tried again");
+    let unchecked = format!("could not check whether the user has {right}; try again");
     let mut unchecked = answer(&report, Some(&denied(BreakGlass::Unchecked, unchecked)));
     if let Some(question) = claimed.user_info.and_then(|user| question(user, request)) {
-        let forbidden = format!("to set rules aside, the user must have {right}");
+        let forbidden = format!("the user must have {right} to set rules aside");
         let forbidden = answer(&report, Some(&denied(BreakGlass::Forbidden, forbidden)));
         let set_aside = report.set_aside();
-        let honoured = answer(&report, Some(&Told::Honoured(set_aside)));
+        let honoured = answer(&report, Some(&Decision::Honoured(set_aside)));
         unchecked.claim = Some(Box::new(Claim { question, honoured, forbidden }));
     }
     unchecked
@@ -172,21 +173,21 @@ fn must_be(expected: Option<&str>, is_stored: bool) -> String {
     let (value, what) = match expected {
         Some(value) if is_stored => (quote(value), ", the stored resourceVersion,"),
         Some(value) => (quote(value), ""),
-        None => ("the stored resourceVersion".to_owned(), ", of which there is none,"),
+        None => ("the stored resourceVersion".to_owned(), ", which is missing,"),
     };
     format!("must be {value}{what} for this write to set rules aside")
 }
 
-/// What the user must be granted, for whoever grants it.
+/// The right that the user needs, in the words of RBAC.
 fn right(request: &Request<'_>) -> String {
     let Request { namespace, name, .. } = request;
     format!("the verb {VERB:?} on {RESOURCE}.{GROUP} {} in namespace {}", quote(name), quote(namespace))
 }
 
-/// None where it is not clear who writes, or too long to ask.
+/// The permission check; none where the user is unknown, or the check would be too long.
 fn question(user: &str, request: &Request<'_>) -> Option<SubjectAccessReviewSpec> {
-    /// Bytes in all. A person's groups are a few kilobytes; whoever is no API server could send megabytes of them, which take
-    /// many times as much once they are read.
+    /// Bytes in all. A user's groups have a few kilobytes. A client that is no API server could send megabytes, which take many
+    /// times as much once they are parsed.
     const LONGEST: usize = 32 << 10;
     if user.len() + request.namespace.len() + request.name.len() > LONGEST {
         return None;
@@ -215,7 +216,7 @@ fn annotation<'o, 'a>(object: Option<&'o Object<'a>>) -> &'o Text<'a> {
     annotations.map_or(ABSENT, |annotations| &annotations.break_glass)
 }
 
-/// In a pass of its own, for nearly no write is denied.
+/// In a pass of its own, because few writes are denied.
 fn read(body: &[u8]) -> Claimed<'_> {
     let Ok(Field::Set(Envelope { request: Field::Set(claimed) })) = request::read(body) else {
         return Claimed::default();

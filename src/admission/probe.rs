@@ -1,7 +1,7 @@
-//! Recognizing the dry run with which an installation proves that the API server calls its own validating webhook.
+//! Recognizes the dry run by which an installation proves that the API server calls its own validating webhook.
 //!
-//! Any client may send a profile of that shape. It must be a dry run that is denied, so nothing depends on the answer but what
-//! its sender learns from it, and the answer is worth something only to a sender that has the installation's key.
+//! Any client may send a profile of that shape. It is a dry run and denied, so it stores nothing, and only a sender that has the
+//! installation's key can use the answer.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub const PROBE: &str = "clusterprofile-webhook-probe";
 /// The annotation of the profile that holds what must be proven.
 pub const PROBE_ANNOTATION: &str = "clusterprofile-webhook.internal/arming-probe";
 
-/// A dry run that asks who denies it.
+/// A dry run that asks which webhook denies it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// The namespace of the profile.
@@ -35,7 +35,7 @@ impl Probe {
     }
 
     fn read(namespace: &str, value: &str) -> Option<Self> {
-        /// More than any uid and nonce have; both end up in memory and in what is signed.
+        /// More than any uid and nonce have. Both are kept in memory and signed.
         const LONGEST: usize = 253;
         let (uid, nonce) = value.split_once('/').filter(|_| value.len() <= LONGEST)?;
         let is_plain =
@@ -45,7 +45,7 @@ impl Probe {
     }
 }
 
-/// Adds to a denial the probe that it answers, if it answers one.
+/// Adds to a denial the probe that it answers, if it does.
 pub(super) fn recognized(body: &[u8], request: &Request<'_>, response: Response) -> Response {
     /// The API server's review of a probe has two kilobytes.
     const LONGEST: usize = 64 << 10;
@@ -63,7 +63,7 @@ fn read(body: &[u8], namespace: &str) -> Option<Probe> {
 }
 
 impl Response {
-    /// The same answer with one more warning, which stands before all others: the API server passes on a limited number.
+    /// The same answer with one more warning before all others: the API server passes on a limited number.
     #[must_use]
     pub fn with_warning(mut self, warning: &str) -> Self {
         let mut review: Value = serde_json::from_slice(&self.body).expect("a response is always valid JSON");

@@ -12,7 +12,7 @@ use crate::{
     review::Part,
 };
 
-/// Why a body is not answered with a review: the caller is no API server.
+/// Why a body is not answered with a review: the client is no API server.
 #[derive(Debug, Error)]
 pub enum BadRequest {
     /// The body is not JSON, or not of the shape of a review.
@@ -47,8 +47,8 @@ pub(super) enum Subject<'a> {
     Reviewed { part: Part, version: Version, new: ClusterProfile<'a>, old: Option<ClusterProfile<'a>> },
     /// An object that cannot be read, and why.
     Unreadable(String),
-    /// What no rule reads: a deletion, another kind, version or subresource.
-    PassedOver,
+    /// What no rule reads: a deletion, or another kind, version or subresource.
+    Ignored,
 }
 
 #[derive(Default)]
@@ -110,7 +110,7 @@ takes_object!(GroupVersionKind {
 });
 
 impl<'a> Profile<'a> {
-    /// One that cannot be read is passed over, for its review has a uid and gets an answer.
+    /// Skips one that cannot be read: its review has a uid, so it gets an answer.
     fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
         let start = reader.position();
         reader.allow_items(MAX_ITEMS);
@@ -139,11 +139,11 @@ impl<'a> Request<'a> {
         let operation = operation(&wire.operation)?;
         let subject = match Written::of(operation, kind, &wire.sub_resource) {
             Some(written) => written.read(wire.object.0, wire.old_object.0)?,
-            None => Subject::PassedOver,
+            None => Subject::Ignored,
         };
         let text = |text| if let Field::Set(text) = text { text } else { Cow::Borrowed("") };
         let uid = text(wire.uid);
-        // It is in the answer, which stays in memory while nobody takes it: an API server's has 36.
+        // It is part of the answer, which stays in memory until the client reads it. An API server's has 36 bytes.
         if uid.is_empty() || clipped(&uid) != uid {
             return Err(envelope_error("request.uid", "a string of 1 to 253 bytes"));
         }
@@ -155,7 +155,7 @@ impl<'a> Request<'a> {
         match self.subject {
             Subject::Reviewed { part: Part::Status, .. } => "status",
             Subject::Reviewed { .. } => "main",
-            Subject::Unreadable(_) | Subject::PassedOver => "",
+            Subject::Unreadable(_) | Subject::Ignored => "",
         }
     }
 }
@@ -210,7 +210,7 @@ pub(super) fn read<'a, T: Takes<'a>>(body: &'a [u8]) -> Result<Field<T>, BadRequ
     let text = str::from_utf8(body).map_err(|error| BadRequest::Json(format!("not UTF-8: {error}")))?;
     let mut reader = Reader::new(text, 0);
     let value = Field::read(&mut reader).and_then(|value| reader.end().map(|()| value));
-    // The parser's words say where a text stops to be JSON; what it takes was refused for what a reader would do with it.
+    // serde_json says where a text stops being JSON. Text that it accepts was refused for another reason.
     let cause = |error: Unreadable| {
         serde_json::from_str::<IgnoredAny>(text).err().map_or(error.to_string(), |it| it.to_string())
     };

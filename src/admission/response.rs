@@ -1,4 +1,4 @@
-//! Writing the response of an admission review.
+//! Writes the response of an admission review.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, Status
 use serde::Serialize;
 
 use super::{
-    break_glass::{self, BreakGlass, Claim, Told},
+    break_glass::{self, BreakGlass, Claim, Decision},
     probe::Probe,
     request::Request,
 };
 use crate::{
     profile::{ClusterProfile, GROUP, KIND},
     redact::{self, shown},
-    review::{FIXES, Level, Phase, Report, patch},
+    review::{Effect, FIXES, Phase, Report, patch},
     rules::RULES,
 };
 
@@ -33,15 +33,15 @@ pub struct Response {
     pub part: &'static str,
     /// Whether the write may go on.
     pub allowed: bool,
-    /// Whether it may because its namespace is exempt: no rule was asked.
+    /// Whether its namespace is exempt, so that no rule ran.
     pub exempt: bool,
     /// The rules that denied, warned or filled something in, in catalogue order.
     pub rules: Vec<&'static str>,
-    /// The rules that would have denied the write, if it did not bring news of the cluster's health.
+    /// The rules that only warned because the write changes the cluster's health.
     pub passed_for_health: Vec<&'static str>,
-    /// What became of break-glass, where a write that rules deny claimed it.
+    /// The outcome of break-glass, where a write that rules deny claimed it.
     pub break_glass: Option<BreakGlass>,
-    /// What must be asked before a denial is final.
+    /// The permission check that is due before a denial is final.
     pub claim: Option<Box<Claim>>,
     /// The probe that this denial answers.
     pub probe: Option<Probe>,
@@ -75,12 +75,12 @@ struct Wire<'a> {
     audit_annotations: BTreeMap<&'static str, String>,
 }
 
-/// Allows without a word.
+/// Allows without a review.
 pub(super) fn allow(request: &Request<'_>) -> Response {
     write(request, Vec::new(), Wire::new(request, true))
 }
 
-/// Allows what is in an exempt namespace; the audit log tells that it was.
+/// Allows a write in an exempt namespace; the audit log says so.
 pub(super) fn exempt(request: &Request<'_>) -> Response {
     let annotation = ("exempt-namespace", request.namespace.to_string());
     let wire = Wire { audit_annotations: [annotation].into(), ..Wire::new(request, true) };
@@ -99,13 +99,13 @@ pub(super) fn refuse(request: &Request<'_>, cause: &str) -> Response {
     write(request, Vec::new(), Wire { status: Some(status), ..Wire::new(request, false) })
 }
 
-/// Tells what a review found.
+/// Answers with what a review found.
 pub(super) fn answer(
     request: &Request<'_>,
     phase: Phase,
     report: &Report<'_>,
     new: &ClusterProfile<'_>,
-    told: Option<&Told<'_>>,
+    decision: Option<&Decision<'_>>,
 ) -> Response {
     let fixes = report.fixes.iter().map(|fix| fix.rule.name);
     let mut fired: Vec<_> = fixes.chain(report.findings.iter().map(|finding| finding.rule.name)).collect();
@@ -123,18 +123,18 @@ pub(super) fn answer(
     if !report.passed_for_health.is_empty() {
         audit_annotations.insert("passed-for-health", report.passed_for_health.join(","));
     }
-    let break_glass = told.map(Told::outcome);
+    let break_glass = decision.map(Decision::outcome);
     if let Some(outcome) = break_glass {
         audit_annotations.insert("break-glass", outcome.name().to_owned());
     }
-    if let Some(Told::Honoured(set_aside)) = told {
+    if let Some(Decision::Honoured(set_aside)) = decision {
         audit_annotations.insert("set-aside", set_aside.join(","));
     }
     let wire = Wire {
-        status: denied.then(|| invalid(request, report, told)),
+        status: denied.then(|| invalid(request, report, decision)),
         patch_type: patch.is_some().then_some("JSONPatch"),
         patch,
-        warnings: warnings(report, denied, is_too_much, told),
+        warnings: warnings(report, denied, is_too_much, decision),
         audit_annotations,
         ..Wire::new(request, !denied)
     };
@@ -175,21 +175,21 @@ fn write(request: &Request<'_>, rules: Vec<&'static str>, response: Wire<'_>) ->
     }
 }
 
-/// A name as long as Kubernetes lets names be: who is no API server can send longer ones, and must fill neither log nor memory.
+/// At most the length that Kubernetes allows names: a client that is no API server could fill log and memory with longer ones.
 pub(crate) fn clipped(name: &str) -> &str {
     const LONGEST: usize = 253;
     name.get(..name.floor_char_boundary(LONGEST)).unwrap_or_default()
 }
 
-/// Most bytes of a patch in base64, and of the texts of a denial, which are in an answer twice.
+/// Maximum bytes of a patch in base64, and of the texts of a denial, which are in an answer twice.
 ///
-/// An answer then has at most 256 KiB, which stay in memory while nobody takes it; kubectl prints no more than people read.
+/// So an answer has at most 256 KiB, which stay in memory until the client reads it. People read no more of it either.
 const PATCH: usize = 160 << 10;
 const CAUSES: usize = 100 << 10;
 
-/// What apimachinery's `NewInvalid` makes, so that kubectl shows every cause on a line of its own.
-fn invalid(request: &Request<'_>, report: &Report<'_>, told: Option<&Told<'_>>) -> Status {
-    let causes = causes(report, told);
+/// The status that apimachinery's `NewInvalid` makes, so that kubectl prints every cause on a line of its own.
+fn invalid(request: &Request<'_>, report: &Report<'_>, decision: Option<&Decision<'_>>) -> Status {
+    let causes = causes(report, decision);
     let mut lines: Vec<_> = causes
         .iter()
         .map(|StatusCause { field, message, .. }| {
@@ -213,15 +213,15 @@ fn invalid(request: &Request<'_>, report: &Report<'_>, told: Option<&Told<'_>>) 
     }
 }
 
-fn causes(report: &Report<'_>, told: Option<&Told<'_>>) -> Vec<StatusCause> {
+fn causes(report: &Report<'_>, decision: Option<&Decision<'_>>) -> Vec<StatusCause> {
     let cause = |field: String, message: String, reason: &str| StatusCause {
         field: Some(field),
         message: Some(message),
         reason: Some(reason.into()),
     };
-    let denied: Vec<_> = report.findings.iter().filter(|finding| finding.level == Level::Deny).collect();
+    let denied: Vec<_> = report.findings.iter().filter(|finding| finding.effect == Effect::Deny).collect();
     let by_rule = || denied.chunk_by(|one, next| one.rule.name == next.rule.name);
-    // Each rule has a share, so that none is hidden behind the flood of another.
+    // Each rule has a share, so that no flood of one hides another.
     let share = CAUSES / by_rule().count().max(1);
     let mut omitted = report.omitted.denials;
     let mut causes = Vec::new();
@@ -242,31 +242,31 @@ fn causes(report: &Report<'_>, told: Option<&Told<'_>>) -> Vec<StatusCause> {
     if omitted > 0 {
         causes.push(cause("status".into(), format!("Too many: {omitted} more findings"), "FieldValueTooMany"));
     }
-    if let Some(problem) = told.and_then(Told::problem) {
+    if let Some(problem) = decision.and_then(Decision::problem) {
         causes.push(cause(break_glass::path().to_string(), problem.to_string(), problem.reason()));
     }
     causes
 }
 
-/// What is said beside a denial of a write to an object that is being deleted.
+/// The warning next to a denial of a write to an object that is being deleted.
 const DELETED: &str =
-    "metadata.finalizers: the object is being deleted; to let it go, remove its finalizers and change nothing else";
+    "metadata.finalizers: this object is being deleted; to finish that, remove its finalizers and change nothing else";
 
 /// One line for each warning, as many as the API server passes on.
-fn warnings(report: &Report<'_>, denied: bool, too_many_fixes: bool, told: Option<&Told<'_>>) -> Vec<String> {
-    /// The API server passes on 4096 characters; past that it cuts every warning to 256. The rest is for the last line.
+fn warnings(report: &Report<'_>, denied: bool, too_many_fixes: bool, decision: Option<&Decision<'_>>) -> Vec<String> {
+    /// The API server passes on 4096 characters; past that it cuts every warning to 256. The rest is left for the last line.
     const CHARACTERS: usize = 4000;
-    let of_claim = told.and_then(Told::warning);
+    let of_claim = decision.and_then(Decision::warning);
     let of_deletion = (denied && report.is_deletion).then(|| DELETED.to_owned());
     let none_made = too_many_fixes.then(|| {
-        format!("status: lacks more than {FIXES} values that have a default, so none was filled in; set them")
+        format!("status: more than {FIXES} values with a default are missing, so none was filled in; set them")
     });
     let of_fixes = report
         .fixes
         .iter()
         .filter(|_| !too_many_fixes)
-        .filter_map(|fix| Some(format!("{}: {} [{}]", fix.path, fix.warning?, fix.rule.name)));
-    let found = report.findings.iter().filter(|finding| !denied || finding.level < Level::Deny);
+        .filter_map(|fix| Some(format!("{}: {} [{}]", fix.path, fix.warning.as_ref()?, fix.rule.name)));
+    let found = report.findings.iter().filter(|finding| !denied || finding.effect < Effect::Deny);
     let of_findings = found.map(|finding| format!("{}: {finding}", finding.path));
     let mut warnings = Vec::new();
     let mut left = CHARACTERS;
@@ -281,7 +281,7 @@ fn warnings(report: &Report<'_>, denied: bool, too_many_fixes: bool, told: Optio
         }
     }
     if omitted > 0 {
-        warnings.push(format!("{omitted} more warnings are left out"));
+        warnings.push(format!("{omitted} more warnings are omitted"));
     }
     warnings
 }

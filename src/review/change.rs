@@ -1,4 +1,4 @@
-//! What rules may know of a write.
+//! A write, as rules see it.
 
 use std::fmt;
 
@@ -9,16 +9,16 @@ use crate::profile::{
     condition::{PREDEFINED as HEALTH, STATUSES as CONDITION_STATUS},
 };
 
-/// A write of a ClusterProfile, as far as rules may know it.
+/// A write of a ClusterProfile: all that a rule may read.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
-    /// Whether the object is new.
+    /// Whether the write creates or updates the object.
     pub operation: Operation,
-    /// What of the object is written.
+    /// The part of the object that is written.
     pub part: Part,
-    /// The API version in which both objects are shown.
+    /// The API version of both objects.
     pub version: Version,
-    /// The object as it is to be.
+    /// The object that is written.
     pub new: &'a ClusterProfile<'a>,
     /// The stored object, on an update.
     pub old: Option<&'a ClusterProfile<'a>>,
@@ -37,14 +37,14 @@ pub enum Operation {
     Update,
 }
 
-/// What of an object a write reaches.
+/// The part of an object that a write can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The main resource. Where the CRD has a status subresource, the API server drops the status between the phases.
     Main,
     /// The subresource `status`: the API server keeps everything else as it is stored.
     Status,
-    /// A manifest as its author wrote it, judged as if all of it were stored.
+    /// A manifest, judged as if the API server stored all of it.
     Manifest,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for Part {
 }
 
 impl<'a> Change<'a> {
-    /// A write of `new` at `now`, over `old` where there is one.
+    /// A write of `new` at `now` that replaces `old`, where there is one.
     #[must_use]
     pub fn new(
         part: Part,
@@ -81,19 +81,19 @@ impl<'a> Change<'a> {
         Self { operation, part, version, new, old, now, judges_status, changes_health }
     }
 
-    /// The object, where its metadata and spec are written.
+    /// The object; none in a write of the status, where the API server keeps metadata and spec as stored.
     #[must_use]
-    pub fn identity(&self) -> Option<&'a ClusterProfile<'a>> {
+    pub fn metadata_and_spec(&self) -> Option<&'a ClusterProfile<'a>> {
         (self.part != Part::Status).then_some(self.new)
     }
 
-    /// The status, where this write brings one.
+    /// The status; none where this write does not change it.
     #[must_use]
     pub fn status(&self) -> Option<&'a Status<'a>> {
         self.status_field().set()
     }
 
-    /// The status as it was written, absent where this write brings none.
+    /// The status as it was written; absent where it is empty or this write does not change it.
     #[must_use]
     pub fn status_field(&self) -> &'a Field<Status<'a>> {
         let empty = self.new.status.set().is_some_and(Status::is_empty);
@@ -106,14 +106,14 @@ impl<'a> Change<'a> {
         self.old?.status.set()
     }
 
-    /// Whether the object is being deleted; of a manifest, which is judged as if it were stored, whether it says so.
+    /// Whether the object is being deleted. A manifest is judged as if it were stored, so there its own deletionTimestamp counts.
     #[must_use]
     pub fn is_deletion(&self) -> bool {
         let stored = if self.part == Part::Manifest { self.old.or(Some(self.new)) } else { self.old };
         stored.is_some_and(ClusterProfile::is_being_deleted)
     }
 
-    /// Whether the write changes anything that rules read, its object's name aside.
+    /// Whether the write changes anything that rules read, other than the name.
     #[must_use]
     pub fn touches_anything(&self) -> bool {
         self.old.is_some_and(|old| {
@@ -122,14 +122,14 @@ impl<'a> Change<'a> {
         })
     }
 
-    /// Whether it changes the health of the cluster: the status of `ControlPlaneHealthy` or `Joined` from one stored value to
-    /// another that is valid. A first one is no change.
+    /// Whether the write changes the health of the cluster: the status of `ControlPlaneHealthy` or `Joined` from a stored value
+    /// to another valid one. A first value is no change.
     #[must_use]
     pub fn changes_health(&self) -> bool {
         self.changes_health
     }
 
-    /// The stored object, as if it were written now where nothing is; rules that compare with it find nothing there.
+    /// The stored object as a new one, for the ratchet. Rules that compare with a stored object find nothing in it.
     #[must_use]
     pub fn stored(&self) -> Option<Self> {
         let part = if self.part == Part::Main { Part::Manifest } else { self.part };

@@ -7,8 +7,8 @@ use crate::{profile::ClusterProfile, review::Fix};
 
 /// The patch (RFC 6902) that fills in `fixes` in `new`, where there are any.
 ///
-/// `add` sets a member whether it is absent, null or a boolean. A missing `metadata.labels` is created with its one label:
-/// an operation whose parent is missing would fail the write whatever the failure policy is.
+/// `add` sets a member whether it is absent, null or a boolean. A missing `metadata.labels` is created together with its label:
+/// an operation whose parent is missing would fail the write under any failure policy.
 #[must_use]
 pub fn patch(fixes: &[Fix<'_>], new: &ClusterProfile<'_>) -> Option<Patch> {
     const LABELS: &str = "/metadata/labels";

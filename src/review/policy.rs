@@ -1,18 +1,29 @@
 //! What findings do.
 
-use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, fmt, ptr, str::FromStr, sync::Arc};
 
 use crate::review::{CrdInForce, Rule};
 
-/// What the findings of a rule do to a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What a finding does to the write, in rising order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
-    /// Refuse it.
-    Deny,
-    /// Let it pass with a warning.
-    Warn,
-    /// Nothing: the rule does not run, nor does its fix.
+    /// Nothing. A rule that is off does not run, and makes no fix.
     Off,
+    /// Lets it pass with a warning.
+    Warn,
+    /// Refuses it.
+    Deny,
+}
+
+impl Effect {
+    /// One effect lower: a denial becomes a warning, a warning becomes silent.
+    #[must_use]
+    pub(super) fn lowered(self) -> Self {
+        match self {
+            Self::Deny => Self::Warn,
+            Self::Warn | Self::Off => Self::Off,
+        }
+    }
 }
 
 impl fmt::Display for Effect {
@@ -33,12 +44,12 @@ impl FromStr for Effect {
     }
 }
 
-/// What an administrator chose for the rules: their effects, and where none is asked.
+/// What an administrator configured for the rules.
 ///
-/// By default nothing: the catalogue's own effects hold everywhere.
+/// By default nothing: every rule has its own effect, in every namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    overrides: Vec<(&'static str, Effect)>,
+    overrides: Vec<(&'static Rule, Effect)>,
     audit: bool,
     break_glass: bool,
     exempt_namespaces: BTreeSet<String>,
@@ -46,63 +57,63 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Gives all findings of `rule` this effect; the last call for a rule holds.
+    /// Overrides the effect of all findings of `rule`; the last call for a rule counts.
     pub fn set(&mut self, rule: &'static Rule, effect: Effect) {
-        self.overrides.retain(|(name, _)| *name != rule.name);
-        self.overrides.push((rule.name, effect));
+        self.overrides.retain(|(other, _)| !ptr::eq(*other, rule));
+        self.overrides.push((rule, effect));
     }
 
-    /// Whether every refusal is to be a warning: the safe first rollout.
+    /// Turns audit on or off: every denial becomes a warning, for a safe first rollout.
     pub fn set_audit(&mut self, audit: bool) {
         self.audit = audit;
     }
 
-    /// The namespaces in which no rule is asked.
+    /// Sets the namespaces in which no rule runs.
     pub fn set_exempt_namespaces(&mut self, names: BTreeSet<String>) {
         self.exempt_namespaces = names;
     }
 
-    /// Whether no rule is asked in the namespace of that name.
+    /// Whether no rule runs in the namespace of that name.
     #[must_use]
     pub fn exempts(&self, namespace: &str) -> bool {
         self.exempt_namespaces.contains(namespace)
     }
 
-    /// Whether every refusal is a warning.
+    /// Whether every denial is a warning.
     #[must_use]
     pub fn audit(&self) -> bool {
         self.audit
     }
 
-    /// Whether a refusal may be set aside for one write by a user who has that right.
+    /// Lets users with the right to do so set the denials of one write aside, or not.
     pub fn set_break_glass(&mut self, break_glass: bool) {
         self.break_glass = break_glass;
     }
 
-    /// Whether a refusal may be set aside.
+    /// Whether users with the right to do so may set the denials of one write aside.
     #[must_use]
     pub fn break_glass(&self) -> bool {
         self.break_glass
     }
 
-    /// What the API server refuses by the CRD, where that is known; without it, /mutate does not speak for /validate.
+    /// Sets the CRD in force; without it, /mutate does not speak for /validate.
     pub fn set_crd(&mut self, crd: Option<Arc<CrdInForce>>) {
         self.crd = crd;
     }
 
-    /// What the API server refuses by the CRD, where that is known.
+    /// The CRD in force, where it is known.
     #[must_use]
     pub fn crd(&self) -> Option<&Arc<CrdInForce>> {
         self.crd.as_ref()
     }
 
-    /// What the findings of `rule` do, before the ratchet.
+    /// The effect of the rule: the override, or its own.
     #[must_use]
     pub fn effect(&self, rule: &'static Rule) -> Effect {
         self.overridden(rule).unwrap_or(rule.effect)
     }
 
     pub(super) fn overridden(&self, rule: &'static Rule) -> Option<Effect> {
-        self.overrides.iter().find(|(name, _)| *name == rule.name).map(|(_, effect)| *effect)
+        self.overrides.iter().find(|(other, _)| ptr::eq(*other, rule)).map(|(_, effect)| *effect)
     }
 }

@@ -1,22 +1,22 @@
-//! Only what a write brings in counts.
+//! Only new problems block a write.
 
 use crate::{digest, field_path::FieldPath, review::Problem};
 
-/// What a rule finds in the stored object, by fingerprint: at the same place, with the same value.
+/// What a rule finds in the stored object, by fingerprint of field path and value.
 ///
-/// All of it must be here: a finding that is left out would make the unchanged object be refused. In a body of nothing but
-/// mistakes they are many, so a finding is eight bytes of a list.
+/// It must hold every finding: if one were missing, the unchanged object would be refused. A body may have very many, so a
+/// finding takes eight bytes.
 #[derive(Debug, Default)]
-pub(super) struct Noted {
-    /// As they came; each once and in order when they are held against others.
+pub(super) struct StoredFindings {
+    /// In the order of the findings at first; sorted, and each once, for look-ups.
     fingerprints: Vec<u64>,
-    /// How often each may still be taken.
+    /// How many findings of the new object each still covers.
     left: Vec<u32>,
-    /// Of lists that are too long: how long they are.
+    /// Lists that are too long, with their lengths.
     lengths: Vec<(u64, usize)>,
 }
 
-impl Noted {
+impl StoredFindings {
     pub(super) fn add(&mut self, path: &FieldPath<'_>, problem: &Problem<'_>) {
         let fingerprint = fingerprint(path, problem);
         match problem {
@@ -25,12 +25,12 @@ impl Noted {
         }
     }
 
-    /// Whether there is nothing to hold against.
+    /// Whether the stored object has no finding.
     pub(super) fn is_empty(&self) -> bool {
         self.fingerprints.is_empty() && self.lengths.is_empty()
     }
 
-    /// Once all are noted.
+    /// Prepares look-ups, once all findings are added.
     pub(super) fn in_order(mut self) -> Self {
         self.fingerprints.sort_unstable();
         let count = |same: &[u64]| u32::try_from(same.len()).unwrap_or(u32::MAX);
@@ -39,8 +39,8 @@ impl Noted {
         self
     }
 
-    /// Whether the stored object has it; once for each time, so a third duplicate is new where two were stored. A list that
-    /// is too long may become shorter.
+    /// Whether the stored object has the finding. Each stored one covers one new one, so a third duplicate is new where two were
+    /// stored. A list that is too long may become shorter.
     pub(super) fn take(&mut self, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
         let fingerprint = fingerprint(path, problem);
         if let Problem::TooMany(count, _) = problem {

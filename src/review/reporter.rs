@@ -1,108 +1,64 @@
-//! Where rules put what they find.
+//! A review in progress, and where its rules put what they find.
 
 use std::{borrow::Cow, fmt};
-
-use serde::Serialize;
 
 use self::foresight::Foresight;
 use crate::{
     field_path::{FieldPath, Place},
-    review::{Change, Effect, Phase, Policy, Problem, Rule, ratchet::Noted},
+    review::{
+        Change, Downgrade, Effect, Finding, Fix, Omitted, Phase, Policy, Problem, Report, Rule, ratchet::StoredFindings,
+    },
 };
 
 mod foresight;
 
-/// One thing that is wrong with a write.
-#[derive(Debug)]
-pub struct Finding<'a> {
-    /// The rule that is broken.
-    pub rule: &'static Rule,
-    /// What it does to the write.
-    pub level: Level,
-    /// The smallest wrong field.
-    pub path: FieldPath<'a>,
-    /// What is wrong with it.
-    pub problem: Problem<'a>,
-    /// Whether it would refuse the write, if that did not change the health of the cluster.
-    pub passed_for_health: bool,
-}
-
-/// A value to fill in.
-#[derive(Debug)]
-pub struct Fix<'a> {
-    /// The rule that asks for it.
-    pub rule: &'static Rule,
-    /// The absent field, or the boolean where a string belongs.
-    pub path: FieldPath<'a>,
-    /// Its value.
-    pub value: Cow<'a, str>,
-    /// What the author must learn, where the fix repairs a mistake.
-    pub warning: Option<&'static str>,
-}
-
-/// What a finding does to the write that it is found in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Level {
-    /// Nothing: there to be overridden.
-    Silent,
-    /// Lets it pass with a warning.
-    Warn,
-    /// Refuses it.
-    Deny,
-}
-
-/// Findings and fixes of a review, in catalogue order.
-#[derive(Debug)]
-pub struct Report<'a> {
-    /// What is wrong.
-    pub findings: Vec<Finding<'a>>,
-    /// What is filled in.
-    pub fixes: Vec<Fix<'a>>,
-    /// Whether so much would have to be filled in that nothing is.
-    pub too_many_fixes: bool,
-    /// What is wrong, too.
-    pub omitted: Omitted,
-    /// The rules that a finding would deny the write by, if it did not bring news of the cluster's health.
-    pub passed_for_health: Vec<&'static str>,
-    /// Whether the object is being deleted.
-    pub is_deletion: bool,
+/// A review in progress: what it judges, and the report that it fills in.
+pub(super) struct Review<'a> {
     rules: &'static [&'static Rule],
     change: Change<'a>,
     phase: Phase,
     audit: bool,
-    current: Option<Current>,
-    stored: Stored,
     watch: Watch<'a>,
-    /// Of /mutate, what it says in place of /validate.
+    /// On /mutate, what it says in place of /validate.
     foresight: Option<Foresight>,
+    report: Report<'a>,
 }
 
-/// What is known of the findings of the stored object.
-#[derive(Debug)]
+/// Where one rule reports what it finds.
+///
+/// Made for each run of a rule. It weighs each finding: by the override of the rule, then by the lower of the ratchet and
+/// health first, then by audit. What is left goes to the report of the review. The ratchet needs what the rule finds in the
+/// stored object, so the rule runs on that as well, once the new object has a finding; that run's reporter takes notes only.
+pub struct Reporter<'r, 'a> {
+    review: &'r mut Review<'a>,
+    rule: &'static Rule,
+    /// The effect of all its findings, where that is overridden.
+    overriding: Option<Effect>,
+    denials: usize,
+    warnings: usize,
+    stored: Stored,
+}
+
+/// What is known of the rule's findings in the stored object.
 enum Stored {
-    /// It is this object that is judged: its findings are noted, and silent.
-    Noting(Noted),
-    /// Of the rule that is running, nothing: the stored object is judged by it once the new one has a finding.
+    /// This run is on the stored object: its findings are noted, and silent.
+    Noting(StoredFindings),
+    /// Nothing so far.
     Unknown,
-    /// Those of the rule that is running.
-    Known(Noted),
+    Known(StoredFindings),
 }
 
-/// Says when a review is to stop, and whether it must.
+/// Says when a review must stop.
 #[derive(Clone, Copy)]
-pub(super) struct Watch<'a> {
+struct Watch<'a> {
     must_stop: &'a dyn Fn() -> bool,
     /// How often it was asked.
     asked: u32,
     stopped: bool,
 }
 
-impl<'a> Watch<'a> {
-    pub(super) fn new(must_stop: &'a dyn Fn() -> bool) -> Self {
-        Self { must_stop, asked: 0, stopped: false }
-    }
-
-    /// Whether the review must stop; the clock is looked at once in a while, for that takes longer than most findings.
+impl Watch<'_> {
+    /// Whether the review must stop. It reads the clock only once in a while, which takes longer than most findings.
     fn is_over(&mut self) -> bool {
         /// A few microseconds' work, where each is a finding or a text that is searched.
         const ONCE_IN: u32 = 64;
@@ -112,276 +68,203 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl fmt::Debug for Watch<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("stopped", &self.stopped).finish_non_exhaustive()
-    }
-}
-
-/// How many findings are past the most that are told.
+/// Maximum findings of one rule and effect in a report; further ones are counted.
 ///
-/// Of each level that it counts, the most are told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Omitted {
-    /// Those that refuse the write.
-    pub denials: usize,
-    /// Those that let it pass with a warning.
-    pub warnings: usize,
-}
-
-#[derive(Debug)]
-struct Current {
-    rule: &'static Rule,
-    /// The level of all its findings, where that is overridden.
-    level: Option<Level>,
-    denials: usize,
-    warnings: usize,
-}
-
-/// Most findings that are told of one rule and level.
-///
-/// kubectl prints each denial on a line of its own, and the API server passes on some fifty warnings: nobody reads the
-/// hundredth of a kind. By rule, so that none is hidden behind the flood of another; by level, so that no denial is behind
-/// warnings. More than the 64 providers that upstream's v1alpha2 lets a profile have.
+/// kubectl prints each denial on a line of its own, and the API server passes on some fifty warnings, so the hundredth of a kind
+/// is not read. By rule, so that no flood of one hides another; by effect, so that warnings hide no denial. More than the 64
+/// providers that upstream's v1alpha2 lets a profile have.
 const FINDINGS: usize = 100;
 
-/// Most fixes that one review makes: more than the conditions of any cluster lack, and a patch of a few dozen kilobytes. Past
-/// that there are none, for a half of them would help nobody.
+/// Maximum fixes of one review: more than the conditions of any cluster lack, and a patch of a few dozen kilobytes. Past that
+/// none is made, because a part of them would not make the object valid.
 pub(crate) const FIXES: usize = 500;
 
-impl Current {
-    fn of(rule: &'static Rule) -> Self {
-        Self { rule, level: None, denials: 0, warnings: 0 }
-    }
-}
-
-impl<'a> Report<'a> {
+impl<'a> Review<'a> {
     pub(super) fn new(
         rules: &'static [&'static Rule],
         change: &Change<'a>,
         phase: Phase,
         policy: &Policy,
-        watch: Watch<'a>,
+        must_stop: &'a dyn Fn() -> bool,
     ) -> Self {
         let foresight = if phase == Phase::Mutate { Foresight::of(change, policy) } else { None };
-        Self {
+        let report = Report {
             findings: Vec::new(),
             fixes: Vec::new(),
             too_many_fixes: false,
             omitted: Omitted::default(),
             passed_for_health: Vec::new(),
             is_deletion: change.is_deletion(),
-            rules,
-            change: *change,
-            phase,
-            audit: policy.audit(),
-            current: None,
-            stored: Stored::Unknown,
-            watch,
-            foresight,
-        }
+        };
+        let watch = Watch { must_stop, asked: 0, stopped: false };
+        Self { rules, change: *change, phase, audit: policy.audit(), watch, foresight, report }
     }
 
-    /// Runs `rule`; nothing where the review must stop.
+    /// Runs `rule`; none where the review must stop.
     pub(super) fn run(&mut self, rule: &'static Rule, policy: &Policy) -> Option<()> {
-        let level = policy.overridden(rule).map(|effect| match effect {
-            Effect::Deny => Level::Deny,
-            Effect::Warn => Level::Warn,
-            Effect::Off => Level::Silent,
-        });
-        self.current = Some(Current { level, ..Current::of(rule) });
-        self.stored = Stored::Unknown;
         let change = self.change;
-        (rule.check)(&change, self);
+        let overriding = policy.overridden(rule);
+        let mut reporter =
+            Reporter { review: self, rule, overriding, denials: 0, warnings: 0, stored: Stored::Unknown };
+        (rule.check)(&change, &mut reporter);
         (!self.watch.stopped).then_some(())
     }
+}
 
-    /// Whether the review must stop; to be asked by a rule between steps that take long.
-    pub(crate) fn is_over(&mut self) -> bool {
-        self.watch.is_over()
+impl<'a> Reporter<'_, 'a> {
+    /// Reports a problem with the rule's own effect.
+    pub fn report(&mut self, place: impl Place<'a>, problem: Problem<'a>) {
+        self.report_as(self.rule.effect, place, problem);
     }
 
-    /// Reports what refuses the write.
-    pub fn deny(&mut self, place: impl Place<'a>, problem: Problem<'a>) {
-        self.add(Level::Deny, place, problem);
-    }
-
-    /// Reports what the author must be warned about.
-    pub fn warn(&mut self, place: impl Place<'a>, problem: Problem<'a>) {
-        self.add(Level::Warn, place, problem);
-    }
-
-    /// Reports at a level that depends on the change.
-    pub fn add(&mut self, level: Level, place: impl Place<'a>, problem: Problem<'a>) {
-        let Some(Current { rule, level: overriding, .. }) = self.current else { return };
-        let is_foreseen = rule.phase != self.phase;
-        let is_heard = !is_foreseen || self.foresees() || matches!(self.stored, Stored::Noting(_));
-        if !is_heard || self.watch.is_over() {
+    /// Reports a problem with another effect than the rule's own: an exception that the rule's record names.
+    pub fn report_as(&mut self, own: Effect, place: impl Place<'a>, problem: Problem<'a>) {
+        let rule = self.rule;
+        let is_foreseen = rule.phase != self.review.phase;
+        let is_heard = !is_foreseen || self.review.foresees() || matches!(self.stored, Stored::Noting(_));
+        if !is_heard || self.review.watch.is_over() {
             return;
         }
-        if let Stored::Noting(noted) = &mut self.stored {
-            return noted.add(&place.path(), &problem);
+        if let Stored::Noting(findings) = &mut self.stored {
+            return findings.add(&place.path(), &problem);
         }
-        let most = if self.audit { Level::Warn } else { Level::Deny };
-        let may_be_stored = self.may_be_stored(rule);
+        let effect = self.overriding.unwrap_or(own);
+        let may_be_stored = self.may_be_stored();
         // Of thousands of findings nearly all are only counted, and making a path takes longer than all else.
-        if !is_foreseen && !may_be_stored && self.is_only_counted(overriding.unwrap_or(level).min(most)) {
+        if !is_foreseen && !may_be_stored && self.is_only_counted(effect.min(self.highest())) {
             return;
         }
         let path = place.path();
-        if is_foreseen && self.foresight.as_ref().is_some_and(|foresight| !foresight.is_written(&path)) {
+        if is_foreseen && self.review.foresight.as_ref().is_some_and(|foresight| !foresight.is_written(&path)) {
             return;
         }
-        let level = overriding.unwrap_or(level);
-        let is_stored = level != Level::Silent && may_be_stored && self.has_stored(&path, &problem);
-        let (weighed, passed_for_health) =
-            if is_stored { (level.lowered(), false) } else { self.give_way(rule, level) };
-        let level = weighed.min(most);
-        let Some(current) = &mut self.current else { return };
-        let (told, omitted) = match level {
-            Level::Silent => return,
-            // All that /mutate says is a warning.
-            _ if is_foreseen => (&mut current.warnings, &mut self.omitted.warnings),
-            Level::Warn => (&mut current.warnings, &mut self.omitted.warnings),
-            Level::Deny => (&mut current.denials, &mut self.omitted.denials),
+        let is_stored = effect != Effect::Off && may_be_stored && self.has_stored(&path, &problem);
+        let (effect, downgrade) = self.weigh(effect, is_stored);
+        let omitted = &mut self.review.report.omitted;
+        let (count, omitted) = match effect {
+            Effect::Off => return,
+            Effect::Warn => (&mut self.warnings, &mut omitted.warnings),
+            Effect::Deny => (&mut self.denials, &mut omitted.denials),
         };
-        let is_omitted = *told == FINDINGS;
-        if let Some(foresight) = self.foresight.as_mut().filter(|_| is_foreseen) {
-            foresight.tell(&self.change, &path, &problem, is_stored, is_omitted);
+        let is_omitted = *count == FINDINGS;
+        if let Some(foresight) = self.review.foresight.as_mut().filter(|_| is_foreseen) {
+            foresight.note(&self.review.change, &path, &problem, is_stored, is_omitted);
         }
         if is_omitted {
             *omitted += 1;
         } else {
-            *told += 1;
-            let level = if is_foreseen { Level::Warn } else { level };
-            self.findings.push(Finding { rule, level, path, problem, passed_for_health });
+            *count += 1;
+            // The API server's refusal depends on neither override, ratchet nor audit.
+            let is_refusal = is_foreseen && own != Effect::Warn;
+            let downgrade = if is_foreseen { is_refusal.then_some(Downgrade::Foreseen) } else { downgrade };
+            self.review.report.findings.push(Finding { rule, effect, path, problem, downgrade });
         }
     }
 
-    /// The level that is left of a finding where it must not hold up the health of the cluster, and whether it is one less.
-    fn give_way(&mut self, rule: &'static Rule, level: Level) -> (Level, bool) {
-        let passes = level == Level::Deny && self.change.changes_health() && rule.yields_to_health;
-        if !passes {
-            return (level, false);
-        }
-        if self.passed_for_health.last() != Some(&rule.name) {
-            self.passed_for_health.push(rule.name);
-        }
-        (Level::Warn, true)
+    /// The strongest effect that a finding may have in this review. /mutate never denies.
+    fn highest(&self) -> Effect {
+        if self.review.audit || self.review.phase == Phase::Mutate { Effect::Warn } else { Effect::Deny }
     }
 
-    /// Counts a finding of that level, if it is past the most that are told and the level is what is left of it.
-    fn is_only_counted(&mut self, level: Level) -> bool {
-        let Some(current) = self.current.as_ref().filter(|_| !self.change.changes_health()) else { return false };
-        let (told, omitted) = match level {
-            Level::Silent => return true,
-            Level::Warn => (current.warnings, &mut self.omitted.warnings),
-            Level::Deny => (current.denials, &mut self.omitted.denials),
+    /// The effect that is left of a finding, and why it is no denial any more.
+    fn weigh(&mut self, effect: Effect, is_stored: bool) -> (Effect, Option<Downgrade>) {
+        if is_stored {
+            return (effect.lowered(), (effect == Effect::Deny).then_some(Downgrade::Stored));
+        }
+        if effect == Effect::Deny && self.rule.yields_to_health && self.review.change.changes_health() {
+            let passed = &mut self.review.report.passed_for_health;
+            if passed.last() != Some(&self.rule.name) {
+                passed.push(self.rule.name);
+            }
+            return (Effect::Warn, Some(Downgrade::Health));
+        }
+        let highest = self.highest();
+        if effect > highest {
+            return (highest, (self.review.phase == Phase::Validate).then_some(Downgrade::Audit));
+        }
+        (effect, None)
+    }
+
+    /// Counts a finding of that effect, if it is past the limit and the effect is what is left of it.
+    fn is_only_counted(&mut self, effect: Effect) -> bool {
+        if self.review.change.changes_health() {
+            return false;
+        }
+        let omitted = &mut self.review.report.omitted;
+        let (count, omitted) = match effect {
+            Effect::Off => return true,
+            Effect::Warn => (self.warnings, &mut omitted.warnings),
+            Effect::Deny => (self.denials, &mut omitted.denials),
         };
-        if told == FINDINGS {
+        if count == FINDINGS {
             *omitted += 1;
         }
-        told == FINDINGS
+        count == FINDINGS
     }
 
-    /// Whether the stored object has any finding of the rule. It is judged when a rule first asks, by that rule alone: most
-    /// writes find nothing.
-    fn may_be_stored(&mut self, rule: &'static Rule) -> bool {
+    /// Whether the stored object has any finding of the rule. The rule runs on it at the first call only: most writes have no
+    /// finding.
+    fn may_be_stored(&mut self) -> bool {
         if let Stored::Unknown = self.stored {
-            let noted = self.change.stored().map(|change| self.noted(rule, change)).unwrap_or_default();
-            self.stored = Stored::Known(noted);
+            self.stored = Stored::Known(self.in_stored().unwrap_or_default());
         }
-        matches!(&self.stored, Stored::Known(noted) if !noted.is_empty())
+        matches!(&self.stored, Stored::Known(findings) if !findings.is_empty())
     }
 
     /// Whether the stored object has the finding.
     fn has_stored(&mut self, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
         match &mut self.stored {
-            Stored::Known(noted) => noted.take(path, problem),
+            Stored::Known(findings) => findings.take(path, problem),
             Stored::Noting(_) | Stored::Unknown => false,
         }
     }
 
     /// What the rule finds in the stored object.
-    fn noted(&mut self, rule: &'static Rule, change: Change<'a>) -> Noted {
-        let mut report = Report {
-            findings: Vec::new(),
-            fixes: Vec::new(),
-            passed_for_health: Vec::new(),
-            change,
-            current: self.current.as_ref().map(|current| Current { level: current.level, ..Current::of(rule) }),
-            stored: Stored::Noting(Noted::default()),
-            foresight: None,
-            ..*self
-        };
-        (rule.check)(&change, &mut report);
-        self.watch = report.watch;
-        match report.stored {
-            Stored::Noting(noted) => noted.in_order(),
-            Stored::Unknown | Stored::Known(_) => Noted::default(),
+    fn in_stored(&mut self) -> Option<StoredFindings> {
+        let change = self.review.change.stored()?;
+        let Self { review, rule, overriding, .. } = self;
+        let stored = Stored::Noting(StoredFindings::default());
+        let mut noting = Reporter { review, rule, overriding: *overriding, denials: 0, warnings: 0, stored };
+        (rule.check)(&change, &mut noting);
+        match noting.stored {
+            Stored::Noting(findings) => Some(findings.in_order()),
+            Stored::Unknown | Stored::Known(_) => None,
         }
     }
 
-    /// Whether a finding of that level is told although the stored object has it already.
-    pub(crate) fn tells_stored(&self, level: Level) -> bool {
-        let overriding = self.current.as_ref().and_then(|current| current.level);
-        overriding.unwrap_or(level).lowered() > Level::Silent
+    /// Whether the review must stop; a rule asks between steps that take long.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.review.watch.is_over()
+    }
+
+    /// Whether a finding of that effect is reported although the stored object has it already.
+    pub(crate) fn reports_stored(&self, own: Effect) -> bool {
+        self.overriding.unwrap_or(own).lowered() > Effect::Off
     }
 
     /// Fills in an absent field.
-    pub fn fix(&mut self, place: impl Place<'a>, value: impl Into<Cow<'a, str>>, warning: Option<&'static str>) {
-        let Some(Current { rule, .. }) = self.current else { return };
-        if self.phase != Phase::Mutate
-            || self.is_deletion
-            || self.too_many_fixes
+    pub fn fix(&mut self, place: impl Place<'a>, value: impl Into<Cow<'a, str>>, warning: Option<Cow<'a, str>>) {
+        let Review { phase, report, .. } = &mut *self.review;
+        if *phase != Phase::Mutate
+            || report.is_deletion
+            || report.too_many_fixes
             || matches!(self.stored, Stored::Noting(_))
         {
             return;
         }
-        if self.fixes.len() == FIXES {
-            self.fixes.clear();
-            self.too_many_fixes = true;
+        if report.fixes.len() == FIXES {
+            report.fixes.clear();
+            report.too_many_fixes = true;
             return;
         }
         let path = place.path();
         self.take_back(&path);
-        self.fixes.push(Fix { rule, path, value: value.into(), warning });
-    }
-
-    /// Lets the write pass: what refuses it becomes a warning. Tells the rules whose findings did, in catalogue order.
-    pub(crate) fn set_aside(&mut self) -> Vec<&'static str> {
-        let mut rules = Vec::new();
-        for finding in self.findings.iter_mut().filter(|finding| finding.level == Level::Deny) {
-            finding.level = Level::Warn;
-            rules.push(finding.rule.name);
-        }
-        rules.dedup();
-        self.omitted.warnings += std::mem::take(&mut self.omitted.denials);
-        rules
-    }
-
-    /// Whether the write is refused.
-    #[must_use]
-    pub fn denies(&self) -> bool {
-        self.findings.iter().any(|finding| finding.level == Level::Deny)
+        self.review.report.fixes.push(Fix { rule: self.rule, path, value: value.into(), warning });
     }
 }
 
-impl Level {
-    /// What is left of it where the stored object has the finding already.
-    #[must_use]
-    pub(crate) fn lowered(self) -> Self {
-        match self {
-            Self::Deny => Self::Warn,
-            Self::Warn | Self::Silent => Self::Silent,
-        }
-    }
-}
-
-/// The text of a cause: the problem, and the rule to type after `explain`.
-impl fmt::Display for Finding<'_> {
+impl fmt::Debug for Reporter<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let health = if self.passed_for_health { "; passed, for the health of the cluster changes" } else { "" };
-        write!(f, "{}{health} [{}]", self.problem, self.rule.name)
+        f.debug_struct("Reporter").field("rule", &self.rule.name).finish_non_exhaustive()
     }
 }

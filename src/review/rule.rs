@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Change, Effect, Report};
+use super::{Change, Effect, Reporter};
 
 /// One MUST, SHOULD or safety fact about a ClusterProfile.
 #[derive(Debug)]
@@ -15,25 +15,25 @@ pub struct Rule {
     pub source: &'static str,
     /// What a finding does unless overridden.
     pub effect: Effect,
-    /// Where the effect is another one: by kind of finding or by API version. Empty where it never is.
+    /// When the effect is another: for some findings or API versions. Empty where it is always the same.
     pub exceptions: &'static str,
-    /// What is filled in on /mutate. Empty where nothing is.
+    /// What /mutate fills in. Empty where it fills in nothing.
     pub fix: &'static str,
     /// The phase whose answer carries the findings.
     pub phase: Phase,
-    /// Whether its findings give way where a write changes the health of the cluster.
+    /// Whether its findings only warn in a write that changes the health of the cluster.
     ///
-    /// Managers send health, properties, version and access in one write, so that to refuse one bad entry, which a member
-    /// reports, would hide that its cluster is lost. What says where credentials go does not give way.
+    /// Managers send health, properties, version and access in one write. If one invalid entry that a member cluster reports
+    /// were refused, consumers would not learn that the cluster is lost. Rules about where credentials go never yield.
     pub yields_to_health: bool,
-    /// Whether its findings may be in any text, so that no schema could say the same.
+    /// Whether it may find something in any text, which no schema can refuse.
     pub is_about_any_text: bool,
-    /// The release that brought the rule.
+    /// The release that introduced the rule.
     pub since: &'static str,
-    /// Markdown: why a consumer is hurt, one *Rejected* and one *Accepted* example.
+    /// The page in Markdown: why consumers need the rule, one *Rejected* and one *Accepted* example.
     pub docs: &'static str,
-    /// Reports what the change does wrong.
-    pub check: for<'a> fn(&Change<'a>, &mut Report<'a>),
+    /// Reports what is wrong with the change.
+    pub check: for<'a> fn(&Change<'a>, &mut Reporter<'_, 'a>),
 }
 
 /// A step of admission, one webhook each.
@@ -46,7 +46,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The word for it.
+    /// Its name in the webhook's path, logs and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl fmt::Display for Phase {
 }
 
 impl Rule {
-    /// What nearly every rule has in common: to be completed by a record.
+    /// The fields that most rules have in common; a record completes them with `..Rule::VALIDATING`.
     pub const VALIDATING: Self = Self {
         name: "",
         summary: "",
@@ -79,7 +79,7 @@ impl Rule {
         check: |_, _| {},
     };
 
-    /// Whether a schema could say the same as some of its findings; none says what is only ever warned about.
+    /// Whether a schema could refuse what some of its findings are about. What always only warns is in no schema.
     pub(super) fn may_be_in_schema(&self) -> bool {
         let only_warns = self.effect == Effect::Warn && self.exceptions.is_empty();
         !only_warns && !self.is_about_any_text

@@ -1,4 +1,4 @@
-//! `status.accessProviders` and the deprecated `status.credentialProviders`: which there are.
+//! What `access-*` rules share: the items of `status.accessProviders` and the deprecated `status.credentialProviders`.
 
 use std::{borrow::Cow, cell::OnceCell};
 
@@ -7,7 +7,7 @@ use crate::{
     json::Step,
     profile::{AccessProvider, Cluster, Extension, Field, List, Status, Version},
     redact::{self, HIDDEN},
-    review::{Change, Level},
+    review::{Change, Effect},
 };
 
 pub(super) mod ca;
@@ -27,7 +27,7 @@ pub(super) struct Item<'a> {
     list: &'static str,
     index: usize,
     pub(super) provider: &'a AccessProvider<'a>,
-    /// Made once, for it takes reading the name, and there may be many findings below.
+    /// Made once: it takes reading the name, and there may be many findings below.
     path: OnceCell<FieldPath<'a>>,
 }
 
@@ -54,15 +54,15 @@ pub(super) fn is_stored_ca(item: &Item<'_>, data: &str, change: &Change<'_>) -> 
     stored.is_some_and(|stored| stored.certificate_authority_data.is(data))
 }
 
-/// What was judged last: the providers of a cluster nearly always have the same CA data.
-pub(super) struct Last<K, V>(Option<(K, V)>);
+/// The last verdict, kept because the providers of a cluster nearly always have the same CA data.
+pub(super) struct Memo<K, V>(Option<(K, V)>);
 
-impl<K: Copy + PartialEq, V: Copy> Last<K, V> {
+impl<K: Copy + PartialEq, V: Copy> Memo<K, V> {
     pub(super) fn new() -> Self {
         Self(None)
     }
 
-    /// The verdict on `key`, which is judged unless it was the last one.
+    /// The verdict on `key`; `judge` makes it unless `key` was the last one.
     pub(super) fn of(&mut self, key: K, judge: impl FnOnce() -> V) -> V {
         let known = self.0.filter(|(last, _)| *last == key);
         self.0.insert(known.unwrap_or_else(|| (key, judge()))).1
@@ -77,19 +77,19 @@ pub(super) fn clusters<'a>(change: &Change<'a>) -> impl Iterator<Item = (Item<'a
     })
 }
 
-/// What upstream's v1alpha2 refuses and its v1alpha1 must go on accepting.
-pub(super) fn denied_by_v1alpha2(change: &Change<'_>) -> Level {
-    if change.version >= Version::V1alpha2 { Level::Deny } else { Level::Warn }
+/// The effect of what upstream's v1alpha2 refuses and its v1alpha1 keeps accepting.
+pub(super) fn denied_by_v1alpha2(change: &Change<'_>) -> Effect {
+    if change.version >= Version::V1alpha2 { Effect::Deny } else { Effect::Warn }
 }
 
 /// Whether the version has `credentialProviders` and `certificate-authority`.
 ///
-/// Where they are unknown fields, that they are used is told, and nothing in them is judged.
+/// Where they are unknown fields, rules report that they are used, and judge nothing in them.
 pub(super) fn has_deprecated_fields(change: &Change<'_>) -> bool {
     change.version < Version::V1alpha2
 }
 
-/// Whether a deprecated field says anything; what is of a wrong type is told as such where the version has the field.
+/// Whether a deprecated field is used. `field-type` reports a wrong type where the version has the field.
 pub(super) fn is_used<T>(field: &Field<T>, is_empty: impl Fn(&T) -> bool, change: &Change<'_>) -> bool {
     match field {
         Field::Set(value) => !is_empty(value),
@@ -106,7 +106,7 @@ fn lists<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'static str, &'a Lis
     change.status().map(lists).into_iter().flatten().take(count)
 }
 
-/// Longest URL that v1alpha2 takes.
+/// Maximum length of a URL in v1alpha2.
 const URL_LIMIT: usize = 2048;
 
 fn is_too_long(url: &str) -> bool {
@@ -128,7 +128,7 @@ pub(super) fn append<'a>(path: FieldPath<'a>, steps: &[Step<'a>]) -> FieldPath<'
 
 /// A name that an author chose, as far as a path may show it.
 pub(super) fn shown<'a>(name: &Cow<'a, str>) -> Cow<'a, str> {
-    /// Longest name of an environment variable that anybody uses; a token is longer.
+    /// Longer than the names of environment variables in use; a token is longer still.
     const LENGTH: usize = 63;
     let is_shown = name.len() <= LENGTH && !name.contains(char::is_control) && !redact::is_secret(name);
     if is_shown { name.clone() } else { Cow::Borrowed(HIDDEN) }

@@ -1,10 +1,10 @@
-//! One cluster manager per profile, the same by spec and by label.
+//! `cluster-manager-*`: each profile has one cluster manager, the same in spec and label.
 
 use crate::{
     field_path::FieldPath,
     profile::{ClusterProfile, Field},
     redact::quote,
-    review::{Change, Effect, Level, Part, Problem, Report, Rule, Value},
+    review::{Change, Effect, Part, Problem, Reporter, Rule, Value, Wording},
     syntax,
 };
 
@@ -20,31 +20,23 @@ pub(crate) static NAME: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let Some(profile) = change.identity() else { return };
+fn name<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
+    let Some(profile) = change.metadata_and_spec() else { return };
     match profile.cluster_manager() {
         Some(name) if syntax::is_segment(name) => {}
-        Some(name) if name.is_empty() => report.deny(name_path(), Problem::Empty(NAME_REQUIRED.into())),
+        Some(name) if name.is_empty() => reporter.report(name_path(), Problem::Empty(NAME_REQUIRED.into())),
         Some(name) => {
-            report.deny(name_path(), Problem::Invalid(Value::of(name), label_value(name).into()));
+            reporter.report(name_path(), Problem::Invalid(Value::of(name), LABEL_VALUE.into()));
         }
         None if is_mistyped(profile) => {}
-        None => report.deny(name_path(), Problem::Required(NAME_REQUIRED.into())),
+        None => reporter.report(name_path(), Problem::Required(NAME_REQUIRED.into())),
     }
 }
 
 const NAME_REQUIRED: &str = "must name the cluster manager that owns this profile";
 
-/// What a name lacks that is no label value.
-fn label_value(name: &str) -> &'static str {
-    if !name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter)) {
-        "must be a label value of [A-Za-z0-9._-]"
-    } else if name.len() > syntax::SEGMENT_LIMIT {
-        "must be a label value of at most 63 characters"
-    } else {
-        "must be a label value: a letter or digit at both ends"
-    }
-}
+const LABEL_VALUE: &str = "must be a valid label value: up to 63 letters, digits, '-', '_' or '.', starting and ending with a \
+                           letter or digit";
 
 /// `cluster-manager-immutable`
 pub(crate) static IMMUTABLE: Rule = Rule {
@@ -58,59 +50,74 @@ pub(crate) static IMMUTABLE: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn immutable<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn immutable<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(stored) = change.old.and_then(ClusterProfile::cluster_manager) else { return };
-    let Some(profile) = change.identity() else { return };
-    let detail = || format!("must stay {}: create a new profile", quote(stored)).into();
+    let Some(profile) = change.metadata_and_spec() else { return };
     match profile.cluster_manager() {
         Some(name) if name == stored => {}
-        Some(name) => report.deny(name_path(), Problem::Invalid(Value::of(name), detail())),
+        Some(name) => {
+            let detail = format!(
+                "cannot be changed from {}. To hand the cluster over, delete this profile; its new manager creates its own",
+                quote(stored)
+            );
+            reporter.report(name_path(), Problem::Invalid(Value::of(name), detail.into()));
+        }
         None if is_mistyped(profile) => {}
-        None => report.deny(name_path(), Problem::Required(detail())),
+        None => {
+            let detail = format!("cannot be removed; must stay {}", quote(stored));
+            reporter.report(name_path(), Problem::Required(detail.into()));
+        }
     }
 }
 
 /// `cluster-manager-label`
 pub(crate) static LABEL: Rule = Rule {
     name: "cluster-manager-label",
-    summary: "label `x-k8s.io/cluster-manager` equals `spec.clusterManager.name`, so that neither can move; a repair is allowed",
+    summary: "label `x-k8s.io/cluster-manager` equals `spec.clusterManager.name`, so neither can change; a repair is allowed",
     source: "KEP-4322 Cluster Manager; conformance \"Required\"",
     effect: Effect::Deny,
-    fix: "absent: set, on CREATE and UPDATE, when the name is valid, with a warning where it was removed; never overwritten",
+    fix: "absent: set to the name, on CREATE and UPDATE, when the name is valid; with a warning where it was removed; never \
+          overwritten",
     since: "0.1.0",
     docs: include_str!("docs/cluster-manager-label.md"),
     check: label,
     ..Rule::VALIDATING
 };
 
-fn label<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let Some(profile) = change.identity() else { return };
-    let Some(name) = profile.cluster_manager() else { return };
+fn label<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
+    let Some(profile) = change.metadata_and_spec() else { return };
+    let Some(manager) = profile.cluster_manager() else { return };
     let path = || FieldPath::of(&["metadata", "labels"]).key("x-k8s.io/cluster-manager");
     match profile.labels().map_or(&Field::Absent, |labels| &labels.cluster_manager) {
-        Field::Set(label) if label == name => {}
-        Field::Set(label) => report.deny(
-            path,
-            Problem::Invalid(Value::of(label), format!("must equal spec.clusterManager.name {}", quote(name)).into()),
-        ),
-        Field::Absent if syntax::is_segment(name) && !profile.has_mistyped_labels() => {
-            // Of an object that is being deleted nothing is filled in.
-            let level = if change.is_deletion() { Level::Warn } else { Level::Deny };
-            let detail = format!("must equal spec.clusterManager.name {}", quote(name));
-            report.add(level, path, Problem::Required(detail.into()));
-            // Without metadata there is nothing to add a label to, and no API server that would store it.
+        Field::Set(label) if label == manager => {}
+        Field::Set(label) => {
+            let is_filled_in = syntax::is_segment(manager) && !change.is_deletion();
+            let advice = if is_filled_in { "; leave the label out and it is set" } else { "" };
+            let detail = format!("must equal spec.clusterManager.name ({}){advice}", quote(manager));
+            reporter.report(path, Problem::Invalid(Value::of(label), detail.into()));
+        }
+        Field::Absent if syntax::is_segment(manager) && !profile.has_mistyped_labels() => {
+            let name = quote(manager);
+            let requirement = format!("must equal spec.clusterManager.name ({name})");
+            if change.is_deletion() {
+                // Nothing is filled in on an object that is being deleted.
+                let warning = format!("missing, so consumers that select by it lose the profile; set it to {name}");
+                reporter.report_as(Effect::Warn, path, Problem::Required(Wording::new(requirement, warning)));
+            } else {
+                reporter.report(path, Problem::Required(requirement.into()));
+            }
+            // Without metadata there is nothing to add a label to, and the API server stores no such object.
             if profile.metadata.set().is_some() {
-                report.fix(path, name.as_ref(), is_removed(change).then_some(REMOVED));
+                let warning = is_removed(change).then(|| format!("cannot be removed; restored to {name}").into());
+                reporter.fix(path, manager.as_ref(), warning);
             }
         }
         Field::Absent | Field::Mistyped(_) => {}
     }
 }
 
-/// What kubectl would hide, which says "unlabeled" although the label is there again.
-const REMOVED: &str = "was removed, set again to spec.clusterManager.name";
-
-/// Whether the write takes away what is stored; a manifest leaves out what others have set.
+/// Whether the write removes the stored label, so that its author needs a warning: `kubectl label` prints "unlabeled" although
+/// the label is restored. A manifest may leave out what others have set.
 fn is_removed(change: &Change<'_>) -> bool {
     let stored = change.old.and_then(ClusterProfile::labels).map_or(&Field::Absent, |labels| &labels.cluster_manager);
     change.part == Part::Main && stored.set().is_some()
@@ -120,7 +127,7 @@ fn name_path<'a>() -> FieldPath<'a> {
     FieldPath::of(&["spec", "clusterManager", "name"])
 }
 
-/// Whether `field-type` tells already why there is no name.
+/// Whether `field-type` reports why there is no name.
 fn is_mistyped(profile: &ClusterProfile<'_>) -> bool {
     let manager = profile.spec.set().map(|spec| &spec.cluster_manager);
     let name = manager.and_then(Field::set).map(|manager| &manager.name);

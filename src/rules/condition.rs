@@ -1,18 +1,19 @@
-//! `status.conditions`: what `metav1.Condition` requires, and what the cluster inventory means by two types.
+//! `condition-*`: what `metav1.Condition` requires of `status.conditions`, and the two predefined types.
 
-use std::{borrow::Cow, cell::OnceCell};
+use std::borrow::Cow;
 
+use self::stored::{Stored, fill_in};
 use crate::{
-    digest,
-    field_path::{FieldPath, Place},
+    field_path::FieldPath,
     profile::{
-        Condition, Field, Items, Json, Status,
+        Condition, Field, Json,
         condition::{PREDEFINED, STATUSES},
     },
-    review::{Change, Effect, Operation, Part, Problem, Report, Rule, Value},
+    review::{Change, Effect, Operation, Part, Problem, Reporter, Rule, Value, Wording},
     syntax,
 };
 
+mod stored;
 pub(crate) mod transition;
 
 /// `condition-type`
@@ -27,7 +28,7 @@ pub(crate) static TYPE: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn kind<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn kind<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     /// `metav1.Condition`: `maxLength` of a type.
     const LIMIT: usize = 316;
     for (index, condition) in conditions(change) {
@@ -35,14 +36,14 @@ fn kind<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         match &condition.kind {
             Field::Set(kind) if kind.len() <= LIMIT && syntax::is_condition_type(kind) => {}
             Field::Set(kind) if kind.chars().count() > LIMIT => {
-                report.deny(path, Problem::TooLong(kind.as_ref().into(), LIMIT));
+                reporter.report(path, Problem::TooLong(kind.as_ref().into(), LIMIT));
             }
             Field::Set(kind) if !kind.is_empty() => {
-                let detail = "must be like Joined or example.com/Joined";
-                report.deny(path, Problem::Invalid(Value::of(kind), detail.into()));
+                let detail = "must be CamelCase, such as Joined or example.com/Joined";
+                reporter.report(path, Problem::Invalid(Value::of(kind), detail.into()));
             }
-            Field::Set(_) => report.deny(path, Problem::Empty("must name the condition".into())),
-            Field::Absent => report.deny(path, Problem::Required("must name the condition".into())),
+            Field::Set(_) => reporter.report(path, Problem::Empty("must name the condition".into())),
+            Field::Absent => reporter.report(path, Problem::Required("must name the condition".into())),
             Field::Mistyped(_) => {}
         }
     }
@@ -51,7 +52,7 @@ fn kind<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 /// `condition-type-spelling`
 pub(crate) static TYPE_SPELLING: Rule = Rule {
     name: "condition-type-spelling",
-    summary: "a type that equals `ControlPlaneHealthy` or `Joined` but for case, spaces, dashes or underscores is spelt so",
+    summary: "a type that equals `ControlPlaneHealthy` or `Joined` but for case, spaces, dashes or underscores is spelled so",
     source: "KEP-4322 predefined condition types",
     effect: Effect::Warn,
     since: "0.1.0",
@@ -60,7 +61,7 @@ pub(crate) static TYPE_SPELLING: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn type_spelling<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn type_spelling<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let is_variant = |kind: &str, predefined: &str| {
         let mut letters = kind.chars().filter(|letter| !matches!(letter, ' ' | '-' | '_'));
         predefined.chars().all(|expected| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(&expected)))
@@ -70,8 +71,9 @@ fn type_spelling<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let Some(kind) = condition.kind.set() else { continue };
         let meant = PREDEFINED.into_iter().find(|predefined| kind != predefined && is_variant(kind, predefined));
         if let Some(meant) = meant {
-            let detail = format!("must be spelt {meant:?}");
-            report.warn(item(index, condition).field("type"), Problem::Invalid(Value::of(kind), detail.into()));
+            let warning = format!("is not found by consumers, which look for {meant:?}; use that spelling");
+            let wording = Wording::new(format!("must be spelled {meant:?}"), warning);
+            reporter.report(item(index, condition).field("type"), Problem::Invalid(Value::of(kind), wording));
         }
     }
 }
@@ -88,11 +90,11 @@ pub(crate) static UNIQUE: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn unique<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(list) = change.status().and_then(|status| status.conditions.set()) else { return };
     for (index, kind) in list.repeated(|condition| condition.kind.text()) {
         let path = FieldPath::of(&["status", "conditions"]).item(index, Some(kind)).field("type");
-        report.deny(path, Problem::Duplicate(Value::of(kind)));
+        reporter.report(path, Problem::Duplicate(Value::of(kind)));
     }
 }
 
@@ -102,7 +104,7 @@ pub(crate) static STATUS: Rule = Rule {
     summary: "`\"True\"`, `\"False\"` or `\"Unknown\"`",
     source: "CRD; the example of KEP-4322 has booleans",
     effect: Effect::Deny,
-    fix: "a JSON boolean: the string of it, with a warning to quote it (an unquoted one also makes the API server drop all \
+    fix: "a JSON boolean: its string, with a warning to quote it (an unquoted boolean also makes the API server drop all \
           `managedFields` on CREATE, and before Kubernetes 1.37 on UPDATE)",
     since: "0.1.0",
     docs: include_str!("docs/condition-status.md"),
@@ -110,34 +112,52 @@ pub(crate) static STATUS: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn status<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn status<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("status");
         match &condition.status {
             Field::Set(status) if STATUSES.contains(&status.as_ref()) => {}
-            Field::Set(status) => report.deny(path, Problem::NotSupported(Value::of(status), STATUSES)),
+            Field::Set(status) => reporter.report(path, Problem::NotSupported(Value::of(status), STATUSES)),
             Field::Absent => {
-                report.deny(path, Problem::Required("must be \"True\", \"False\" or \"Unknown\"".into()));
+                reporter.report(path, Problem::Required("must be \"True\", \"False\" or \"Unknown\"".into()));
             }
             Field::Mistyped(json) => {
                 let quoted = condition.status_value().filter(|_| matches!(json, Json::Boolean(_)));
                 let detail = match quoted {
-                    Some(status) => format!("must be a string: write it in quotes, {status:?}").into(),
+                    Some(status) => format!("must be a string: put it in quotes, {status:?}").into(),
                     None => "must be the string \"True\", \"False\" or \"Unknown\"".into(),
                 };
-                report.deny(path, Problem::TypeInvalid(json.into(), detail));
+                reporter.report(path, Problem::TypeInvalid(json.into(), detail));
                 if let Some(status) = quoted {
-                    // From Kubernetes 1.37 on, an UPDATE keeps those of the stored object.
-                    let warning = match change.operation {
-                        Operation::Create => "was a boolean: put it in quotes, or the API server drops managedFields",
-                        Operation::Update => {
-                            "was a boolean: put it in quotes, or the API server before 1.37 drops managedFields"
-                        }
-                    };
-                    fill_in(&stored, condition, path, status, unless_dropped(change, warning), report);
+                    fill_in(
+                        &stored,
+                        condition,
+                        path,
+                        status,
+                        unless_dropped(change, quote_it(change, status)),
+                        reporter,
+                    );
                 }
             }
+        }
+    }
+}
+
+/// What was done to a boolean, and why to quote it. From Kubernetes 1.37 on, an UPDATE keeps the stored managedFields.
+fn quote_it(change: &Change<'_>, status: &str) -> &'static str {
+    match (change.operation, status) {
+        (Operation::Create, "True") => {
+            "the boolean true was stored as \"True\". Quote it, or the API server forgets field owners (managedFields)"
+        }
+        (Operation::Create, _) => {
+            "the boolean false was stored as \"False\". Quote it, or the API server forgets field owners (managedFields)"
+        }
+        (Operation::Update, "True") => {
+            "the boolean true was stored as \"True\". Quote it, or API servers before 1.37 forget field owners (managedFields)"
+        }
+        (Operation::Update, _) => {
+            "the boolean false was stored as \"False\". Quote it, or API servers before 1.37 forget field owners (managedFields)"
         }
     }
 }
@@ -148,14 +168,14 @@ pub(crate) static REASON: Rule = Rule {
     summary: "1 to 1024 characters, `[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?`",
     source: "CRD; the example of KEP-4322 has none",
     effect: Effect::Deny,
-    fix: "absent: `Unspecified`, or the stored one while the status is unchanged; warns",
+    fix: "absent: `Unspecified`, or the stored one while the status is unchanged; with a warning",
     since: "0.1.0",
     docs: include_str!("docs/condition-reason.md"),
     check: reason,
     ..Rule::VALIDATING
 };
 
-fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn reason<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     /// `metav1.Condition`: `maxLength` of a reason.
     const LIMIT: usize = 1024;
     let is_sound = |reason: &str| reason.len() <= LIMIT && syntax::is_reason(reason);
@@ -165,25 +185,27 @@ fn reason<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         match &condition.reason {
             Field::Set(reason) if is_sound(reason) => {}
             Field::Set(reason) if reason.chars().count() > LIMIT => {
-                report.deny(path, Problem::TooLong(reason.as_ref().into(), LIMIT));
+                reporter.report(path, Problem::TooLong(reason.as_ref().into(), LIMIT));
             }
             Field::Set(reason) if !reason.is_empty() => {
-                let detail = "must be one CamelCase word";
-                report.deny(path, Problem::Invalid(Value::of(reason), detail.into()));
+                reporter.report(path, Problem::Invalid(Value::of(reason), REASON_REQUIRED.into()));
             }
-            Field::Set(_) => report.deny(path, Problem::Empty("must be one CamelCase word".into())),
+            Field::Set(_) => reporter.report(path, Problem::Empty(REASON_REQUIRED.into())),
             Field::Absent => {
-                report.deny(path, Problem::Required("must be one CamelCase word".into()));
+                reporter.report(path, Problem::Required(REASON_REQUIRED.into()));
                 let before = stored.unchanged(condition).and_then(|stored| stored.reason.text());
                 let before = before.filter(|reason| is_sound(reason));
-                let warning = "was absent: say in one CamelCase word why the condition has its status";
-                let reason = before.unwrap_or("Unspecified");
-                fill_in(&stored, condition, path, reason, unless_dropped(change, warning), report);
+                let kept = "missing, kept as stored. Give one CamelCase word, such as \"ClusterRegistered\"";
+                let set = "missing, set to \"Unspecified\". Give one CamelCase word, such as \"ClusterRegistered\"";
+                let (reason, warning) = before.map_or(("Unspecified", set), |before| (before, kept));
+                fill_in(&stored, condition, path, reason, unless_dropped(change, warning), reporter);
             }
             Field::Mistyped(_) => {}
         }
     }
 }
+
+const REASON_REQUIRED: &str = "must be one CamelCase word, such as \"ClusterRegistered\"";
 
 /// `condition-message`
 pub(crate) static MESSAGE: Rule = Rule {
@@ -198,7 +220,7 @@ pub(crate) static MESSAGE: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn message<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn message<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     /// `metav1.Condition`: `maxLength` of a message.
     const LIMIT: usize = 32_768;
     let stored = Stored::of(change);
@@ -206,15 +228,15 @@ fn message<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let path = || item(index, condition).field("message");
         match &condition.message {
             Field::Set(message) if message.len() > LIMIT && message.chars().count() > LIMIT => {
-                report.deny(path, Problem::TooLong(message.as_ref().into(), LIMIT));
+                reporter.report(path, Problem::TooLong(message.as_ref().into(), LIMIT));
             }
             Field::Set(_) => {}
             Field::Absent => {
-                report.deny(path, Problem::Required("must be set, and may be empty".into()));
-                fill_in(&stored, condition, path, "", None, report);
+                reporter.report(path, Problem::Required("must be set; it may be empty".into()));
+                fill_in(&stored, condition, path, "", None, reporter);
             }
             Field::Mistyped(json) => {
-                report.deny(path, Problem::no_string(json));
+                reporter.report(path, Problem::no_string(json));
             }
         }
     }
@@ -232,15 +254,15 @@ pub(crate) static OBSERVED_GENERATION: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn observed_generation<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn observed_generation<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("observedGeneration");
         let detail = "must be an integer >= 0";
         match &condition.observed_generation {
             Field::Set(generation @ ..0) => {
-                report.deny(path, Problem::Invalid(Value::Bare(*generation), detail.into()));
+                reporter.report(path, Problem::Invalid(Value::Bare(*generation), detail.into()));
             }
-            Field::Mistyped(json) => report.deny(path, Problem::TypeInvalid(json.into(), detail.into())),
+            Field::Mistyped(json) => reporter.report(path, Problem::TypeInvalid(json.into(), detail.into())),
             Field::Set(_) | Field::Absent => {}
         }
     }
@@ -258,113 +280,19 @@ pub(crate) static REQUIRED: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn required<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn required<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(status) = change.status() else { return };
     for kind in PREDEFINED.into_iter().filter(|kind| status.condition(kind).is_none()) {
-        report.deny(
+        reporter.report(
             FieldPath::of(&["status", "conditions"]),
             Problem::Required(format!("must have a condition of type {kind:?}").into()),
         );
     }
 }
 
-/// The stored conditions by type and status: loose CRDs store a type twice.
-///
-/// An index, made when a rule first asks: a search for each of thousands of conditions would take seconds. Of positions, for a
-/// map would take more memory than the body.
-pub(super) struct Stored<'a> {
-    conditions: Option<&'a Items<'a, Condition<'a>>>,
-    by_kind: OnceCell<Vec<u32>>,
-    by_status: OnceCell<Vec<u32>>,
-    status: Option<&'a Status<'a>>,
-    /// Whether the write leaves all conditions as they are.
-    is_kept: bool,
-    /// Digests of all conditions, in order.
-    whole: OnceCell<Vec<u64>>,
-}
-
-impl<'a> Stored<'a> {
-    pub(super) fn of(change: &Change<'a>) -> Self {
-        let status = change.old_status();
-        let conditions = status.and_then(|status| status.conditions.set());
-        let is_kept = change.status().is_some_and(|new| Some(&new.conditions) == status.map(|old| &old.conditions));
-        Self {
-            conditions,
-            by_kind: OnceCell::new(),
-            by_status: OnceCell::new(),
-            status,
-            is_kept,
-            whole: OnceCell::new(),
-        }
-    }
-
-    /// Whether a condition is stored that equals this one in all that rules read.
-    fn has(&self, new: &Condition<'_>) -> bool {
-        if self.is_kept {
-            return true;
-        }
-        let whole = self.whole.get_or_init(|| {
-            let stored = self.status.into_iter().flat_map(|status| status.conditions.items());
-            let mut whole: Vec<_> = stored.map(|(_, condition)| digest::of(condition)).collect();
-            whole.sort_unstable();
-            whole
-        });
-        !whole.is_empty() && whole.binary_search(&digest::of(new)).is_ok()
-    }
-
-    /// The stored condition of the same type: the one of the same status where there are several, else the first.
-    pub(super) fn condition(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
-        let kind = new.kind.text()?;
-        self.unchanged(new).or_else(|| self.find(&self.by_kind, kind, |condition| condition.kind.text()))
-    }
-
-    /// The stored condition of the same type and status.
-    pub(super) fn unchanged(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
-        let key = (new.kind.text()?, new.status_value()?);
-        self.find(&self.by_status, key, |condition| Some((condition.kind.text()?, condition.status_value()?)))
-    }
-
-    /// The first condition of that key.
-    fn find<K: Ord>(
-        &self,
-        index: &OnceCell<Vec<u32>>,
-        key: K,
-        key_of: impl Fn(&'a Condition<'a>) -> Option<K>,
-    ) -> Option<&'a Condition<'a>> {
-        let conditions = self.conditions?;
-        let at = |position: &u32| conditions.said_at(*position);
-        let key_at = |position: &u32| at(position).and_then(&key_of);
-        let index = index.get_or_init(|| {
-            let mut order: Vec<u32> = (0..conditions.said_len()).collect();
-            order.sort_unstable_by(|a, b| key_at(a).cmp(&key_at(b)).then(a.cmp(b)));
-            order
-        });
-        let key = Some(key);
-        let first = index.partition_point(|position| key_at(position) < key);
-        index.get(first).filter(|position| key_at(position) == key).and_then(at)
-    }
-}
-
-/// Fills in a field of a condition, unless the condition is stored as it is.
-///
-/// The API server lets a stored mistake pass where nothing beside it has changed: in a condition, or, by the schemas without
-/// list-map keys that managers bundle, in the whole list. A default would be such a change.
-pub(super) fn fill_in<'a>(
-    stored: &Stored<'a>,
-    condition: &'a Condition<'a>,
-    place: impl Place<'a>,
-    value: impl Into<Cow<'a, str>>,
-    warning: Option<&'static str>,
-    report: &mut Report<'a>,
-) {
-    if !stored.has(condition) {
-        report.fix(place, value, warning);
-    }
-}
-
-/// The warning, but for the main resource: there the fix is dropped with the status, which `status-ignored` tells.
-fn unless_dropped(change: &Change<'_>, warning: &'static str) -> Option<&'static str> {
-    (change.part != Part::Main).then_some(warning)
+/// The warning, except on the main resource: there the API server drops the fix with the status, and `status-ignored` warns.
+fn unless_dropped(change: &Change<'_>, warning: &'static str) -> Option<Cow<'static, str>> {
+    (change.part != Part::Main).then_some(Cow::Borrowed(warning))
 }
 
 pub(super) fn conditions<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, &'a Condition<'a>)> {

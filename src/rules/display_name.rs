@@ -1,9 +1,9 @@
-//! `display-name`
+//! `display-name`: what people read in tables and on terminals.
 
 use crate::{
     field_path::FieldPath,
     profile::Field,
-    review::{Change, Effect, Operation, Problem, Report, Rule, Value},
+    review::{Change, Effect, Operation, Problem, Reporter, Rule, Value, Wording},
     syntax::SUBDOMAIN_LIMIT,
 };
 
@@ -20,18 +20,20 @@ pub(crate) static DISPLAY_NAME: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn display_name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let Some(spec) = change.identity().and_then(|profile| profile.spec.set()) else { return };
+fn display_name<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
+    let Some(spec) = change.metadata_and_spec().and_then(|profile| profile.spec.set()) else { return };
     let path = || FieldPath::of(&["spec", "displayName"]);
     match &spec.display_name {
         Field::Set(name) if name.contains(char::is_control) => {
-            report.warn(path, Problem::Invalid(Value::of(name), "must not have control characters".into()));
+            let warning = "has control characters, which break tables and terminals; remove them";
+            let wording = Wording::new("must not have control characters", warning);
+            reporter.report(path, Problem::Invalid(Value::of(name), wording));
         }
         Field::Absent if change.operation == Operation::Create => {
-            // What is longer is no name: only who is no API server sends it, and has it in the answer.
+            // A longer one is no name, and would be in the answer: no API server sends it.
             let is_name = |name: &&str| (1..=SUBDOMAIN_LIMIT).contains(&name.len());
             if let Some(name) = change.new.metadata.set().and_then(|metadata| metadata.name.text()).filter(is_name) {
-                report.fix(path, name, None);
+                reporter.fix(path, name, None);
             }
         }
         Field::Set(_) | Field::Absent | Field::Mistyped(_) => {}

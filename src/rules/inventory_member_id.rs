@@ -1,10 +1,10 @@
-//! `inventory-member-id`, `inventory-member-id-changed`: by what an inventory knows the cluster.
+//! `inventory-member-id`, `inventory-member-id-changed`: the label that identifies the member cluster.
 
 use crate::{
     field_path::FieldPath,
     profile::{ClusterProfile, Field, Text},
     redact::quote,
-    review::{Change, Effect, Problem, Report, Rule, Value},
+    review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
 };
 
 /// `inventory-member-id`
@@ -19,11 +19,11 @@ pub(crate) static MEMBER_ID: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn member_id<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let Some(profile) = change.identity() else { return };
+fn member_id<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
+    let Some(profile) = change.metadata_and_spec() else { return };
     if member_id_of(profile).is("") {
-        let detail = "must not be empty";
-        report.deny(member_id_path(), Problem::Invalid(Value::of(""), detail.into()));
+        let detail = "must not be empty; set the id or remove the label";
+        reporter.report(member_id_path(), Problem::Invalid(Value::of(""), detail.into()));
     }
 }
 
@@ -39,18 +39,26 @@ pub(crate) static MEMBER_ID_CHANGED: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn member_id_changed<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let Some(profile) = change.identity() else { return };
-    let Some(stored) = change.old.and_then(|old| member_id_of(old).set()).filter(|id| !id.is_empty()) else { return };
-    let detail = || format!("must stay {}", quote(stored)).into();
+fn member_id_changed<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
+    let Some(profile) = change.metadata_and_spec() else { return };
+    let Some(known) = change.old.and_then(|old| member_id_of(old).set()).filter(|id| !id.is_empty()) else { return };
+    let stored = || quote(known);
+    let requirement = || format!("must stay {}", stored());
     match member_id_of(profile) {
-        Field::Set(id) if id != stored => report.warn(member_id_path(), Problem::Invalid(Value::of(id), detail())),
-        Field::Absent if !profile.has_mistyped_labels() => {
-            report.warn(member_id_path(), Problem::Required(detail()));
+        Field::Set(id) if id == known => {}
+        Field::Set(id) => {
+            let wording = Wording::new(requirement(), format!("replaces {}: {LOST}", stored()));
+            reporter.report(member_id_path(), Problem::Invalid(Value::of(id), wording));
         }
-        Field::Set(_) | Field::Absent | Field::Mistyped(_) => {}
+        Field::Absent if !profile.has_mistyped_labels() => {
+            let wording = Wording::new(requirement(), format!("removed (was {}): {LOST}", stored()));
+            reporter.report(member_id_path(), Problem::Required(wording));
+        }
+        Field::Absent | Field::Mistyped(_) => {}
     }
 }
+
+const LOST: &str = "consumers that keep records by this id lose them";
 
 fn member_id_of<'p, 'a>(profile: &'p ClusterProfile<'a>) -> &'p Text<'a> {
     profile.labels().map_or(&Field::Absent, |labels| &labels.inventory_member_id)

@@ -1,8 +1,8 @@
-//! The member cluster's Kubernetes version.
+//! `kubernetes-version`: the member cluster's Kubernetes version.
 
 use crate::{
     field_path::FieldPath,
-    review::{Change, Effect, Problem, Report, Rule, Value},
+    review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
 };
 
 /// `kubernetes-version`
@@ -18,13 +18,13 @@ pub(crate) static KUBERNETES_VERSION: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn kubernetes_version<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn kubernetes_version<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(version) = change.status().and_then(|status| status.version.set()?.kubernetes.set()) else { return };
     if !version.is_empty() && !is_version(version) {
-        report.warn(
-            FieldPath::of(&["status", "version", "kubernetes"]),
-            Problem::Invalid(Value::of(version), "must be like v1.34, without spaces".into()),
-        );
+        let path = FieldPath::of(&["status", "version", "kubernetes"]);
+        let warning = "is not a version that consumers can compare; write it like v1.34.1";
+        let wording = Wording::new("must be like v1.34.1, without spaces", warning);
+        reporter.report(path, Problem::Invalid(Value::of(version), wording));
     }
 }
 

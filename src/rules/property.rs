@@ -1,4 +1,4 @@
-//! `status.properties`: sound names, values that consumers can rely on.
+//! `property-*`: names and values of `status.properties` that consumers can rely on.
 
 use std::cell::OnceCell;
 
@@ -6,7 +6,7 @@ use crate::{
     field_path::FieldPath,
     profile::{Field, Property, Status},
     redact::quote,
-    review::{Change, Effect, Problem, Report, Rule, Value},
+    review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
     rules::check_time,
     syntax,
 };
@@ -25,19 +25,19 @@ pub(crate) static NAME: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn name<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (index, property) in properties(change) {
         let path = || item(index, property).field("name");
         match &property.name {
             Field::Set(name) if is_name(name) => {}
             Field::Set(name) if name.chars().count() > syntax::SUBDOMAIN_LIMIT => {
-                report.deny(path, Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
+                reporter.report(path, Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
             }
             Field::Set(name) if !name.is_empty() => {
-                report.deny(path, Problem::Invalid(Value::of(name), name_syntax(name).into()));
+                reporter.report(path, Problem::Invalid(Value::of(name), name_syntax(name).into()));
             }
-            Field::Set(_) => report.deny(path, Problem::Empty("must name the property".into())),
-            Field::Absent => report.deny(path, Problem::Required("must name the property".into())),
+            Field::Set(_) => reporter.report(path, Problem::Empty("must name the property".into())),
+            Field::Absent => reporter.report(path, Problem::Required("must name the property".into())),
             Field::Mistyped(_) => {}
         }
     }
@@ -47,11 +47,11 @@ fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
 fn name_syntax(name: &str) -> &'static str {
     let is_end = |end: Option<char>| end.is_some_and(|end| end.is_ascii_alphanumeric());
     if !name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./".contains(letter)) {
-        "must be of letters, digits, '-', '_', '.' and '/'"
+        "may contain only letters, digits, '-', '_', '.' and '/'"
     } else if name.split('/').all(|segment| is_end(segment.chars().next()) && is_end(segment.chars().last())) {
-        "must have at most 63 characters between '/'"
+        "must have at most 63 characters in each part between '/'"
     } else {
-        "must have letters or digits beside '/' and at both ends"
+        "must start and end with a letter or digit, and so must each part between '/'"
     }
 }
 
@@ -75,11 +75,11 @@ pub(crate) static UNIQUE: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn unique<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(list) = change.status().and_then(|status| status.properties.set()) else { return };
     for (index, name) in list.repeated(|property| property.name.text()) {
         let path = FieldPath::of(&["status", "properties"]).item(index, Some(name)).field("name");
-        report.deny(path, Problem::Duplicate(Value::of(name)));
+        reporter.report(path, Problem::Duplicate(Value::of(name)));
     }
 }
 
@@ -96,26 +96,26 @@ pub(crate) static VALUE: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn value<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn value<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     /// CRD: `maxLength` of a property's value.
     const LIMIT: usize = 1024;
     for (index, property) in properties(change) {
         let path = || item(index, property).field("value");
         match &property.value {
-            Field::Set(value) if value.is_empty() => report.deny(path, Problem::Empty(VALUE_REQUIRED.into())),
+            Field::Set(value) if value.is_empty() => reporter.report(path, Problem::Empty(VALUE_REQUIRED.into())),
             Field::Set(value) if value.len() > LIMIT && value.chars().count() > LIMIT => {
-                report.deny(path, Problem::TooLong(value.as_ref().into(), LIMIT));
+                reporter.report(path, Problem::TooLong(value.as_ref().into(), LIMIT));
             }
             Field::Set(_) => {}
-            Field::Absent => report.deny(path, Problem::Required(VALUE_REQUIRED.into())),
+            Field::Absent => reporter.report(path, Problem::Required(VALUE_REQUIRED.into())),
             Field::Mistyped(json) => {
-                report.deny(path, Problem::no_string(json));
+                reporter.report(path, Problem::no_string(json));
             }
         }
     }
 }
 
-const VALUE_REQUIRED: &str = "must have 1 to 1024 characters, or be left out";
+const VALUE_REQUIRED: &str = "must have 1 to 1024 characters; leave out a property without a value";
 
 /// `property-observed-time`
 pub(crate) static OBSERVED_TIME: Rule = Rule {
@@ -131,17 +131,17 @@ pub(crate) static OBSERVED_TIME: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn observed_time<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    // Agents observe all properties at once.
-    let mut sound = None;
+fn observed_time<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
+    // Agents observe all properties at once, so most times are the same.
+    let mut valid = None;
     for (index, property) in properties(change) {
         let time = &property.last_observed_time;
-        if sound.is_some() && time.text() == sound {
+        if valid.is_some() && time.text() == valid {
             continue;
         }
         let path = || item(index, property).field("lastObservedTime");
-        if check_time(time, path, change, report) {
-            sound = time.text();
+        if check_time(time, path, change, reporter) {
+            valid = time.text();
         }
     }
 }
@@ -162,7 +162,7 @@ pub(crate) static RESERVED_SUFFIX: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn reserved_suffix<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn reserved_suffix<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     const WELL_KNOWN: [&str; 14] = [
         CLUSTERSET,
         "cluster.clusterset.k8s.io",
@@ -185,8 +185,9 @@ fn reserved_suffix<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         let prefix = name.split_once('/').map_or(name, |(prefix, _)| prefix);
         let reserved = [prefix, name].iter().any(|text| text.ends_with(".k8s.io") || text.ends_with(".kubernetes.io"));
         if reserved && !WELL_KNOWN.contains(&name) {
-            let detail = "names under k8s.io and kubernetes.io are reserved; use a domain you own";
-            report.warn(item(index, property).field("name"), Problem::Invalid(Value::of(name), detail.into()));
+            let detail =
+                "names under k8s.io and kubernetes.io are reserved; use a domain you own, such as foo.example.com";
+            reporter.report(item(index, property).field("name"), Problem::Invalid(Value::of(name), detail.into()));
         }
     }
 }
@@ -204,14 +205,15 @@ pub(crate) static CLUSTER_ID: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn cluster_id<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    /// KEP-2149: an id is shorter.
+fn cluster_id<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
+    /// KEP-2149: an id has fewer characters.
     const LIMIT: usize = 128;
     for (index, property) in cluster_ids(change) {
         let Some(id) = property.value.set().filter(|id| !id.is_empty()) else { continue };
         if id.len() >= LIMIT || !syntax::is_subdomain(id) {
-            let detail = "must be a DNS name of at most 127 characters";
-            report.warn(item(index, property).field("value"), Problem::Invalid(Value::of(id), detail.into()));
+            let warning = "cannot be part of a host name; use a DNS name of at most 127 characters";
+            let wording = Wording::new("must be a DNS name of at most 127 characters", warning);
+            reporter.report(item(index, property).field("value"), Problem::Invalid(Value::of(id), wording));
         }
     }
 }
@@ -230,38 +232,49 @@ pub(crate) static CLUSTER_ID_CHANGED: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn cluster_id_changed<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn cluster_id_changed<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let (Some(new), Some(old)) = (change.status(), change.old_status()) else { return };
     let is_member = |status: &Status<'_>| status.property(CLUSTERSET).is_some_and(|clusterset| !clusterset.is_empty());
     if !is_member(new) || !is_member(old) {
         return;
     }
     let stored = CLUSTER_IDS.map(|name| old.property(name));
-    // Each once, however many properties differ from it: what is quoted is searched for secrets.
-    let details = CLUSTER_IDS.map(|_| OnceCell::new());
+    // Made once for each id, however many properties differ from it: quoting searches for secrets.
+    let wordings = CLUSTER_IDS.map(|_| OnceCell::new());
     for (index, property) in cluster_ids(change) {
-        let known = CLUSTER_IDS.iter().zip(stored).zip(&details).find(|((name, _), _)| property.name.is(name));
-        if let (Some(id), Some(((_, Some(stored)), detail))) = (property.value.set(), known)
+        let known = CLUSTER_IDS.iter().zip(stored).zip(&wordings).find(|((name, _), _)| property.name.is(name));
+        if let (Some(id), Some(((_, Some(stored)), wording))) = (property.value.set(), known)
             && id != stored
         {
-            let detail = detail.get_or_init(|| format!("must stay {} in its clusterset", quote(stored))).clone();
-            report.warn(item(index, property).field("value"), Problem::Invalid(Value::of(id), detail.into()));
+            let wording = wording.get_or_init(|| {
+                let stored = quote(stored);
+                let warning = format!(
+                    "replaces {stored}: services that other clusters reach by the old id vanish; leave the clusterset first"
+                );
+                Wording::new(format!("must stay {stored} while the cluster is in a clusterset"), warning)
+            });
+            reporter.report(item(index, property).field("value"), Problem::Invalid(Value::of(id), wording.clone()));
         }
     }
     for (name, stored) in CLUSTER_IDS.into_iter().zip(stored) {
         // The KEP has renamed the property: the same id under the other name is still there.
         let is_kept = |stored| cluster_ids(change).any(|(_, it)| it.name.is(name) || it.value.is(stored));
         if let Some(stored) = stored.filter(|stored| !is_kept(stored)) {
-            let detail = format!("must keep {name} {} in its clusterset", quote(stored));
-            report.warn(FieldPath::of(&["status", "properties"]), Problem::Required(detail.into()));
+            let stored = quote(stored);
+            let warning = format!(
+                "{name} removed (was {stored}): services that other clusters reach by it vanish; leave the clusterset first"
+            );
+            let wording =
+                Wording::new(format!("must keep {name} {stored} while the cluster is in a clusterset"), warning);
+            reporter.report(FieldPath::of(&["status", "properties"]), Problem::Required(wording));
         }
     }
 }
 
-/// The property that says of which clusterset the cluster is a member.
+/// The property that names the clusterset of the cluster.
 const CLUSTERSET: &str = "clusterset.k8s.io";
 
-/// The properties whose value identifies the cluster: the KEP's name and the one it had before.
+/// The properties whose value identifies the cluster: the KEP's name for it, and its former name.
 const CLUSTER_IDS: [&str; 2] = ["id.k8s.io", "cluster.clusterset.k8s.io"];
 
 fn cluster_ids<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, &'a Property<'a>)> {

@@ -3,14 +3,14 @@
 use crate::{
     field_path::FieldPath,
     profile::{Field, Json, Text},
-    review::{Change, Effect, Part, Phase, Problem, Report, Rule},
+    review::{Change, Effect, Part, Phase, Problem, Reporter, Rule},
 };
 
 /// `status-ignored`
 pub(crate) static STATUS_IGNORED: Rule = Rule {
     name: "status-ignored",
     summary: "a write of the main resource brings no status of its own: none on CREATE, the stored one on UPDATE",
-    source: "API server: a status on the main resource is dropped",
+    source: "API server: it drops the status of a write of the main resource",
     effect: Effect::Warn,
     phase: Phase::Mutate,
     since: "0.1.0",
@@ -19,7 +19,7 @@ pub(crate) static STATUS_IGNORED: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn status_ignored<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn status_ignored<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     if change.part != Part::Main || *change.status_field() == Field::Absent {
         return;
     }
@@ -27,9 +27,9 @@ fn status_ignored<'a>(change: &Change<'a>, report: &mut Report<'a>) {
     let boolean =
         change.status().is_some_and(|status| status.conditions.items().any(|(_, item)| is_boolean(&item.status)));
     let detail = if boolean {
-        "must be written with --subresource=status, a condition's status in quotes"
+        "write it with --subresource=status, and quote every condition's status, as in \"True\""
     } else {
-        "must be written to the status subresource (--subresource=status)"
+        "this request cannot change it. Use \"kubectl apply --server-side --subresource=status\""
     };
-    report.warn(FieldPath::of(&["status"]), Problem::Dropped(detail));
+    reporter.report(FieldPath::of(&["status"]), Problem::Dropped(detail));
 }

@@ -222,7 +222,7 @@ fn not_what_the_definition_refuses(Stage { may, .. }: &Stage<'_>) {
 fn not_before_it_is_granted(Stage { may_later, .. }: &Stage<'_>, shell: &Shell) {
     let namespace = may_later.collection.split('/').nth(5).expect("it is in a namespace");
     let claim = || may_later.patch("spoke", "another", &may_later.version("spoke"), DRY_RUN);
-    assert!(denied(&claim()).is_some_and(|text| text.starts_with("Forbidden: to set rules aside")));
+    assert!(denied(&claim()).is_some_and(|text| text.starts_with("Forbidden: the user must have the verb")));
     shell.run(&format!(
         "kubectl create rolebinding -n {namespace} carol --clusterrole=clusterprofile-break-glass --user=carol"
     ));
@@ -242,7 +242,7 @@ fn not_unasked(Stage { may, plane, replica, .. }: &Stage<'_>, shell: &Shell) {
         text = if answer.status == 422 { denied(&answer).unwrap_or_default() } else { String::new() };
         !text.is_empty()
     });
-    assert!(text.contains("could not be checked: must be tried again"), "{text}");
+    assert!(text.contains("could not check whether the user has"), "{text}");
     assert_eq!(claims(replica, "unchecked"), 1);
     let log = plane.directory().join(Path::new("shell/replica.log"));
     wait_until("it is told once", || {

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::{
     api::Answer,
-    case::{self, Case, Part, Surface, Told, Unless, Verdict},
+    case::{self, Case, Part, Surface, Unless, Verdict, Warned},
     control_plane::ControlPlane,
     planes::{Crd, Planes},
-    told,
+    verdict,
 };
 
 pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
@@ -40,7 +40,7 @@ fn with_webhooks(case: &Case, crd: Crd, planes: &Planes) {
     let webhook = plane.webhook(case);
     let write = Write::new(case, &plane.control, &webhook.labels());
     let answer = write.send();
-    let warnings: Vec<_> = answer.warnings.iter().filter_map(|text| told::warning(text)).collect();
+    let warnings: Vec<_> = answer.warnings.iter().filter_map(|text| verdict::warning(text)).collect();
     if let Some(text) = refused_by(case, crd, true) {
         assert_refused(&answer, text);
         // /validate is not asked, so that /mutate says everything.
@@ -51,7 +51,7 @@ fn with_webhooks(case: &Case, crd: Crd, planes: &Planes) {
         return;
     }
     let expected = expected(case);
-    assert_eq!(told::causes(&answer.body), expected.causes, "{answer:#?}");
+    assert_eq!(verdict::causes(&answer.body), expected.causes, "{answer:#?}");
     assert_eq!(warnings, expected.warnings, "{answer:#?}");
     assert_eq!(answer.status, if expected.allowed { write.success() } else { 422 }, "{answer:#?}");
     if expected.allowed {
@@ -60,9 +60,9 @@ fn with_webhooks(case: &Case, crd: Crd, planes: &Planes) {
 }
 
 /// By rule and field: /mutate says first what it fills in.
-fn sorted(mut told: Vec<Told>) -> Vec<Told> {
-    told.sort_by(|one, other| (&one.rule, &one.field).cmp(&(&other.rule, &other.field)));
-    told
+fn sorted(mut warned: Vec<Warned>) -> Vec<Warned> {
+    warned.sort_by(|one, other| (&one.rule, &one.field).cmp(&(&other.rule, &other.field)));
+    warned
 }
 
 /// What both webhooks say, one after the other. The API server drops the status of the main resource between them.
@@ -70,9 +70,9 @@ fn expected(case: &Case) -> Verdict {
     let Verdict { mut causes, mut warnings, .. } = case.expect.verdict();
     if case.part == Part::Main {
         causes.retain(|cause| !cause.field.starts_with("status"));
-        warnings.retain(|told| !told.field.starts_with("status"));
+        warnings.retain(|warned| !warned.field.starts_with("status"));
     }
-    let warnings = case.expect.notes.iter().cloned().chain(warnings).collect();
+    let warnings = case.expect.mutate_warnings.iter().cloned().chain(warnings).collect();
     case.on(Surface::ApiServer, Verdict { allowed: causes.is_empty(), causes, warnings })
 }
 

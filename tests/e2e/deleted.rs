@@ -12,7 +12,7 @@ use super::{
     control_plane::ControlPlane,
     planes::{Crd, Planes},
     profiles::{MANAGER, labelled},
-    told,
+    verdict,
     wait::wait_until,
     webhook::Webhook,
 };
@@ -52,7 +52,7 @@ fn what_rules_deny_is_denied(control: &ControlPlane, name: &str) {
     ];
     for (part, patch, rule) in writes {
         let denied = control.api.patch(&format!("{item}{part}"), "merge", &patch);
-        let rules: Vec<_> = told::causes(&denied.body).into_iter().map(|cause| cause.rule).collect();
+        let rules: Vec<_> = verdict::causes(&denied.body).into_iter().map(|cause| cause.rule).collect();
         assert_eq!((denied.status, rules), (422, vec![rule.to_owned()]), "{patch}: {denied:#?}");
     }
     assert_eq!(control.api.get(&item).body, before);

@@ -12,7 +12,7 @@ use super::{
     mount::Mount,
     rendered::{at, only, rendered, text, volume},
     replica::{Replica, arguments, service_address, with_flags},
-    told,
+    verdict,
     wait::wait_until,
 };
 
@@ -78,7 +78,7 @@ impl<'p> Profiles<'p> {
             reason: "FieldValueInvalid".into(),
             field: "metadata.labels[x-k8s.io/cluster-manager]".into(),
         };
-        assert_eq!((refused.status, told::causes(&refused.body)), (422, vec![cause]), "{refused:#?}");
+        assert_eq!((refused.status, verdict::causes(&refused.body)), (422, vec![cause]), "{refused:#?}");
     }
 }
 

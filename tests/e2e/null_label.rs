@@ -13,7 +13,7 @@ use super::{
     control_plane::ControlPlane,
     planes::{Crd, Planes},
     profiles::{MANAGER, Profiles, labelled},
-    told,
+    verdict,
 };
 
 pub(crate) fn trial(planes: &Arc<Planes>) -> Trial {
@@ -33,7 +33,7 @@ fn applied(control: &ControlPlane, labels: &Value) {
     profile["metadata"]["labels"][MEMBER] = Value::Null;
     let path = format!("{}?fieldManager=test", profiles.path("empty-label"));
     let denied = control.api.patch(&path, "apply", &profile);
-    let rules: Vec<_> = told::causes(&denied.body).into_iter().map(|cause| cause.rule).collect();
+    let rules: Vec<_> = verdict::causes(&denied.body).into_iter().map(|cause| cause.rule).collect();
     assert_eq!((denied.status, &rules[..]), (422, &["inventory-member-id".to_owned()][..]), "{denied:#?}");
     assert_eq!(profiles.names(), [].into());
 
@@ -42,7 +42,7 @@ fn applied(control: &ControlPlane, labels: &Value) {
     profile["metadata"]["labels"][MANAGER] = Value::Null;
     let path = format!("{}?fieldManager=test", profiles.path("empty-manager"));
     let denied = control.api.patch(&path, "apply", &profile);
-    let rules: Vec<_> = told::causes(&denied.body).into_iter().map(|cause| cause.rule).collect();
+    let rules: Vec<_> = verdict::causes(&denied.body).into_iter().map(|cause| cause.rule).collect();
     assert_eq!((denied.status, &rules[..]), (422, &["cluster-manager-label".to_owned()][..]), "{denied:#?}");
 
     // As it stands in a file.

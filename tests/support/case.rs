@@ -108,14 +108,14 @@ pub(crate) struct Expect {
     pub patch: Vec<Value>,
     /// Warnings of /mutate.
     #[serde(default)]
-    pub notes: Vec<Told>,
+    pub mutate_warnings: Vec<Warned>,
     /// Of /validate, shown the object after the patch.
     #[serde(default = "yes")]
     pub allowed: bool,
     #[serde(default)]
     pub causes: Vec<Cause>,
     #[serde(default)]
-    pub warnings: Vec<Told>,
+    pub warnings: Vec<Warned>,
     /// Of /validate, shown the object as it was written: /mutate had failed open.
     #[serde(default)]
     pub unpatched: Option<Verdict>,
@@ -139,7 +139,7 @@ pub(crate) struct Verdict {
     #[serde(default)]
     pub causes: Vec<Cause>,
     #[serde(default)]
-    pub warnings: Vec<Told>,
+    pub warnings: Vec<Warned>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -152,7 +152,7 @@ pub(crate) struct Cause {
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Told {
+pub(crate) struct Warned {
     pub rule: String,
     pub field: String,
 }
@@ -169,7 +169,7 @@ pub(crate) struct Difference {
     #[serde(default)]
     pub causes: Option<Vec<Cause>>,
     #[serde(default)]
-    pub warnings: Option<Vec<Told>>,
+    pub warnings: Option<Vec<Warned>>,
 }
 
 fn v1alpha1() -> String {
@@ -234,11 +234,11 @@ impl Case {
 
     /// What /mutate warns of where the API server refuses the write by itself: all that is found. The API server drops the
     /// status of the main resource.
-    pub(crate) fn foreseen(&self, verdict: Verdict) -> Vec<Told> {
+    pub(crate) fn foreseen(&self, verdict: Verdict) -> Vec<Warned> {
         let Verdict { causes, warnings, .. } = verdict;
-        let causes = causes.into_iter().map(|cause| Told { rule: cause.rule, field: cause.field });
-        let is_written = |told: &Told| self.part == Part::Status || !told.field.starts_with("status");
-        self.expect.notes.iter().cloned().chain(causes.chain(warnings).filter(is_written)).collect()
+        let causes = causes.into_iter().map(|cause| Warned { rule: cause.rule, field: cause.field });
+        let is_written = |warned: &Warned| self.part == Part::Status || !warned.field.starts_with("status");
+        self.expect.mutate_warnings.iter().cloned().chain(causes.chain(warnings).filter(is_written)).collect()
     }
 
     /// What is expected on a surface, `verdict` unless the case says how the surface differs.

@@ -12,8 +12,8 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 
 use super::{
-    case::{self, Case, Surface, Told, Unless},
-    response, told,
+    case::{self, Case, Surface, Unless, Warned},
+    response, warned,
 };
 
 /// Definitions, and whether their lists have keys.
@@ -62,13 +62,13 @@ fn run(case: &Case, crd: &Arc<CrdInForce>, is_keyed: bool) {
         Some(Unless::Keyed) => !is_keyed,
         Some(Unless::Unkeyed) => is_keyed,
     });
-    let expected = if is_refused { case.foreseen(case.expect.verdict()) } else { case.expect.notes.clone() };
-    assert_eq!(sorted(told(&mutated)), sorted(expected), "{}", mutated["warnings"]);
+    let expected = if is_refused { case.foreseen(case.expect.verdict()) } else { case.expect.mutate_warnings.clone() };
+    assert_eq!(sorted(warned(&mutated)), sorted(expected), "{}", mutated["warnings"]);
 }
 
-fn sorted(told: Vec<Told>) -> Vec<(Option<usize>, String)> {
-    let position = |told: &Told| RULES.iter().position(|rule| rule.name == told.rule);
-    let mut told: Vec<_> = told.into_iter().map(|told| (position(&told), told.field)).collect();
-    told.sort();
-    told
+fn sorted(warned: Vec<Warned>) -> Vec<(Option<usize>, String)> {
+    let position = |warned: &Warned| RULES.iter().position(|rule| rule.name == warned.rule);
+    let mut warned: Vec<_> = warned.into_iter().map(|warned| (position(&warned), warned.field)).collect();
+    warned.sort();
+    warned
 }

@@ -45,7 +45,7 @@ fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Res
         writeln!(text, "  {} {field} = {value} [{}]", paint(36, "set"), fix.rule)?;
     }
     for fix in &checked.fixes {
-        if let Some(told) = fix.warning {
+        if let Some(told) = &fix.warning {
             writeln!(text, "  {warning} {}: {told} [{}]", printable(&fix.field), fix.rule)?;
         }
     }

@@ -65,7 +65,8 @@ fn of_status(definition: Json, version: &str, status: &Json) -> Vec<String> {
     warnings(definition, version, "status", &json!({"status": status}), Some(&json!({})), Policy::default())
 }
 
-/// Beside each of these a name stands that no schema refuses: it is told where the other one is refused.
+/// Each status also has a property name that no schema refuses: /mutate warns about that name exactly where the schema refuses
+/// the rest.
 #[test]
 fn a_finding_is_foreseen_where_the_schema_refuses_it() {
     let condition = |fields: Json| {
@@ -122,15 +123,15 @@ fn a_finding_is_foreseen_where_the_schema_refuses_it() {
         properties.as_array_mut().expect("it is a list").push(other());
         let definitions = [(definition(), "v1alpha1"), (definition(), "v1alpha2"), (bundled(), "v1alpha1")];
         for ((definition, version), refused) in definitions.into_iter().zip(refused) {
-            let told = of_status(definition, version, &status);
-            let is_told = told.iter().any(|text| text.contains("[property-name]"));
-            assert_eq!(is_told, refused, "{version}: {status} {told:#?}");
+            let warned = of_status(definition, version, &status);
+            let is_foreseen = warned.iter().any(|text| text.contains("[property-name]"));
+            assert_eq!(is_foreseen, refused, "{version}: {status} {warned:#?}");
         }
     }
 }
 
 #[test]
-fn of_the_main_resource_metadata_and_spec_are_told() {
+fn warnings_about_the_main_resource_leave_out_a_dropped_status() {
     let object = json!({
         "metadata": {"labels": {"x-k8s.io/cluster-manager": "another"}},
         "spec": {"displayName": 5},
@@ -153,47 +154,66 @@ fn of_the_main_resource_metadata_and_spec_are_told() {
 #[test]
 fn a_manager_that_moves_is_refused_where_the_crd_says_so() {
     let moved = json!({"spec": {"clusterManager": {"name": "another"}}});
-    let told = |definition| warnings(definition, "v1alpha1", "", &moved, Some(&json!({})), Policy::default()).len();
-    assert_eq!(told(definition()), 2, "the name and the label");
+    let count = |definition| warnings(definition, "v1alpha1", "", &moved, Some(&json!({})), Policy::default()).len();
+    assert_eq!(count(definition()), 2, "the name and the label");
     let mut movable = definition();
     let manager = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/clusterManager";
     let manager = movable.pointer_mut(manager).and_then(Json::as_object_mut).expect("it is there");
     manager.remove("x-kubernetes-validations");
-    assert_eq!(told(movable), 0);
+    assert_eq!(count(movable), 0);
 }
 
-/// What the schema refuses it refuses whatever an administrator chose.
+/// A warning about a refusal has the form of a denial; one about what would pass has not, nor notes of what lets it pass.
 #[test]
-fn overrides_and_audit_change_nothing_of_what_is_foreseen() {
+fn foreseen_denials_read_as_denials() {
+    let status = json!({"version": {"kubernetes": "latest"}, "properties": [{"name": "a b", "value": ""}]});
+    let stored = json!({"status": {"properties": [{"name": "a b", "value": "x"}]}});
+    let mut audit = Policy::default();
+    audit.set_audit(true);
+    let warned = warnings(definition(), "v1alpha1", "status", &json!({"status": status}), Some(&stored), audit);
+    let beginnings = [
+        "status.properties[0].name: Invalid value: \"a b\": may contain only",
+        "status.properties[0].value: Required value: must have",
+        "status.version.kubernetes: \"latest\" is not",
+    ];
+    assert_eq!(warned.len(), beginnings.len(), "{warned:#?}");
+    for (text, beginning) in warned.iter().zip(beginnings) {
+        assert!(text.starts_with(beginning) && !text.contains("; already") && !text.contains("audit"), "{text}");
+    }
+}
+
+/// The schema refuses a write whatever the configuration of the webhook is.
+#[test]
+fn overrides_and_audit_do_not_change_what_is_foreseen() {
     let status = json!({"status": {"properties": [{"name": "a b", "value": ""}]}});
-    let told = |policy| warnings(definition(), "v1alpha1", "status", &status, Some(&json!({})), policy).len();
+    let count = |policy| warnings(definition(), "v1alpha1", "status", &status, Some(&json!({})), policy).len();
     let value = find("property-value").expect("it is a rule");
     let [mut audit, mut warned, mut off] = [(); 3].map(|()| Policy::default());
     audit.set_audit(true);
     warned.set(value, Effect::Warn);
     off.set(value, Effect::Off);
-    assert_eq!([audit, warned, off, Policy::default()].map(told), [2, 2, 0, 2]);
+    assert_eq!([audit, warned, off, Policy::default()].map(count), [2, 2, 0, 2]);
 }
 
-/// More than a hundred findings of a rule are counted, and those that are filled in are not among them.
+/// Findings past the limit are only counted, and a fix takes back its finding in either case.
 #[test]
-fn what_is_filled_in_is_not_told() {
+fn what_is_filled_in_is_not_foreseen() {
     let condition = |kind| json!({"type": kind, "status": "True", "reason": "A", "lastTransitionTime": GOOD});
     let status = |conditions: usize, value: &str| {
         let conditions: Vec<_> = (0..conditions).map(|number| condition(format!("A{number}"))).collect();
         json!({"conditions": conditions, "properties": [{"name": "a", "value": value}]})
     };
-    let told = of_status(definition(), "v1alpha1", &status(300, ""));
-    assert_eq!(told.len(), 1, "{told:#?}");
-    assert!(told.iter().all(|text| text.contains("[property-value]")), "{told:#?}");
+    let warned = of_status(definition(), "v1alpha1", &status(300, ""));
+    assert_eq!(warned.len(), 1, "{warned:#?}");
+    assert!(warned.iter().all(|text| text.contains("[property-value]")), "{warned:#?}");
     assert_eq!(of_status(definition(), "v1alpha1", &status(300, "x")), [""; 0]);
-    // Too many to be filled in are too many for the schema.
-    let told = of_status(definition(), "v1alpha1", &status(600, "x"));
-    assert!(told.iter().any(|text| text.contains("[condition-message]")), "{told:#?}");
+    // More than the limit of fixes: none is made, so the schema refuses them.
+    let warned = of_status(definition(), "v1alpha1", &status(600, "x"));
+    assert!(warned.iter().any(|text| text.contains("[condition-message]")), "{warned:#?}");
 }
 
 #[test]
-fn a_definition_that_is_none_or_too_large_is_not_used() {
+fn an_invalid_or_too_large_definition_is_not_used() {
     assert!(matches!(CrdInForce::read(json!({"spec": {"versions": 5}})), Err(CrdError::Unreadable(_))));
     let mut large = definition();
     let schema = large.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties").expect("it is there");

@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{Finding, Omitted, Report};
+use super::{Reporter, Review};
 use crate::{
     field_path::{FieldPath, Segment},
     profile::{AccessProvider, Blank, Condition, Field, Items, List, Status, Text},
-    review::{Change, CrdInForce, Part, Policy, Problem},
+    review::{Change, CrdInForce, Finding, Omitted, Part, Policy, Problem, Report},
 };
 
 /// What /mutate finds in place of /validate, and whether the API server refuses the write for any of it.
@@ -26,20 +26,20 @@ pub(super) struct Foresight {
     is_stored_loose: OnceCell<bool>,
     /// Whether the keys of those lists do not say which item was which.
     ambiguous: [OnceCell<bool>; 4],
-    /// The finding that was told last: a fix at the same place takes it back.
-    last: Option<Told>,
+    /// The last finding: a fix at the same place takes it back.
+    last: Option<Noted>,
     /// Findings for which the API server refuses the write.
     refused: usize,
     /// Those that are taken back.
     mended: usize,
 }
 
-/// A finding that was told.
+/// A finding, as far as a fix may take it back.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Noted {
     place: u64,
     is_refused: bool,
-    /// Whether it is one of those past the most that are told.
+    /// Whether it is past the limit of a report, so that it was only counted.
     is_omitted: bool,
 }
 
@@ -172,7 +172,7 @@ impl Foresight {
     }
 
     /// Takes note of a finding.
-    pub(super) fn tell(
+    pub(super) fn note(
         &mut self,
         change: &Change<'_>,
         path: &FieldPath<'_>,
@@ -182,17 +182,17 @@ impl Foresight {
     ) {
         let is_refused = self.finds_refused(change, path, problem, is_stored);
         self.refused += usize::from(is_refused);
-        self.last = Some(Told { place: path.digest(), is_refused, is_omitted });
+        self.last = Some(Noted { place: path.digest(), is_refused, is_omitted });
     }
 
     /// Takes the last finding back, if the place that is filled in is its own.
-    fn mend(&mut self, place: u64) -> Option<Told> {
-        let told = self.last.take().filter(|told| told.place == place)?;
-        if told.is_refused {
+    fn mend(&mut self, place: u64) -> Option<Noted> {
+        let noted = self.last.take().filter(|noted| noted.place == place)?;
+        if noted.is_refused {
             self.refused -= 1;
             self.mended += 1;
         }
-        Some(told)
+        Some(noted)
     }
 
     /// Whether the API server refuses the write, where nothing can be filled in also for what was to be.
@@ -225,44 +225,49 @@ fn provider<'p, 'a>(status: &'p Status<'a>, list: &str, index: usize) -> Option<
     list.get(index)
 }
 
-impl Report<'_> {
-    /// Takes back what was told last, if that is what is filled in.
+impl Reporter<'_, '_> {
+    /// Takes the last finding back, if it is about the field that is filled in.
     pub(super) fn take_back(&mut self, path: &FieldPath<'_>) {
-        let told = self.foresight.as_mut().and_then(|foresight| foresight.mend(path.digest()));
-        match (told, &mut self.current) {
-            (Some(Told { is_omitted: true, .. }), _) => self.omitted.warnings -= 1,
-            (Some(_), Some(current)) => {
-                current.warnings -= 1;
-                self.findings.pop();
+        let Review { foresight, report, .. } = &mut *self.review;
+        match foresight.as_mut().and_then(|foresight| foresight.mend(path.digest())) {
+            Some(Noted { is_omitted: true, .. }) => report.omitted.warnings -= 1,
+            Some(_) => {
+                self.warnings -= 1;
+                report.findings.pop();
             }
-            _ => {}
+            None => {}
         }
     }
+}
 
-    /// Whether what /validate would say may be said by /mutate.
+impl<'a> Review<'a> {
+    /// Whether /mutate may say what /validate would.
     pub(in crate::review) fn foresees(&self) -> bool {
         self.foresight.is_some()
     }
 
-    /// Whether the API server will refuse the write, so that it must be.
+    /// Whether the API server will refuse the write before it calls /validate, so that /mutate must.
     pub(in crate::review) fn is_foreseen(&self) -> bool {
-        self.foresight.as_ref().is_some_and(|foresight| foresight.is_refused(self.too_many_fixes))
+        self.foresight.as_ref().is_some_and(|foresight| foresight.is_refused(self.report.too_many_fixes))
     }
 
-    /// Once all rules have run: leaves out what /validate will say itself.
-    pub(in crate::review) fn close(&mut self) {
-        if !self.foresees() {
-            return;
+    /// Once all rules have run: the report, without what /validate will say itself.
+    pub(in crate::review) fn finish(self) -> Report<'a> {
+        let is_foreseen = self.is_foreseen();
+        let Self { rules, phase, foresight, mut report, .. } = self;
+        if foresight.is_none() {
+            return report;
         }
-        self.passed_for_health.clear();
-        if self.is_foreseen() {
-            let position = |finding: &Finding<'_>| self.rules.iter().position(|rule| rule.name == finding.rule.name);
-            self.findings.sort_by_cached_key(position);
+        report.passed_for_health.clear();
+        if is_foreseen {
+            let position = |finding: &Finding<'_>| rules.iter().position(|rule| std::ptr::eq(*rule, finding.rule));
+            report.findings.sort_by_cached_key(position);
         } else {
             // Of its own, /mutate has no more than one finding.
-            self.findings.retain(|finding| finding.rule.phase == self.phase);
-            self.omitted = Omitted::default();
+            report.findings.retain(|finding| finding.rule.phase == phase);
+            report.omitted = Omitted::default();
         }
+        report
     }
 }
 

@@ -1,9 +1,9 @@
-//! `certificate-authority-data`: whom a consumer trusts.
+//! `access-ca`: the CA certificates that a consumer verifies the server with.
 
 use self::certificate::Unreadable;
 use crate::{
-    review::{Change, Effect, Level, Problem, Report, Rule, Value},
-    rules::access::{Last, clusters, is_stored_ca},
+    review::{Change, Effect, Problem, Reporter, Rule, Value},
+    rules::access::{Memo, clusters, is_stored_ca},
     syntax::base64::decode,
 };
 
@@ -25,16 +25,16 @@ pub(crate) static CA: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn ca<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    let mut last = Last::new();
+fn ca<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
+    let mut last = Memo::new();
     for (item, cluster) in clusters(change) {
         let Some(data) = cluster.certificate_authority_data.text() else { continue };
-        // What the stored object has, too, is not worth the time that parsing takes: nothing would be told of it.
-        let is_known = is_stored_ca(&item, data, change) && !report.tells_stored(Level::Warn);
+        // Stored data is parsed only if a finding in it would be reported.
+        let is_known = is_stored_ca(&item, data, change) && !reporter.reports_stored(Effect::Warn);
         let depth = if is_known { Depth::Encoding } else { Depth::Certificates };
         if let Some(fault) = last.of((data, depth), || fault(data, depth, change.now.as_second())) {
             let path = item.path().field("cluster").field("certificate-authority-data");
-            report.add(fault.level(), path, Problem::Invalid(Value::hidden(data), fault.detail().into()));
+            reporter.report_as(fault.effect(), path, Problem::Invalid(Value::hidden(data), fault.detail().into()));
         }
     }
 }
@@ -62,26 +62,28 @@ enum Fault {
 }
 
 impl Fault {
-    fn level(self) -> Level {
-        if matches!(self, Self::Broken | Self::LineBreaks) { Level::Deny } else { Level::Warn }
+    fn effect(self) -> Effect {
+        if matches!(self, Self::Broken | Self::LineBreaks) { Effect::Deny } else { Effect::Warn }
     }
 
     fn detail(self) -> String {
         match self {
-            Self::Broken => "must be PEM in base64 or absent".to_owned(),
-            Self::LineBreaks => "must be without line breaks".to_owned(),
-            Self::EncodedTwice => "must be base64 of PEM, not base64 of base64: encode it once".to_owned(),
-            Self::Der => "must hold PEM certificates, not DER: convert it".to_owned(),
-            Self::NoPem => "must hold PEM certificates".to_owned(),
+            Self::Broken => "must be base64 of PEM certificates, or absent".to_owned(),
+            Self::LineBreaks => "must be base64 without line breaks, as from \"base64 -w0\"".to_owned(),
+            Self::EncodedTwice => "base64 of base64, which consumers cannot read: encode the PEM once".to_owned(),
+            Self::Der => "holds DER, which consumers cannot read: convert it to PEM".to_owned(),
+            Self::NoPem => "valid base64, but no PEM certificate in it: expected a block that begins with \
+                            \"-----BEGIN CERTIFICATE-----\""
+                .to_owned(),
             Self::Unreadable(_, Unreadable::NegativeSerial) => {
-                "no certificate can be read: Go refuses a negative serial number".to_owned()
+                "no certificate can be read: Go clients refuse its negative serial number".to_owned()
             }
             Self::Unreadable(1, _) => "the certificate cannot be read: put its PEM on lines of its own".to_owned(),
             Self::Unreadable(count, _) => {
                 format!("none of {count} certificates can be read: put each PEM block on lines of its own")
             }
-            Self::Partly(read, count) => format!("only {read} of {count} certificates can be read"),
-            Self::Expired => "must not have expired".to_owned(),
+            Self::Partly(read, count) => format!("consumers can read only {read} of {count} certificates"),
+            Self::Expired => "all certificates have expired, so consumers refuse the server: renew them".to_owned(),
         }
     }
 }

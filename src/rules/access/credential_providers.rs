@@ -4,7 +4,7 @@ use super::is_used;
 use crate::{
     field_path::FieldPath,
     profile::{AccessProvider, Items, List},
-    review::{Change, Effect, Problem, Report, Rule, Value},
+    review::{Change, Effect, Problem, Reporter, Rule, Value},
 };
 
 /// `access-credential-providers`
@@ -19,16 +19,17 @@ pub(crate) static CREDENTIAL_PROVIDERS: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn credential_providers<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn credential_providers<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(status) = change.status() else { return };
     if is_used(&status.credential_providers, Items::is_empty, change) {
         let names = Value::Hidden(names(&status.credential_providers).into());
-        let problem = Problem::Forbidden(names, "is deprecated: must be accessProviders".into());
-        report.warn(FieldPath::of(&["status", "credentialProviders"]), problem);
+        let detail = "deprecated, and gone in v1alpha2; use accessProviders";
+        let problem = Problem::Forbidden(names, detail.into());
+        reporter.report(FieldPath::of(&["status", "credentialProviders"]), problem);
     }
 }
 
-/// The names in a list, in the same order whatever the list's is.
+/// The names in a list, sorted: another order is no other list.
 fn names(providers: &List<'_, AccessProvider<'_>>) -> String {
     let mut names: Vec<_> = providers.items().map(|(_, provider)| provider.name.text().unwrap_or_default()).collect();
     names.sort_unstable();

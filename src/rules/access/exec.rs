@@ -1,7 +1,7 @@
-//! `access-exec`: with what environment a consumer's credential plugin runs.
+//! `access-exec`: the environment of a consumer's credential plugin.
 
 use super::{clusters, extension::ADDITIONAL_ENVS, extension_path, shown};
-use crate::review::{Change, Effect, Problem, Report, Rule, Value};
+use crate::review::{Change, Effect, Problem, Reporter, Rule, Value, Wording};
 
 mod environment;
 
@@ -18,16 +18,18 @@ pub(crate) static EXEC: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn exec<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn exec<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (item, cluster) in clusters(change) {
         for (index, extension) in cluster.extensions.items() {
             let Some(body) = extension.extension.filter(|_| extension.name.is(ADDITIONAL_ENVS)) else { continue };
             let path = extension_path(item.path(), index, extension).field("extension");
             body.each_member(|name, value| {
                 if environment::takes_over(&name) {
-                    let detail = "must not be set";
+                    let warning = "lets writers of this status run code in the consumer or redirect it; set it where the \
+                                   consumer is deployed";
                     let variable = Value::Hidden(format!("{name}={}", value.text()).into());
-                    report.warn(path.clone().key(shown(&name)), Problem::Forbidden(variable, detail.into()));
+                    let problem = Problem::Forbidden(variable, Wording::new("must not be set", warning));
+                    reporter.report(path.clone().key(shown(&name)), problem);
                 }
             });
         }

@@ -1,10 +1,10 @@
-//! `access-provider-name`, `access-provider-cluster`, `access-provider-unique`: which providers there are.
+//! `access-provider-*`: every provider has a name of its own and a cluster.
 
 use super::{denied_by_v1alpha2, lists, providers};
 use crate::{
     field_path::FieldPath,
     profile::{Field, Items, Version},
-    review::{Change, Effect, Level, Problem, Report, Rule, Value},
+    review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
     syntax,
 };
 
@@ -21,21 +21,22 @@ pub(crate) static NAME: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn name<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn name<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for item in providers(change) {
         let path = || item.path().field("name");
         let detail = "must name the provider";
         match &item.provider.name {
             Field::Set(name) if name.is_empty() => {
-                report.add(denied_by_v1alpha2(change), path, Problem::Empty(detail.into()));
+                let wording = Wording::new(detail, "empty, so no consumer selects this provider; name it");
+                reporter.report_as(denied_by_v1alpha2(change), path, Problem::Empty(wording));
             }
             Field::Set(name)
                 if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT =>
             {
                 let problem = Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT);
-                report.add(denied_by_v1alpha2(change), path, problem);
+                reporter.report_as(denied_by_v1alpha2(change), path, problem);
             }
-            Field::Absent => report.deny(path, Problem::Required(detail.into())),
+            Field::Absent => reporter.report(path, Problem::Required(detail.into())),
             Field::Set(_) | Field::Mistyped(_) => {}
         }
     }
@@ -54,20 +55,20 @@ pub(crate) static CLUSTER: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn cluster<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn cluster<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     /// v1alpha2 schema: `maxItems` of `accessProviders`.
     const LIMIT: usize = 64;
-    let level = if change.version >= Version::V1alpha2 { Level::Deny } else { Level::Silent };
+    let effect = if change.version >= Version::V1alpha2 { Effect::Deny } else { Effect::Off };
     for item in providers(change) {
         if item.provider.cluster == Field::Absent {
             let problem = Problem::Required("must say how to reach the member cluster".into());
-            report.add(level, item.path().field("cluster"), problem);
+            reporter.report_as(effect, item.path().field("cluster"), problem);
         }
     }
     for (list, providers) in lists(change) {
         let count = providers.set().map_or(0, Items::len);
         if count > LIMIT {
-            report.add(level, FieldPath::of(&["status", list]), Problem::TooMany(count, LIMIT));
+            reporter.report_as(effect, FieldPath::of(&["status", list]), Problem::TooMany(count, LIMIT));
         }
     }
 }
@@ -84,12 +85,12 @@ pub(crate) static UNIQUE: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn unique<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn unique<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (field, list) in lists(change) {
         let Some(list) = list.set() else { continue };
         for (index, name) in list.repeated(|provider| provider.name.text()) {
             let path = FieldPath::of(&["status", field]).item(index, Some(name)).field("name");
-            report.deny(path, Problem::Duplicate(Value::of(name)));
+            reporter.report(path, Problem::Duplicate(Value::of(name)));
         }
     }
 }

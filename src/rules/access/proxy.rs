@@ -1,8 +1,8 @@
-//! `access-proxy`: through what a consumer connects.
+//! `access-proxy`: the proxy through which a consumer connects.
 
 use super::{URL_LIMIT, clusters, denied_by_v1alpha2, is_too_long};
 use crate::{
-    review::{Change, Effect, Problem, Report, Rule, Value},
+    review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
     syntax::url,
 };
 
@@ -19,16 +19,17 @@ pub(crate) static PROXY: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn proxy<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn proxy<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (item, cluster) in clusters(change) {
         let Some(url) = cluster.proxy_url.text().filter(|url| !url.is_empty()) else { continue };
         let path = || item.path().field("cluster").field("proxy-url");
-        let level = denied_by_v1alpha2(change);
+        let effect = denied_by_v1alpha2(change);
         if is_too_long(url) {
-            report.add(level, path, Problem::TooLong(url.into(), URL_LIMIT));
+            reporter.report_as(effect, path, Problem::TooLong(url.into(), URL_LIMIT));
         } else if !url::parse(url).is_some_and(|url| url.is(&["http", "https", "socks5"])) {
-            let detail = "must be an http(s) or socks5 URL";
-            report.add(level, path, Problem::Invalid(Value::Url(url.into()), detail.into()));
+            let warning = "is not an http, https or socks5 URL, so consumers cannot connect; correct or remove it";
+            let wording = Wording::new("must be an http, https or socks5 URL", warning);
+            reporter.report_as(effect, path, Problem::Invalid(Value::Url(url.into()), wording));
         }
     }
 }

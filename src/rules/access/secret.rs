@@ -10,7 +10,7 @@ use crate::{
     json::each_string,
     profile::{Body, Cluster, ClusterProfile, Status},
     redact::{Found, Search, Secret, shows_key},
-    review::{Change, Effect, Level, Operation, Problem, Report, Rule, Value},
+    review::{Change, Effect, Operation, Problem, Reporter, Rule, Value, Wording},
     syntax::url,
 };
 
@@ -31,78 +31,84 @@ pub(crate) static SECRET: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn secret<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    // What is stored is noted wherever it stands: who takes a key out of its field has not brought in the annotation's.
+fn secret<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
+    // In the stored object both count: a write that takes a key out of its field must not be refused for the copy in the
+    // annotation.
     let is_stored = change.operation == Operation::Update && change.old.is_none();
     let mut finder = Finder { is_stored, ..Finder::default() };
-    if let Some(profile) = change.identity() {
-        finder.identity(profile, report);
+    if let Some(profile) = change.metadata_and_spec() {
+        finder.identity(profile, reporter);
     }
     if let Some(status) = change.status() {
-        finder.status(status, report);
+        finder.status(status, reporter);
     }
-    finder.clusters(change, report);
-    finder.tell_applied(report);
+    finder.clusters(change, reporter);
+    finder.report_applied(reporter);
 }
 
 /// The annotation in which `kubectl apply` keeps the whole manifest.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Finds secrets, and tells each that is in the last applied manifest, too, at its own field alone.
+/// Finds secrets, and reports one that is in the last applied manifest as well only at its own field.
 #[derive(Default)]
 struct Finder {
     search: Search,
     /// Whether the stored object is searched.
     is_stored: bool,
-    /// What the last applied manifest gives away, and no other field so far, by digest, and where in it that stands.
+    /// Secrets that only the last applied manifest has so far, by digest, with their order in it.
     applied: HashMap<u64, (usize, Secret)>,
 }
 
 impl Finder {
-    fn identity<'a>(&mut self, profile: &'a ClusterProfile<'a>, report: &mut Report<'a>) {
+    fn identity<'a>(&mut self, profile: &'a ClusterProfile<'a>, reporter: &mut Reporter<'_, 'a>) {
         let annotations = profile.annotations().filter(|annotations| self.search.may_be_in(annotations.text()));
         if let Some(annotations) = annotations {
             self.read_applied(annotations);
         }
         if let Some(name) = profile.spec.set().and_then(|spec| spec.display_name.text()) {
-            self.tell(name, || FieldPath::of(&["spec", "displayName"]), report);
+            self.search_text(name, || FieldPath::of(&["spec", "displayName"]), reporter);
         }
         let Some(annotations) = annotations else { return };
         annotations.each_member(|name, value| {
             let path = || FieldPath::of(&["metadata", "annotations"]).key(shown(&name));
-            self.tell(&name, path, report);
+            self.search_text(&name, path, reporter);
             if name != LAST_APPLIED {
-                each_string(value.text(), |_, text| self.tell(&text, path, report));
+                each_string(value.text(), |_, text| self.search_text(&text, path, reporter));
             }
         });
     }
 
-    fn status<'a>(&mut self, status: &'a Status<'a>, report: &mut Report<'a>) {
+    fn status<'a>(&mut self, status: &'a Status<'a>, reporter: &mut Reporter<'_, 'a>) {
         for (index, property) in status.properties.items() {
             let path = || FieldPath::of(&["status", "properties"]).item(index, property.name.text()).field("value");
-            self.tell(property.value.text().unwrap_or_default(), path, report);
+            self.search_text(property.value.text().unwrap_or_default(), path, reporter);
         }
         for (index, condition) in status.conditions.items() {
             let path = || FieldPath::of(&["status", "conditions"]).item(index, condition.kind.text()).field("message");
-            self.tell(condition.message.text().unwrap_or_default(), path, report);
+            self.search_text(condition.message.text().unwrap_or_default(), path, reporter);
         }
     }
 
-    fn clusters<'a>(&mut self, change: &Change<'a>, report: &mut Report<'a>) {
+    fn clusters<'a>(&mut self, change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         // The providers of a cluster nearly always have the same CA data.
         let mut last: Option<(&str, bool, Vec<Found>)> = None;
         for (item, cluster) in clusters(change) {
             let path = || item.path().field("cluster");
-            self.urls(cluster, path, report);
+            self.urls(cluster, path, reporter);
             if let Some(data) = cluster.certificate_authority_data.text() {
                 let is_stored = is_stored_ca(&item, data, change);
                 let known = last.take().filter(|last| (last.0, last.1) == (data, is_stored)).map(|last| last.2);
                 let found = known
                     .unwrap_or_else(|| if is_stored && !shows_key(data) { Vec::new() } else { self.search.each(data) });
                 for found in &found {
-                    // The data as a whole is what the CA is; who changes it writes the key again.
-                    self.tell_apart(found);
-                    report_found(found.secret, path().field("certificate-authority-data"), Value::hidden(data), report);
+                    // The ratchet compares the data as a whole: a write that changes it writes the key again.
+                    self.exclude_applied(found);
+                    report_found(
+                        found.secret,
+                        path().field("certificate-authority-data"),
+                        Value::hidden(data),
+                        reporter,
+                    );
                 }
                 last = Some((data, is_stored, found));
             }
@@ -110,49 +116,55 @@ impl Finder {
                 // Made once, for it takes reading two names, and there may be many secrets below.
                 let place = OnceCell::new();
                 let path = || place.get_or_init(|| extension_path(item.path(), index, extension)).clone();
-                self.tell(extension.name.text().unwrap_or_default(), || path().field("name"), report);
+                self.search_text(extension.name.text().unwrap_or_default(), || path().field("name"), reporter);
                 let body = extension.extension.filter(|body| self.search.may_be_in(body.text()));
                 let Some(body) = body else { continue };
                 each_string(body.text(), |steps, text| {
-                    self.tell(&text, || append(path().field("extension"), steps), report);
+                    self.search_text(&text, || append(path().field("extension"), steps), reporter);
                 });
             }
         }
     }
 
-    fn urls<'a>(&mut self, cluster: &'a Cluster<'a>, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
+    fn urls<'a>(
+        &mut self,
+        cluster: &'a Cluster<'a>,
+        path: impl Fn() -> FieldPath<'a>,
+        reporter: &mut Reporter<'_, 'a>,
+    ) {
         for (field, url) in [("server", &cluster.server), ("proxy-url", &cluster.proxy_url)] {
             let Some(url) = url.text() else { continue };
             let is_denied = url::has_password(url);
             let found = self.search.each(url);
             if is_denied {
                 let detail = "must not hold a password: name a Secret";
-                report.deny(path().field(field), Problem::Forbidden(Value::hidden(url), detail.into()));
+                reporter.report(path().field(field), Problem::Forbidden(Value::hidden(url), detail.into()));
             } else if found.is_empty() && url::parse(url).is_some_and(|url| url.has_secret_parameter()) {
-                let detail = "must not hold a token, password or key in its query";
-                report.warn(path().field(field), Problem::Forbidden(Value::hidden(url), detail.into()));
+                let warning = "may have a token, password or key in its query, which every reader sees; remove it";
+                let wording = Wording::new("must not hold a token, password or key in its query", warning);
+                reporter.report_as(Effect::Warn, path().field(field), Problem::Forbidden(Value::hidden(url), wording));
             }
             for found in found {
-                self.tell_apart(&found);
+                self.exclude_applied(&found);
                 if !is_denied {
-                    report_found(found.secret, path().field(field), Value::Digest(found.digest()), report);
+                    report_found(found.secret, path().field(field), Value::Digest(found.digest()), reporter);
                 }
             }
         }
     }
 
-    /// Tells every secret in a text.
-    fn tell<'a>(&mut self, text: &str, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
-        if report.is_over() {
+    /// Reports every secret in a text.
+    fn search_text<'a>(&mut self, text: &str, path: impl Fn() -> FieldPath<'a>, reporter: &mut Reporter<'_, 'a>) {
+        if reporter.is_over() {
             return;
         }
         for found in self.search.each(text) {
-            self.tell_apart(&found);
-            report_found(found.secret, path(), Value::Digest(found.digest()), report);
+            self.exclude_applied(&found);
+            report_found(found.secret, path(), Value::Digest(found.digest()), reporter);
         }
     }
 
-    /// Notes what the last applied manifest gives away: its strings one by one, as they are searched in their own fields.
+    /// Searches the last applied manifest, string by string, as other fields are searched.
     fn read_applied(&mut self, annotations: Body<'_>) {
         annotations.each_member(|name, value| {
             if name != LAST_APPLIED {
@@ -174,31 +186,37 @@ impl Finder {
         });
     }
 
-    /// Takes note that a secret has a field of its own.
-    fn tell_apart(&mut self, found: &Found) {
+    /// Excludes a secret that has a field of its own from the last applied manifest's.
+    fn exclude_applied(&mut self, found: &Found) {
         if !self.is_stored {
             self.applied.remove(&found.digest());
         }
     }
 
-    fn tell_applied(self, report: &mut Report<'_>) {
+    fn report_applied(self, reporter: &mut Reporter<'_, '_>) {
         let mut applied: Vec<_> = self.applied.into_iter().collect();
         applied.sort_unstable_by_key(|(_, (place, _))| *place);
         for (digest, (_, secret)) in applied {
             let path = FieldPath::of(&["metadata", "annotations"]).key(LAST_APPLIED);
-            let (level, detail) = match secret {
-                Secret::PrivateKey => (Level::Deny, "must not hold a private key: remove it from the manifest"),
-                Secret::Token => (Level::Warn, "must not hold a token: remove it from the manifest"),
+            let (effect, wording) = match secret {
+                Secret::PrivateKey => (Effect::Deny, "must not hold a private key: remove it from the manifest".into()),
+                Secret::Token => {
+                    let warning = "may hold a token, which every reader sees; remove it from the manifest";
+                    (Effect::Warn, Wording::new("must not hold a token: remove it from the manifest", warning))
+                }
             };
-            report.add(level, path, Problem::Forbidden(Value::Digest(digest), detail.into()));
+            reporter.report_as(effect, path, Problem::Forbidden(Value::Digest(digest), wording));
         }
     }
 }
 
-fn report_found<'a>(secret: Secret, path: FieldPath<'a>, value: Value<'a>, report: &mut Report<'a>) {
-    let (level, detail) = match secret {
-        Secret::PrivateKey => (Level::Deny, "must not hold a private key"),
-        Secret::Token => (Level::Warn, "must not hold a token"),
+fn report_found<'a>(secret: Secret, path: FieldPath<'a>, value: Value<'a>, reporter: &mut Reporter<'_, 'a>) {
+    let (effect, wording) = match secret {
+        Secret::PrivateKey => (Effect::Deny, "must not hold a private key".into()),
+        Secret::Token => {
+            let warning = "may hold a token, which every reader sees; name a Secret instead";
+            (Effect::Warn, Wording::new("must not hold a token", warning))
+        }
     };
-    report.add(level, path, Problem::Forbidden(value, detail.into()));
+    reporter.report_as(effect, path, Problem::Forbidden(value, wording));
 }

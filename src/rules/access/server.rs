@@ -1,10 +1,10 @@
-//! `access-server`: where a consumer sends its credentials.
+//! `access-server`: the URL to which a consumer sends its credentials.
 
 use super::{URL_LIMIT, clusters, denied_by_v1alpha2, is_too_long};
 use crate::{
     field_path::FieldPath,
     profile::Field,
-    review::{Change, Effect, Level, Problem, Report, Rule, Value},
+    review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
     syntax::url,
 };
 
@@ -25,38 +25,44 @@ pub(crate) static SERVER: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn server<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn server<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (item, cluster) in clusters(change) {
         let path = || item.path().field("cluster").field("server");
-        let level = denied_by_v1alpha2(change);
+        let effect = denied_by_v1alpha2(change);
         match &cluster.server {
             Field::Absent => {
-                report.deny(path, Problem::Required("must be the https URL of the member cluster".into()));
+                reporter.report(path, Problem::Required(REQUIRED.into()));
             }
             Field::Set(server) if server.is_empty() => {
-                report.add(level, path, Problem::Empty("must be the https URL of the member cluster".into()));
+                let warning = "empty, so consumers cannot connect; set the https URL of the member cluster";
+                reporter.report_as(effect, path, Problem::Empty(Wording::new(REQUIRED, warning)));
             }
             Field::Set(server) if is_too_long(server) => {
-                report.add(level, path, Problem::TooLong(server.as_ref().into(), URL_LIMIT));
+                reporter.report_as(effect, path, Problem::TooLong(server.as_ref().into(), URL_LIMIT));
             }
-            Field::Set(server) => check_url(server, level, path, report),
+            Field::Set(server) => check_url(server, effect, path, reporter),
             Field::Mistyped(_) => {}
         }
     }
 }
 
-fn check_url<'a>(server: &'a str, level: Level, path: impl Fn() -> FieldPath<'a>, report: &mut Report<'a>) {
+const REQUIRED: &str = "must be the https URL of the member cluster";
+
+fn check_url<'a>(server: &'a str, effect: Effect, path: impl Fn() -> FieldPath<'a>, reporter: &mut Reporter<'_, 'a>) {
+    let problem = |wording| Problem::Invalid(Value::Url(server.into()), wording);
     let Some(url) = url::parse(server).filter(|url| url.is(&["https", "http"])) else {
-        let detail = "must be an https URL with a host";
-        return report.add(level, path, Problem::Invalid(Value::Url(server.into()), detail.into()));
+        let warning = "is not an https URL with a host, so consumers cannot connect";
+        let wording = Wording::new("must be an https URL with a host", warning);
+        return reporter.report_as(effect, path, problem(wording));
     };
-    let problems = [
-        url.is(&["http"]).then_some("must be https"),
+    let http = "is not encrypted: consumers would send credentials in clear text; use https";
+    let wordings = [
+        url.is(&["http"]).then(|| Wording::new("must use https", http)),
         host::port_problem(&url),
         host::problem(&url),
         host::userinfo_problem(&url),
     ];
-    for detail in problems.into_iter().flatten() {
-        report.warn(&path, Problem::Invalid(Value::Url(server.into()), detail.into()));
+    for wording in wordings.into_iter().flatten() {
+        reporter.report_as(Effect::Warn, &path, problem(wording));
     }
 }

@@ -1,19 +1,19 @@
-//! `access-tls`: how a consumer verifies the server.
+//! `access-tls`: how a consumer verifies the server's certificate.
 
 use std::net::IpAddr;
 
 use super::{clusters, denied_by_v1alpha2, is_used};
 use crate::{
     profile::{Cluster, Field},
-    review::{Change, Effect, Problem, Report, Rule, Value},
+    review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
     syntax,
 };
 
 /// `access-tls`
 pub(crate) static TLS: Rule = Rule {
     name: "access-tls",
-    summary: "`insecure-skip-tls-verify` is not true, also because clients refuse it beside CA data; `certificate-authority` (a \
-              file path) is not used; `tls-server-name` is a DNS name or an address of at most 253 characters, no URL",
+    summary: "`insecure-skip-tls-verify` is not true (clients also refuse it next to CA data); `certificate-authority` (a file \
+              path) is not used; `tls-server-name` is a DNS name or an address of at most 253 characters, no URL",
     source: "KEP-4322 Cluster Data; client-go; v1alpha2 schema",
     effect: Effect::Warn,
     exceptions: "v1alpha2: Deny for a `tls-server-name` of more than 253 characters",
@@ -23,39 +23,49 @@ pub(crate) static TLS: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn tls<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn tls<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (item, cluster) in clusters(change) {
         let path = |field| item.path().field("cluster").field(field);
         if cluster.insecure_skip_tls_verify == Field::Set(true) {
-            let detail =
-                if has_ca(cluster) { "must not be true: clients refuse it beside CA data" } else { "must not be true" };
-            report.warn(path("insecure-skip-tls-verify"), Problem::Forbidden(Value::hidden("true"), detail.into()));
+            let wording = if has_ca(cluster) {
+                let warning = "clients refuse to connect with both this and a CA: remove it";
+                Wording::new("must not be true: clients refuse it next to CA data", warning)
+            } else {
+                let warning = "consumers will not verify this server: remove it and set certificate-authority-data";
+                Wording::new("must not be true", warning)
+            };
+            reporter.report(path("insecure-skip-tls-verify"), Problem::Forbidden(Value::hidden("true"), wording));
         }
         if is_used(&cluster.certificate_authority, |file| file.is_empty(), change) {
             let file = cluster.certificate_authority.text().unwrap_or_default();
-            let detail = "must be certificate-authority-data";
-            report.warn(path("certificate-authority"), Problem::Forbidden(Value::hidden(file), detail.into()));
+            let warning =
+                "names a file that consumers do not have; put the CA certificate into certificate-authority-data";
+            let wording = Wording::new("must not be used; use certificate-authority-data", warning);
+            reporter.report(path("certificate-authority"), Problem::Forbidden(Value::hidden(file), wording));
         }
         let Some(name) = cluster.tls_server_name.text().filter(|name| !name.is_empty()) else { continue };
         if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
             let problem = Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT);
-            report.add(denied_by_v1alpha2(change), path("tls-server-name"), problem);
+            reporter.report_as(denied_by_v1alpha2(change), path("tls-server-name"), problem);
         } else if !is_server_name(name) {
-            let detail = "must be a DNS name or an IP address, without scheme, port and path";
-            report.warn(path("tls-server-name"), Problem::Invalid(Value::Url(name.into()), detail.into()));
+            let warning = "matches no certificate: use a DNS name or an IP address, without scheme, port and path";
+            let requirement = "must be a DNS name or an IP address, without scheme, port and path";
+            let problem = Problem::Invalid(Value::Url(name.into()), Wording::new(requirement, warning));
+            reporter.report(path("tls-server-name"), problem);
         }
     }
 }
 
-/// client-go's `TLSConfigFor` fails where there is both a CA, as data or as a file, and the leave to trust anybody.
+/// Whether the cluster has a CA, as data or as a file: client-go's `TLSConfigFor` refuses one next to
+/// `insecure-skip-tls-verify`.
 fn has_ca(cluster: &Cluster<'_>) -> bool {
     [&cluster.certificate_authority_data, &cluster.certificate_authority]
         .iter()
         .any(|ca| ca.text().is_some_and(|ca| !ca.is_empty()))
 }
 
-/// Whether a certificate can be verified for that name, as Go's `VerifyHostname` takes it: underscores are in use, and an
-/// address may stand in brackets.
+/// Whether Go's `VerifyHostname` can match the name with a certificate: underscores are in use, and an address may be in
+/// brackets.
 fn is_server_name(name: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()

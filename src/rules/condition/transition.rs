@@ -1,10 +1,13 @@
-//! `status.conditions[*].lastTransitionTime`: when a condition's status changed last.
+//! `condition-transition*`: `lastTransitionTime` is the time of the last change of the condition's status.
 
-use super::{Stored, conditions, fill_in, item};
+use super::{
+    conditions, item,
+    stored::{Stored, fill_in},
+};
 use crate::{
     profile::Field,
     redact::quote,
-    review::{Change, Effect, Problem, Report, Rule, Value},
+    review::{Change, Effect, Problem, Reporter, Rule, Value},
     rules::check_time,
     syntax,
 };
@@ -23,32 +26,33 @@ pub(crate) static TIME: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn time<'a>(change: &Change<'a>, report: &mut Report<'a>) {
+fn time<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("lastTransitionTime");
         if condition.last_transition_time == Field::Absent {
-            report.deny(path, Problem::Required("must say when the status changed last, in RFC 3339".into()));
+            reporter
+                .report(path, Problem::Required("must be the time of the last change of status, in RFC 3339".into()));
             let before = stored.unchanged(condition).and_then(|stored| stored.last_transition_time.text());
             match before.filter(|time| syntax::rfc3339(time).is_some()) {
-                Some(before) => fill_in(&stored, condition, path, before, None, report),
-                // Without a status nobody can tell whether it changed, so that each write would have another time.
+                Some(before) => fill_in(&stored, condition, path, before, None, reporter),
+                // Without a status it is unknown whether that changed, and each write would get another time.
                 None if condition.status_value().is_none() => {}
                 None => {
                     let now = change.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-                    fill_in(&stored, condition, path, now, None, report);
+                    fill_in(&stored, condition, path, now, None, reporter);
                 }
             }
         }
-        check_time(&condition.last_transition_time, path, change, report);
+        check_time(&condition.last_transition_time, path, change, reporter);
     }
 }
 
 /// `condition-transition`
 pub(crate) static TRANSITION: Rule = Rule {
     name: "condition-transition",
-    summary: "`lastTransitionTime` moves exactly when `status` does",
-    source: "API conventions (two cluster managers in use do otherwise)",
+    summary: "`lastTransitionTime` changes exactly when `status` does",
+    source: "API conventions (two cluster managers in use do not follow them)",
     effect: Effect::Off,
     since: "0.1.0",
     docs: include_str!("../docs/condition-transition.md"),
@@ -56,9 +60,9 @@ pub(crate) static TRANSITION: Rule = Rule {
     ..Rule::VALIDATING
 };
 
-fn transition<'a>(change: &Change<'a>, report: &mut Report<'a>) {
-    /// Longer times than nanoseconds and an offset need are left alone: one stored time may be read for each of many
-    /// conditions.
+fn transition<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
+    /// More than a time with nanoseconds and an offset needs. A longer one is not compared, because one stored time may be read
+    /// for each of many conditions.
     const LONGEST: usize = 64;
     let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
@@ -76,11 +80,11 @@ fn transition<'a>(change: &Change<'a>, report: &mut Report<'a>) {
         };
         let status_moved = condition.status_value() != stored.status_value();
         let detail = match (status_moved, time_moved) {
-            (true, false) => "must move, as the status did".to_owned(),
-            (false, true) => format!("must stay {}, as the status did", quote(before)),
+            (true, false) => "must change together with status".to_owned(),
+            (false, true) => format!("must stay {} because status is unchanged", quote(before)),
             _ => continue,
         };
-        report
-            .deny(item(index, condition).field("lastTransitionTime"), Problem::Invalid(Value::of(time), detail.into()));
+        let path = item(index, condition).field("lastTransitionTime");
+        reporter.report(path, Problem::Invalid(Value::of(time), detail.into()));
     }
 }

@@ -1,8 +1,8 @@
-//! Environment variables by which a program is steered from outside, whatever the program is.
+//! Environment variables that change which code, credentials or servers a program uses.
 
 /// Variables that one kind of program reads.
 struct Family {
-    /// The manual that says what they do; each is named on the rule's page, too.
+    /// The manual that documents them; the rule's page links to it.
     #[cfg_attr(not(test), expect(dead_code, reason = "for readers, and for the test that holds the page to it"))]
     source: &'static str,
     names: &'static [&'static str],
@@ -13,7 +13,7 @@ struct Family {
 /// Whether a variable of that name, in upper case or lower, loads code, configuration, credentials, a proxy, an endpoint or
 /// trust from elsewhere.
 ///
-/// Any case: Windows knows no other, and of the proxy variables programs read both.
+/// Case does not matter: Windows ignores it, and programs read proxy variables in both.
 pub(super) fn takes_over(name: &str) -> bool {
     let name = name.as_bytes();
     let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
@@ -28,10 +28,10 @@ pub(super) fn takes_over(name: &str) -> bool {
     })
 }
 
-/// What only chooses among what the consumer has (`AWS_PROFILE`, `AWS_REGION`, `CLOUDSDK_CORE_PROJECT`), or names who asks
-/// (`AZURE_CLIENT_ID`), is the plugin's own business.
+/// Not here: variables that choose among what the consumer has (`AWS_PROFILE`, `AWS_REGION`, `CLOUDSDK_CORE_PROJECT`) or name
+/// the client (`AZURE_CLIENT_ID`).
 const FAMILIES: &[Family] = &[
-    // The dynamic linker, and what else the C library reads: what it ignores in programs with privileges is here.
+    // The dynamic linker and the C library: the variables that they ignore in privileged programs.
     Family {
         source: "https://man7.org/linux/man-pages/man8/ld.so.8.html",
         names: &[
@@ -49,7 +49,7 @@ const FAMILIES: &[Family] = &[
         prefixes: &["LD_", "DYLD_"],
         suffixes: &[],
     },
-    // Shells, and where every program finds programs and its user's configuration.
+    // Shells, and where programs find other programs and the user's configuration.
     Family {
         source: "https://www.gnu.org/software/bash/manual/html_node/Bash-Variables.html",
         names: &[
@@ -154,8 +154,8 @@ const FAMILIES: &[Family] = &[
         prefixes: &["COMPLUS_", "CORECLR_", "COR_ENABLE_", "COR_PROFILER", "DOTNET_ROOT"],
         suffixes: &[],
     },
-    // Go's runtime and libraries: GODEBUG switches checks of certificates off, among others. And the go command: `go help
-    // environment`.
+    // Go's runtime and libraries, where GODEBUG can switch off checks of certificates, and the go command (`go help
+    // environment`).
     Family {
         source: "https://go.dev/doc/godebug",
         names: &[
@@ -200,7 +200,7 @@ const FAMILIES: &[Family] = &[
         prefixes: &["SSH_ASKPASS", "SSH_SK_"],
         suffixes: &[],
     },
-    // Proxies by scheme, and trust, of curl, OpenSSL and what is built on them.
+    // Proxies and trusted CAs of curl, OpenSSL and programs built on them.
     Family {
         source: "https://curl.se/docs/manpage.html#ENVIRONMENT",
         names: &[
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plugins_own_are_not() {
+    fn variables_of_the_plugin_are_not() {
         let own =
             ["", "CLIENT_ID", "HOMEPAGE", "MY_PATH", "AWS_PROFILE", "AWS_REGION", "AZURE_CLIENT_ID", "AZURE_TENANT_ID"];
         let more =

@@ -1,35 +1,42 @@
-//! Servers that are URLs, and lead nowhere.
+//! Hosts and ports of valid URLs that consumers cannot reach.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::syntax::url::{self, Url};
+use crate::{
+    review::Wording,
+    syntax::url::{self, Url},
+};
 
 /// What is wrong with the port of a server; without digits it is the scheme's.
-pub(super) fn port_problem(url: &Url<'_>) -> Option<&'static str> {
+pub(super) fn port_problem(url: &Url<'_>) -> Option<Wording<'static>> {
     let is_sound = url.port.is_empty() || url.port.parse::<u32>().is_ok_and(|port| (1..=65_535).contains(&port));
-    (!is_sound).then_some("the port must be between 1 and 65535")
+    let warning = "has a port outside 1 to 65535, so consumers cannot connect; correct it";
+    (!is_sound).then(|| Wording::new("the port must be between 1 and 65535", warning))
 }
 
 /// What is wrong with the host of a server.
-pub(super) fn problem(url: &Url<'_>) -> Option<&'static str> {
+pub(super) fn problem(url: &Url<'_>) -> Option<Wording<'static>> {
     if is_loopback(url.host) {
-        Some("must not be loopback: there a consumer reaches itself")
+        let warning = "is loopback: a consumer that connects to it reaches itself; use the member cluster's host";
+        Some(Wording::new("must not be loopback: a consumer would reach itself", warning))
     } else if is_placeholder(url.host) {
-        Some("must be the member cluster's host, not a placeholder")
+        let warning = "has a placeholder as its host, so consumers cannot connect; use the member cluster's host";
+        Some(Wording::new("must have the member cluster's host, not a placeholder", warning))
     } else {
         None
     }
 }
 
-/// What is wrong with the userinfo of a server; that of one with a password is `access-secret`'s.
-pub(super) fn userinfo_problem(server: &Url<'_>) -> Option<&'static str> {
+/// What is wrong with the userinfo of a server; `access-secret` reports one with a password.
+pub(super) fn userinfo_problem(server: &Url<'_>) -> Option<Wording<'static>> {
     let is_wrong =
         server.userinfo.is_some_and(|userinfo| !userinfo.is_empty() && !url::any_decoding(userinfo, url::is_pair));
-    is_wrong.then_some("must be without userinfo: consumers authenticate with their plugin")
+    let warning = "has userinfo, which clients send in place of the plugin's credentials; remove it";
+    is_wrong.then(|| Wording::new("must not have userinfo: consumers authenticate with their plugin", warning))
 }
 
-/// Whether it is the machine itself: of RFC 6761's `localhost`, of `127.0.0.0/8` and `::1`, or the unspecified address, which
-/// connects to the machine itself, too.
+/// Whether it is the machine itself: `localhost` (RFC 6761), `127.0.0.0/8`, `::1`, or the unspecified address, which also
+/// connects to the machine itself.
 fn is_loopback(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     let last = name.rsplit('.').next().unwrap_or(name);
@@ -43,10 +50,10 @@ fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Whether it was to be replaced: Go takes `<` and `>` in a host, too, but no name server does.
+/// Whether it is a placeholder that a template left behind. Go accepts `<` and `>` in a host, but no name server does.
 ///
-/// The names of RFC 2606 (`example.com`) are none: documents and tests are full of them, and a host under them is no mistake
-/// of a template. `invalid` never resolves (RFC 6761).
+/// The names of RFC 2606 (`example.com`) are not placeholders: documents and tests use them on purpose. `invalid` never
+/// resolves (RFC 6761).
 fn is_placeholder(host: &str) -> bool {
     const WORDS: [&str; 12] = [
         "changeme",
