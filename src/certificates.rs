@@ -22,9 +22,9 @@ use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
 
 use self::{cluster::Cluster, leader::Leader, lease::Election, replica::Replica};
-pub use self::{proof::Prover, step::Lifetimes};
+pub use self::{proof::Prover, rotation::Lifetimes};
 use crate::{
-    error::told,
+    error::error_chain,
     files,
     kube::client::AccessError,
     metrics::{Failure, Metrics},
@@ -32,16 +32,16 @@ use crate::{
 };
 
 mod arming;
-mod authority;
 mod bundle;
+mod ca;
 mod cluster;
+mod failure_log;
 mod leader;
 mod lease;
 mod proof;
 mod replica;
-mod report;
+mod rotation;
 mod state;
-mod step;
 
 /// Why certificates cannot be managed, or one attempt at it has failed.
 #[derive(Debug, Error)]
@@ -140,7 +140,7 @@ impl Managed {
     pub async fn run(&self, certificates: Arc<Certificates>, metrics: Arc<Metrics>) -> Infallible {
         let Self { cluster, options, identity, prover } = self;
         let (sender, changes) = watch::channel(());
-        let watch = cluster.watch(&sender, |error| report::count(&metrics, Failure::Watch, error));
+        let watch = cluster.watch(&sender, |error| failure_log::count(&metrics, Failure::Watch, error));
         let replica = Replica::new(cluster, options.lifetimes, certificates, prover, &metrics);
         let election = Election { cluster, identity, duration: options.lease, metrics: &metrics };
         let lead = async || Leader::new(cluster, options, identity, &metrics).lead(changes.clone()).await;

@@ -9,7 +9,7 @@ use std::{
 
 use self::{
     keys::read,
-    node::{Node, Place},
+    node::{Node, Position},
 };
 pub use self::{
     keys::{KEYS, Key},
@@ -48,14 +48,14 @@ pub struct Settings {
 /// What is wrong at a place of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    place: Place,
+    position: Position,
     text: String,
 }
 
 impl fmt::Display for Mistake {
     /// The place, where the parser knows it, and what is wrong there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { line, column } = self.place;
+        let Position { line, column } = self.position;
         if line > 0 {
             write!(f, "line {line}, column {column}: ")?;
         }

@@ -12,8 +12,8 @@ use tracing::{info, warn};
 
 use crate::{
     config::{Mistake, Settings},
-    error::told,
-    files::{Looks, regular},
+    error::error_chain,
+    files::{FilePoller, regular},
     metrics::{File, Metrics},
 };
 
@@ -45,7 +45,7 @@ impl ConfigError {
         /// More at a time help nobody, and would fill the log.
         const MOST: usize = 50;
         match self {
-            Self::Read { .. } => vec![told(self)],
+            Self::Read { .. } => vec![error_chain(self)],
             Self::Mistakes { path, mistakes } => {
                 let lines = mistakes.iter().take(MOST).map(|mistake| format!("{}: {mistake}", path.display()));
                 let more = mistakes.len().saturating_sub(MOST);
@@ -87,10 +87,10 @@ impl ConfigFile {
     /// What cannot be used is told once, and what was applied last stays until the file changes again.
     pub async fn watch(self, metrics: Arc<Metrics>, mut apply: impl FnMut(&Settings)) -> Infallible {
         let Self { path, content, mut settings } = self;
-        let mut looks = Looks::new(Some(content));
+        let mut poller = FilePoller::new(Some(content));
         loop {
             let file = path.clone();
-            let Some(found) = looks.next(move || read(&file)).await else { continue };
+            let Some(found) = poller.next(move || read(&file)).await else { continue };
             let found = match found {
                 Ok(content) => {
                     let path = path.clone();

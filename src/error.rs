@@ -3,7 +3,7 @@
 use std::{error::Error, iter};
 
 /// The error and its causes.
-pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn error_chain(error: &(dyn Error + 'static)) -> String {
     let causes = iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

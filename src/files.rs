@@ -7,7 +7,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
-use crate::error::told;
+use crate::error::error_chain;
 
 /// How often files are read.
 ///
@@ -16,18 +16,18 @@ use crate::error::told;
 const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Looks at files, one after the other.
-pub(crate) struct Looks<T> {
+pub(crate) struct FilePoller<T> {
     /// What was found last, or why nothing was.
     seen: Option<Result<T, String>>,
-    ticks: Interval,
+    timer: Interval,
 }
 
-impl<T: Clone + PartialEq + Send + 'static> Looks<T> {
+impl<T: Clone + PartialEq + Send + 'static> FilePoller<T> {
     /// Looks of which the first finds news, unless it is what was `seen` already.
     pub(crate) fn new(seen: Option<T>) -> Self {
-        let mut ticks = interval(INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { seen: seen.map(Ok), ticks }
+        let mut timer = interval(INTERVAL);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { seen: seen.map(Ok), timer }
     }
 
     /// The next look: what `read` finds, or its error and the causes, where that is not what the last look found.
@@ -35,9 +35,9 @@ impl<T: Clone + PartialEq + Send + 'static> Looks<T> {
         &mut self,
         read: impl Fn() -> Result<T, E> + Send + 'static,
     ) -> Option<Result<T, String>> {
-        self.ticks.tick().await;
+        self.timer.tick().await;
         // An error says that the runtime is going down, and this with it.
-        let found = spawn_blocking(move || settled(read).map_err(|error| told(&error))).await.ok()?;
+        let found = spawn_blocking(move || settled(read).map_err(|error| error_chain(&error))).await.ok()?;
         if self.seen.as_ref() == Some(&found) {
             return None;
         }

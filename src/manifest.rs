@@ -14,9 +14,9 @@ use crate::{
     rules::RULES,
 };
 
+mod budget;
 mod json;
 mod read;
-mod room;
 mod scalar;
 mod yaml;
 

@@ -6,9 +6,9 @@ use jiff::{Timestamp, ToSpan as _};
 
 use crate::{
     field_path::FieldPath,
-    nearest::unknown,
     profile::Text,
     review::{Change, Problem, Report, Rule, Value},
+    suggest::unknown,
     syntax::rfc3339,
 };
 

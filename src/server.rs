@@ -6,7 +6,7 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
-pub use self::{crd_watch::CrdWatch, limits::Limits, terms::Terms};
+pub use self::{crd_watch::CrdWatch, limits::Limits, live_config::LiveConfig};
 use self::{
     handler::Reviews,
     listener::{Acceptor, connections::Connections},
@@ -28,14 +28,14 @@ mod http;
 mod intake;
 mod limits;
 mod listener;
-mod terms;
-mod ticks;
+mod live_config;
+mod timer;
 
 /// How the webhook is served.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// What holds for reviews, until it is replaced.
-    pub terms: Arc<Terms>,
+    pub live: Arc<LiveConfig>,
     /// How long new connections are still served once the server is told to stop, unless it is told again: as long as
     /// endpoints of a Service need to forget it.
     pub drain: Duration,
@@ -79,16 +79,16 @@ pub async fn serve(
     }
     let (stage, stages) = watch::channel(Stage::Serving);
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates), config.callers)?));
-    let terms = config.terms;
+    let live = config.live;
     let reviews =
-        Reviews::new(Arc::clone(&terms), config.permissions, config.prover, config.spans, Arc::clone(&metrics));
+        Reviews::new(Arc::clone(&live), config.permissions, config.prover, config.spans, Arc::clone(&metrics));
     let webhook = Acceptor {
         tls: Some(tls),
         router: reviews.clone().router(),
         connections: Connections::new(Some(Arc::clone(&metrics))),
         most: |limits| limits.connections,
         metrics: Arc::clone(&metrics),
-        terms: Arc::clone(&terms),
+        live: Arc::clone(&live),
         stages: stages.clone(),
     };
     let probes = Acceptor {
@@ -97,7 +97,7 @@ pub async fn serve(
         connections: Connections::new(None),
         most: |limits| limits.admin_connections,
         metrics,
-        terms,
+        live,
         stages: stages.clone(),
     };
     info!(address = %address(&listener), admin_address = %address(&admin), "listening");

@@ -19,11 +19,11 @@ pub use self::{
     watch::{watch, watch_callers},
 };
 
-pub(crate) use self::{end::End, watch::replace};
+pub(crate) use self::{expiry::ExpiryWarning, watch::replace};
 
 mod callers;
 mod dev;
-mod end;
+mod expiry;
 mod pair;
 mod watch;
 

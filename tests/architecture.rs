@@ -17,7 +17,7 @@ const MODULES: [&str; 28] = [
     "syntax",
     "redact",
     "field_path",
-    "nearest",
+    "suggest",
     "yaml",
     "review",
     "rules",

@@ -9,8 +9,8 @@ use self::cause::Cause;
 use super::{
     Backoff, CertificatesError,
     cluster::{Cluster, Live, Probed, Snapshot},
+    failure_log::FailureLog,
     proof::{self, ProofKey},
-    report::Report,
 };
 use crate::metrics::{Failure, Metrics, Repair};
 
@@ -22,7 +22,7 @@ pub(super) struct Arming {
     /// Whether it was seen to be armed.
     was_armed: bool,
     backoff: Backoff,
-    report: Report,
+    failures: FailureLog,
 }
 
 /// What became of it.
@@ -41,7 +41,7 @@ impl Arming {
             metrics: Arc::clone(metrics),
             was_armed: false,
             backoff: Backoff::default(),
-            report: Report::new(metrics),
+            failures: FailureLog::new(metrics),
         }
     }
 
@@ -81,7 +81,7 @@ impl Arming {
         // Of this uid and version alone: for another configuration nothing is proven.
         cluster.arm(live).await?;
         self.metrics.certificates.set_armed(true);
-        self.report.went_well();
+        self.failures.went_well();
         self.backoff.reset();
         if self.was_armed {
             self.metrics.certificates.count_repair(Repair::FailurePolicy);
@@ -100,7 +100,7 @@ impl Arming {
         /// While a rolling update replaces the replicas that give no proof, nothing else says that another one answers.
         const LONGEST: Duration = Duration::from_secs(5);
         if self.backoff.attempts() >= ATTEMPTS {
-            self.report.failed(Failure::Arming, format!("not armed: {cause}"));
+            self.failures.failed(Failure::Arming, format!("not armed: {cause}"));
         }
         let wait = self.backoff.next();
         if matches!(cause, Cause::Unproven { .. }) { wait.min(LONGEST) } else { wait }

@@ -9,7 +9,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
 
-use super::authority::Certificate;
+use super::ca::Certificate;
 use crate::tls::{self, Pair};
 
 /// Certificates of authorities, in the order in which they are written.
@@ -20,7 +20,7 @@ impl Bundle {
     /// From PEM; what is no certificate of an authority is left out, as it makes nothing trusted.
     pub(super) fn parse(pem: &[u8]) -> Self {
         let found = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
-        Self(found.filter_map(Certificate::of_authority).collect())
+        Self(found.filter_map(Certificate::of_ca).collect())
     }
 
     pub(super) fn pem(&self) -> String {

@@ -10,16 +10,16 @@ use tracing::info;
 use super::{
     Backoff, CertificatesError, NAP, Options,
     arming::{Arm, Arming},
-    authority::{Authority, Certificate},
     bundle::Bundle,
+    ca::{Ca, Certificate},
     cluster::{Cluster, Live, Snapshot},
+    error_chain,
+    failure_log::{self, FailureLog},
     nap,
     proof::ProofKey,
-    report::{self, Report},
     rest,
+    rotation::{self, Action},
     state::{Next, State},
-    step::{self, Action},
-    told,
 };
 use crate::metrics::{Failure, Metrics, Repair, Step};
 
@@ -34,7 +34,7 @@ pub(super) struct Leader<'c> {
     /// What every live configuration was seen to say, as it must.
     settled: Option<Bundle>,
     arming: Arming,
-    report: Report,
+    failures: FailureLog,
 }
 
 /// How it goes on.
@@ -52,8 +52,8 @@ impl<'c> Leader<'c> {
         identity: &'c str,
         metrics: &'c Arc<Metrics>,
     ) -> Self {
-        let (arming, report) = (Arming::new(metrics), Report::new(metrics));
-        Self { cluster, options, identity, metrics, confirmed: None, settled: None, arming, report }
+        let (arming, failures) = (Arming::new(metrics), FailureLog::new(metrics));
+        Self { cluster, options, identity, metrics, confirmed: None, settled: None, arming, failures }
     }
 
     /// Leads for as long as it is polled.
@@ -69,15 +69,15 @@ impl<'c> Leader<'c> {
                 },
                 Ok(Progress::Waits(due)) => {
                     backoff.reset();
-                    self.report.went_well();
+                    self.failures.went_well();
                     (nap(due, now), true)
                 }
                 Err((failure, error)) => {
                     // That nothing can be read, the replica in this process tells.
                     if failure == Failure::Read {
-                        report::count(self.metrics, failure, &error);
+                        failure_log::count(self.metrics, failure, &error);
                     } else {
-                        self.report.failed(failure, told(&error));
+                        self.failures.failed(failure, error_chain(&error));
                     }
                     // Whether it is armed must not hold up a repair.
                     (backoff.next(), failure == Failure::Arming)
@@ -93,7 +93,7 @@ impl<'c> Leader<'c> {
         let (mut state, unusable) = State::read(&snapshot.data());
         let is_told = !unusable.is_empty();
         for cause in unusable {
-            self.report.failed(Failure::Secret, cause);
+            self.failures.failed(Failure::Secret, cause);
         }
         // Stored with whatever is stored next.
         let has_key = state.proof_key.is_some();
@@ -101,7 +101,7 @@ impl<'c> Leader<'c> {
             state.proof_key = Some(ProofKey::make().map_err(|error| (Failure::Write, error.into()))?);
         }
         let live = snapshot.bundles();
-        let action = step::next(&state, &live, self.confirmed.as_ref(), now, self.options.lifetimes);
+        let action = rotation::next(&state, &live, self.confirmed.as_ref(), now, self.options.lifetimes);
         let current = state.current.as_ref().map(|current| &current.certificate);
         // Not before another one is kept that was.
         let is_kept = !matches!(&action, Action::Store(_, None));
@@ -113,11 +113,11 @@ impl<'c> Leader<'c> {
             Action::Make(mut next) => {
                 if !is_told && next.current.is_none() && next.old != state.old {
                     let cause = "ca.crt is missing, has expired, or is none that was trusted; it is replaced";
-                    self.report.failed(Failure::Secret, cause.to_owned());
+                    self.failures.failed(Failure::Secret, cause.to_owned());
                 }
-                let lifetime = self.options.lifetimes.authority;
-                let authority = Authority::make(now, lifetime).map_err(|error| failed(error.into()))?;
-                next.next = Some(Next { authority, trusted_since: None });
+                let lifetime = self.options.lifetimes.ca;
+                let ca = Ca::make(now, lifetime).map_err(|error| failed(error.into()))?;
+                next.next = Some(Next { ca, trusted_since: None });
                 self.store(&snapshot, &next, Some(Step::Made)).await.map_err(failed)?;
             }
             Action::Store(state, step) => self.store(&snapshot, &state, step).await.map_err(failed)?,
@@ -199,7 +199,7 @@ impl<'c> Leader<'c> {
             "note": note,
         });
         if let Err(error) = self.cluster.tell(&event).await {
-            report::count(self.metrics, Failure::Event, &error);
+            failure_log::count(self.metrics, Failure::Event, &error);
         }
     }
 }

@@ -13,9 +13,9 @@ use tracing::info;
 use super::{
     CertificatesError,
     cluster::{Cluster, set, text},
+    error_chain,
+    failure_log::FailureLog,
     fraction,
-    report::Report,
-    told,
 };
 use crate::metrics::{Failure, Metrics};
 
@@ -31,14 +31,14 @@ pub(super) struct Election<'c> {
 impl Election<'_> {
     /// Leads whenever it is elected, for as long as it is polled.
     pub(super) async fn run(&self, lead: impl AsyncFn() -> Infallible) -> Infallible {
-        let mut report = Report::new(self.metrics);
+        let mut failures = FailureLog::new(self.metrics);
         loop {
-            self.win(&mut report).await;
+            self.win(&mut failures).await;
             info!(identity = self.identity, "elected to write certificates");
             self.metrics.certificates.set_leading(true);
             tokio::select! {
                 never = lead() => match never {},
-                () = self.keep(&mut report) => {}
+                () = self.keep(&mut failures) => {}
             }
             self.metrics.certificates.set_leading(false);
             info!(identity = self.identity, "another may write certificates");
@@ -48,7 +48,7 @@ impl Election<'_> {
     /// Waits until nobody else has the Lease, and takes it.
     ///
     /// Clocks of others are not compared with this one: a Lease has run out when it was not written for its duration.
-    async fn win(&self, report: &mut Report) {
+    async fn win(&self, failures: &mut FailureLog) {
         let mut seen: Option<(Value, Instant)> = None;
         loop {
             match self.cluster.lease().await {
@@ -62,13 +62,13 @@ impl Election<'_> {
                     let duration = Duration::from_secs(number(spec, "/leaseDurationSeconds"));
                     if holder.is_empty() || holder == self.identity || since.elapsed() >= duration {
                         match self.write(lease, self.identity).await {
-                            Ok(()) => return report.went_well(),
+                            Ok(()) => return failures.went_well(),
                             Err(error) if is_conflict(&error) => {}
-                            Err(error) => report.failed(Failure::Lease, told(&error)),
+                            Err(error) => failures.failed(Failure::Lease, error_chain(&error)),
                         }
                     }
                 }
-                Err(error) => report.failed(Failure::Lease, told(&error)),
+                Err(error) => failures.failed(Failure::Lease, error_chain(&error)),
             }
             sleep(self.pause()).await;
         }
@@ -76,7 +76,7 @@ impl Election<'_> {
 
     /// Renews the Lease until somebody else has it, or it could not be renewed for two thirds of its duration: the last third
     /// is for what is being written then.
-    async fn keep(&self, report: &mut Report) {
+    async fn keep(&self, failures: &mut FailureLog) {
         let mut deadline = Instant::now() + self.duration * 2 / 3;
         loop {
             sleep(self.pause()).await;
@@ -90,11 +90,11 @@ impl Election<'_> {
             };
             match timeout_at(deadline, renewed).await {
                 Ok(Ok(true)) => {
-                    report.went_well();
+                    failures.went_well();
                     deadline = asked + self.duration * 2 / 3;
                 }
                 Ok(Ok(false)) | Err(_) => return,
-                Ok(Err(error)) => report.failed(Failure::Lease, told(&error)),
+                Ok(Err(error)) => failures.failed(Failure::Lease, error_chain(&error)),
             }
         }
     }

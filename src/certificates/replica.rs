@@ -7,20 +7,20 @@ use tokio::sync::watch;
 
 use super::{
     Backoff, NAP,
-    authority::{Authority, Certificate},
+    ca::{Ca, Certificate},
     cluster::{Cluster, Snapshot},
+    error_chain,
+    failure_log::FailureLog,
     fraction, nap,
     proof::Prover,
-    report::Report,
     rest,
+    rotation::Lifetimes,
     state::State,
-    step::Lifetimes,
-    told,
 };
 use crate::{
     metrics::{Failure, Metrics},
     review::Phase,
-    tls::{self, Certificates, End, Pair},
+    tls::{self, Certificates, ExpiryWarning, Pair},
 };
 
 /// Signs for itself alone, and asks of others only that they trust it.
@@ -30,15 +30,15 @@ pub(super) struct Replica<'c> {
     certificates: Arc<Certificates>,
     prover: &'c Prover,
     metrics: Arc<Metrics>,
-    report: Report,
+    failures: FailureLog,
     leaf: Option<Leaf>,
-    ends: [End; 2],
+    ends: [ExpiryWarning; 2],
 }
 
 /// What is known of the pair that is served.
 struct Leaf {
     /// By whom it was signed.
-    authority: Certificate,
+    ca: Certificate,
     /// When another is to be signed.
     due: Timestamp,
 }
@@ -51,9 +51,9 @@ impl<'c> Replica<'c> {
         prover: &'c Prover,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        let ends = ["certificate", "authority"].map(End::new);
-        let (report, metrics) = (Report::new(metrics), Arc::clone(metrics));
-        Self { cluster, lifetimes, certificates, prover, metrics, report, leaf: None, ends }
+        let ends = ["certificate", "authority"].map(ExpiryWarning::new);
+        let (failures, metrics) = (FailureLog::new(metrics), Arc::clone(metrics));
+        Self { cluster, lifetimes, certificates, prover, metrics, failures, leaf: None, ends }
     }
 
     /// Serves a leaf that is trusted, and another when two thirds of its life have passed, for as long as it is polled.
@@ -65,11 +65,11 @@ impl<'c> Replica<'c> {
             let (wait, hears) = match self.renew(now).await {
                 Ok(due) => {
                     backoff.reset();
-                    self.report.went_well();
+                    self.failures.went_well();
                     (nap(due, now), true)
                 }
                 Err((failure, cause)) => {
-                    self.report.failed(failure, cause);
+                    self.failures.failed(failure, cause);
                     // Another content may mend what was read, but not that nothing could be.
                     (backoff.next(), failure != Failure::Read)
                 }
@@ -82,7 +82,7 @@ impl<'c> Replica<'c> {
     /// Signs and serves another leaf where that is due, and tells when it will be.
     async fn renew(&mut self, now: Timestamp) -> Result<Timestamp, (Failure, String)> {
         // Before every signature, for the authority may have been replaced.
-        let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, told(&error)))?;
+        let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, error_chain(&error)))?;
         self.show_trust(&snapshot, now);
         let (state, unusable) = State::read(&snapshot.data());
         let uid = snapshot.validating().and_then(|live| live.uid.as_deref());
@@ -103,7 +103,7 @@ impl<'c> Replica<'c> {
         };
 
         let signed = current.sign(&self.names(), now, self.lifetimes.leaf);
-        let pair = signed.map_err(|error| (Failure::Secret, told(&error)))?;
+        let pair = signed.map_err(|error| (Failure::Secret, error_chain(&error)))?;
         if !snapshot.bundles().iter().all(|bundle| bundle.vouches_for(&pair, &self.server_name(), now)) {
             return Err((Failure::Trust, "a webhook configuration does not trust ca.crt".into()));
         }
@@ -111,10 +111,10 @@ impl<'c> Replica<'c> {
         let leaf = Leaf::new(current, now, lifetime);
         let due = leaf.due;
         tls::replace(pair, &self.certificates, &self.metrics);
-        let [leaf_end, authority_end] = &mut self.ends;
+        let [leaf_end, ca_expiry] = &mut self.ends;
         leaf_end.set(now + lifetime, lifetime);
-        authority_end.set(leaf.authority.not_after(), leaf.authority.lifetime());
-        self.metrics.certificates.set_authority_expiry(leaf.authority.not_after().as_second());
+        ca_expiry.set(leaf.ca.not_after(), leaf.ca.lifetime());
+        self.metrics.certificates.set_ca_expiry(leaf.ca.not_after().as_second());
         self.leaf = Some(leaf);
         self.show_trust(&snapshot, now);
         Ok(due)
@@ -144,17 +144,17 @@ impl<'c> Replica<'c> {
 }
 
 impl Leaf {
-    fn new(authority: &Authority, now: Timestamp, lifetime: Duration) -> Self {
+    fn new(ca: &Ca, now: Timestamp, lifetime: Duration) -> Self {
         /// The part of its life after which it is renewed, and by how much less at random, so that replicas take turns.
         const SPENT: f64 = 2.0 / 3.0;
         const JITTER: f64 = 1.0 / 15.0;
         let due = now + lifetime.mul_f64(SPENT - fraction() * JITTER);
-        Self { authority: authority.certificate.clone(), due }
+        Self { ca: ca.certificate.clone(), due }
     }
 
     /// Whether another is to be signed: by `current` where that is another authority, or at its time.
-    fn is_due(&self, current: Option<&Authority>, now: Timestamp) -> bool {
-        now >= self.due || current.is_some_and(|current| current.certificate != self.authority)
+    fn is_due(&self, current: Option<&Ca>, now: Timestamp) -> bool {
+        now >= self.due || current.is_some_and(|current| current.certificate != self.ca)
     }
 }
 
@@ -165,23 +165,23 @@ mod tests {
     use jiff::Timestamp;
 
     use super::Leaf;
-    use crate::certificates::{NAP, authority::Authority, nap};
+    use crate::certificates::{NAP, ca::Ca, nap};
 
     #[test]
     fn a_leaf_is_renewed_at_two_thirds_of_its_life_or_at_once_after_a_jump_of_the_clock() {
         const DAY: Duration = Duration::from_hours(24);
         let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
-        let [authority, other] = [(); 2].map(|()| Authority::make(now, 365 * DAY).unwrap());
+        let [ca, other] = [(); 2].map(|()| Ca::make(now, 365 * DAY).unwrap());
         for _ in 0..100 {
-            let leaf = Leaf::new(&authority, now, 30 * DAY);
-            assert!(!leaf.is_due(Some(&authority), now + 17 * DAY));
-            assert!(leaf.is_due(Some(&authority), now + 20 * DAY), "jitter only shortens");
+            let leaf = Leaf::new(&ca, now, 30 * DAY);
+            assert!(!leaf.is_due(Some(&ca), now + 17 * DAY));
+            assert!(leaf.is_due(Some(&ca), now + 20 * DAY), "jitter only shortens");
         }
-        let leaf = Leaf::new(&authority, now, 7 * DAY);
-        assert!(!leaf.is_due(Some(&authority), now) && !leaf.is_due(None, now));
+        let leaf = Leaf::new(&ca, now, 7 * DAY);
+        assert!(!leaf.is_due(Some(&ca), now) && !leaf.is_due(None, now));
         assert!(leaf.is_due(Some(&other), now), "another authority signs");
         let jumped = now + 31 * DAY;
-        assert!(leaf.is_due(Some(&authority), jumped) && leaf.is_due(None, jumped));
+        assert!(leaf.is_due(Some(&ca), jumped) && leaf.is_due(None, jumped));
         assert_eq!(nap(leaf.due, now), NAP, "a clock that jumps is looked at before");
         assert!(nap(leaf.due, jumped) < Duration::from_secs(1));
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    authority::{Authority, Certificate},
     bundle::Bundle,
+    ca::{Ca, Certificate},
     proof::ProofKey,
 };
 
@@ -17,7 +17,7 @@ pub(super) type Data = BTreeMap<String, Vec<u8>>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct State {
     /// The one that signs.
-    pub(super) current: Option<Authority>,
+    pub(super) current: Option<Ca>,
     /// The one that is going to.
     pub(super) next: Option<Next>,
     /// Those that have signed what may still be served.
@@ -29,7 +29,7 @@ pub(super) struct State {
 /// An authority that does not sign yet.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Next {
-    pub(super) authority: Authority,
+    pub(super) ca: Ca,
     /// Since when every live configuration has it; none while one has not.
     pub(super) trusted_since: Option<Timestamp>,
 }
@@ -59,19 +59,19 @@ impl State {
     /// Nothing is trusted because it is there: what cannot be used counts as absent, so that it is replaced like what was lost.
     pub(super) fn read(data: &Data) -> (Self, Vec<String>) {
         let mut unusable = Vec::new();
-        let mut authority = |[certificate, key]: [&str; 2]| {
+        let mut ca = |[certificate, key]: [&str; 2]| {
             let [certificate_pem, key_pem] =
                 [certificate, key].map(|name| data.get(name).filter(|pem| !pem.is_empty()));
             let read = match (certificate_pem, key_pem) {
                 (None, None) => return None,
-                (Some(certificate), Some(key)) => Authority::from_pem(certificate, key),
+                (Some(certificate), Some(key)) => Ca::from_pem(certificate, key),
                 _ => Err("one of the two is missing"),
             };
             read.map_err(|cause| unusable.push(format!("{certificate} and {key}: {cause}"))).ok()
         };
-        let (current, next) = (authority(CURRENT), authority(NEXT));
+        let (current, next) = (ca(CURRENT), ca(NEXT));
         let trusted_since = time(data.get(NEXT_TRUSTED_SINCE).map(Vec::as_slice));
-        let next = next.map(|authority| Next { authority, trusted_since });
+        let next = next.map(|ca| Next { ca, trusted_since });
         let old = Bundle::parse(data.get(OLD).map(Vec::as_slice).unwrap_or_default()).0;
         let mut until = data.get(OLD_UNTIL).map(Vec::as_slice).unwrap_or_default().split(|byte| *byte == b'\n');
         let old = old.into_iter().map(|certificate| {
@@ -93,11 +93,11 @@ impl State {
     pub(super) fn write(&self) -> Data {
         let mut data = Data::new();
         let mut put = |name: &str, text: String| data.insert(name.to_owned(), text.into_bytes());
-        let next = self.next.as_ref().map(|next| &next.authority);
-        for ([certificate, key], authority) in [(CURRENT, self.current.as_ref()), (NEXT, next)] {
-            if let Some(authority) = authority {
-                put(certificate, authority.certificate.pem());
-                put(key, authority.key().to_owned());
+        let next = self.next.as_ref().map(|next| &next.ca);
+        for ([certificate, key], ca) in [(CURRENT, self.current.as_ref()), (NEXT, next)] {
+            if let Some(ca) = ca {
+                put(certificate, ca.certificate.pem());
+                put(key, ca.key().to_owned());
             }
         }
         if let Some(since) = self.next.as_ref().and_then(|next| next.trusted_since) {
@@ -115,8 +115,8 @@ impl State {
 
     /// What every live configuration must say.
     pub(super) fn bundle(&self) -> Bundle {
-        let signing = self.current.iter().chain(self.next.as_ref().map(|next| &next.authority));
-        let signing = signing.map(|authority| &authority.certificate);
+        let signing = self.current.iter().chain(self.next.as_ref().map(|next| &next.ca));
+        let signing = signing.map(|ca| &ca.certificate);
         Bundle(signing.chain(self.old.iter().map(|old| &old.certificate)).cloned().collect())
     }
 }

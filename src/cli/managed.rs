@@ -88,7 +88,7 @@ impl Managed {
                 lease: self.lease.clone(),
                 configuration: self.configuration.clone(),
             },
-            lifetimes: Lifetimes { leaf: self.leaf_lifetime, authority: self.ca_lifetime, overlap: self.ca_overlap },
+            lifetimes: Lifetimes { leaf: self.leaf_lifetime, ca: self.ca_lifetime, overlap: self.ca_overlap },
             lease: self.lease_duration,
             arming: !self.no_arming,
         })

@@ -10,7 +10,7 @@ use clusterprofile_webhook::{
     kube::permissions::Permissions,
     metrics::Metrics,
     review::Policy,
-    server::{self, Config, CrdWatch, Limits, Terms},
+    server::{self, Config, CrdWatch, Limits, LiveConfig},
     tls::{self, Callers, Files},
     traces::{self, Endpoint},
     units,
@@ -192,20 +192,20 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     // First, for the CA's file belongs to whoever serves there already.
     let listener = bind(args.listen, "--listen").await?;
     let admin = bind(args.admin_listen, "--admin-listen").await?;
-    let (certificates, keeper) = match source.open().await {
-        Ok((certificates, keeper)) => (Arc::new(certificates), keeper),
+    let (certificates, renewer) = match source.open().await {
+        Ok((certificates, renewer)) => (Arc::new(certificates), renewer),
         Err(error) => return Ok(super::unusable(&error)),
     };
     let (policy, limits) = args.chosen(file.as_ref().map(ConfigFile::settings));
-    let terms = Arc::new(Terms::new(policy, limits));
+    let live = Arc::new(LiveConfig::new(policy, limits));
     let permissions = if args.break_glass { permissions().await } else { None };
     let crd = if args.asks_an_api_server() { crd_watch().await } else { None };
     let (spans, exporter) =
         args.otlp_endpoint.clone().map(|endpoint| traces::start(endpoint, Arc::clone(&metrics))).unzip();
     let exporter = exporter.map(|exporter| tokio::spawn(exporter.run()));
-    let prover = keeper.prover();
+    let prover = renewer.prover();
     let config =
-        Config { terms: Arc::clone(&terms), drain: args.drain, callers: callers.clone(), permissions, prover, spans };
+        Config { live: Arc::clone(&live), drain: args.drain, callers: callers.clone(), permissions, prover, spans };
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let stop = async || {
@@ -223,7 +223,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     let watched_file = async {
         let apply = |settings: &Settings| {
             let (policy, limits) = args.chosen(Some(settings));
-            terms.replace(&policy, limits);
+            live.replace(&policy, limits);
         };
         match file {
             Some(file) => file.watch(Arc::clone(&metrics), apply).await,
@@ -232,18 +232,18 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     };
     let watched_crd = async {
         match crd {
-            Some(crd) => crd.run(&terms).await,
+            Some(crd) => crd.run(&live).await,
             None => pending().await,
         }
     };
     tokio::select! {
         served = server::serve(listener, admin, Arc::clone(&certificates), Arc::clone(&metrics), config, stop) => served?,
-        never = keeper.run(&certificates, &metrics) => match never {},
+        never = renewer.run(&certificates, &metrics) => match never {},
         never = watched_callers => match never {},
         never = watched_file => match never {},
         never = watched_crd => match never {},
     }
-    keeper.release().await;
+    renewer.release().await;
     if let Some(exporter) = exporter {
         /// Nobody is held up by the end of a process; a collector that is there has taken the last spans by then.
         const LAST_SPANS: Duration = Duration::from_secs(2);

@@ -5,12 +5,12 @@ use serde_json::{Value as Json, json};
 use crate::{
     config::{
         Mistake, Settings,
-        node::{Name, Node, Place, Value},
+        node::{Name, Node, Position, Value},
         schema,
     },
-    nearest::unknown,
     review::Effect,
     rules,
+    suggest::unknown,
     syntax::is_label,
     units,
 };
@@ -100,7 +100,7 @@ pub(super) fn read(root: &Node, settings: &mut Settings, mistakes: &mut Vec<Mist
 
 /// Reads the keys of a section, whose name ends with a dot; that of the file itself is empty.
 fn section(within: &str, node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
-    for (Name { place, name }, value) in fields(within.trim_end_matches('.'), node, mistakes) {
+    for (Name { position, name }, value) in fields(within.trim_end_matches('.'), node, mistakes) {
         let path = format!("{within}{name}");
         let inner = format!("{path}.");
         let key = KEYS.iter().find(|key| key.path == path);
@@ -110,7 +110,7 @@ fn section(within: &str, node: &Node, settings: &mut Settings, mistakes: &mut Ve
             _ if matches!(value.value, Value::Null) && (key.is_some() || is_section) => {}
             Some(key) if !name.contains('.') => (key.read)(value, settings, mistakes),
             None if is_section => section(&inner, value, settings, mistakes),
-            _ => mistakes.push(place.mistake(no_key(&path, name))),
+            _ => mistakes.push(position.mistake(no_key(&path, name))),
         }
     }
 }
@@ -137,7 +137,7 @@ fn fields<'n>(path: &str, node: &'n Node, mistakes: &mut Vec<Mistake>) -> &'n [(
 }
 
 fn effects(node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
-    for (Name { place, name }, value) in fields("effects", node, mistakes) {
+    for (Name { position, name }, value) in fields("effects", node, mistakes) {
         let effect = match &value.value {
             Value::Text(text) => text.parse().ok(),
             // What `off` becomes where a tool that reads YAML 1.1, as Helm does, has written the file.
@@ -150,7 +150,7 @@ fn effects(node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
             (Ok(rule), None) => {
                 mistakes.push(value.must_be(&format!("effects.{}", rule.name), "deny, warn or off"));
             }
-            (Err(text), _) => mistakes.push(place.mistake(text.clone())),
+            (Err(text), _) => mistakes.push(position.mistake(text.clone())),
         }
     }
 }
@@ -195,12 +195,12 @@ fn count(node: &Node, path: &str, least: u32, mistakes: &mut Vec<Mistake>) -> Op
 
 impl Node {
     fn must_be(&self, path: &str, what: &str) -> Mistake {
-        self.place.mistake(format!("{path} must be {what}, not {}", self.value))
+        self.position.mistake(format!("{path} must be {what}, not {}", self.value))
     }
 }
 
-impl Place {
+impl Position {
     fn mistake(self, text: String) -> Mistake {
-        Mistake { place: self, text }
+        Mistake { position: self, text }
     }
 }

@@ -12,13 +12,13 @@ use crate::{config::Mistake, redact::quote, yaml};
 
 /// A value and its place.
 pub(super) struct Node {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) value: Value,
 }
 
 /// A place of the file, from line 1 and column 1; line 0 where the parser does not know it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) line: u64,
     pub(super) column: u64,
 }
@@ -36,7 +36,7 @@ pub(super) enum Value {
 
 /// The name of a field and its place.
 pub(super) struct Name {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) name: String,
 }
 
@@ -45,13 +45,13 @@ impl Node {
     pub(super) fn parse(text: &[u8]) -> Result<Self, Mistake> {
         let parsed: Result<Spanned<Value>, _> = serde_saphyr::from_slice_with_options(text, options());
         parsed.map(Self::from).map_err(|error| {
-            let place = error.location().map(Place::from).unwrap_or_default();
+            let position = error.location().map(Position::from).unwrap_or_default();
             let text = match yaml::at_its_place(&error) {
                 Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => "must not be nested so deeply".to_owned(),
                 Error::Budget { .. } => "must not be so large".to_owned(),
                 _ => yaml::cause(&error),
             };
-            Mistake { place, text }
+            Mistake { position, text }
         })
     }
 }
@@ -76,11 +76,11 @@ fn options() -> Options {
 
 impl From<Spanned<Value>> for Node {
     fn from(spanned: Spanned<Value>) -> Self {
-        Self { place: spanned.referenced.into(), value: spanned.value }
+        Self { position: spanned.referenced.into(), value: spanned.value }
     }
 }
 
-impl From<Location> for Place {
+impl From<Location> for Position {
     fn from(location: Location) -> Self {
         Self { line: location.line(), column: location.column() }
     }
@@ -159,7 +159,7 @@ impl<'de> Visitor<'de> for Values {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let mut nodes = Vec::new();
         while let Some((name, value)) = fields.next_entry::<Spanned<String>, Spanned<Value>>()? {
-            nodes.push((Name { place: name.referenced.into(), name: name.value }, value.into()));
+            nodes.push((Name { position: name.referenced.into(), name: name.value }, value.into()));
         }
         Ok(Value::Map(nodes))
     }

@@ -21,7 +21,7 @@ use tracing::{debug, warn};
 
 use crate::{
     admission::Permission,
-    error::told,
+    error::error_chain,
     kube::client::{self, AccessError},
 };
 
@@ -113,7 +113,7 @@ impl Permissions {
                 permission
             }
             Err(error) => {
-                self.failed(told(&error));
+                self.failed(error_chain(&error));
                 Permission::Unknown
             }
         }

@@ -9,8 +9,8 @@ use serde::{
 use serde_json::{Map, Value, error::Category};
 
 use super::{
+    budget::{Budget, size},
     read::{Cause, Mistake, lines},
-    room::{Room, size},
     yaml::twice,
 };
 
@@ -21,7 +21,7 @@ use super::{
 /// A mistake after the first object: before it, the text may be YAML that only looks like JSON, and is all left.
 pub(super) fn objects<'t>(
     text: &'t str,
-    room: &mut Room,
+    budget: &mut Budget,
     mut take: impl FnMut(usize, Result<Value, Cause>),
 ) -> Result<(usize, &'t str), Mistake> {
     let (mut rest, mut line) = (text, 1);
@@ -34,7 +34,7 @@ pub(super) fn objects<'t>(
         let mut objects = serde_json::Deserializer::from_str(trimmed).into_iter::<Json>();
         match objects.next() {
             Some(Ok(Json { value, twice: None })) => {
-                room.take(size(&value)).map_err(|cause| Mistake::at(line, cause))?;
+                budget.take(size(&value)).map_err(|cause| Mistake::at(line, cause))?;
                 take(line, Ok(value));
             }
             Some(Ok(Json { twice: Some(key), .. })) => take(line, Err(twice(&key).into())),

@@ -6,8 +6,8 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{
+    budget::Budget,
     json,
-    room::Room,
     yaml::{self, DEPTH},
 };
 
@@ -42,7 +42,7 @@ pub struct ReadError {
 #[must_use]
 pub fn read(text: &[u8]) -> (Vec<Document>, Vec<ReadError>) {
     let (mut documents, mut errors) = (Vec::new(), Vec::new());
-    let (mut number, mut room) = (0, Room::of(text.len()));
+    let (mut number, mut budget) = (0, Budget::of(text.len()));
     for (first, part) in parts(&utf8(text)) {
         let place = |line: usize| u64::try_from(first + line - 1).ok();
         let mut take = |line, object: Result<Value, Cause>| {
@@ -53,7 +53,7 @@ pub fn read(text: &[u8]) -> (Vec<Document>, Vec<ReadError>) {
                 Err(cause) => errors.push(ReadError { number, line, cause: cause.to_string() }),
             }
         };
-        if let Err(Mistake { line, cause }) = part_of(part, &mut room, &mut take) {
+        if let Err(Mistake { line, cause }) = part_of(part, &mut budget, &mut take) {
             let is_full = matches!(cause, Cause::TooLarge);
             take(line, Err(cause));
             if is_full {
@@ -98,7 +98,11 @@ impl<T: Into<Cow<'static, str>>> From<T> for Cause {
 }
 
 /// The objects between two lines `---`: JSON, YAML, or YAML after JSON.
-fn part_of(part: &[u8], room: &mut Room, take: &mut impl FnMut(usize, Result<Value, Cause>)) -> Result<(), Mistake> {
+fn part_of(
+    part: &[u8],
+    budget: &mut Budget,
+    take: &mut impl FnMut(usize, Result<Value, Cause>),
+) -> Result<(), Mistake> {
     let text = str::from_utf8(part).map_err(|error| {
         let before = part.get(..error.valid_up_to()).and_then(|before| str::from_utf8(before).ok());
         Mistake::at(1 + lines(before.unwrap_or_default()), "must be UTF-8".into())
@@ -109,8 +113,8 @@ fn part_of(part: &[u8], room: &mut Room, take: &mut impl FnMut(usize, Result<Val
     } else {
         Cow::Borrowed(text)
     };
-    let (skipped, rest) = json::objects(&text, room, &mut *take)?;
-    let documents = yaml::documents(rest, room, |line, object| take(line + skipped - 1, Ok(object)));
+    let (skipped, rest) = json::objects(&text, budget, &mut *take)?;
+    let documents = yaml::documents(rest, budget, |line, object| take(line + skipped - 1, Ok(object)));
     documents.map_err(|Mistake { line, cause }| Mistake::at(line + skipped - 1, cause))
 }
 

@@ -9,8 +9,8 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag, optio
 use serde_json::{Map, Value};
 
 use super::{
+    budget::{Budget, size, size_of_text},
     read::{Cause, Mistake},
-    room::{Room, size, size_of_text},
     scalar::resolve,
 };
 use crate::redact::quote;
@@ -27,21 +27,21 @@ const MERGED: &str = "<< must have an object, or a list of objects";
 /// # Errors
 ///
 /// The first mistake, after which nothing is read.
-pub(super) fn documents(text: &str, room: &mut Room, mut take: impl FnMut(usize, Value)) -> Result<(), Mistake> {
+pub(super) fn documents(text: &str, budget: &mut Budget, mut take: impl FnMut(usize, Value)) -> Result<(), Mistake> {
     let mut options = options! {
         block_scalar_eof_without_line_feed: true,
         flow_nesting_limit: DEPTH,
         block_nesting_limit: DEPTH,
     };
     options.set_emit_comments(false);
-    let mut loader = Loader::new(room);
+    let mut loader = Loader::new(budget);
     let mut first_line = None;
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|error| Mistake::at(error.marker().line(), scan_cause(&error)))?;
         let line = span.start.line();
         let done = match event {
             Event::DocumentStart(..) => {
-                (loader, first_line) = (Loader::new(loader.room), None);
+                (loader, first_line) = (Loader::new(loader.budget), None);
                 continue;
             }
             Event::Scalar(text, style, anchor, tag) => loader.scalar(text, style, anchor, tag.as_deref()),
@@ -65,7 +65,7 @@ pub(super) fn documents(text: &str, room: &mut Room, mut take: impl FnMut(usize,
 
 /// A document, as far as it is read.
 struct Loader<'r> {
-    room: &'r mut Room,
+    budget: &'r mut Budget,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
     root: Option<Value>,
@@ -105,8 +105,8 @@ struct Anchored {
 }
 
 impl<'r> Loader<'r> {
-    fn new(room: &'r mut Room) -> Self {
-        Self { room, open: Vec::new(), anchors: HashMap::new(), root: None }
+    fn new(budget: &'r mut Budget) -> Self {
+        Self { budget, open: Vec::new(), anchors: HashMap::new(), root: None }
     }
 
     fn scalar(
@@ -116,7 +116,7 @@ impl<'r> Loader<'r> {
         anchor: usize,
         tag: Option<&Tag>,
     ) -> Result<(), Cause> {
-        self.room.take(size_of_text(&text))?;
+        self.budget.take(size_of_text(&text))?;
         let is_plain = style == ScalarStyle::Plain;
         let is_merge = || match tag {
             Some(tag) => tag.suffix_in_namespace("tag:yaml.org,2002:").as_deref() == Some("merge"),
@@ -142,7 +142,7 @@ impl<'r> Loader<'r> {
     }
 
     fn open(&mut self, holder: Holder, anchor: usize) -> Result<(), Cause> {
-        self.room.take(1)?;
+        self.budget.take(1)?;
         if self.awaits_key().is_some() {
             return Err(KEY.into());
         }
@@ -165,7 +165,7 @@ impl<'r> Loader<'r> {
 
     fn alias(&mut self, anchor: usize) -> Result<(), Cause> {
         let Anchored { value, height } = self.anchors.get(&anchor).ok_or(ALIAS_OF_ITSELF)?;
-        self.room.take(size(value))?;
+        self.budget.take(size(value))?;
         if self.open.len() + height > DEPTH {
             return Err(Cause::too_deep());
         }
@@ -191,7 +191,7 @@ impl<'r> Loader<'r> {
     /// Keeps a value that aliases may stand for.
     fn keep(&mut self, anchor: usize, value: &Value, height: usize) -> Result<(), Cause> {
         if anchor != 0 {
-            self.room.take(size(value))?;
+            self.budget.take(size(value))?;
             self.anchors.insert(anchor, Anchored { value: value.clone(), height });
         }
         Ok(())

@@ -196,7 +196,7 @@ impl Certificates {
     }
 
     /// Tells when the authority expires that signs.
-    pub fn set_authority_expiry(&self, unix_seconds: i64) {
+    pub fn set_ca_expiry(&self, unix_seconds: i64) {
         #[expect(clippy::cast_precision_loss, reason = "seconds are exact in f64 for millions of years")]
         self.authority_expiry.set(unix_seconds as f64);
     }

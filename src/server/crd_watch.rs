@@ -14,9 +14,9 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::Terms;
+use super::LiveConfig;
 use crate::{
-    error::told,
+    error::error_chain,
     kube::client::{self, AccessError},
     review::{CrdError, CrdInForce},
 };
@@ -33,7 +33,7 @@ const WATCH: u32 = 290;
 /// The pause after a failure: the first, and the longest. An API server that comes back is asked within a minute.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
 
-/// Gives [`Terms`] what the definition in force refuses, whenever it changes.
+/// Gives [`LiveConfig`] what the definition in force refuses, whenever it changes.
 ///
 /// It needs the verbs get and watch on that one definition.
 pub struct CrdWatch {
@@ -75,14 +75,14 @@ impl CrdWatch {
     }
 
     /// Keeps `terms` up to date, for as long as it is polled.
-    pub async fn run(mut self, terms: &Terms) -> Infallible {
+    pub async fn run(mut self, live: &LiveConfig) -> Infallible {
         let [first, longest] = PAUSES;
         let mut pause = first;
         loop {
-            match self.follow(terms).await {
+            match self.follow(live).await {
                 Ok(()) => pause = first,
                 Err(error) => {
-                    self.learn(terms, Err(error));
+                    self.learn(live, Err(error));
                     pause = longest.min(pause * 2);
                 }
             }
@@ -91,18 +91,18 @@ impl CrdWatch {
     }
 
     /// Reads the definition, and again whenever it changes, until the watch ends.
-    async fn follow(&mut self, terms: &Terms) -> Result<(), CrdWatchError> {
+    async fn follow(&mut self, live: &LiveConfig) -> Result<(), CrdWatchError> {
         // Of one that is gone by now no watch would tell.
         let found = ask(self.definitions.get_opt(NAME)).await?;
-        self.learn(terms, found.ok_or(CrdWatchError::Absent).and_then(read));
+        self.learn(live, found.ok_or(CrdWatchError::Absent).and_then(read));
         let params = WatchParams::default().fields(&format!("metadata.name={NAME}")).timeout(WATCH);
         let mut events = pin!(ask(self.definitions.watch(&params, "0")).await?);
         // A connection of which the other end is gone says nothing for ever.
         let limit = Duration::from_secs(WATCH.into()) + ANSWER;
         while let Ok(Some(Ok(event))) = timeout(limit, events.next()).await {
             match event {
-                WatchEvent::Added(definition) | WatchEvent::Modified(definition) => self.learn(terms, read(definition)),
-                WatchEvent::Deleted(_) => self.learn(terms, Err(CrdWatchError::Absent)),
+                WatchEvent::Added(definition) | WatchEvent::Modified(definition) => self.learn(live, read(definition)),
+                WatchEvent::Deleted(_) => self.learn(live, Err(CrdWatchError::Absent)),
                 WatchEvent::Bookmark(_) => {}
                 WatchEvent::Error(_) => break,
             }
@@ -111,9 +111,9 @@ impl CrdWatch {
         Ok(())
     }
 
-    fn learn(&mut self, terms: &Terms, crd: Result<CrdInForce, CrdWatchError>) {
-        let news = crd.as_ref().map(drop).map_err(|error| told(error));
-        terms.set_crd(crd.ok().map(Arc::new).as_ref());
+    fn learn(&mut self, live: &LiveConfig, crd: Result<CrdInForce, CrdWatchError>) {
+        let news = crd.as_ref().map(drop).map_err(|error| error_chain(error));
+        live.set_crd(crd.ok().map(Arc::new).as_ref());
         if self.said.as_ref() == Some(&news) {
             return;
         }

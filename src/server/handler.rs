@@ -34,7 +34,7 @@ use crate::{
         http::unsent::{Outbox, Unsent},
         intake::{Received, Unreviewed},
         listener::connections::Seat,
-        terms::Terms,
+        live_config::LiveConfig,
     },
     traces::{Span, Spans},
 };
@@ -56,7 +56,7 @@ enum Reviewed {
 }
 
 struct Shared {
-    terms: Arc<Terms>,
+    live: Arc<LiveConfig>,
     outbox: Arc<Outbox>,
     denials: Denials,
     permissions: Option<Arc<Permissions>>,
@@ -77,7 +77,7 @@ const UNSENT: usize = 16 << 20;
 
 impl Reviews {
     pub(super) fn new(
-        terms: Arc<Terms>,
+        live: Arc<LiveConfig>,
         permissions: Option<Arc<Permissions>>,
         prover: Option<Arc<Prover>>,
         spans: Option<Spans>,
@@ -85,13 +85,13 @@ impl Reviews {
     ) -> Self {
         let outbox = Arc::new(Outbox::new(UNSENT));
         let denials = Denials::new();
-        Self(Arc::new(Shared { terms, outbox, denials, permissions, prover, spans, metrics }))
+        Self(Arc::new(Shared { live, outbox, denials, permissions, prover, spans, metrics }))
     }
 
     /// Sees to it that waits end and memory is given back, and that the log tells what it leaves out, for as long as it is
     /// polled.
     pub(super) async fn run(&self) {
-        tokio::join!(self.0.terms.run(), self.0.denials.run());
+        tokio::join!(self.0.live.run(), self.0.denials.run());
     }
 
     /// Tells the last of it.
@@ -101,10 +101,10 @@ impl Reviews {
 
     /// Tells how much room is taken, when somebody asks: keeping the figures would be work for every body.
     pub(super) fn show_load(&self) {
-        let Shared { terms, metrics, .. } = &*self.0;
-        let (bytes, requests) = terms.room().load();
+        let Shared { live, metrics, .. } = &*self.0;
+        let (bytes, requests) = live.budget().load();
         metrics.server.set_load(bytes, requests);
-        metrics.server.set_connections_limit(terms.limits().connections);
+        metrics.server.set_connections_limit(live.limits().connections);
     }
 
     /// The two paths.
@@ -139,7 +139,7 @@ impl Reviews {
         let deadline = deadline::of(request.uri().query());
         let seat = request.extensions().get::<Seat>().cloned();
         let peer = seat.as_ref().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Seat::peer);
-        let received = self.0.terms.room().receive(peer, request.into_body(), deadline).await?;
+        let received = self.0.live.budget().receive(peer, request.into_body(), deadline).await?;
         if let Some(seat) = seat {
             seat.begin();
         }
@@ -172,7 +172,7 @@ impl Reviews {
         {
             return Ok(reviewed);
         }
-        let turn = self.0.terms.turns().take(peer, received.len(), deadline).await?;
+        let turn = self.0.live.turns().take(peer, received.len(), deadline).await?;
         span.turn();
         let reviewed = spawn_blocking(move || {
             let _turn = turn;
@@ -208,8 +208,8 @@ impl Reviews {
         if must_stop() {
             return None;
         }
-        let Shared { terms, metrics, .. } = &*self.0;
-        let (now, started) = (terms.now(), Instant::now());
+        let Shared { live, metrics, .. } = &*self.0;
+        let (now, started) = (live.now(), Instant::now());
         let respond = || admission::respond_unless(received, phase, &now.policy, Timestamp::now(), &must_stop);
         let answer = catch_unwind(AssertUnwindSafe(respond));
         let took = started.elapsed();
@@ -255,10 +255,10 @@ impl Reviews {
     }
 
     fn refuse(&self, unreviewed: Unreviewed) -> Response {
-        let Shared { terms, metrics, .. } = &*self.0;
+        let Shared { live, metrics, .. } = &*self.0;
         match unreviewed {
             Unreviewed::TooLarge => {
-                let text = format!("the body must have at most {} bytes\n", terms.limits().body);
+                let text = format!("the body must have at most {} bytes\n", live.limits().body);
                 closing((StatusCode::PAYLOAD_TOO_LARGE, text).into_response())
             }
             Unreviewed::Broken => {

@@ -12,13 +12,13 @@ use tokio::{
 use tower_service::Service as _;
 use tracing::debug;
 
-use self::stream::{Progress, Timed};
+use self::stream::{Progress, TimeoutStream};
 use crate::server::{
     Stage,
     handler::Answered,
     listener::{
         Acceptor,
-        connections::{Outcome, Place},
+        connections::{ConnectionGuard, Outcome},
     },
     stopping,
 };
@@ -34,13 +34,13 @@ const BUFFER: usize = 16 << 10;
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
 
 /// Answers the requests of a connection, one after the other, until either side ends it or the server stops.
-pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor: &Acceptor, place: &Place) {
-    let Acceptor { router, terms, stages, .. } = acceptor;
-    let limits = terms.limits();
-    let progress = Progress::new(place.seat().clone());
+pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor: &Acceptor, guard: &ConnectionGuard) {
+    let Acceptor { router, live, stages, .. } = acceptor;
+    let limits = live.limits();
+    let progress = Progress::new(guard.seat().clone());
     let service = service_fn(|mut request: Request<Incoming>| {
         progress.answering();
-        request.extensions_mut().insert(place.seat().clone());
+        request.extensions_mut().insert(guard.seat().clone());
         let answer = router.clone().call(request);
         async {
             let Ok(mut response) = answer.await;
@@ -55,7 +55,7 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor:
                 None => Outcome::Other,
             });
             if let Some(Answered(unsent)) = answered {
-                place.seat().answer(unsent);
+                guard.seat().answer(unsent);
             }
             Ok::<_, Infallible>(response)
         }
@@ -64,7 +64,7 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor:
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(Timed::new(stream, progress.clone(), &limits)), service);
+        .serve_connection(TokioIo::new(TimeoutStream::new(stream, progress.clone(), &limits)), service);
     let mut connection = std::pin::pin!(connection);
     let mut ended = tokio::select! {
         biased;

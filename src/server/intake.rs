@@ -18,16 +18,16 @@ use tokio::time::Instant;
 use self::{
     buffers::{Buffer, Buffers},
     fair::Part,
-    space::Space,
+    pool::BytePool,
 };
 use crate::{
     metrics::{Load, Shed},
-    server::{Limits, ticks::Ticks},
+    server::{Limits, timer::CoarseTimer},
 };
 
 pub(super) mod buffers;
 pub(super) mod fair;
-pub(super) mod space;
+pub(super) mod pool;
 pub(super) mod turns;
 
 /// The room for bodies that are being received or reviewed: `in_flight` bytes in all.
@@ -40,16 +40,16 @@ pub(super) mod turns;
 ///
 /// The largest bodies, of which few have room at a time, do not hold up the others, which have a quarter of it to themselves,
 /// and half of the places of those who wait.
-pub(super) struct Room {
+pub(super) struct BodyBudget {
     limits: Limits,
     /// Bytes of each body that need no room.
     share: usize,
     /// For bodies that outgrow their share by little.
-    middle: Space,
+    middle: BytePool,
     /// For those that outgrow it by more.
-    large: Space,
+    large: BytePool,
     buffers: Arc<Buffers>,
-    ticks: Arc<Ticks>,
+    timer: Arc<CoarseTimer>,
 }
 
 /// A body in memory, and the room that it takes for as long as it is there.
@@ -91,18 +91,18 @@ impl From<Shed> for Unreviewed {
     }
 }
 
-impl Room {
-    pub(super) fn new(limits: Limits, ticks: Arc<Ticks>) -> Self {
+impl BodyBudget {
+    pub(super) fn new(limits: Limits, timer: Arc<CoarseTimer>) -> Self {
         let share = limits.in_flight / 2 / limits.connections.max(1);
         let size = limits.in_flight - share * limits.connections;
         Self {
             limits,
             share,
-            middle: Space::new(size / 4, limits.queue / 2),
-            large: Space::new(size - size / 4, limits.queue.div_ceil(2)),
+            middle: BytePool::new(size / 4, limits.queue / 2),
+            large: BytePool::new(size - size / 4, limits.queue.div_ceil(2)),
             // All that bodies with room can need. It comes on top: what is kept may be in use by bodies that take little room.
             buffers: Arc::new(Buffers::new(size)),
-            ticks,
+            timer,
         }
     }
 
@@ -120,7 +120,7 @@ impl Room {
 
     /// The whole body from this address, by the deadline.
     pub(super) async fn receive(&self, peer: IpAddr, body: Body, deadline: Instant) -> Result<Received, Unreviewed> {
-        self.ticks.timeout_at(deadline, self.collect(peer, body)).await.unwrap_or(Err(Shed::Deadline.into()))
+        self.timer.timeout_at(deadline, self.collect(peer, body)).await.unwrap_or(Err(Shed::Deadline.into()))
     }
 
     async fn collect(&self, peer: IpAddr, mut body: Body) -> Result<Received, Unreviewed> {
@@ -144,14 +144,14 @@ impl Room {
         let most = announced.unwrap_or(self.limits.body);
         let space = self.space(most - share);
         let needed = (most - share).min(space.size());
-        let mut room = space.take(peer, needed, &self.ticks).await?;
+        let mut room = space.take(peer, needed, &self.timer).await?;
         let mut buffer = self.buffers.take(most).map_err(|_| Shed::QueueFull)?;
         let mut fits = buffer.add(&small);
         drop(small);
         let waits = AtomicBool::new(false);
         let rest = async {
             while fits {
-                let part = if let Some(part) = self.ticks.timeout(MOMENT, next(&mut body)).await {
+                let part = if let Some(part) = self.timer.timeout(MOMENT, next(&mut body)).await {
                     part?
                 } else {
                     let come = (buffer.len() - share).min(needed);
@@ -159,7 +159,7 @@ impl Room {
                     let part = next(&mut body).await?;
                     if part.is_some() {
                         waits.store(true, Ordering::Relaxed);
-                        room.merge(space.take(peer, needed - come, &self.ticks).await?);
+                        room.merge(space.take(peer, needed - come, &self.timer).await?);
                         waits.store(false, Ordering::Relaxed);
                     }
                     part
@@ -172,12 +172,12 @@ impl Room {
         tokio::select! {
             biased;
             received = rest => received,
-            () = space.late(self.limits.sending, &waits, &self.ticks) => Err(Shed::Slow.into()),
+            () = space.late(self.limits.slow_body_grace, &waits, &self.timer) => Err(Shed::Slow.into()),
         }
     }
 
     /// Where a body takes room that outgrows its share by so many bytes.
-    fn space(&self, bytes: usize) -> &Space {
+    fn space(&self, bytes: usize) -> &BytePool {
         /// How many bodies of the middle size have room at least, each for no longer than a moment if it does not come: so that
         /// as many as there are connections take a second in all.
         const AT_A_TIME: usize = 32;

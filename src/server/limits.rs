@@ -29,11 +29,11 @@ pub struct Limits {
     /// From a request's first byte to the end of its headers.
     pub headers: Duration,
     /// From the first byte of an answer that the caller does not take to the answer's end.
-    pub taking: Duration,
+    pub write_timeout: Duration,
     /// Between an answer and the next request.
     pub idle: Duration,
     /// How long a body that has outgrown its connection's share may be on its way when others wait for its room.
-    pub sending: Duration,
+    pub slow_body_grace: Duration,
 }
 
 impl Limits {
@@ -79,12 +79,12 @@ impl Default for Limits {
             // The API server sends its headers in one packet.
             headers: Duration::from_secs(10),
             // An answer fits into a socket's buffer: a caller that leaves it there has gone.
-            taking: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(10),
             // Longer than the 90 s for which the API server keeps an idle connection, so that it is never the one that finds
             // it closed.
             idle: Duration::from_mins(2),
             // An API server sends a body at once: 8 MiB take 70 ms on a network of a gigabit, and not all of it may be ours.
-            sending: Duration::from_millis(500),
+            slow_body_grace: Duration::from_millis(500),
         }
     }
 }

@@ -14,10 +14,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, warn};
 
-use self::connections::{Connections, Place};
+use self::connections::{ConnectionGuard, Connections};
 use crate::{
     metrics::Metrics,
-    server::{Limits, Stage, http, stopping, terms::Terms},
+    server::{Limits, Stage, http, live_config::LiveConfig, stopping},
 };
 
 pub(super) mod connections;
@@ -32,7 +32,7 @@ pub(super) struct Acceptor {
     /// Connections at a time.
     pub(super) most: fn(&Limits) -> usize,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) terms: Arc<Terms>,
+    pub(super) live: Arc<LiveConfig>,
     pub(super) stages: watch::Receiver<Stage>,
 }
 
@@ -102,15 +102,15 @@ impl Acceptor {
         while let Some(ended) = tasks.try_join_next() {
             self.note(&ended);
         }
-        let most = (self.most)(&self.terms.limits());
+        let most = (self.most)(&self.live.limits());
         // What cannot be closed has a request whose answer ends soon. Until then the kernel keeps the new connection, whose
         // caller waits: refused, a write of the API server's would fail at once.
         while tasks.len() >= most && *self.stages.borrow() != Stage::Stopping {
             self.connections.make_room(most);
             self.wait_for_end(tasks).await;
         }
-        let place = self.connections.enter(peer.ip(), most);
-        tasks.spawn(Arc::clone(self).connect(stream, place));
+        let guard = self.connections.enter(peer.ip(), most);
+        tasks.spawn(Arc::clone(self).connect(stream, guard));
     }
 
     /// Waits until a connection has gone, for a moment at the most.
@@ -122,20 +122,20 @@ impl Acceptor {
         }
     }
 
-    async fn connect(self: Arc<Self>, stream: TcpStream, place: Place) {
+    async fn connect(self: Arc<Self>, stream: TcpStream, guard: ConnectionGuard) {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "TCP_NODELAY not set");
         }
         let serve = async {
-            let Some(tls) = &self.tls else { return http::serve(stream, &self, &place).await };
-            if let Some(stream) = handshake::shake(tls, stream, self.terms.limits().handshake, &self.metrics).await {
-                http::serve(stream, &self, &place).await;
+            let Some(tls) = &self.tls else { return http::serve(stream, &self, &guard).await };
+            if let Some(stream) = handshake::shake(tls, stream, self.live.limits().handshake, &self.metrics).await {
+                http::serve(stream, &self, &guard).await;
             }
         };
         tokio::select! {
             biased;
             () = serve => {}
-            () = place.evicted() => debug!("connection closed to make room"),
+            () = guard.evicted() => debug!("connection closed to make room"),
         }
     }
 }

@@ -27,14 +27,14 @@ const NAMES: [&str; 7] = [
 ///
 /// [`TlsError::Make`] where the crypto library fails, [`TlsError::Write`] where `ca` cannot be written.
 pub fn dev_pair(ca: &Path) -> Result<Pair, TlsError> {
-    let mut authority = CertificateParams::new(Vec::new())?;
-    authority.distinguished_name.push(DnType::CommonName, "clusterprofile-webhook development CA");
-    authority.not_after = in_a_year();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority_key = KeyPair::generate()?;
-    let authority_certificate = authority.self_signed(&authority_key)?;
-    let issuer = Issuer::new(authority, authority_key);
+    let mut ca_params = CertificateParams::new(Vec::new())?;
+    ca_params.distinguished_name.push(DnType::CommonName, "clusterprofile-webhook development CA");
+    ca_params.not_after = in_a_year();
+    ca_params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca_params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let ca_key = KeyPair::generate()?;
+    let ca_certificate = ca_params.self_signed(&ca_key)?;
+    let issuer = Issuer::new(ca_params, ca_key);
 
     let mut leaf = CertificateParams::new(NAMES.map(String::from))?;
     leaf.distinguished_name.push(DnType::CommonName, "clusterprofile-webhook");
@@ -43,8 +43,7 @@ pub fn dev_pair(ca: &Path) -> Result<Pair, TlsError> {
     let key = KeyPair::generate()?;
     let certificate = leaf.signed_by(&key, &issuer)?;
 
-    std::fs::write(ca, authority_certificate.pem())
-        .map_err(|source| TlsError::Write { path: ca.to_owned(), source })?;
+    std::fs::write(ca, ca_certificate.pem()).map_err(|source| TlsError::Write { path: ca.to_owned(), source })?;
     let names = Files { certificate: "development certificate".into(), key: "development key".into() };
     Pair::from_pem(certificate.pem().as_bytes(), key.serialize_pem().as_bytes(), &names)
 }

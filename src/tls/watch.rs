@@ -5,10 +5,10 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tracing::{info, warn};
 
-use super::{Callers, Certificates, End, Files, Pair, pair::regular};
+use super::{Callers, Certificates, ExpiryWarning, Files, Pair, pair::regular};
 use crate::{
-    error::told,
-    files::Looks,
+    error::error_chain,
+    files::FilePoller,
     metrics::{File, Metrics},
 };
 
@@ -17,12 +17,12 @@ use crate::{
 /// What cannot be served is told once, and the last good pair stays until the files change again. A pair that has expired or
 /// is not valid yet does not replace one that is valid; it waits until it is, or until the other is not.
 pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<Metrics>) -> Infallible {
-    let mut looks = Looks::new(None);
+    let mut poller = FilePoller::new(None);
     let mut next: Option<Pair> = None;
-    let mut end = End::new("certificate");
+    let mut expiry = ExpiryWarning::new("certificate");
     loop {
         let reader = files.clone();
-        let found = looks.next(move || reader.read()).await;
+        let found = poller.next(move || reader.read()).await;
         let current = certificates.current();
         let replaces = |pair: &Pair| {
             pair.is_valid(Timestamp::now())
@@ -30,7 +30,7 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
         };
         if let Some(found) = found {
             let pair = found.and_then(|(certificate, key)| {
-                Pair::from_pem(&certificate, &key, &files).map_err(|error| told(&error))
+                Pair::from_pem(&certificate, &key, &files).map_err(|error| error_chain(&error))
             });
             let untimely = || format!("{}: has expired or is not valid yet", files.certificate.display());
             let error = match &pair {
@@ -50,8 +50,8 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
         }
         if let Some([from, until]) = certificates.current().map(|pair| pair.validity()) {
             let lifetime = Duration::from_secs(until.saturating_sub(from).unsigned_abs());
-            end.set(Timestamp::from_second(until).unwrap_or(Timestamp::MAX), lifetime);
-            end.warn(Timestamp::now());
+            expiry.set(Timestamp::from_second(until).unwrap_or(Timestamp::MAX), lifetime);
+            expiry.warn(Timestamp::now());
         }
     }
 }
@@ -73,11 +73,11 @@ pub(crate) fn replace(pair: Pair, certificates: &Certificates, metrics: &Metrics
 ///
 /// What names nobody is told once, and the last good authorities stay until the file changes again.
 pub async fn watch_callers(callers: Arc<Callers>, metrics: Arc<Metrics>) -> Infallible {
-    let mut looks = Looks::new(None);
+    let mut poller = FilePoller::new(None);
     loop {
         let file = callers.file().to_owned();
-        let Some(found) = looks.next(move || regular(&file)).await else { continue };
-        let replaced = found.and_then(|pem| callers.replace(&pem).map_err(|error| told(&error)));
+        let Some(found) = poller.next(move || regular(&file)).await else { continue };
+        let replaced = found.and_then(|pem| callers.replace(&pem).map_err(|error| error_chain(&error)));
         metrics.files.set_unusable(File::ClientCa, replaced.is_err());
         match replaced {
             Ok(false) => {}

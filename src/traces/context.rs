@@ -6,13 +6,13 @@ use axum::http::HeaderMap;
 
 /// Where a span stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SpanContext {
     pub(super) trace: u128,
     pub(super) span: u64,
     pub(super) parent: Option<u64>,
 }
 
-impl Place {
+impl SpanContext {
     /// Below the caller's span; none where that is not recorded, for a trace is recorded whole or not at all.
     ///
     /// Who sends no context, or a broken one, begins a trace: an API server whose own tracing is off, as it is where its
@@ -69,7 +69,7 @@ fn random() -> u64 {
 mod tests {
     use axum::http::{HeaderMap, HeaderValue};
 
-    use super::{Parent, Place};
+    use super::{Parent, SpanContext};
 
     const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -106,14 +106,14 @@ mod tests {
             let named = values.iter().map(|value| ("traceparent".parse().unwrap(), HeaderValue::from_static(value)));
             named.collect::<HeaderMap>()
         };
-        let child = Place::below(&headers(&[SAMPLED])).unwrap();
+        let child = SpanContext::below(&headers(&[SAMPLED])).unwrap();
         assert_eq!(
             (child.trace, child.parent),
             (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, Some(0x00f0_67aa_0ba9_02b7))
         );
-        assert_eq!(Place::below(&headers(&["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"])), None);
+        assert_eq!(SpanContext::below(&headers(&["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"])), None);
         for first in [&[][..], &["broken"], &[SAMPLED, SAMPLED]] {
-            let [one, other] = [(); 2].map(|()| Place::below(&headers(first)).unwrap());
+            let [one, other] = [(); 2].map(|()| SpanContext::below(&headers(first)).unwrap());
             assert_eq!(one.parent, None);
             assert!(one.trace != other.trace && one.span != other.span && one.trace != child.trace);
         }

@@ -27,7 +27,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{Endpoint, TracesError, otlp, span::Record};
-use crate::{error::told, files, metrics::Metrics};
+use crate::{error::error_chain, files, metrics::Metrics};
 
 /// Who sends the spans of the queue, one batch after the other.
 ///
@@ -77,7 +77,7 @@ impl Exporter {
                 Err(error) => {
                     self.metrics.count_dropped_spans(batch.len());
                     if failed.is_none() {
-                        warn!(error = told(&error), "spans are not taken, and dropped");
+                        warn!(error = error_chain(&error), "spans are not taken, and dropped");
                     }
                     failed = Some(Instant::now());
                 }

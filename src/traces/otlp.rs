@@ -108,12 +108,12 @@ const ERROR: u8 = 2;
 
 impl<'a> Span<'a> {
     fn new(record: &'a Record) -> Self {
-        let Record { place, phase, start, end, events, status, .. } = record;
+        let Record { span_context, phase, start, end, events, status, .. } = record;
         let has_failed = status.is_none_or(|status| status.is_server_error());
         Self {
-            trace: format!("{:032x}", place.trace),
-            id: format!("{:016x}", place.span),
-            parent: place.parent.map(|parent| format!("{parent:016x}")),
+            trace: format!("{:032x}", span_context.trace),
+            id: format!("{:016x}", span_context.span),
+            parent: span_context.parent.map(|parent| format!("{parent:016x}")),
             name: format!("POST /{phase}"),
             kind: SERVER,
             start_time_unix_nano: start.to_string(),

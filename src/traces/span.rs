@@ -7,7 +7,7 @@ use std::{
 
 use axum::http::{HeaderMap, StatusCode};
 
-use super::{Spans, context::Place};
+use super::{Spans, context::SpanContext};
 use crate::{
     admission::{self, BreakGlass, clipped},
     review::Phase,
@@ -26,7 +26,7 @@ struct Recording {
 /// What the collector is told. Instants are nanoseconds of Unix time.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    pub(super) place: Place,
+    pub(super) span_context: SpanContext,
     pub(super) phase: &'static str,
     pub(super) start: u64,
     pub(super) end: u64,
@@ -58,10 +58,10 @@ impl Span {
     /// Begins one where there is a collector and the caller wants it.
     pub(crate) fn begin(spans: Option<&Spans>, phase: Phase, headers: &HeaderMap) -> Self {
         let recording = spans.and_then(|spans| {
-            let place = Place::below(headers)?;
+            let span_context = SpanContext::below(headers)?;
             let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
             let start = u64::try_from(start).unwrap_or(u64::MAX);
-            let record = Record { place, phase: phase.name(), start, ..Record::default() };
+            let record = Record { span_context, phase: phase.name(), start, ..Record::default() };
             Some(Box::new(Recording { spans: spans.clone(), began: Instant::now(), record }))
         });
         Self(recording)

@@ -120,20 +120,20 @@ mod tests {
 
     #[test]
     fn a_refusal_without_proof_says_who_refused() {
-        let told = |message: &str| read(message, &[]).to_string();
-        let own = told(r#"admission webhook "validate.a.internal" denied the request: x"#);
+        let cause_of = |message: &str| read(message, &[]).to_string();
+        let own = cause_of(r#"admission webhook "validate.a.internal" denied the request: x"#);
         assert!(own.starts_with(r#"webhook "validate.a.internal" denied"#) && own.contains("older release"), "{own}");
-        let other = told(r#"admission webhook "other.example.com" denied the request: because"#);
+        let other = cause_of(r#"admission webhook "other.example.com" denied the request: because"#);
         assert!(other.contains(r#"webhook "other.example.com" denied"#) && other.contains("because"), "{other}");
         // The policy's own words come last, and may be anything.
-        let policy = told(
+        let policy = cause_of(
             "clusterprofiles.multicluster.x-k8s.io \"p\" is forbidden: ValidatingAdmissionPolicy 'p1' with binding 'b' \
              denied request: admission webhook \"validate.a.internal\" denied the request: x",
         );
         assert!(policy.starts_with(r#"ValidatingAdmissionPolicy "p1" denied"#), "{policy}");
-        let forbidden = told("User \"x\" cannot create resource\n\u{202e}");
+        let forbidden = cause_of("User \"x\" cannot create resource\n\u{202e}");
         assert!(forbidden.contains("cannot create") && !forbidden.contains(['\n', '\u{202e}']), "{forbidden}");
-        let long = told(&"word ".repeat(2000));
+        let long = cause_of(&"word ".repeat(2000));
         assert!(long.len() < 500, "{long}");
     }
 

@@ -17,7 +17,7 @@ pub(super) enum Source {
 }
 
 /// Who goes on replacing the pair.
-pub(super) enum Keeper {
+pub(super) enum CertificateRenewer {
     Files(Files),
     Managed(Box<Managed>),
     Nobody,
@@ -25,18 +25,18 @@ pub(super) enum Keeper {
 
 impl Source {
     /// The first pair, if there is one, and who cares for the next.
-    pub(super) async fn open(self) -> anyhow::Result<(Certificates, Keeper)> {
+    pub(super) async fn open(self) -> anyhow::Result<(Certificates, CertificateRenewer)> {
         Ok(match self {
-            Self::Files(files) => (Certificates::new(files.load()?), Keeper::Files(files)),
-            Self::Dev(ca) => (Certificates::new(tls::dev_pair(&ca)?), Keeper::Nobody),
+            Self::Files(files) => (Certificates::new(files.load()?), CertificateRenewer::Files(files)),
+            Self::Dev(ca) => (Certificates::new(tls::dev_pair(&ca)?), CertificateRenewer::Nobody),
             Self::Managed(options) => {
-                (Certificates::default(), Keeper::Managed(Box::new(Managed::new(*options).await?)))
+                (Certificates::default(), CertificateRenewer::Managed(Box::new(Managed::new(*options).await?)))
             }
         })
     }
 }
 
-impl Keeper {
+impl CertificateRenewer {
     pub(super) async fn run(&self, certificates: &Arc<Certificates>, metrics: &Arc<Metrics>) -> Infallible {
         let (certificates, metrics) = (Arc::clone(certificates), Arc::clone(metrics));
         match self {

@@ -97,11 +97,11 @@ impl Progress {
 /// hyper's own limit of headers also runs while a kept connection is idle, which must be let wait much longer. hyper has none
 /// for writing. What a pipelining caller sends of a request while the one before is answered does not start the clock: then
 /// only the idle limit holds.
-pub(in crate::server) struct Timed<S> {
+pub(in crate::server) struct TimeoutStream<S> {
     inner: S,
     progress: Progress,
     headers: Duration,
-    taking: Duration,
+    write_timeout: Duration,
     headers_until: Instant,
     taken_until: Option<Instant>,
     lingering: Option<Lingering>,
@@ -115,13 +115,13 @@ struct Lingering {
     bytes: usize,
 }
 
-impl<S> Timed<S> {
+impl<S> TimeoutStream<S> {
     pub(in crate::server) fn new(inner: S, progress: Progress, limits: &Limits) -> Self {
         Self {
             inner,
             progress,
             headers: limits.headers,
-            taking: limits.taking,
+            write_timeout: limits.write_timeout,
             headers_until: Instant::now(),
             taken_until: None,
             lingering: None,
@@ -136,7 +136,7 @@ impl<S> Timed<S> {
             if self.taken_until.is_none() {
                 self.progress.seat.stall();
             }
-            let until = *self.taken_until.get_or_insert_with(|| Instant::now() + self.taking);
+            let until = *self.taken_until.get_or_insert_with(|| Instant::now() + self.write_timeout);
             ready!(self.writing.poll(until, cx));
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer was not taken")));
         }
@@ -144,7 +144,7 @@ impl<S> Timed<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Timed<S> {
+impl<S: AsyncRead + Unpin> TimeoutStream<S> {
     /// Reads and forgets until the caller has gone, or for as long as `lingering` says.
     ///
     /// A socket that is closed with unread bytes is reset, and a reset can overtake the answer: whoever sends too large a body
@@ -168,7 +168,7 @@ impl<S: AsyncRead + Unpin> Timed<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let Poll::Ready(read) = Pin::new(&mut self.inner).poll_read(cx, buffer) else {
@@ -186,7 +186,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.limited(written, cx)

@@ -72,7 +72,7 @@ pub(in crate::server) struct Part {
 }
 
 /// A place in the queue, given up when dropped.
-struct Place<'f> {
+struct Position<'f> {
     fair: &'f Arc<Fair>,
     peer: IpAddr,
     id: u64,
@@ -99,7 +99,7 @@ impl Fair {
         let amount = amount.min(self.bounds.size);
         let (ready, given) = oneshot::channel();
         let (id, done) = self.state().ask(&self.bounds, Instant::now(), peer, Waiting { id: 0, amount, ready });
-        let _place = Place { fair: self, peer, id };
+        let _place = Position { fair: self, peer, id };
         self.give(done);
         given.await.unwrap_or(Err(Shed::QueueFull))
     }
@@ -260,7 +260,7 @@ impl Drop for Part {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Position<'_> {
     fn drop(&mut self) {
         let mut state = self.fair.state();
         let Some(caller) = state.callers.get_mut(&self.peer) else { return };

@@ -82,7 +82,7 @@ pub(in crate::server) struct Seat {
 }
 
 /// A place among the open connections, given back when dropped.
-pub(in crate::server) struct Place {
+pub(in crate::server) struct ConnectionGuard {
     seat: Seat,
     evicted: Arc<Notify>,
 }
@@ -108,7 +108,7 @@ impl Connections {
     }
 
     /// A place for a new connection from this address, where there may be so many.
-    pub(in crate::server) fn enter(&self, peer: IpAddr, most: usize) -> Place {
+    pub(in crate::server) fn enter(&self, peer: IpAddr, most: usize) -> ConnectionGuard {
         let evicted = Arc::new(Notify::new());
         let mut open = self.open();
         open.most = most;
@@ -124,7 +124,7 @@ impl Connections {
         open.all.insert(id, standing);
         open.unproven_idle.add(peer, id, id);
         self.tell(open.all.len());
-        Place { seat: Seat { connections: self.clone(), peer, id }, evicted }
+        ConnectionGuard { seat: Seat { connections: self.clone(), peer, id }, evicted }
     }
 
     /// Closes connections until another has a place among `most`, as far as there are any that may be closed.
@@ -270,7 +270,7 @@ impl Seat {
     }
 }
 
-impl Place {
+impl ConnectionGuard {
     /// By which stream and service tell how far the connection is.
     pub(in crate::server) fn seat(&self) -> &Seat {
         &self.seat
@@ -282,7 +282,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let mut open = self.seat.connections.open();
         let standing = open.remove(self.seat.id);

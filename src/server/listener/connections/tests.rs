@@ -2,30 +2,30 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
-use crate::server::listener::connections::{Connections, Outcome, Place, TAKING};
+use crate::server::listener::connections::{ConnectionGuard, Connections, Outcome, TAKING};
 
 const API_SERVER: [u8; 4] = [10, 0, 0, 1];
 const MOST: usize = 8;
 
-fn enter(connections: &Connections, peer: [u8; 4]) -> Place {
+fn enter(connections: &Connections, peer: [u8; 4]) -> ConnectionGuard {
     connections.make_room(MOST);
     connections.enter(IpAddr::from(peer), MOST)
 }
 
 /// One that has had a review answered.
-fn proven(connections: &Connections, peer: [u8; 4]) -> Place {
-    let place = enter(connections, peer);
-    review(&place);
-    place
+fn proven(connections: &Connections, peer: [u8; 4]) -> ConnectionGuard {
+    let guard = enter(connections, peer);
+    review(&guard);
+    guard
 }
 
-fn review(place: &Place) {
-    place.seat().begin();
-    place.seat().written(Outcome::Reviewed);
+fn review(guard: &ConnectionGuard) {
+    guard.seat().begin();
+    guard.seat().written(Outcome::Reviewed);
 }
 
-fn is_open(place: &Place) -> bool {
-    place.seat.connections.open().all.contains_key(&place.seat.id)
+fn is_open(guard: &ConnectionGuard) -> bool {
+    guard.seat.connections.open().all.contains_key(&guard.seat.id)
 }
 
 #[test]
@@ -34,14 +34,14 @@ fn who_has_had_no_review_answered_makes_room_first() {
     let kept: Vec<_> = (0..4).map(|_| proven(&connections, API_SERVER)).collect();
     let crowd: Vec<_> = (0..50)
         .map(|_| {
-            let place = enter(&connections, [10, 0, 0, 2]);
-            place.seat().written(Outcome::Other);
-            place
+            let guard = enter(&connections, [10, 0, 0, 2]);
+            guard.seat().written(Outcome::Other);
+            guard
         })
         .collect();
     assert!(kept.iter().all(is_open));
     assert!(crowd.iter().rev().take(4).all(is_open), "the newest are there");
-    assert_eq!(crowd.iter().filter(|place| is_open(place)).count(), 4);
+    assert_eq!(crowd.iter().filter(|guard| is_open(guard)).count(), 4);
 }
 
 #[test]
@@ -61,8 +61,8 @@ fn where_all_have_had_a_review_answered_the_longest_idle_of_the_largest_crowd_go
     let crowd: Vec<_> = (0..5).map(|_| proven(&connections, [10, 0, 0, 2])).collect();
     review(&crowd[0]);
     let busy: Vec<_> = (0..2).map(|_| enter(&connections, [10, 0, 0, 3])).collect();
-    for place in &busy {
-        place.seat().begin();
+    for guard in &busy {
+        guard.seat().begin();
     }
     let new = enter(&connections, [10, 0, 0, 4]);
     assert!(is_open(&early) && is_open(&crowd[0]) && is_open(&new) && busy.iter().all(is_open));
@@ -75,7 +75,7 @@ fn a_quarter_is_left_to_those_without_a_review() {
     let early = proven(&connections, API_SERVER);
     let crowd: Vec<_> = (0..20).map(|_| proven(&connections, [10, 0, 0, 2])).collect();
     assert!(is_open(&early));
-    assert_eq!(crowd.iter().filter(|place| is_open(place)).count(), MOST - MOST / 4 - 1);
+    assert_eq!(crowd.iter().filter(|guard| is_open(guard)).count(), MOST - MOST / 4 - 1);
     let newcomers: Vec<_> = (0..2).map(|_| enter(&connections, API_SERVER)).collect();
     assert!(newcomers.iter().all(is_open), "neither was closed for the other");
 }
@@ -84,15 +84,15 @@ fn a_quarter_is_left_to_those_without_a_review() {
 fn a_connection_whose_request_has_come_is_never_closed() {
     let connections = Connections::new(None);
     let busy: Vec<_> = (0..MOST).map(|_| enter(&connections, API_SERVER)).collect();
-    for place in &busy {
-        place.seat().begin();
+    for guard in &busy {
+        guard.seat().begin();
     }
     connections.make_room(MOST);
     connections.close_one();
     assert!(busy.iter().all(is_open), "there is no room");
     busy[3].seat().written(Outcome::Reviewed);
     connections.make_room(MOST);
-    assert!(!is_open(&busy[3]) && busy.iter().filter(|place| is_open(place)).count() == MOST - 1);
+    assert!(!is_open(&busy[3]) && busy.iter().filter(|guard| is_open(guard)).count() == MOST - 1);
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn a_connection_that_ends_with_its_answer_goes_before_all_that_came_later() {
 fn an_answer_that_is_not_taken_protects_its_connection_for_a_moment() {
     let connections = Connections::new(None);
     let stalled: Vec<_> = (0..MOST).map(|_| enter(&connections, API_SERVER)).collect();
-    for place in &stalled {
-        place.seat().begin();
-        place.seat().stall();
+    for guard in &stalled {
+        guard.seat().begin();
+        guard.seat().stall();
     }
     connections.make_room(MOST);
     assert!(stalled.iter().all(is_open), "it has not been long");

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 
 use super::{Action, Lifetimes, Step, next};
 use crate::certificates::{
-    authority::{Authority, Certificate},
     bundle::Bundle,
+    ca::{Ca, Certificate},
     state::{Data, Next, State},
 };
 
@@ -17,7 +17,7 @@ const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 const LIFETIMES: Lifetimes = Lifetimes {
     leaf: Duration::from_hours(7 * 24),
-    authority: Duration::from_hours(60 * 24),
+    ca: Duration::from_hours(60 * 24),
     overlap: Duration::from_mins(2),
 };
 
@@ -74,8 +74,8 @@ impl World {
         }
         match action {
             Action::Make(mut state) => {
-                let authority = Authority::make(self.now, LIFETIMES.authority).unwrap();
-                state.next = Some(Next { authority, trusted_since: None });
+                let ca = Ca::make(self.now, LIFETIMES.ca).unwrap();
+                state.next = Some(Next { ca, trusted_since: None });
                 self.secret = state.write();
                 self.steps.push(Step::Made);
             }
@@ -116,11 +116,11 @@ impl World {
             let until = (self.now + LIFETIMES.leaf).min(current.certificate.not_after());
             self.served = Some((current.certificate, until));
         }
-        if let Some((authority, until)) = &self.served {
-            let is_trusted = self.bundles.iter().all(|bundle| bundle.contains(authority));
+        if let Some((ca, until)) = &self.served {
+            let is_trusted = self.bundles.iter().all(|bundle| bundle.contains(ca));
             assert!(
-                is_trusted && authority.is_valid(self.now) && self.now <= *until,
-                "{:?} at {}: {is_trusted} {authority:?} {until}",
+                is_trusted && ca.is_valid(self.now) && self.now <= *until,
+                "{:?} at {}: {is_trusted} {ca:?} {until}",
                 self.steps,
                 self.now
             );
@@ -204,8 +204,8 @@ type Harm<'h> = (&'h str, Box<dyn Fn(&mut World) + 'h>);
 
 #[test]
 fn what_is_lost_from_the_secret_is_made_anew_as_a_rotation() {
-    let other = Authority::make(World::settled().now, LIFETIMES.authority).unwrap();
-    let expired = Authority::make(World::settled().now - 10 * DAY, DAY).unwrap();
+    let other = Ca::make(World::settled().now, LIFETIMES.ca).unwrap();
+    let expired = Ca::make(World::settled().now - 10 * DAY, DAY).unwrap();
     let leaf = CertificateParams::new(["a".to_owned()]).unwrap();
     let leaf_key = KeyPair::generate().unwrap();
     let leaf = leaf.self_signed(&leaf_key).unwrap().pem();
@@ -276,7 +276,7 @@ fn the_secret_lost_in_the_middle_of_a_rotation_loses_no_trust() {
 fn an_overwritten_bundle_is_published_again_and_nothing_else_happens() {
     let mut world = World::settled();
     let expected = world.bundles.clone();
-    let other = Bundle(vec![Authority::make(world.now, DAY).unwrap().certificate]);
+    let other = Bundle(vec![Ca::make(world.now, DAY).unwrap().certificate]);
     for overwritten in [&[0][..], &[1], &[0, 1]] {
         for index in overwritten {
             world.bundles[*index] = other.clone();
@@ -294,7 +294,7 @@ fn an_overwritten_bundle_is_published_again_and_nothing_else_happens() {
 #[test]
 fn a_crowd_of_others_in_a_bundle_loses_no_trust_whatever_else_is_lost() {
     let now = World::settled().now;
-    let crowd = Bundle((0..20).map(|_| Authority::make(now, DAY).unwrap().certificate).collect());
+    let crowd = Bundle((0..20).map(|_| Ca::make(now, DAY).unwrap().certificate).collect());
     for (crashes, is_emptied) in [(true, false), (false, true)] {
         let mut world = World::settled();
         world.crashes = crashes;
@@ -311,7 +311,7 @@ fn a_crowd_of_others_in_a_bundle_loses_no_trust_whatever_else_is_lost() {
 
 #[test]
 fn harm_again_and_again_loses_no_trust() {
-    let other = Authority::make(World::settled().now, LIFETIMES.authority).unwrap();
+    let other = Ca::make(World::settled().now, LIFETIMES.ca).unwrap();
     for crashes in [false, true] {
         let mut world = World::settled();
         world.crashes = crashes;

@@ -31,14 +31,14 @@ pub(super) struct Certificate {
 
 /// Its certificate, and its key in PEM.
 #[derive(Clone, PartialEq)]
-pub(super) struct Authority {
+pub(super) struct Ca {
     pub(super) certificate: Certificate,
     key: String,
 }
 
 impl Certificate {
     /// Of an authority, or none where it is no X.509 certificate of one.
-    pub(super) fn of_authority(der: CertificateDer<'static>) -> Option<Self> {
+    pub(super) fn of_ca(der: CertificateDer<'static>) -> Option<Self> {
         let (_, parsed) = parse_x509_certificate(&der).ok()?;
         let time = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
         let (not_before, not_after) = (time(parsed.validity().not_before)?, time(parsed.validity().not_after)?);
@@ -101,7 +101,7 @@ impl fmt::Debug for Certificate {
     }
 }
 
-impl Authority {
+impl Ca {
     /// A new one, valid from now on.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl Authority {
         params.not_after = x509_time(now + lifetime);
         let key = KeyPair::generate()?;
         let der = params.self_signed(&key)?.der().clone();
-        let certificate = Certificate::of_authority(der).expect("what was just made is an authority's");
+        let certificate = Certificate::of_ca(der).expect("what was just made is an authority's");
         Ok(Self { certificate, key: key.serialize_pem() })
     }
 
@@ -127,7 +127,7 @@ impl Authority {
         let Some((text, Ok(key))) = key else { return Err("its key is no PEM private key that can sign") };
         let is_pair = parse_x509_certificate(&der)
             .is_ok_and(|(_, parsed)| parsed.public_key().raw == key.subject_public_key_info());
-        let certificate = Certificate::of_authority(der).ok_or("its certificate is none of an authority")?;
+        let certificate = Certificate::of_ca(der).ok_or("its certificate is none of an authority")?;
         if !is_pair {
             return Err("its certificate and key are no pair");
         }
@@ -160,7 +160,7 @@ impl Authority {
     }
 }
 
-impl fmt::Debug for Authority {
+impl fmt::Debug for Ca {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Authority({:?})", self.certificate)
     }

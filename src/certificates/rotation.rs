@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    authority::Certificate,
     bundle::Bundle,
+    ca::Certificate,
     state::{Next, Old, State},
 };
 use crate::metrics::Step;
@@ -17,7 +17,7 @@ pub struct Lifetimes {
     /// Of what a replica serves.
     pub leaf: Duration,
     /// Of an authority.
-    pub authority: Duration,
+    pub ca: Duration,
     /// How long a new authority must have been trusted until it signs: API servers hear of a new caBundle with some delay.
     pub overlap: Duration,
 }
@@ -95,14 +95,14 @@ pub(super) fn next(
 
 /// Brings the next authority to its place.
 fn go_on(state: &State, next: &Next, live: &[&Bundle], now: Timestamp, lifetimes: Lifetimes) -> Action {
-    if next.authority.certificate.has_ended(now) {
+    if next.ca.certificate.has_ended(now) {
         return Action::Store(State { next: None, ..state.clone() }, None);
     }
     let with_trust = |trusted_since, step| {
         let next = Some(Next { trusted_since, ..next.clone() });
         Action::Store(State { next, ..state.clone() }, step)
     };
-    let is_trusted = live.iter().all(|bundle| bundle.contains(&next.authority.certificate));
+    let is_trusted = live.iter().all(|bundle| bundle.contains(&next.ca.certificate));
     match next.trusted_since {
         // Somebody took it out, or the clock was set back: waiting begins anew.
         Some(since) if !is_trusted || since > now => with_trust(None, None),
@@ -193,7 +193,7 @@ fn promoted(state: &State, now: Timestamp, lifetimes: Lifetimes) -> State {
     if let Some(certificate) = current.map(|current| current.certificate).filter(|current| !current.has_ended(now)) {
         old.push(Old { until: last_leaf(&certificate, now, lifetimes), certificate });
     }
-    State { current: next.map(|next| next.authority), next: None, old, proof_key }
+    State { current: next.map(|next| next.ca), next: None, old, proof_key }
 }
 
 /// When the last is invalid that an authority has signed which signs no more from now on.

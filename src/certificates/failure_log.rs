@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use tracing::{debug, warn};
 
-use super::{CertificatesError, told};
+use super::{CertificatesError, error_chain};
 use crate::metrics::{Failure, Metrics};
 
 /// Whoever does one thing again and again, and what it has told of it last.
-pub(super) struct Report {
+pub(super) struct FailureLog {
     metrics: Arc<Metrics>,
     /// Since it last went well.
     told: Vec<(Failure, String)>,
 }
 
-impl Report {
+impl FailureLog {
     pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
         Self { metrics: Arc::clone(metrics), told: Vec::new() }
     }
@@ -42,5 +42,5 @@ impl Report {
 /// Counts what is not worth a line: it is tried again, and another way to notice is there.
 pub(super) fn count(metrics: &Metrics, failure: Failure, error: &CertificatesError) {
     metrics.certificates.count_failure(failure);
-    debug!(failure = failure.name(), error = told(error), "certificates: tried again");
+    debug!(failure = failure.name(), error = error_chain(error), "certificates: tried again");
 }

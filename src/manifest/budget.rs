@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::read::Cause;
 
 /// What is left of it, in the terms of [`size`].
-pub(super) struct Room(usize);
+pub(super) struct Budget(usize);
 
 /// How much larger than its text a file may become, in the terms of [`size`].
 ///
@@ -16,7 +16,7 @@ const ALIASED: usize = 1 << 18;
 /// Bytes of text that take as much memory as any other value.
 const VALUE: usize = 64;
 
-impl Room {
+impl Budget {
     /// For a file of that many bytes.
     pub(super) fn of(bytes: usize) -> Self {
         Self(bytes.saturating_add(ALIASED))

@@ -17,14 +17,14 @@ use tokio::{
 /// of a review's waits, nearly all of which are over in microseconds. A tick is a timer for all. Who waits on after it has one
 /// of its own: a tick wakes all who wait for it, and those that stall are thousands.
 #[derive(Default)]
-pub(super) struct Ticks {
+pub(super) struct CoarseTimer {
     waiting: AtomicUsize,
     begun: Notify,
     tick: Notify,
 }
 
 /// Who waits for a tick, for as long as it is there.
-struct Waiting<'t>(&'t Ticks);
+struct Waiting<'t>(&'t CoarseTimer);
 
 /// How late a wait may end: nothing to one of seconds, and a half of the shortest.
 const TICK: Duration = Duration::from_millis(10);
@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// Ticks for nobody before the clock stops, so that reviews by turns do not start it each time: a second's.
 const IDLE: u32 = 100;
 
-impl Ticks {
+impl CoarseTimer {
     /// Ticks, for as long as it is polled.
     pub(super) async fn run(&self) {
         let mut idle = 0;
@@ -91,19 +91,19 @@ mod tests {
 
     use tokio::{runtime, time::Instant};
 
-    use super::{TICK, Ticks};
+    use super::{CoarseTimer, TICK};
 
     #[test]
     fn who_waits_long_is_not_woken_by_each_tick() {
         const COUNT: u32 = 20;
         let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let ticks = Arc::new(Ticks::default());
-        let ticking = Arc::clone(&ticks);
+        let timer = Arc::new(CoarseTimer::default());
+        let ticking = Arc::clone(&timer);
         runtime.spawn(async move { ticking.run().await });
         let mut polls = 0;
         runtime.block_on(async {
             let end = Instant::now() + TICK * COUNT;
-            let mut until = pin!(ticks.until(end));
+            let mut until = pin!(timer.until(end));
             poll_fn(|context| {
                 polls += 1;
                 until.as_mut().poll(context)

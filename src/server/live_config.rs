@@ -9,33 +9,33 @@ use crate::{
     review::{CrdInForce, Policy},
     server::{
         Limits,
-        intake::{Room, buffers::KEPT, turns::Turns},
-        ticks::Ticks,
+        intake::{BodyBudget, buffers::KEPT, turns::Turns},
+        timer::CoarseTimer,
     },
 };
 
 /// What an administrator chose for the rules, and the limits of the server.
-pub struct Terms {
+pub struct LiveConfig {
     now: ArcSwap<Now>,
-    ticks: Arc<Ticks>,
+    timer: Arc<CoarseTimer>,
 }
 
 /// The terms that hold for what begins now.
 pub(super) struct Now {
     pub(super) policy: Policy,
     pub(super) limits: Limits,
-    pub(super) room: Arc<Room>,
+    pub(super) budget: Arc<BodyBudget>,
     pub(super) turns: Arc<Turns>,
 }
 
-impl Terms {
+impl LiveConfig {
     /// Terms from the start.
     #[must_use]
     pub fn new(policy: Policy, limits: Limits) -> Self {
-        let ticks = Arc::default();
-        let room = Arc::new(Room::new(limits, Arc::clone(&ticks)));
+        let timer = Arc::default();
+        let budget = Arc::new(BodyBudget::new(limits, Arc::clone(&timer)));
         let turns = Arc::new(Turns::new(&limits));
-        Self { now: ArcSwap::from_pointee(Now { policy, limits, room, turns }), ticks }
+        Self { now: ArcSwap::from_pointee(Now { policy, limits, budget, turns }), timer }
     }
 
     /// Terms from now on. What is known of the CRD in force stays.
@@ -45,24 +45,24 @@ impl Terms {
     /// closed when the next one comes; those that are open keep their times.
     pub fn replace(&self, policy: &Policy, limits: Limits) {
         self.now.rcu(|now| {
-            let (room, turns) = if limits == now.limits {
-                (Arc::clone(&now.room), Arc::clone(&now.turns))
+            let (budget, turns) = if limits == now.limits {
+                (Arc::clone(&now.budget), Arc::clone(&now.turns))
             } else {
-                (Arc::new(Room::new(limits, Arc::clone(&self.ticks))), Arc::new(Turns::new(&limits)))
+                (Arc::new(BodyBudget::new(limits, Arc::clone(&self.timer))), Arc::new(Turns::new(&limits)))
             };
             let mut policy = policy.clone();
             policy.set_crd(now.policy.crd().cloned());
-            Now { policy, limits, room, turns }
+            Now { policy, limits, budget, turns }
         });
     }
 
     /// What the CRD in force refuses, from now on; nothing where that is not known.
     pub fn set_crd(&self, crd: Option<&Arc<CrdInForce>>) {
         self.now.rcu(|now| {
-            let Now { policy, limits, room, turns } = &**now;
+            let Now { policy, limits, budget, turns } = &**now;
             let mut policy = policy.clone();
             policy.set_crd(crd.cloned());
-            Now { policy, limits: *limits, room: Arc::clone(room), turns: Arc::clone(turns) }
+            Now { policy, limits: *limits, budget: Arc::clone(budget), turns: Arc::clone(turns) }
         });
     }
 
@@ -78,8 +78,8 @@ impl Terms {
     }
 
     /// The room for a body that begins now.
-    pub(super) fn room(&self) -> Arc<Room> {
-        Arc::clone(&self.now.load().room)
+    pub(super) fn budget(&self) -> Arc<BodyBudget> {
+        Arc::clone(&self.now.load().budget)
     }
 
     /// The turns of a review that begins now.
@@ -92,20 +92,20 @@ impl Terms {
         let tidy = async {
             loop {
                 sleep(KEPT / 2).await;
-                self.now().room.tidy();
+                self.now().budget.tidy();
             }
         };
-        tokio::join!(self.ticks.run(), tidy);
+        tokio::join!(self.timer.run(), tidy);
     }
 }
 
-impl Default for Terms {
+impl Default for LiveConfig {
     fn default() -> Self {
         Self::new(Policy::default(), Limits::default())
     }
 }
 
-impl fmt::Debug for Terms {
+impl fmt::Debug for LiveConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let now = self.now();
         f.debug_struct("Terms").field("policy", &now.policy).field("limits", &now.limits).finish_non_exhaustive()
@@ -116,7 +116,7 @@ impl fmt::Debug for Terms {
 mod tests {
     use std::sync::Arc;
 
-    use super::Terms;
+    use super::LiveConfig;
     use crate::{
         crd,
         review::{CrdInForce, Policy},
@@ -125,16 +125,16 @@ mod tests {
 
     #[test]
     fn configuration_and_crd_replace_neither_the_other() {
-        let terms = Terms::default();
+        let live = LiveConfig::default();
         let definition = serde_json::to_value(crd::crd()).unwrap();
         let crd = Arc::new(CrdInForce::read(definition).unwrap());
-        let held = |terms: &Terms| (terms.now().policy.audit(), terms.now().policy.crd().is_some());
-        terms.set_crd(Some(&crd));
+        let held = |live: &LiveConfig| (live.now().policy.audit(), live.now().policy.crd().is_some());
+        live.set_crd(Some(&crd));
         let mut audit = Policy::default();
         audit.set_audit(true);
-        terms.replace(&audit, Limits::default());
-        assert_eq!(held(&terms), (true, true));
-        terms.set_crd(None);
-        assert_eq!(held(&terms), (true, false));
+        live.replace(&audit, Limits::default());
+        assert_eq!(held(&live), (true, true));
+        live.set_crd(None);
+        assert_eq!(held(&live), (true, false));
     }
 }

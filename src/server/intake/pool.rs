@@ -16,12 +16,12 @@ use crate::{
     metrics::{Load, Shed},
     server::{
         intake::fair::{Bounds, Fair, Part},
-        ticks::Ticks,
+        timer::CoarseTimer,
     },
 };
 
 /// So many bytes of room, and who waits for some.
-pub(in crate::server) struct Space {
+pub(in crate::server) struct BytePool {
     free: Arc<Fair>,
     wanted: Notify,
 }
@@ -29,7 +29,7 @@ pub(in crate::server) struct Space {
 /// How often one who waits asks for the room of another that has become late.
 const ASK: Duration = Duration::from_millis(50);
 
-impl Space {
+impl BytePool {
     pub(in crate::server) fn new(size: usize, queue: usize) -> Self {
         let bounds = Bounds { size, parts: usize::MAX, parts_each: usize::MAX, waiting: queue };
         Self { free: Arc::new(Fair::new(bounds)), wanted: Notify::new() }
@@ -45,13 +45,13 @@ impl Space {
     }
 
     /// Room for so many bytes from this address, once it is there.
-    pub(in crate::server) async fn take(&self, peer: IpAddr, bytes: usize, ticks: &Ticks) -> Result<Part, Shed> {
+    pub(in crate::server) async fn take(&self, peer: IpAddr, bytes: usize, timer: &CoarseTimer) -> Result<Part, Shed> {
         let mut room = pin!(self.free.take(peer, bytes));
         let mut is_first = true;
         loop {
             // Whatever there is is had at once; who does not get it so asks for more.
             let wait = if is_first { Duration::ZERO } else { ASK };
-            if let Some(room) = ticks.timeout(wait, &mut room).await {
+            if let Some(room) = timer.timeout(wait, &mut room).await {
                 return room;
             }
             is_first = false;
@@ -63,8 +63,8 @@ impl Space {
     /// first.
     ///
     /// `waits` tells whether the body itself waits for room, and so is one of those who ask.
-    pub(in crate::server) async fn late(&self, sending: Duration, waits: &AtomicBool, ticks: &Ticks) {
-        ticks.until(Instant::now() + sending).await;
+    pub(in crate::server) async fn late(&self, slow_body_grace: Duration, waits: &AtomicBool, timer: &CoarseTimer) {
+        timer.until(Instant::now() + slow_body_grace).await;
         loop {
             self.wanted.notified().await;
             let waiting = self.free.load().1.now;
@@ -75,7 +75,7 @@ impl Space {
             // Who asked has been served meanwhile, or is this body itself: then another one that is late is asked.
             if itself {
                 self.wanted.notify_one();
-                ticks.until(Instant::now() + ASK).await;
+                timer.until(Instant::now() + ASK).await;
             }
         }
     }
