@@ -1,7 +1,8 @@
-//! The command line: parses arguments, runs a command, maps the result to an exit code.
+//! Runs the command line, and maps its result to an exit code.
 
 use std::process::ExitCode;
 
+use clusterprofile_webhook::error::error_chain;
 use tikv_jemallocator::Jemalloc;
 
 mod cli;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     match cli::Cli::read().run() {
         Ok(code) => code,
         Err(error) => {
-            cli::print_error(error);
+            cli::print_error(error_chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

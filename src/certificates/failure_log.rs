@@ -1,4 +1,4 @@
-//! What has failed: counted each time, told once until it is another thing.
+//! Failures of certificate management: each is counted, and each new one is logged once.
 
 use std::sync::Arc;
 
@@ -7,40 +7,44 @@ use tracing::{debug, warn};
 use super::{CertificatesError, error_chain};
 use crate::metrics::{Failure, Metrics};
 
-/// Whoever does one thing again and again, and what it has told of it last.
+/// Counts and logs the failures of one loop. A failure that repeats is logged again only after a success.
 pub(super) struct FailureLog {
     metrics: Arc<Metrics>,
-    /// Since it last went well.
-    told: Vec<(Failure, String)>,
+    /// Failures logged since the last success, oldest first.
+    logged: Vec<(Failure, String)>,
 }
 
 impl FailureLog {
     pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
-        Self { metrics: Arc::clone(metrics), told: Vec::new() }
+        Self { metrics: Arc::clone(metrics), logged: Vec::new() }
     }
 
     pub(super) fn failed(&mut self, failure: Failure, cause: String) {
-        /// More than take turns; the oldest is news again then.
+        /// More than alternate in practice. Beyond this, the oldest is forgotten, and would be logged again.
         const REMEMBERED: usize = 8;
         self.metrics.certificates.count_failure(failure);
-        let told = (failure, cause);
-        if !self.told.contains(&told) {
-            warn!(failure = failure.name(), error = told.1, "certificates: what is served stays");
-            if self.told.len() == REMEMBERED {
-                self.told.remove(0);
+        let entry = (failure, cause);
+        if !self.logged.contains(&entry) {
+            warn!(
+                failure = failure.name(),
+                error = entry.1,
+                "certificate management failed; still serving the current certificate"
+            );
+            if self.logged.len() == REMEMBERED {
+                self.logged.remove(0);
             }
-            self.told.push(told);
+            self.logged.push(entry);
         }
     }
 
-    /// What fails next is news again.
-    pub(super) fn went_well(&mut self) {
-        self.told.clear();
+    /// Records a success: the next failure is logged, even if it is a known one.
+    pub(super) fn succeeded(&mut self) {
+        self.logged.clear();
     }
 }
 
-/// Counts what is not worth a line: it is tried again, and another way to notice is there.
+/// Counts a failure that needs no warning: it is retried, and is visible in other ways too.
 pub(super) fn count(metrics: &Metrics, failure: Failure, error: &CertificatesError) {
     metrics.certificates.count_failure(failure);
-    debug!(failure = failure.name(), error = error_chain(error), "certificates: tried again");
+    debug!(failure = failure.name(), error = error_chain(error), "certificate management failed; retrying");
 }

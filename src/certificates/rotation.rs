@@ -1,4 +1,6 @@
-//! What a rotation wants next. Pure: whoever leads goes on from the Secret and the live configurations alone.
+//! The steps of a CA rotation.
+//!
+//! Pure: a decision depends on the Secret, the live configurations and the clock only, so any leader can continue.
 
 use std::time::Duration;
 
@@ -11,32 +13,32 @@ use super::{
 };
 use crate::metrics::Step;
 
-/// How long things are valid, and wait.
+/// Lifetimes of certificates, and the overlap of a rotation.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {
-    /// Of what a replica serves.
+    /// Lifetime of a leaf certificate.
     pub leaf: Duration,
-    /// Of an authority.
+    /// Lifetime of a CA.
     pub ca: Duration,
-    /// How long a new authority must have been trusted until it signs: API servers hear of a new caBundle with some delay.
+    /// How long a new CA must have been trusted before it signs. API servers learn of a new caBundle with a delay.
     pub overlap: Duration,
 }
 
-/// What to do.
+/// What the leader does next.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Action {
-    /// Make an authority, and store it as the next one of this state, which has none.
+    /// Make a CA, and store it as the next one of this state, which has none.
     Make(State),
-    /// Store this state, which is a step of a rotation, or none that anybody needs to hear of.
+    /// Store this state. With a step, also count, log and emit that step.
     Store(State, Option<Step>),
-    /// Make every live configuration say this.
+    /// Write this bundle into every live configuration.
     Publish(Bundle),
-    /// Nothing, until then.
+    /// Wait until this time.
     Wait(Timestamp),
 }
 
 impl Step {
-    /// The reason of its Event.
+    /// The `reason` of the Event for this step.
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Made => "AuthorityMade",
@@ -46,161 +48,156 @@ impl Step {
         }
     }
 
-    /// The note of its Event.
+    /// The `note` of the Event for this step.
     pub(super) fn note(self) -> &'static str {
         match self {
-            Self::Made => "a new authority is about to be trusted",
-            Self::Trusted => "the webhook configurations trust the new authority, which signs after --ca-overlap",
-            Self::Promoted => "the new authority signs what is served",
-            Self::Removed => "an authority is trusted no more, for nothing that it has signed is valid",
+            Self::Made => "made a new CA; next, the webhook configurations will trust it",
+            Self::Trusted => "every webhook configuration trusts the new CA; it signs after --ca-overlap",
+            Self::Promoted => "the new CA signs the serving certificates",
+            Self::Removed => "removed an old CA from the caBundles: every certificate that it signed has expired",
         }
     }
 }
 
-/// The next action, where `live` configurations say this.
+/// Decides what happens next to the CAs of a webhook, from what the cluster holds now.
 ///
-/// `confirmed` is the certificate of the authority that was seen to sign and to be trusted last, by whoever asks.
-pub(super) fn next(
-    state: &State,
-    live: &[&Bundle],
-    confirmed: Option<&Certificate>,
-    now: Timestamp,
-    lifetimes: Lifetimes,
-) -> Action {
-    let has_ended = |old: &Old| old.until <= now || old.certificate.has_ended(now);
-    if state.old.iter().any(has_ended) {
-        let mut state = state.clone();
-        state.old.retain(|old| !has_ended(old));
-        return Action::Store(state, Some(Step::Removed));
-    }
-
-    let current = state.current.as_ref().map(|current| &current.certificate);
-    let usable = current.filter(|current| !current.has_ended(now) && !is_foreign(current, live, confirmed, now));
-    let kept = match usable {
-        Some(_) => with_signers(state.clone(), live, confirmed, now, lifetimes),
-        None => without_current(state.clone(), live, confirmed, now, lifetimes),
-    };
-    if usable.is_none() && kept.next.is_none() {
-        return Action::Make(kept);
-    }
-    if kept != *state {
-        return Action::Store(kept, None);
-    }
-    match (&state.next, usable) {
-        (Some(next), _) => go_on(state, next, live, now, lifetimes),
-        (None, Some(current)) if now < current.two_thirds() => maintain(state, live, current.two_thirds()),
-        (None, _) => Action::Make(state.clone()),
-    }
+/// A leader makes one for each decision, asks it for the [`next`](Self::next) action, does that, and reads the cluster again. It
+/// keeps nothing between two decisions, so another leader can continue at any point.
+pub(super) struct Rotation<'a> {
+    /// The `caBundle` of each live webhook configuration.
+    pub(super) live: &'a [&'a Bundle],
+    /// The CA that this leader last saw both signing and trusted. None in a leader that has just started.
+    pub(super) confirmed: Option<&'a Certificate>,
+    pub(super) now: Timestamp,
+    pub(super) lifetimes: Lifetimes,
 }
 
-/// Brings the next authority to its place.
-fn go_on(state: &State, next: &Next, live: &[&Bundle], now: Timestamp, lifetimes: Lifetimes) -> Action {
-    if next.ca.certificate.has_ended(now) {
-        return Action::Store(State { next: None, ..state.clone() }, None);
-    }
-    let with_trust = |trusted_since, step| {
-        let next = Some(Next { trusted_since, ..next.clone() });
-        Action::Store(State { next, ..state.clone() }, step)
-    };
-    let is_trusted = live.iter().all(|bundle| bundle.contains(&next.ca.certificate));
-    match next.trusted_since {
-        // Somebody took it out, or the clock was set back: waiting begins anew.
-        Some(since) if !is_trusted || since > now => with_trust(None, None),
-        Some(since) => {
-            // Where nothing is served that another has signed, nobody is to be waited for.
-            let is_first = state.current.is_none() && state.old.is_empty();
-            let until = if is_first { since } else { since + lifetimes.overlap };
-            match maintain(state, live, until) {
-                Action::Wait(_) if until <= now => Action::Store(promoted(state, now, lifetimes), Some(Step::Promoted)),
-                action => action,
-            }
-        }
-        None => match maintain(state, live, now) {
-            Action::Wait(_) => with_trust(Some(now), Some(Step::Trusted)),
-            publish => publish,
-        },
-    }
-}
-
-/// Repairs what live configurations say, else waits for `due` or until an old authority has ended.
-fn maintain(state: &State, live: &[&Bundle], due: Timestamp) -> Action {
-    let bundle = state.bundle();
-    if live.iter().any(|live| **live != bundle) {
-        return Action::Publish(bundle);
-    }
-    Action::Wait(state.old.iter().map(|old| old.until).fold(due, Timestamp::min))
-}
-
-/// Whether somebody else has put it there: an authority signs only after it was trusted.
-///
-/// One that was confirmed was taken out of the configurations, and comes back.
-fn is_foreign(current: &Certificate, live: &[&Bundle], confirmed: Option<&Certificate>, now: Timestamp) -> bool {
-    let trusts_others = live.iter().any(|bundle| bundle.0.iter().any(|certificate| !certificate.has_ended(now)));
-    confirmed != Some(current) && trusts_others && !live.iter().any(|bundle| bundle.contains(current))
-}
-
-/// Most authorities that are taken over from live configurations, which is more than any rotation leaves there: each makes
-/// the caBundle longer, by about 800 bytes.
+/// Most CAs adopted from live configurations. A rotation leaves fewer there; each adds about 800 bytes to the caBundle.
 const ADOPTED: usize = 8;
 
-/// All that is trusted now stays so for as long as something may be served that it has signed.
-fn without_current(
-    mut state: State,
-    live: &[&Bundle],
-    confirmed: Option<&Certificate>,
-    now: Timestamp,
-    lifetimes: Lifetimes,
-) -> State {
-    // To whoever remembers what was trusted, the one that is lost is that or foreign.
-    if let Some(lost) = state.current.take().filter(|_| confirmed.is_none()) {
-        keep(&mut state, &lost.certificate, now, lifetimes);
-    }
-    state = with_signers(state, live, confirmed, now, lifetimes);
-    for certificate in live.iter().flat_map(|bundle| &bundle.0) {
-        if state.old.len() < ADOPTED {
-            keep(&mut state, certificate, now, lifetimes);
+impl Rotation<'_> {
+    /// The next action for the CAs that the Secret holds.
+    pub(super) fn next(&self, state: &State) -> Action {
+        let has_ended = |old: &Old| old.until <= self.now || old.certificate.has_ended(self.now);
+        if state.old.iter().any(has_ended) {
+            let mut state = state.clone();
+            state.old.retain(|old| !has_ended(old));
+            return Action::Store(state, Some(Step::Removed));
+        }
+
+        let current = state.current.as_ref().map(|current| &current.certificate);
+        let usable = current.filter(|current| !current.has_ended(self.now) && !self.is_foreign(current));
+        let kept = match usable {
+            Some(_) => self.with_signers(state.clone()),
+            None => self.without_current(state.clone()),
+        };
+        if usable.is_none() && kept.next.is_none() {
+            return Action::Make(kept);
+        }
+        if kept != *state {
+            return Action::Store(kept, None);
+        }
+        match (&state.next, usable) {
+            (Some(next), _) => self.continue_with(next, state),
+            (None, Some(current)) if self.now < current.two_thirds() => self.maintain(state, current.two_thirds()),
+            (None, _) => Action::Make(state.clone()),
         }
     }
-    state
-}
 
-/// What is served may be signed by another one than the Secret names: somebody may have put an earlier one back, or one that is
-/// trusted besides. To whoever remembers none, it is the one that a bundle begins with.
-fn with_signers(
-    mut state: State,
-    live: &[&Bundle],
-    confirmed: Option<&Certificate>,
-    now: Timestamp,
-    lifetimes: Lifetimes,
-) -> State {
-    let first = live.iter().filter_map(|bundle| bundle.0.first()).filter(|_| confirmed.is_none());
-    for certificate in first.chain(confirmed) {
-        keep(&mut state, certificate, now, lifetimes);
+    /// Continues a rotation: waits until every configuration trusts the next CA for the overlap, then promotes it.
+    fn continue_with(&self, next: &Next, state: &State) -> Action {
+        if next.ca.certificate.has_ended(self.now) {
+            return Action::Store(State { next: None, ..state.clone() }, None);
+        }
+        let with_trust = |trusted_since, step| {
+            let next = Some(Next { trusted_since, ..next.clone() });
+            Action::Store(State { next, ..state.clone() }, step)
+        };
+        let is_trusted = self.live.iter().all(|bundle| bundle.contains(&next.ca.certificate));
+        match next.trusted_since {
+            // Another writer removed it from a bundle, or the clock was set back: the overlap starts again.
+            Some(since) if !is_trusted || since > self.now => with_trust(None, None),
+            Some(since) => {
+                // Without an earlier CA no replica serves a leaf that another CA has signed, so there is nothing to wait for.
+                let is_first = state.current.is_none() && state.old.is_empty();
+                let until = if is_first { since } else { since + self.lifetimes.overlap };
+                match self.maintain(state, until) {
+                    Action::Wait(_) if until <= self.now => Action::Store(self.promoted(state), Some(Step::Promoted)),
+                    action => action,
+                }
+            }
+            None => match self.maintain(state, self.now) {
+                Action::Wait(_) => with_trust(Some(self.now), Some(Step::Trusted)),
+                publish => publish,
+            },
+        }
     }
-    state
-}
 
-/// Goes on trusting one that may have signed what is served; where there are too many, the first has not for the longest time.
-fn keep(state: &mut State, certificate: &Certificate, now: Timestamp, lifetimes: Lifetimes) {
-    if !certificate.has_ended(now) && !state.bundle().contains(certificate) {
-        state.old.push(Old { certificate: certificate.clone(), until: last_leaf(certificate, now, lifetimes) });
-        state.old.drain(..state.old.len().saturating_sub(ADOPTED));
+    /// Repairs live bundles, or else waits until `due` or until an old CA is no longer needed.
+    fn maintain(&self, state: &State, due: Timestamp) -> Action {
+        let bundle = state.bundle();
+        if self.live.iter().any(|live| **live != bundle) {
+            return Action::Publish(bundle);
+        }
+        Action::Wait(state.old.iter().map(|old| old.until).fold(due, Timestamp::min))
     }
-}
 
-fn promoted(state: &State, now: Timestamp, lifetimes: Lifetimes) -> State {
-    let State { current, next, mut old, proof_key } = state.clone();
-    if let Some(certificate) = current.map(|current| current.certificate).filter(|current| !current.has_ended(now)) {
-        old.push(Old { until: last_leaf(&certificate, now, lifetimes), certificate });
+    /// Whether another writer put this CA into the Secret: one of this webhook signs only after it was trusted.
+    ///
+    /// A confirmed CA that no bundle contains was removed from the bundles, and is published again.
+    fn is_foreign(&self, current: &Certificate) -> bool {
+        let has_valid = |bundle: &Bundle| bundle.0.iter().any(|certificate| !certificate.has_ended(self.now));
+        let trusts_others = self.live.iter().any(|bundle| has_valid(bundle));
+        self.confirmed != Some(current) && trusts_others && !self.live.iter().any(|bundle| bundle.contains(current))
     }
-    State { current: next.map(|next| next.ca), next: None, old, proof_key }
-}
 
-/// When the last is invalid that an authority has signed which signs no more from now on.
-///
-/// A replica signs with what it has just read. The overlap covers what happens between, and that clocks differ.
-fn last_leaf(certificate: &Certificate, now: Timestamp, lifetimes: Lifetimes) -> Timestamp {
-    certificate.not_after().min(now + lifetimes.leaf + lifetimes.overlap)
+    /// Keeps every CA trusted that may have signed a serving certificate, where the current CA is lost or foreign.
+    fn without_current(&self, mut state: State) -> State {
+        // With a confirmed CA, the lost one is either that CA, which is kept below, or foreign.
+        if let Some(lost) = state.current.take().filter(|_| self.confirmed.is_none()) {
+            self.keep(&mut state, &lost.certificate);
+        }
+        state = self.with_signers(state);
+        for certificate in self.live.iter().flat_map(|bundle| &bundle.0) {
+            if state.old.len() < ADOPTED {
+                self.keep(&mut state, certificate);
+            }
+        }
+        state
+    }
+
+    /// Keeps the CA trusted that signed the serving certificates, which may differ from the one in the Secret: an administrator
+    /// may have restored an earlier Secret. Without a confirmed CA, the first of each bundle is taken for it.
+    fn with_signers(&self, mut state: State) -> State {
+        let first = self.live.iter().filter_map(|bundle| bundle.0.first()).filter(|_| self.confirmed.is_none());
+        for certificate in first.chain(self.confirmed) {
+            self.keep(&mut state, certificate);
+        }
+        state
+    }
+
+    /// Adds a CA to the old ones. Above the limit, the one that stopped signing first is dropped.
+    fn keep(&self, state: &mut State, certificate: &Certificate) {
+        if !certificate.has_ended(self.now) && !state.bundle().contains(certificate) {
+            state.old.push(Old { certificate: certificate.clone(), until: self.last_leaf(certificate) });
+            state.old.drain(..state.old.len().saturating_sub(ADOPTED));
+        }
+    }
+
+    fn promoted(&self, state: &State) -> State {
+        let State { current, next, mut old, proof_key } = state.clone();
+        if let Some(certificate) = current.map(|current| current.certificate).filter(|ca| !ca.has_ended(self.now)) {
+            old.push(Old { until: self.last_leaf(&certificate), certificate });
+        }
+        State { current: next.map(|next| next.ca), next: None, old, proof_key }
+    }
+
+    /// When the last leaf certificate expires that a CA has signed, if the CA signs nothing from now on.
+    ///
+    /// A replica signs with the CA that it has just read. The overlap covers that delay and differences between clocks.
+    fn last_leaf(&self, certificate: &Certificate) -> Timestamp {
+        certificate.not_after().min(self.now + self.lifetimes.leaf + self.lifetimes.overlap)
+    }
 }
 
 #[cfg(test)]

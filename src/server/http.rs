@@ -1,4 +1,4 @@
-//! One connection, from its first request to its end.
+//! HTTP on one connection: requests in turn, timeouts, and graceful shutdown.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -26,14 +26,16 @@ use crate::server::{
 pub(super) mod stream;
 pub(super) mod unsent;
 
-/// Bytes of headers, and of what is read ahead of a body: an API server sends 300, a TLS record has 16 KiB, and hyper's own
-/// 400 KiB on every connection would be 800 MiB.
+/// Maximum bytes of headers, and of read-ahead of a body.
+///
+/// An API server sends 300 bytes of headers, and a TLS record has 16 KiB. hyper's default of 400 KiB would be 800 MiB for all
+/// connections.
 const BUFFER: usize = 16 << 10;
 
-/// How long a connection that has not been answered yet is waited for when the server stops: its caller could not know.
+/// How long to wait at shutdown for the first request of a new connection, whose client cannot know of the shutdown.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
 
-/// Answers the requests of a connection, one after the other, until either side ends it or the server stops.
+/// Serves the requests of a connection until either side closes it or the server stops.
 pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor: &Acceptor, guard: &ConnectionGuard) {
     let Acceptor { router, live, stages, .. } = acceptor;
     let limits = live.limits();

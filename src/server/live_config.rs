@@ -1,4 +1,4 @@
-//! On what terms reviews are served: they may be replaced meanwhile.
+//! The configuration that can change while the server runs.
 
 use std::{fmt, sync::Arc};
 
@@ -14,13 +14,13 @@ use crate::{
     },
 };
 
-/// What an administrator chose for the rules, and the limits of the server.
+/// The policy and the limits in force. Requests read them when they start; a reload replaces them.
 pub struct LiveConfig {
     now: ArcSwap<Now>,
     timer: Arc<CoarseTimer>,
 }
 
-/// The terms that hold for what begins now.
+/// The configuration for requests that start now.
 pub(super) struct Now {
     pub(super) policy: Policy,
     pub(super) limits: Limits,
@@ -29,7 +29,7 @@ pub(super) struct Now {
 }
 
 impl LiveConfig {
-    /// Terms from the start.
+    /// The configuration at start. The CRD in force is unknown.
     #[must_use]
     pub fn new(policy: Policy, limits: Limits) -> Self {
         let timer = Arc::default();
@@ -38,11 +38,10 @@ impl LiveConfig {
         Self { now: ArcSwap::from_pointee(Now { policy, limits, budget, turns }), timer }
     }
 
-    /// Terms from now on. What is known of the CRD in force stays.
+    /// Replaces policy and limits. The CRD in force stays.
     ///
-    /// Bodies that are on their way end within the limits under which they began, so that for as long as they take, thirty
-    /// seconds at the most, there may be as many bytes as before and as from now on together. Connections past the limit are
-    /// closed when the next one comes; those that are open keep their times.
+    /// Bodies being received keep the budget under which they started. So for at most 30 seconds the old and the new budget can
+    /// be in use together. Connections above a lower limit are evicted when the next one arrives; open ones keep their timeouts.
     pub fn replace(&self, policy: &Policy, limits: Limits) {
         self.now.rcu(|now| {
             let (budget, turns) = if limits == now.limits {
@@ -56,7 +55,7 @@ impl LiveConfig {
         });
     }
 
-    /// What the CRD in force refuses, from now on; nothing where that is not known.
+    /// Sets the CRD in force. None if it is unknown.
     pub fn set_crd(&self, crd: Option<&Arc<CrdInForce>>) {
         self.now.rcu(|now| {
             let Now { policy, limits, budget, turns } = &**now;
@@ -66,28 +65,28 @@ impl LiveConfig {
         });
     }
 
-    /// The limits that hold now.
+    /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.now.load().limits
     }
 
-    /// What holds now; not to be kept while anything is waited for.
+    /// The configuration in force. Do not hold it across an await.
     pub(super) fn now(&self) -> Guard<Arc<Now>> {
         self.now.load()
     }
 
-    /// The room for a body that begins now.
+    /// The budget for a body that starts now.
     pub(super) fn budget(&self) -> Arc<BodyBudget> {
         Arc::clone(&self.now.load().budget)
     }
 
-    /// The turns of a review that begins now.
+    /// The turns for a review that starts now.
     pub(super) fn turns(&self) -> Arc<Turns> {
         Arc::clone(&self.now.load().turns)
     }
 
-    /// Sees to it that waits end and memory is given back, for as long as it is polled.
+    /// Runs the timer and frees unused buffers. Runs until dropped.
     pub(super) async fn run(&self) {
         let tidy = async {
             loop {
@@ -108,7 +107,7 @@ impl Default for LiveConfig {
 impl fmt::Debug for LiveConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let now = self.now();
-        f.debug_struct("Terms").field("policy", &now.policy).field("limits", &now.limits).finish_non_exhaustive()
+        f.debug_struct("LiveConfig").field("policy", &now.policy).field("limits", &now.limits).finish_non_exhaustive()
     }
 }
 
@@ -124,7 +123,7 @@ mod tests {
     };
 
     #[test]
-    fn configuration_and_crd_replace_neither_the_other() {
+    fn a_reload_keeps_the_crd_and_a_new_crd_keeps_the_policy() {
         let live = LiveConfig::default();
         let definition = serde_json::to_value(crd::crd()).unwrap();
         let crd = Arc::new(CrdInForce::read(definition).unwrap());

@@ -1,11 +1,11 @@
-//! Telling of what is about to expire.
+//! Warnings about certificates that expire soon.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::warn;
 
-/// When something ends, and whether that was told of.
+/// Logs a warning once if a certificate expires soon and was not renewed.
 pub(crate) struct ExpiryWarning {
     what: &'static str,
     expiry: Timestamp,
@@ -14,7 +14,7 @@ pub(crate) struct ExpiryWarning {
 }
 
 impl ExpiryWarning {
-    /// Of something that does not end yet; `what` is its name in the log.
+    /// Without an expiry yet. `what` names the certificate in the log.
     pub(crate) fn new(what: &'static str) -> Self {
         Self { what, expiry: Timestamp::MAX, lifetime: Duration::ZERO, is_logged: false }
     }
@@ -25,11 +25,12 @@ impl ExpiryWarning {
         }
     }
 
-    /// A week ahead, or in the last quarter of a shorter life: what is renewed in time never gets so far.
+    /// Warns a week before the expiry, or in the last quarter of a shorter lifetime. A certificate that is renewed as planned
+    /// never gets there.
     pub(crate) fn warn(&mut self, now: Timestamp) {
         const WEEK: Duration = Duration::from_hours(7 * 24);
         if !self.is_logged && self.expiry < now + WEEK.min(self.lifetime / 4) {
-            warn!(what = self.what, expiry = self.expiry.as_second(), "about to expire, and not renewed");
+            warn!(what = self.what, expiry = self.expiry.as_second(), "expires soon and has not been renewed");
             self.is_logged = true;
         }
     }
@@ -44,20 +45,20 @@ mod tests {
     use super::ExpiryWarning;
 
     #[test]
-    fn an_end_is_told_of_once_a_week_ahead_or_in_the_last_quarter() {
+    fn a_warning_is_logged_once_a_week_ahead_or_in_the_last_quarter() {
         const DAY: Duration = Duration::from_hours(24);
         let expiry: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
         for (lifetime, ahead) in [(365 * DAY, 7 * DAY), (8 * DAY, 2 * DAY)] {
-            let mut end = ExpiryWarning::new("certificate");
-            end.set(expiry, lifetime);
-            end.warn(expiry - ahead);
-            assert!(!end.is_logged);
-            end.warn(expiry - ahead + Duration::from_secs(1));
-            assert!(end.is_logged);
-            end.set(expiry, lifetime);
-            assert!(end.is_logged, "the same end is no news");
-            end.set(expiry + DAY, lifetime);
-            assert!(!end.is_logged);
+            let mut warning = ExpiryWarning::new("certificate");
+            warning.set(expiry, lifetime);
+            warning.warn(expiry - ahead);
+            assert!(!warning.is_logged);
+            warning.warn(expiry - ahead + Duration::from_secs(1));
+            assert!(warning.is_logged);
+            warning.set(expiry, lifetime);
+            assert!(warning.is_logged, "the same expiry is logged once");
+            warning.set(expiry + DAY, lifetime);
+            assert!(!warning.is_logged);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Room for bodies, and giving up those that are late where others wait for it.
+//! A pool of memory for bodies. While requests wait for memory, slow bodies lose theirs.
 
 use std::{
     net::IpAddr,
@@ -20,13 +20,13 @@ use crate::{
     },
 };
 
-/// So many bytes of room, and who waits for some.
+/// A number of bytes, of which bodies reserve parts, and the queue of requests that wait for a part.
 pub(in crate::server) struct BytePool {
     free: Arc<Fair>,
     wanted: Notify,
 }
 
-/// How often one who waits asks for the room of another that has become late.
+/// How often a waiting request asks a slow body to give up its memory.
 const ASK: Duration = Duration::from_millis(50);
 
 impl BytePool {
@@ -39,30 +39,30 @@ impl BytePool {
         self.free.size()
     }
 
-    /// Bytes of room that are taken, and requests that wait for some.
+    /// Reserved bytes, and requests that wait for memory.
     pub(in crate::server) fn load(&self) -> (Load, Load) {
         self.free.load()
     }
 
-    /// Room for so many bytes from this address, once it is there.
+    /// Reserves bytes for a body from this address. Waits until they are free.
     pub(in crate::server) async fn take(&self, peer: IpAddr, bytes: usize, timer: &CoarseTimer) -> Result<Part, Shed> {
-        let mut room = pin!(self.free.take(peer, bytes));
+        let mut reserved = pin!(self.free.take(peer, bytes));
         let mut is_first = true;
         loop {
-            // Whatever there is is had at once; who does not get it so asks for more.
+            // If the memory is not free at once, ask slow bodies for theirs.
             let wait = if is_first { Duration::ZERO } else { ASK };
-            if let Some(room) = timer.timeout(wait, &mut room).await {
-                return room;
+            if let Some(reserved) = timer.timeout(wait, &mut reserved).await {
+                return reserved;
             }
             is_first = false;
             self.wanted.notify_one();
         }
     }
 
-    /// Waits until the body that has taken room is late, and another asks for it; who has been late for the longest is asked
-    /// first.
+    /// Returns when a body must give up its memory: its grace has passed, and another request asks for memory. The body that
+    /// exceeded its grace first is asked first.
     ///
-    /// `waits` tells whether the body itself waits for room, and so is one of those who ask.
+    /// `waits` says whether this body itself waits for more memory, and so is one of the requests that ask.
     pub(in crate::server) async fn late(&self, slow_body_grace: Duration, waits: &AtomicBool, timer: &CoarseTimer) {
         timer.until(Instant::now() + slow_body_grace).await;
         loop {
@@ -72,7 +72,7 @@ impl BytePool {
             if waiting > usize::from(itself) {
                 return;
             }
-            // Who asked has been served meanwhile, or is this body itself: then another one that is late is asked.
+            // The request that asked was served meanwhile, or is this body's own: pass the question on to another slow body.
             if itself {
                 self.wanted.notify_one();
                 timer.until(Instant::now() + ASK).await;
