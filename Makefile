@@ -1,4 +1,4 @@
-# Everything that is done by hand or by CI. `make` alone tells what there is.
+# All tasks of developers and CI. `make` lists them.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,20 +13,20 @@ COLLECTOR := tests/collector
 HELM := tests/helm
 SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/stress.sh tests/previous/build.sh tests/support/build.sh \
     $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh $(CA_BUNDLES)/build.sh $(HELM)/build.sh
-# Unless it must be there: where there is no Go, what is built with it is left out.
+# Without Go, skip what is built with it, unless CI or E2E=require is set.
 OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= admission differential cost
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC_TARGET ?= $(HOST)
 STATIC = target/$(STATIC_TARGET)/release/clusterprofile-webhook
-# Paths of whoever builds are not in what is built; a program for another CPU is linked by the compiler that Debian names so.
+# The binary contains no paths of the build machine. For another CPU, link with the cross compiler of Debian.
 STATIC_FLAGS = -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/src \
     --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo
 STATIC_LINKER = $(if $(filter-out $(HOST),$(STATIC_TARGET)),--config 'target.$(STATIC_TARGET).linker="$(subst -unknown,,$(STATIC_TARGET))-gcc"')
 
 .PHONY: help
-help: ## tells what each target does
+help: ## lists all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
@@ -34,13 +34,13 @@ build: ## builds the release binary
 	cargo build --locked --release
 
 .PHONY: static
-static: ## builds the static binary of an image, for STATIC_TARGET (this machine) in target/STATIC_TARGET/release
+static: ## builds the static binary for images in target/STATIC_TARGET/release; default STATIC_TARGET: this machine
 	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --locked --release --target $(STATIC_TARGET) $(STATIC_LINKER)
 
-# Which versions of what went into the binary: all that cargo resolves, those that only build it too. Without paths of whoever
-# builds, and of the time of the commit, for the same commit is to tell the same.
+# Lists all dependencies that cargo resolves, including build dependencies. Reproducible: without paths of the build machine, and
+# with the time of the commit.
 .PHONY: sbom
-sbom: ## lists what is in the static binary, as CycloneDX in target/STATIC_TARGET/release; wants cargo-cyclonedx
+sbom: ## writes the SBOM of the static binary (CycloneDX) to target/STATIC_TARGET/release; requires cargo-cyclonedx
 	@cargo cyclonedx --version >/dev/null 2>&1 || \
 	    { echo 'sbom: cargo-cyclonedx is missing: cargo install cargo-cyclonedx --locked --version 0.5.9' >&2; exit 1; }
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) cargo cyclonedx --quiet --format json --spec-version 1.5 \
@@ -50,19 +50,19 @@ sbom: ## lists what is in the static binary, as CycloneDX in target/STATIC_TARGE
 	rm sbom.json
 
 .PHONY: image
-image: ## builds the image IMAGE, for this machine's CPU or PLATFORMS, and pushes it; wants podman, buildah or docker
+image: ## builds and pushes the image IMAGE, for this machine's CPU or PLATFORMS; requires podman, buildah or docker
 	@manifests/image.sh '$(IMAGE)' '$(PLATFORMS)'
 
 .PHONY: install
-install: ## installs the webhook with IMAGE in kubectl's cluster, and waits until it is armed
+install: ## installs the webhook with IMAGE into kubectl's cluster, and waits until it is armed
 	@manifests/install.sh '$(IMAGE)'
 
 .PHONY: uninstall
-uninstall: ## removes it from kubectl's cluster; ClusterProfiles and their definition stay
+uninstall: ## removes the webhook from kubectl's cluster; ClusterProfiles and their definition stay
 	@manifests/uninstall.sh
 
 .PHONY: test
-test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-end tests
+test: ## runs all tests; skips the end-to-end tests without Go and KUBEBUILDER_ASSETS
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the end-to-end tests are)
 	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the tests with cert-manager are)
 	@$(COLLECTOR)/build.sh $(call OPTIONAL,the test of traces is)
@@ -71,29 +71,29 @@ test: ## runs every test; without Go and KUBEBUILDER_ASSETS all but the end-to-e
 	cargo test --locked --no-fail-fast
 
 .PHONY: test-image
-test-image: static ## runs what an image holds in an empty root, installed by `make install`; wants Go
+test-image: static ## tests the content of the image in an empty root, installed by `make install`; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the test is)
 	STATIC_BINARY=$(CURDIR)/$(STATIC) cargo test --locked --test e2e -- manifests::make
 
 .PHONY: prove-certificates
-prove-certificates: ## proves under load that no rotation of certificates fails a call: three minutes; wants Go
+prove-certificates: ## proves under load that no certificate rotation fails a call; 3 minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
 	cargo test --locked --test prove -- prove certificates
 
 .PHONY: prove-rollout
-prove-rollout: ## proves that no upgrade and no rolling restart fails a call: four minutes; requires Go
+prove-rollout: ## proves that no upgrade or rolling restart fails a call; 4 minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
 	@tests/previous/build.sh
 	cargo test --locked --test prove -- prove rollout
 
 .PHONY: prove-overload
 prove-overload: export STATIC_BINARY = $(CURDIR)/$(STATIC)
-prove-overload: static ## proves that clients that send too much, or too slowly, keep none out: five minutes; wants Go
+prove-overload: static ## proves that clients that send too much or too slowly block no others; 5 minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
 	cargo test --locked --test prove -- prove overload
 
 .PHONY: stress
-stress: ## runs the end-to-end stories beside LOAD (20) busy processes, ten times the one called harmed, twice all others: about an hour; needs Go
+stress: ## repeats the end-to-end tests while LOAD (20) processes keep the machine busy; 1 hour; requires Go
 	@$(CONTROL_PLANE)/build.sh
 	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the story with cert-manager is)
 	@$(COLLECTOR)/build.sh $(call OPTIONAL,the story of traces is)
@@ -101,30 +101,30 @@ stress: ## runs the end-to-end stories beside LOAD (20) busy processes, ten time
 	@tests/stress.sh
 
 .PHONY: control-plane
-control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tests, unless they are there; wants Go
+control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tests, if missing; requires Go
 	@$(CONTROL_PLANE)/build.sh
 
 .PHONY: cert-manager
-cert-manager: ## builds cert-manager's controllers for the end-to-end tests; wants Go
+cert-manager: ## builds cert-manager for the end-to-end tests; requires Go
 	@$(CERT_MANAGER)/build.sh
 
 .PHONY: collector
-collector: ## builds the OpenTelemetry collector's receiver for the end-to-end tests; wants Go
+collector: ## builds an OpenTelemetry receiver for the end-to-end tests; requires Go
 	@$(COLLECTOR)/build.sh
 
 .PHONY: ca-bundles
-ca-bundles: ## builds the judge that says what Go makes of CA data; requires Go
+ca-bundles: ## builds the Go program that the tests of CA data compare with; requires Go
 	@$(CA_BUNDLES)/build.sh
 
 .PHONY: helm
-helm: ## builds helm for the tests of the chart; wants Go
+helm: ## builds helm for the tests of the chart; requires Go
 	@$(HELM)/build.sh
 
 .PHONY: lint
-lint: ## formatting, clippy, licences and sources of dependencies, shell scripts, the chart
+lint: ## checks formatting, clippy, licenses and sources of dependencies, shell scripts and the chart
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
-	@cargo metadata --locked --quiet --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null # Its lock file is fresh.
+	@cargo metadata --locked --quiet --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null # Fails if its lock file is stale.
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo check --locked --quiet --manifest-path fuzz/Cargo.toml
 	@cargo deny --version >/dev/null 2>&1 || \
@@ -147,39 +147,39 @@ fmt: ## formats the code
 	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE) $(CERT_MANAGER) $(COLLECTOR) $(CA_BUNDLES)
 
 .PHONY: demo
-demo: ## shows the webhook at work: over HTTPS, then, with Go or KUBEBUILDER_ASSETS, through kubectl
+demo: ## shows the webhook over HTTPS, and with Go or KUBEBUILDER_ASSETS also through kubectl
 	cargo run --locked --quiet --release --example demo
-	@$(CONTROL_PLANE)/build.sh --optional 'the same through kubectl is'
+	@$(CONTROL_PLANE)/build.sh --optional 'the demo through kubectl is'
 	@if [ -n "$${KUBEBUILDER_ASSETS:-}" ] || [ -e target/control-plane/kubectl ]; then \
 	    cargo run --locked --quiet --release --example demo-kubectl; \
 	fi
 
 .PHONY: run
-run: certs ## serves with the development certificate pair
+run: certs ## runs the webhook with the development certificate
 	cargo run --locked --release -- serve --tls-cert $(CERTS)/tls.crt --tls-key $(CERTS)/tls.key
 
 .PHONY: register
-register: certs ## makes kubectl's API server, which must run on this machine, call what `make run` serves
+register: certs ## registers `make run` with kubectl's API server, which must run on this machine
 	kubectl apply -k manifests/overlays/dev
 	kubectl patch -k manifests/overlays/dev --type=json \
 	    --patch="[{op: add, path: /webhooks/0/clientConfig/caBundle, value: $$(openssl base64 -A -in $(CERTS)/ca.crt)}]"
 
 .PHONY: certs
-certs: ## makes a development certificate authority and pair in certs-dev, unless they are there
+certs: ## makes a development CA and certificate in certs-dev, if missing
 	$(CERTS)/make.sh
 
 .PHONY: generate
-generate: ## renews the CRD and the chart's files in manifests, the transcripts where there is an API server, and the pages' blocks
+generate: ## regenerates the CRD, the chart's files, the blocks in README and docs, and with an API server the transcripts
 	UPDATE=1 cargo test --locked --quiet --test manifests -- chart::has
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
 	UPDATE=1 cargo test --locked --quiet --test crd --test readme
 
 .PHONY: bench
-bench: bench-server ## measures the server over HTTPS, beside the floor: ten minutes, two cores that nobody else uses
+bench: bench-server ## measures the server over HTTPS against a minimal server; 10 minutes on two idle cores
 	cargo bench --locked --quiet --bench https -- latency --server $(BENCH_SERVER)
 
 .PHONY: bench-memory
-bench-memory: bench-server ## measures what the server keeps in memory: three minutes
+bench-memory: bench-server ## measures the memory of the server; 3 minutes
 	cargo bench --locked --quiet --bench https -- memory --server $(BENCH_SERVER)
 
 .PHONY: bench-start
@@ -187,38 +187,38 @@ bench-start: bench-server ## measures the time from exec to the first answered r
 	cargo bench --locked --quiet --bench https -- start --server $(BENCH_SERVER)
 
 .PHONY: bench-core
-bench-core: ## measures parsing, rules and answer in process
+bench-core: ## measures parsing, rules and response without a server
 	cargo bench --locked --bench core
 
 .PHONY: bench-worst
-bench-worst: ## measures what the worst bodies cost for each of their bytes, against the bounds: five minutes
+bench-worst: ## measures the cost per byte of worst-case bodies against the limits; 5 minutes
 	cargo bench --locked --quiet --bench worst
 
-# What is released is what is measured: cargo bench builds another one, with the features that tests want of libraries.
+# Measure the release binary: cargo bench would build another one, with features of libraries that only tests need.
 .PHONY: bench-server
 bench-server:
 	cargo build --locked --release
 	cp -f target/release/clusterprofile-webhook $(BENCH_SERVER)
 
 .PHONY: instructions
-instructions: ## counts instructions per review and compares; UPDATE=1 writes the baseline; wants valgrind
+instructions: ## compares instructions per review with the baseline; UPDATE=1 writes it; requires valgrind
 	cargo bench --locked --quiet --bench instructions
 
 .PHONY: profile
-profile: ## tells what functions a review's instructions are spent in, in target/profile; wants valgrind
+profile: ## profiles the instructions of a review by function, in target/profile; requires valgrind
 	cargo bench --locked --quiet --bench instructions -- profile target/profile
 	for file in target/profile/*.callgrind; do \
 	    callgrind_annotate --inclusive=yes "$$file" > "$${file%.callgrind}.inclusive.txt"; \
 	    callgrind_annotate "$$file" > "$${file%.callgrind}.self.txt"; \
 	done
 
-# Its tests run the static binary in an empty root, too.
+# The tests also run the static binary in an empty root.
 .PHONY: check
 check: export STATIC_BINARY = $(CURDIR)/$(STATIC)
-check: lint static sbom test prove-certificates prove-rollout prove-overload instructions ## what CI runs
+check: lint static sbom test prove-certificates prove-rollout prove-overload instructions ## runs everything that CI runs
 
 .PHONY: fuzz
-fuzz: ## fuzzes admission reviews with each target in FUZZ_TARGETS for FUZZ_SECONDS (60); wants nightly Rust and cargo-fuzz
+fuzz: ## fuzzes each target in FUZZ_TARGETS for FUZZ_SECONDS (60); requires nightly Rust and cargo-fuzz
 	@cargo +nightly fuzz --version >/dev/null 2>&1 || \
 	    { echo 'fuzz: rustup toolchain install nightly && cargo install cargo-fuzz --locked --version 0.13.2' >&2; exit 1; }
 	for target in $(FUZZ_TARGETS); do \

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the webhook with an image that the cluster can pull, and waits until it is armed: `make install IMAGE=NAME` runs
-# it. Run again, it upgrades. kubectl is all that it wants, and no file of the checkout is changed.
+# Installs or upgrades the webhook, with an image that the cluster can pull, and waits until it is armed. Run it with
+# `make install IMAGE=NAME`. Requires only kubectl, and changes no file of the checkout.
 set -euo pipefail
 
 readonly NAME=clusterprofile-webhook
 readonly DEFINITION=clusterprofiles.multicluster.x-k8s.io
-# For each thing that is waited for: a slow registry takes a minute, and a Pod that goes 15 s.
+# Timeout of each wait. A slow registry takes a minute, and a stopping Pod 15 s.
 readonly TIMEOUT=${TIMEOUT:-180s}
 
 manifests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -18,10 +18,10 @@ fail() {
     exit 1
 }
 
-[ -n "$image" ] || fail "an image must be named: make install IMAGE=registry.example/$NAME:0.1.0"
-# It becomes part of a manifest.
-[[ $image =~ ^[A-Za-z0-9][A-Za-z0-9._/:@-]*$ ]] || fail "IMAGE must be the name of an image, not \"$image\""
-command -v kubectl >/dev/null || fail "kubectl is missing"
+[ -n "$image" ] || fail "no image given; run: make install IMAGE=registry.example/$NAME:0.1.0"
+# The name is inserted into a manifest.
+[[ $image =~ ^[A-Za-z0-9][A-Za-z0-9._/:@-]*$ ]] || fail "IMAGE is not the name of an image: \"$image\""
+command -v kubectl >/dev/null || fail "kubectl is not installed"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -38,35 +38,36 @@ patches:
       value: "$image"
 END
 
-say "into the cluster of kubectl's context $(kubectl config current-context)"
+say "cluster of kubectl context $(kubectl config current-context)"
 
-# A hub has the definition from its cluster manager, which keeps it as its own is: that one stays. The dot tells one without
-# our label from none. Where asking fails, nothing is applied.
+# On most hubs the cluster manager owns the definition, and it stays unchanged. The dot distinguishes a definition without our
+# label from a missing one. If the request fails, the script stops.
 part_of='{.metadata.labels.app\.kubernetes\.io/part-of}.'
 owner=$(kubectl get customresourcedefinition "$DEFINITION" --ignore-not-found --output "jsonpath=$part_of")
 case $owner in
 '' | "$NAME.") kubectl apply -k "$manifests/crd" ;;
-*) say "ClusterProfile is defined by somebody else: that stays as it is" ;;
+*) say "keeping the existing CustomResourceDefinition, which is not from these manifests" ;;
 esac
 kubectl wait --for=condition=Established --timeout="$TIMEOUT" "customresourcedefinition/$DEFINITION"
 
-say "the webhook, with $image"
+say "applying the webhook with image $image"
 kubectl apply -k "$work"
 
-say "waiting until its Pods are ready"
+say "waiting until the Pods are ready"
 kubectl rollout status --namespace "$NAME" --timeout="$TIMEOUT" "deployment/$NAME" || {
     kubectl get pods --namespace "$NAME" --output wide || true
     kubectl get events --namespace "$NAME" --field-selector type=Warning || true
     kubectl logs --namespace "$NAME" --selector "app.kubernetes.io/name=$NAME" --prefix --tail=5 || true
-    fail "not every Pod became ready within $TIMEOUT; above is what is known of them. Where none was before, nothing is refused
-meanwhile; else those that were there go on. ErrImagePull: can the cluster pull $image, and has it such an image for its nodes'
-CPUs? Then run this again, or \`make uninstall\`"
+    fail "not every Pod is ready after $TIMEOUT; see the Pods, Events and logs above. A new installation denies no writes yet; in
+an upgrade the old Pods keep serving. Common cause, with ErrImagePull: the cluster cannot pull $image, or it has no variant for
+the CPUs of the nodes. Fix the cause and run this again, or run \`make uninstall\`"
 }
 
-say "waiting until it is armed: until it was seen to deny, it lets pass what it cannot review"
+say "waiting until the webhook is armed; until then, writes pass if it cannot be called"
 kubectl wait --for=jsonpath='{.webhooks[0].failurePolicy}'=Fail --timeout="$TIMEOUT" "validatingwebhookconfiguration/$NAME" || {
-    kubectl logs --namespace "$NAME" --selector "app.kubernetes.io/name=$NAME" --prefix --tail=5 || true
-    fail "not armed within $TIMEOUT; its log says why (above, or kubectl logs --namespace $NAME deployment/$NAME). Most often the
-API server does not reach the Pods' port 8443. Meanwhile nothing is refused; it goes on trying by itself"
+    # The leader logs the cause once. The newest lines are reviews of its own probe.
+    kubectl logs --namespace "$NAME" --selector "app.kubernetes.io/name=$NAME" --prefix --tail=-1 | grep 'not armed' || true
+    fail "not armed after $TIMEOUT. Writes still pass if the webhook cannot be called. The log above shows the cause, if the leader
+found one. Common causes: audit is on, or the API server cannot reach port 8443 of the Pods. The webhook keeps trying"
 }
-say "armed: from now on ClusterProfiles are reviewed"
+say "done: the webhook is armed"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Removes the webhook, however it was installed with these manifests, and what is left of it where that was interrupted:
-# `make uninstall` runs it. ClusterProfiles and their definition stay. kubectl is all that it wants.
+# Removes the webhook, whichever of these manifests installed it, and can be repeated after an interruption. Run it with
+# `make uninstall`. ClusterProfiles and their definition stay. Requires only kubectl.
 set -euo pipefail
 
 readonly NAME=clusterprofile-webhook
 readonly DEFINITION=clusterprofiles.multicluster.x-k8s.io
-# For each deletion: a Pod may take a minute to end.
+# Timeout of each deletion. A Pod may take a minute to stop.
 readonly TIMEOUT=${TIMEOUT:-180s}
 
 manifests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,30 +13,30 @@ manifests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 say() { echo "uninstall: $*"; }
 
 command -v kubectl >/dev/null || {
-    echo "uninstall: kubectl is missing" >&2
+    echo "uninstall: kubectl is not installed" >&2
     exit 1
 }
 
 remove() { kubectl delete --ignore-not-found --timeout="$TIMEOUT" -k "$1"; }
 
-say "from the cluster of kubectl's context $(kubectl config current-context)"
+say "cluster of kubectl context $(kubectl config current-context)"
 
-# First, and while Pods still answer: without these, nobody is called, and no write is held up by what goes next.
-say "its registrations"
+# First, while the Pods still serve: without these, the API server calls no webhook, so the next deletions block no writes.
+say "removing the webhook configurations"
 remove "$manifests/base/webhooks"
 
-# Only where they are defined can they be asked for; where asking fails, nothing more is deleted.
+# ClusterProfiles can be listed only if they are defined. If the request fails, the script stops.
 profiles=
 defined=$(kubectl get customresourcedefinition "$DEFINITION" --ignore-not-found --output name)
 if [ -n "$defined" ]; then
     profiles=$(kubectl get "$DEFINITION" --namespace "$NAME" --output name)
 fi
 
-say "everything else"
+say "removing everything else"
 if [ -z "$profiles" ]; then
     remove "$manifests/base"
 else
-    say "the namespace $NAME stays: there are ClusterProfiles in it"
+    say "keeping the namespace $NAME, which contains ClusterProfiles"
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     ln -s "$manifests" "$work/manifests"
@@ -55,4 +55,4 @@ patches:
 END
     remove "$work"
 fi
-say "done: ClusterProfiles and their definition are as before"
+say "done; ClusterProfiles and their definition are unchanged"

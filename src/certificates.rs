@@ -1,12 +1,13 @@
-//! Self-managed certificates: an authority in a Secret, a leaf in each replica's memory, and who is told to trust them.
+//! Self-managed certificates: CAs in a Secret, a leaf certificate in the memory of each replica, and the caBundles that trust
+//! the CAs.
 //!
 //! ```text
-//! Secret ── authorities ─► replica: signs a leaf, serves it once every live configuration vouches for it
-//!    ▲                                                  ▲
-//!    └── leader, by Lease: step::next ─► make, store, publish caBundle; then arms
+//! Secret ── CAs ─► replica: signs a leaf certificate, serves it once every live configuration trusts it
+//!    ▲                                    ▲
+//!    └── leader, by Lease: Rotation::next ─► make, store, publish caBundle; then arm
 //! ```
 //!
-//! [`Managed::run`] holds up nobody: while the API server is away, what is served stays.
+//! [`Managed::run`] never stops serving: while the API server is unreachable, replicas keep their serving certificates.
 
 use std::{
     convert::Infallible,
@@ -22,9 +23,9 @@ use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
 
 use self::{cluster::Cluster, leader::Leader, lease::Election, replica::Replica};
-pub use self::{proof::Prover, step::Lifetimes};
+pub use self::{proof::Prover, rotation::Lifetimes};
 use crate::{
-    error::told,
+    error::error_chain,
     files,
     kube::client::AccessError,
     metrics::{Failure, Metrics},
@@ -32,93 +33,93 @@ use crate::{
 };
 
 mod arming;
-mod authority;
 mod bundle;
+mod ca;
 mod cluster;
+mod failure_log;
 mod leader;
 mod lease;
 mod proof;
 mod replica;
-mod report;
+mod rotation;
 mod state;
-mod step;
 
 /// Why certificates cannot be managed, or one attempt at it has failed.
 #[derive(Debug, Error)]
 pub enum CertificatesError {
-    /// There is no way to the API server.
+    /// No client for the API server could be made.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// The API server has refused.
+    /// The API server refused the request.
     #[error("cannot {operation}: {message}", message = status.message)]
     Refused {
-        /// What was asked.
+        /// What was attempted, as in "read the Secret".
         operation: &'static str,
-        /// The answer.
+        /// The answer of the API server.
         status: Box<Status>,
     },
-    /// There was no answer to be had.
+    /// The request failed without an answer.
     #[error("cannot {operation}")]
     Request {
-        /// What was asked.
+        /// What was attempted, as in "read the Secret".
         operation: &'static str,
-        /// The cause.
+        /// Why it failed.
         source: kube::Error,
     },
-    /// No answer has come in time.
-    #[error("cannot {operation}: no answer in time")]
+    /// The API server did not answer in time.
+    #[error("cannot {operation}: the API server did not answer in time")]
     Timeout {
-        /// What was asked.
+        /// What was attempted, as in "read the Secret".
         operation: &'static str,
     },
-    /// The crypto library has no random numbers.
-    #[error("cannot make random numbers")]
+    /// The crypto library could not generate random numbers.
+    #[error("cannot generate random numbers")]
     Random(#[from] aws_lc_rs::error::Unspecified),
-    /// The crypto library makes no authority.
-    #[error("cannot make an authority")]
+    /// The crypto library could not make a CA.
+    #[error("cannot make a CA")]
     Make(#[from] rcgen::Error),
 }
 
-/// What of the cluster belongs to the webhook.
+/// The names of the objects in the cluster that belong to the webhook.
 #[derive(Clone, Debug)]
 pub struct Names {
-    /// The Service, whose names are in every leaf.
+    /// The Service. Its DNS names are in every leaf certificate.
     pub service: String,
-    /// Where Service, Secret and Lease are; none for that of the service account, or of the kubeconfig's context.
+    /// The namespace of Service, Secret and Lease. If none, that of the service account or of the kubeconfig's context.
     pub namespace: Option<String>,
-    /// The Secret with the authorities.
+    /// The Secret with the CAs.
     pub secret: String,
-    /// The Lease that elects who writes.
+    /// The Lease that elects the leader.
     pub lease: String,
-    /// The webhook configurations, mutating and validating.
+    /// The webhook configurations; the mutating and the validating one share a name.
     pub configuration: String,
 }
 
 /// How certificates are managed.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What belongs to the webhook.
+    /// The objects in the cluster.
     pub names: Names,
-    /// How long things are valid.
+    /// Lifetimes of the certificates.
     pub lifetimes: Lifetimes,
-    /// How long who writes may be silent until another does.
+    /// Duration of the Lease: how long a leader may fail to renew it before another replica takes over.
     pub lease: Duration,
-    /// Whether the validating webhook is to fail closed once it was seen to deny.
+    /// Whether the leader sets failurePolicy to Fail once the webhook was seen to deny a bad profile.
     pub arming: bool,
 }
 
-/// The certificates of a webhook, managed by its replicas.
+/// Manages the certificates of a webhook: each replica runs one, which serves a leaf certificate and leads when it is elected.
 #[derive(Debug)]
 pub struct Managed {
     cluster: Cluster,
     options: Options,
-    /// Who this replica is, unlike every other that ever was.
+    /// Unique for each start of each replica.
     identity: String,
     prover: Arc<Prover>,
 }
 
 impl Managed {
-    /// Finds the way to the API server, without asking it anything.
+    /// Configures a client for the API server. Sends no request.
     ///
     /// # Errors
     ///
@@ -130,43 +131,42 @@ impl Managed {
         Ok(Self { cluster, options, identity, prover })
     }
 
-    /// What must answer the leader's probes, in this replica as in every other.
+    /// Answers the leader's probes. Every replica needs one, because the API server may send a probe to any of them.
     #[must_use]
     pub fn prover(&self) -> Arc<Prover> {
         Arc::clone(&self.prover)
     }
 
-    /// Serves leaves by `certificates`, and leads where it is elected, for as long as it is polled.
+    /// Keeps a leaf certificate in `certificates`, and leads while elected. Runs until dropped.
     pub async fn run(&self, certificates: Arc<Certificates>, metrics: Arc<Metrics>) -> Infallible {
         let Self { cluster, options, identity, prover } = self;
         let (sender, changes) = watch::channel(());
-        let watch = cluster.watch(&sender, |error| report::count(&metrics, Failure::Watch, error));
+        let watch = cluster.watch(&sender, |error| failure_log::count(&metrics, Failure::Watch, error));
         let replica = Replica::new(cluster, options.lifetimes, certificates, prover, &metrics);
         let election = Election { cluster, identity, duration: options.lease, metrics: &metrics };
         let lead = async || Leader::new(cluster, options, identity, &metrics).lead(changes.clone()).await;
         tokio::join!(watch, replica.serve(changes.clone()), election.run(lead)).0
     }
 
-    /// Lets another lead at once, if this one does. To be called once [`Managed::run`] is polled no more.
+    /// Gives up leadership, so that another replica takes over at once. Call it after [`Managed::run`] was dropped.
     pub async fn release(&self) {
-        /// Nobody is held up by the end of a process; without this, another leads when the Lease has run out.
+        /// The process must not wait longer to exit. If this fails, another replica leads when the Lease expires.
         const PATIENCE: Duration = Duration::from_secs(2);
         drop(timeout(PATIENCE, lease::release(&self.cluster, &self.identity)).await);
     }
 }
 
-/// How long whoever waits for something sleeps at the most: by so much a jump of the clock, or a change that no watch has
-/// told, is noticed late.
+/// Longest sleep. A jump of the clock, or a change that no watch reported, is noticed after this time at the latest.
 const NAP: Duration = Duration::from_secs(30);
 
-/// How long to sleep until it is `due`, by a clock that may jump meanwhile.
+/// How long to sleep until `due`, given that the clock may jump.
 fn nap(due: Timestamp, now: Timestamp) -> Duration {
-    /// Not less, for whoever is due and can do nothing about it.
+    /// Prevents a busy loop when something is due and cannot be done.
     const LEAST: Duration = Duration::from_millis(10);
     Duration::try_from(due.duration_since(now)).unwrap_or_default().clamp(LEAST, NAP)
 }
 
-/// Sleeps, or until something `changes`, where that `counts`.
+/// Sleeps; where `counts`, only until something `changes`.
 async fn rest(time: Duration, changes: &mut watch::Receiver<()>, counts: bool) {
     let change = async {
         if !counts || changes.changed().await.is_err() {
@@ -176,7 +176,7 @@ async fn rest(time: Duration, changes: &mut watch::Receiver<()>, counts: bool) {
     drop(timeout(time, change).await);
 }
 
-/// Waits between attempts: each longer than the one before, and none as long as another's.
+/// Exponential backoff between attempts, with jitter.
 #[derive(Default)]
 struct Backoff(u32);
 
@@ -191,7 +191,7 @@ impl Backoff {
 
     fn next(&mut self) -> Duration {
         const FIRST: Duration = Duration::from_millis(100);
-        /// From 0.1 s to 25.6 s, so that not even half more is longer than a minute.
+        /// From 0.1 s to 25.6 s: with up to half of jitter still less than a minute.
         const DOUBLED: u32 = 8;
         let wait = FIRST * 2_u32.pow(self.0.min(DOUBLED));
         self.0 = self.0.saturating_add(1);
@@ -199,12 +199,12 @@ impl Backoff {
     }
 }
 
-/// A random number from 0 to 1, for what replicas must not do all at once.
+/// A random number from 0 to 1, for the jitter that keeps replicas apart.
 fn fraction() -> f64 {
     f64::from(u16::try_from(random() & 0xffff).unwrap_or_default()) / f64::from(u16::MAX)
 }
 
-/// Of the standard library's random keys for maps: nothing is kept secret with it.
+/// From the standard library's random hash keys. Not for secrets.
 fn random() -> u64 {
     RandomState::new().hash_one(())
 }

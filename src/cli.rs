@@ -1,10 +1,10 @@
-//! The command line's shape; each command is a few lines over the library.
+//! The command line: its commands, and how they print errors. Each command is a few lines over the library.
 
 use std::{fmt::Display, process::ExitCode};
 
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable};
 use clap_complete::Shell;
-use clusterprofile_webhook::{config, config_file::ConfigError};
+use clusterprofile_webhook::{config, config_file::ConfigError, error::error_chain};
 
 mod check;
 mod choice;
@@ -26,29 +26,29 @@ const EXAMPLES: &str = "Examples:
   clusterprofile-webhook serve --dev --dev-ca ca.crt
   clusterprofile-webhook crd | kubectl apply -f -
 
-Exit codes: 0 clean, 1 denied or failed, 2 unusable input.";
+Exit codes: 0 success, 1 denied or failed, 2 invalid input.";
 
 #[derive(Subcommand)]
 enum Command {
     /// Serve the two webhooks over HTTPS
     Serve(Box<serve::Args>),
-    /// Do to manifests what the two webhooks would, without a cluster
+    /// Check manifests offline: apply the defaults and the validation that the webhooks would
     Check(check::Args),
-    /// Tell what a rule asks for and why, or list all rules
+    /// Explain what a rule requires and why, or list all rules
     Explain(explain::Args),
-    /// Print the CustomResourceDefinition of ClusterProfile, v1alpha1 (stored) and v1alpha2
+    /// Print the CustomResourceDefinition of ClusterProfile, with v1alpha1 (stored) and v1alpha2
     Crd,
-    /// Print the JSON Schema of the configuration file that `serve` and `check` take
+    /// Print the JSON Schema of the configuration file for `serve` and `check`
     ConfigSchema,
-    /// Print a completion script
+    /// Print a shell completion script
     Completions {
-        /// The shell to complete for
+        /// The shell to print the script for
         shell: Shell,
     },
 }
 
 impl Cli {
-    /// What was asked for; ends the program where that is not clear.
+    /// Parses the arguments. Prints help or an error and exits if there is no command to run.
     pub(crate) fn read() -> Self {
         let command = Self::command().mut_subcommands(|command| command.mut_args(without_empty_variable));
         Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
@@ -58,7 +58,7 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// What ended it early, for a person to read.
+    /// Why the command failed, for `main` to print.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Serve(args) => serve::run(*args),
@@ -75,25 +75,25 @@ impl Cli {
     }
 }
 
-/// An empty variable counts as none: that is what a manifest makes of a value that nobody gave.
+/// Ignores a variable that is set but empty, as a manifest template sets it for a value that was not given.
 fn without_empty_variable(arg: Arg) -> Arg {
     let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     if is_empty { arg.env(Resettable::Reset) } else { arg }
 }
 
-/// Tells what of the input cannot be used.
+/// Prints why the input is invalid.
 fn unusable(error: &anyhow::Error) -> ExitCode {
-    print_error(error);
+    print_error(error_chain(error.as_ref()));
     ExitCode::from(2)
 }
 
-/// Tells everything that is wrong with the configuration file.
+/// Prints every mistake of the configuration file.
 fn unusable_config(error: &ConfigError) -> ExitCode {
     error.lines().iter().for_each(print_error);
     ExitCode::from(2)
 }
 
-/// Writes to standard output; whoever stops reading early has what they wanted.
+/// Writes to standard output. If the reader stops early, as `head` does, that is no error.
 fn print(text: &str) -> anyhow::Result<ExitCode> {
     use std::io::{ErrorKind, Write as _};
     match std::io::stdout().write_all(text.as_bytes()) {
@@ -102,13 +102,13 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One line on standard error; where nobody takes it, the exit code tells.
+/// Prints one line to standard error. If that fails, the exit code still shows the error.
 pub(crate) fn print_error(error: impl Display) {
     use std::io::Write as _;
-    drop(writeln!(std::io::stderr(), "error: {}", printable(&format!("{error:#}"))));
+    drop(writeln!(std::io::stderr(), "error: {}", printable(&error.to_string())));
 }
 
-/// What others wrote, on one line: what a terminal would act on instead of showing it is escaped.
+/// Escapes line breaks and control characters in a text from outside, so that a terminal shows them and does not obey them.
 fn printable(text: &str) -> String {
     let mut line = String::new();
     for character in text.chars() {
@@ -120,7 +120,7 @@ fn printable(text: &str) -> String {
     line
 }
 
-/// The same of JSON text, which stays the same JSON.
+/// Escapes control characters in JSON text. The value of the JSON stays the same.
 fn printable_json(text: &str) -> String {
     use std::fmt::Write as _;
     let mut json = String::with_capacity(text.len());
@@ -129,7 +129,7 @@ fn printable_json(text: &str) -> String {
             json.push(character);
         } else {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(json, "\\u{unit:04x}").expect("a string takes all that is written to it");
+                write!(json, "\\u{unit:04x}").expect("writing to a string cannot fail");
             }
         }
     }

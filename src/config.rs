@@ -1,6 +1,6 @@
-//! What an administrator chooses, and the file that says it.
+//! The settings of an administrator, and the format of the configuration file.
 //!
-//! Pure: bytes in, a value or all mistakes out.
+//! Pure: parses bytes into settings, or returns all mistakes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +9,7 @@ use std::{
 
 use self::{
     keys::read,
-    node::{Node, Place},
+    node::{Node, Position},
 };
 pub use self::{
     keys::{KEYS, Key},
@@ -26,36 +26,36 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-/// What an administrator chooses. What is not chosen is as the program has it.
+/// The settings of an administrator. What is not set has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Effects, by the name of the rule.
+    /// Effects by the name of the rule.
     pub effects: BTreeMap<&'static str, Effect>,
-    /// Whether every refusal is to be a warning.
+    /// Whether rules only warn where they would deny.
     pub audit: Option<bool>,
-    /// Namespaces in which everything is allowed, each a DNS-1123 label.
+    /// Namespaces in which no rule runs, each a DNS-1123 label.
     pub exempt_namespaces: BTreeSet<String>,
-    /// Bytes of one body, at least 1.
+    /// Maximum bytes of a request body, at least 1.
     pub max_body: Option<usize>,
-    /// Bytes of all bodies at a time, at least 1.
+    /// Maximum bytes of all request bodies, at least 1.
     pub max_in_flight: Option<usize>,
-    /// Bodies at a time that wait for room.
+    /// Maximum requests waiting for body memory.
     pub max_queue: Option<u32>,
-    /// Connections at a time, at least 1.
+    /// Maximum open connections, at least 1.
     pub max_connections: Option<u32>,
 }
 
-/// What is wrong at a place of the file.
+/// A mistake in the file, with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    place: Place,
+    position: Position,
     text: String,
 }
 
 impl fmt::Display for Mistake {
-    /// The place, where the parser knows it, and what is wrong there.
+    /// The position, if it is known, and what is wrong.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { line, column } = self.place;
+        let Position { line, column } = self.position;
         if line > 0 {
             write!(f, "line {line}, column {column}: ")?;
         }
@@ -64,11 +64,11 @@ impl fmt::Display for Mistake {
 }
 
 impl Settings {
-    /// What a configuration file chooses, given its content: YAML, or JSON, in UTF-8. Nothing, where it is empty.
+    /// Parses the content of a configuration file: YAML or JSON, in UTF-8. An empty file sets nothing.
     ///
     /// # Errors
     ///
-    /// All mistakes, in the order of their places; but of YAML that cannot be parsed the first alone.
+    /// All mistakes, in the order of the file. If it is not valid YAML, only the first.
     pub fn parse(text: &[u8]) -> Result<Self, Vec<Mistake>> {
         let mut settings = Self::default();
         let mut mistakes = Vec::new();
@@ -76,7 +76,7 @@ impl Settings {
         if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
     }
 
-    /// These, and where they choose nothing, `others`.
+    /// These settings, with those of `others` for what these do not set.
     #[must_use]
     pub fn or(mut self, others: &Self) -> Self {
         for (rule, effect) in &others.effects {
@@ -95,7 +95,7 @@ impl Settings {
         }
     }
 
-    /// What rules go by.
+    /// The policy of the rules.
     #[must_use]
     pub fn policy(&self) -> Policy {
         let mut policy = Policy::default();
@@ -109,30 +109,31 @@ impl Settings {
         policy
     }
 
-    /// What differs in `next`, as lines for a log: the key, what it said and what it says, in the order of keys.
+    /// The differences to `next`, sorted by key, as in `limits.maxQueue: unset -> 100`.
     #[must_use]
     pub fn changes(&self, next: &Self) -> Vec<String> {
-        let [before, after] = [self, next].map(Self::told);
+        let [before, after] = [self, next].map(Self::by_key);
         let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
         let change = |name: &&String| before.get(*name) != after.get(*name);
-        let said = |told: &BTreeMap<String, String>, name| told.get(name).map_or("unset", String::as_str).to_owned();
+        let value =
+            |settings: &BTreeMap<String, String>, name| settings.get(name).map_or("unset", String::as_str).to_owned();
         names
             .into_iter()
             .filter(change)
-            .map(|name| format!("{name}: {} -> {}", said(&before, name), said(&after, name)))
+            .map(|name| format!("{name}: {} -> {}", value(&before, name), value(&after, name)))
             .collect()
     }
 
-    /// The keys that both choose, and differently.
+    /// The keys that both set, to different values.
     #[must_use]
     pub fn conflicts(&self, others: &Self) -> Vec<String> {
-        let others = others.told();
-        let differs = |(name, said): &(String, String)| others.get(name).is_some_and(|other| other != said);
-        self.told().into_iter().filter(differs).map(|(name, _)| name).collect()
+        let others = others.by_key();
+        let differs = |(name, value): &(String, String)| others.get(name).is_some_and(|other| other != value);
+        self.by_key().into_iter().filter(differs).map(|(name, _)| name).collect()
     }
 
-    /// What is chosen, by key.
-    fn told(&self) -> BTreeMap<String, String> {
+    /// The settings that are set, by key.
+    fn by_key(&self) -> BTreeMap<String, String> {
         let effects = self.effects.iter().map(|(rule, effect)| (format!("effects.{rule}"), effect.to_string()));
         let namespaces = self.exempt_namespaces.iter().cloned().collect::<Vec<_>>().join(" ");
         let others = [
@@ -143,6 +144,6 @@ impl Settings {
             ("limits.maxQueue", self.max_queue.map(|count| count.to_string())),
             ("limits.maxConnections", self.max_connections.map(|count| count.to_string())),
         ];
-        effects.chain(others.into_iter().filter_map(|(name, said)| Some((name.to_owned(), said?)))).collect()
+        effects.chain(others.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)))).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! The configuration file: read at the start, and again whenever it changes.
+//! The configuration file: loaded at the start, and reloaded on change.
 
 use std::{
     convert::Infallible,
@@ -12,8 +12,8 @@ use tracing::{info, warn};
 
 use crate::{
     config::{Mistake, Settings},
-    error::told,
-    files::{Looks, regular},
+    error::error_chain,
+    files::{FilePoller, regular},
     metrics::{File, Metrics},
 };
 
@@ -21,31 +21,31 @@ use crate::{
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// It could not be read.
-    #[error("{path}: cannot be read", path = path.display())]
+    #[error("{path}: cannot read file", path = path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// The cause.
+        /// Why reading failed.
         source: std::io::Error,
     },
-    /// It says what cannot be.
+    /// Its content has mistakes.
     #[error("{}", self.lines().join("; "))]
     Mistakes {
         /// The file.
         path: PathBuf,
-        /// What is wrong in it, at least one.
+        /// The mistakes, at least one.
         mistakes: Vec<Mistake>,
     },
 }
 
 impl ConfigError {
-    /// A line for each thing that is wrong, its cause with it.
+    /// One line for each mistake.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        /// More at a time help nobody, and would fill the log.
+        /// More at once are of no use, and would fill the log.
         const MOST: usize = 50;
         match self {
-            Self::Read { .. } => vec![told(self)],
+            Self::Read { .. } => vec![error_chain(self)],
             Self::Mistakes { path, mistakes } => {
                 let lines = mistakes.iter().take(MOST).map(|mistake| format!("{}: {mistake}", path.display()));
                 let more = mistakes.len().saturating_sub(MOST);
@@ -56,7 +56,7 @@ impl ConfigError {
     }
 }
 
-/// A configuration file, and what it held when it was read.
+/// A configuration file, with its content when it was loaded.
 #[derive(Debug)]
 pub struct ConfigFile {
     path: PathBuf,
@@ -65,39 +65,39 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads the file.
+    /// Loads the file.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] where it cannot be read, or has mistakes.
+    /// [`ConfigError`] if it cannot be read or has mistakes.
     pub fn load(path: PathBuf) -> Result<Self, ConfigError> {
         let content = read(&path)?;
         let settings = parse(&path, &content)?;
         Ok(Self { path, content, settings })
     }
 
-    /// What it says.
+    /// The settings of the file.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Calls `apply` with what the file says whenever it changes, for as long as it is polled.
+    /// Calls `apply` with the settings whenever the file changes. Runs until dropped.
     ///
-    /// What cannot be used is told once, and what was applied last stays until the file changes again.
+    /// A file with mistakes is logged once, and the last valid settings stay in force until it changes again.
     pub async fn watch(self, metrics: Arc<Metrics>, mut apply: impl FnMut(&Settings)) -> Infallible {
         let Self { path, content, mut settings } = self;
-        let mut looks = Looks::new(Some(content));
+        let mut poller = FilePoller::new(Some(content));
         loop {
             let file = path.clone();
-            let Some(found) = looks.next(move || read(&file)).await else { continue };
+            let Some(found) = poller.next(move || read(&file)).await else { continue };
             let found = match found {
                 Ok(content) => {
                     let path = path.clone();
-                    // Not on a thread that answers reviews: what was meant by thousands of mistyped names takes seconds.
+                    // On a blocking thread: finding suggestions for thousands of mistyped names takes seconds.
                     let parsed =
                         spawn_blocking(move || parse(&path, &content).map_err(|error| error.to_string())).await;
-                    parsed.expect("no content makes parsing panic")
+                    parsed.expect("parsing never panics")
                 }
                 Err(error) => Err(error),
             };
@@ -106,10 +106,10 @@ impl ConfigFile {
             match found {
                 Ok(next) => {
                     apply(&next);
-                    info!(changes = settings.changes(&next).join(", "), "configuration file replaced");
+                    info!(changes = settings.changes(&next).join(", "), "configuration file reloaded");
                     settings = next;
                 }
-                Err(error) => warn!(error, "configuration file not replaced, the last good one holds"),
+                Err(error) => warn!(error, "configuration file not reloaded; the last valid settings stay in force"),
             }
         }
     }

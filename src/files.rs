@@ -1,4 +1,4 @@
-//! Reading files: those that are read again while serving, and what the system tells in one.
+//! Reading of files that can change while the server runs.
 
 use std::{error::Error, fs, io, path::Path, time::Duration};
 
@@ -7,37 +7,37 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
-use crate::error::told;
+use crate::error::error_chain;
 
 /// How often files are read.
 ///
-/// Content is compared, not watched: kubelet swaps a link two directories up, of which a watch sees the first swap alone. A
-/// rotation gives minutes, whoever edits a file waits for kubelet far longer, and reading a few small files costs microseconds.
+/// Content is polled and compared, not watched: the kubelet swaps a link two directories up, and a watch reports only the first
+/// swap. The kubelet itself takes far longer to update a volume, and reading a few small files costs microseconds.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Looks at files, one after the other.
-pub(crate) struct Looks<T> {
-    /// What was found last, or why nothing was.
+/// Polls files, and reports when their content or the error of reading them changes.
+pub(crate) struct FilePoller<T> {
+    /// The last content, or the last error.
     seen: Option<Result<T, String>>,
-    ticks: Interval,
+    timer: Interval,
 }
 
-impl<T: Clone + PartialEq + Send + 'static> Looks<T> {
-    /// Looks of which the first finds news, unless it is what was `seen` already.
+impl<T: Clone + PartialEq + Send + 'static> FilePoller<T> {
+    /// A poller. The first poll reports the content, unless it equals `seen`.
     pub(crate) fn new(seen: Option<T>) -> Self {
-        let mut ticks = interval(INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { seen: seen.map(Ok), ticks }
+        let mut timer = interval(INTERVAL);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { seen: seen.map(Ok), timer }
     }
 
-    /// The next look: what `read` finds, or its error and the causes, where that is not what the last look found.
+    /// Waits for the next poll. Returns the result of `read` if it differs from the last one, with an error as its chain.
     pub(crate) async fn next<E: Error + 'static>(
         &mut self,
         read: impl Fn() -> Result<T, E> + Send + 'static,
     ) -> Option<Result<T, String>> {
-        self.ticks.tick().await;
-        // An error says that the runtime is going down, and this with it.
-        let found = spawn_blocking(move || settled(read).map_err(|error| told(&error))).await.ok()?;
+        self.timer.tick().await;
+        // An error means that the runtime is shutting down.
+        let found = spawn_blocking(move || settled(read).map_err(|error| error_chain(&error))).await.ok()?;
         if self.seen.as_ref() == Some(&found) {
             return None;
         }
@@ -46,28 +46,28 @@ impl<T: Clone + PartialEq + Send + 'static> Looks<T> {
     }
 }
 
-/// The name of this host, which in a Pod is the Pod's; empty where the system does not tell it.
+/// The host name, which in a Pod is the name of the Pod. Empty if it is unknown.
 pub(crate) fn host() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
-/// The content of a regular file, to which links may lead: reading anything else may never end.
+/// Reads a regular file, following links. Anything else is an error, because reading a pipe or device may never end.
 pub(crate) fn regular(path: &Path) -> io::Result<Vec<u8>> {
-    /// Four times what a `ConfigMap` or a Secret can hold.
+    /// Four times the maximum size of a `ConfigMap` or Secret.
     const MOST: u64 = 4 << 20;
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
-        return Err(io::Error::other("it must be a regular file"));
+        return Err(io::Error::other("not a regular file"));
     }
     if metadata.len() > MOST {
-        return Err(io::Error::other("it must have at most 4 MiB"));
+        return Err(io::Error::other("larger than 4 MiB"));
     }
     fs::read(path)
 }
 
-/// What files hold, read again where they were written or swapped meanwhile.
+/// Reads until two reads agree, in case files are being written or swapped.
 fn settled<T: PartialEq, E>(read: impl Fn() -> Result<T, E>) -> Result<T, E> {
-    /// More swaps within microseconds are no rotation; what is not whole then is found out, and the next look comes.
+    /// More changes within microseconds do not happen in practice. If they do, validation fails and the next poll reads again.
     const TRIES: usize = 3;
     let mut found = read();
     for _ in 1..TRIES {

@@ -1,4 +1,4 @@
-//! What the webhook asks the API server, its own certificates aside.
+//! The client of the API server, and permission checks with it.
 
 pub mod client;
 pub mod permissions;

@@ -3,19 +3,19 @@
 //! ```text
 //! bytes of an AdmissionReview
 //!   └─ admission::respond
-//!        ├─ request   one pass over the envelope and both objects ── BadRequest: nobody to answer
+//!        ├─ request   one pass over the envelope and both objects ── BadRequest: no response possible
 //!        ├─ review::review(RULES, Change)   findings and fixes: overridden, ratcheted, audited
 //!        └─ response  /mutate: a patch   /validate: causes and warnings ── always with the request's uid
 //! ```
 //!
-//! The pure core has no async, files, sockets, clock or environment: bytes in, verdict out. The shell serves it. Modules use
-//! only what is below them; `tests/architecture.rs` holds both.
+//! The pure core maps bytes to a response, and uses no async, files, sockets, clock or environment. The shell serves it. Modules
+//! use only modules below them. `tests/architecture.rs` enforces both.
 //!
 //! | core | what it is |
 //! |---|---|
-//! | [`config`] | what an administrator chooses, and the file that says it |
+//! | [`config`] | the settings of an administrator, and the format of the configuration file |
 //! | [`crd`] | the CustomResourceDefinition, from Rust types |
-//! | [`manifest`] | objects of manifests, and what the two webhooks would do to them |
+//! | [`manifest`] | the offline check of manifests |
 //! | [`admission`] | `admission.k8s.io/v1` on the wire |
 //! | [`rules`] | the catalogue: every rule, in the file that its prefix names |
 //! | [`review`] | the engine: runs rules on a change, and weighs what they find |
@@ -24,17 +24,18 @@
 //! | `syntax` | grammars of names, times, URLs and base64 |
 //! | [`profile`] | what rules read of a ClusterProfile, borrowed and tolerant |
 //! | `json` | the reader of JSON |
-//! | [`units`] | sizes and durations, as flags and the configuration file write them |
+//! | [`units`] | sizes and durations, as flags and the configuration file have them |
 //!
 //! | shell | what it is |
 //! |---|---|
-//! | [`server`] | both webhooks over HTTPS, probes and metrics over HTTP; its limits, its end |
+//! | [`server`] | both webhooks over HTTPS, probes and metrics over HTTP, limits and graceful shutdown |
 //! | [`certificates`] | self-managed certificates: a CA in a Secret, rotated without a failed call |
-//! | [`config_file`] | the configuration file, read again while serving |
-//! | [`traces`] | spans for an OpenTelemetry collector, if one is named |
-//! | [`tls`] | the certificate pair, and who may call; how both are replaced while serving |
-//! | [`kube`] | the client of the API server, and what it is asked about users |
-//! | [`metrics`] | what Prometheus scrapes |
+//! | [`config_file`] | loads and reloads the configuration file |
+//! | [`traces`] | spans for an OpenTelemetry collector |
+//! | [`tls`] | the serving certificate, client certificates, and the reload of both |
+//! | [`kube`] | the client of the API server, and permission checks with it |
+//! | [`metrics`] | metrics for Prometheus |
+//! | [`error`] | error messages with their causes |
 
 pub mod admission;
 pub mod certificates;
@@ -42,7 +43,7 @@ pub mod config;
 pub mod config_file;
 pub mod crd;
 mod digest;
-mod error;
+pub mod error;
 pub mod field_path;
 mod files;
 #[doc(hidden)]
@@ -51,12 +52,12 @@ mod json;
 pub mod kube;
 pub mod manifest;
 pub mod metrics;
-mod nearest;
 pub mod profile;
 pub mod redact;
 pub mod review;
 pub mod rules;
 pub mod server;
+mod suggest;
 mod syntax;
 pub mod tls;
 pub mod traces;

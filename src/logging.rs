@@ -1,4 +1,4 @@
-//! The log of `serve`, which holds nobody up.
+//! The log of `serve`. Writing a line never blocks.
 
 use std::{
     io::{self, IsTerminal as _, Write, stderr},
@@ -15,14 +15,14 @@ use tracing::{error, level_filters::LevelFilter};
 
 mod line;
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Format {
     Text,
     Json,
 }
 
-/// The least that is logged.
+/// The minimum log level.
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Level {
     Off,
@@ -44,10 +44,11 @@ impl From<Level> for LevelFilter {
     }
 }
 
-/// Lines on their way to standard error.
+/// A bounded buffer of lines for standard error.
 ///
-/// Standard error can be a pipe that nobody reads, a full disk, or gone. So one thread writes to it, who logs never waits for
-/// that thread, and what it does not get rid of is dropped and counted.
+/// Standard error can be a pipe without a reader, a full disk, or closed. So a thread of its own writes to it, logging never
+/// waits for that thread, and lines above the bound are dropped and counted. `tracing-appender` bounds the number of lines, not
+/// their bytes.
 struct Log {
     lines: Mutex<Lines>,
     changed: Condvar,
@@ -57,19 +58,19 @@ struct Log {
 #[derive(Default)]
 struct Lines {
     waiting: Vec<u8>,
-    /// Whether the thread is about to write what waits, or what it has taken of it.
+    /// Whether the thread is writing, or about to write.
     writing: bool,
 }
 
-/// The log as long as it is used; when dropped, what was logged is written, if that takes no longer than a second.
+/// Keeps the log running. When dropped, waits up to a second for the last lines to be written.
 #[must_use]
 pub(super) struct Started(Arc<Log>);
 
-/// Starts to log, for the whole process.
+/// Starts the log of the process.
 ///
 /// # Errors
 ///
-/// What the system says when it has no thread for it.
+/// If the thread cannot be started.
 pub(super) fn start(format: Format, level: Level, metrics: &Arc<Metrics>) -> io::Result<Started> {
     let log = Arc::new(Log { lines: Mutex::default(), changed: Condvar::new(), metrics: Arc::clone(metrics) });
     let writer = Arc::clone(&log);
@@ -82,7 +83,7 @@ pub(super) fn start(format: Format, level: Level, metrics: &Arc<Metrics>) -> io:
         .with_ansi(colours)
         .event_format(format)
         .init();
-    // The default writes to standard error itself, which may block, and tells the panic's text, in which an object can be quoted.
+    // The default hook writes to standard error, which may block, and prints the panic message, which may quote an object.
     panic::set_hook(Box::new(|panic| {
         error!(location = panic.location().map(Location::to_string), "panic");
     }));
@@ -90,9 +91,9 @@ pub(super) fn start(format: Format, level: Level, metrics: &Arc<Metrics>) -> io:
 }
 
 impl Log {
-    /// Writes what is logged, for ever.
+    /// The loop of the writing thread.
     fn write(&self) {
-        /// For which lines are gathered: too short to notice, and under load one wake for hundreds of lines.
+        /// How long to collect lines for one write. Too short to notice, and under load hundreds of lines.
         const GATHER: Duration = Duration::from_millis(5);
         let mut batch = Vec::new();
         loop {
@@ -117,10 +118,10 @@ impl Log {
     }
 }
 
-/// Takes one line, whole or not at all.
+/// Accepts a whole line, or drops it.
 impl Write for &Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        /// Two thousand reviews and more, which last until a reader that is alive reads again.
+        /// More than two thousand reviews, enough until a live reader reads again.
         const MOST: usize = 1 << 20;
         let mut lines = self.lines();
         if lines.waiting.len() + line.len() > MOST {
@@ -141,7 +142,7 @@ impl Write for &Log {
 
 impl Drop for Started {
     fn drop(&mut self) {
-        /// For which a reader that is alive is never behind.
+        /// A live reader is never further behind.
         const LAST_LINES: Duration = Duration::from_secs(1);
         let unwritten = |lines: &mut Lines| lines.writing || !lines.waiting.is_empty();
         drop(self.0.changed.wait_timeout_while(self.0.lines(), LAST_LINES, unwritten));

@@ -1,4 +1,4 @@
-//! Manifests, and what the two webhooks would do to them: fill in, then judge.
+//! Checks manifests offline: sets the defaults of /mutate, then runs the validation of /validate.
 
 use std::borrow::Cow;
 
@@ -14,40 +14,40 @@ use crate::{
     rules::RULES,
 };
 
+mod budget;
 mod json;
 mod read;
-mod room;
 mod scalar;
 mod yaml;
 
-/// What is told of one object of a manifest.
+/// The result for one object of a manifest.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
-    /// `metadata.namespace`, empty where there is none, `…` where it may be a secret.
+    /// `metadata.namespace`. Empty if absent, `…` if it may be a secret.
     pub namespace: String,
-    /// `metadata.name`, the same way.
+    /// `metadata.name`. Empty if absent, `…` if it may be a secret.
     pub name: String,
-    /// Whether its namespace is exempt, so that no rule is asked.
+    /// Whether its namespace is exempt, so that no rule runs.
     pub exempt: bool,
-    /// What would be filled in.
+    /// The defaults that /mutate would set.
     pub fixes: Vec<Fixed>,
-    /// What would be denied or warned about once that is filled in, in catalogue order.
+    /// The findings of /validate with these defaults, in the order of the catalogue.
     pub findings: Vec<Found>,
-    /// What would be, too, past the most that are told.
+    /// The number of findings beyond the maximum that is reported.
     pub omitted: Omitted,
 }
 
-/// A value that /mutate would fill in.
+/// A default that /mutate would set.
 #[derive(Debug, Serialize)]
 pub struct Fixed {
-    /// The rule that asks for it.
+    /// The rule that requires it.
     pub rule: &'static str,
     /// Field path.
     pub field: String,
     /// The value.
     pub value: String,
-    /// What the author must learn, where the fix repairs a mistake.
+    /// The warning for the author, if the default repairs a mistake.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
@@ -55,7 +55,7 @@ pub struct Fixed {
 /// A finding of /validate.
 #[derive(Debug, Serialize)]
 pub struct Found {
-    /// The rule that is broken.
+    /// The rule.
     pub rule: &'static str,
     /// `deny` or `warn`.
     pub effect: &'static str,
@@ -68,13 +68,13 @@ pub struct Found {
 }
 
 impl Checked {
-    /// Whether the write would be refused.
+    /// Whether the write would be denied.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         self.findings.iter().any(|finding| finding.effect == "deny")
     }
 
-    /// Whether the write would be let through with warnings.
+    /// Whether there are warnings.
     #[must_use]
     pub fn is_warned(&self) -> bool {
         self.findings.iter().any(|finding| finding.effect == "warn")
@@ -82,7 +82,7 @@ impl Checked {
     }
 }
 
-/// The API version of a ClusterProfile whose rules are known; none for every other object.
+/// The API version of a ClusterProfile. None for any other object, and for an unknown version.
 #[must_use]
 pub fn version(object: &Value) -> Option<Version> {
     let (group, version) = object.get("apiVersion")?.as_str()?.split_once('/')?;
@@ -90,7 +90,7 @@ pub fn version(object: &Value) -> Option<Version> {
     if is_profile { Version::parse(version) } else { None }
 }
 
-/// Does to `object` what the two webhooks would, as if all of it, the status too, were written at `now` over `old`.
+/// Checks `object` as if all of it, including the status, were written at `now` over `old`.
 #[must_use]
 pub fn check(object: &Value, version: Version, old: Option<&Value>, policy: &Policy, now: Timestamp) -> Checked {
     let mut checked = Checked {
@@ -106,35 +106,35 @@ pub fn check(object: &Value, version: Version, old: Option<&Value>, policy: &Pol
     }
     let old = old.map(Value::to_string);
     let old = old.as_deref().and_then(profile);
-    let judge = |text: &str, phase: Phase, tell: &mut dyn FnMut(&Report<'_>, &ClusterProfile<'_>)| {
+    let run = |text: &str, phase: Phase, use_report: &mut dyn FnMut(&Report<'_>, &ClusterProfile<'_>)| {
         if let Some(new) = profile(text) {
             let change = Change::new(Part::Manifest, version, &new, old.as_ref(), now);
-            let report = review(RULES, &change, phase, policy, &|| false).expect("nothing stops it");
-            tell(&report, &new);
+            let report = review(RULES, &change, phase, policy, &|| false).expect("no deadline stops it");
+            use_report(&report, &new);
         }
     };
     let mut fixed = object.clone();
-    judge(&object.to_string(), Phase::Mutate, &mut |report, new| {
+    run(&object.to_string(), Phase::Mutate, &mut |report, new| {
         checked.fixes = report.fixes.iter().map(fix).collect();
         if let Some(patch) = patch(&report.fixes, new) {
-            json_patch::patch(&mut fixed, &patch).expect("a fix is of a field that can be filled in");
+            json_patch::patch(&mut fixed, &patch).expect("a fix applies to its object");
         }
     });
-    judge(&fixed.to_string(), Phase::Validate, &mut |report, _| {
+    run(&fixed.to_string(), Phase::Validate, &mut |report, _| {
         checked.findings = findings(report);
         checked.omitted = report.omitted;
     });
     checked
 }
 
-/// The namespace or name of an object, empty where it has none.
+/// A string field of the metadata. Empty if absent.
 #[must_use]
 pub fn metadata<'o>(object: &'o Value, field: &str) -> Cow<'o, str> {
     object.get("metadata").and_then(|metadata| metadata.get(field)?.as_str()).unwrap_or_default().into()
 }
 
 fn profile(text: &str) -> Option<ClusterProfile<'_>> {
-    match ClusterProfile::parse(text).expect("a JSON value is written as valid JSON, each field once") {
+    match ClusterProfile::parse(text).expect("a JSON value is written as valid JSON without duplicate fields") {
         Field::Set(profile) => Some(profile),
         Field::Absent | Field::Mistyped(_) => None,
     }
@@ -150,12 +150,12 @@ fn fix(fix: &crate::review::Fix<'_>) -> Fixed {
 }
 
 fn findings(report: &Report<'_>) -> Vec<Found> {
-    let told = report.findings.iter().map(|finding| Found {
+    let findings = report.findings.iter().map(|finding| Found {
         rule: finding.rule.name,
         effect: if finding.effect == Effect::Deny { "deny" } else { "warn" },
         field: finding.path.to_string(),
         reason: finding.problem.reason(),
         message: finding.to_string(),
     });
-    told.collect()
+    findings.collect()
 }

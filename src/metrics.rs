@@ -1,4 +1,4 @@
-//! What Prometheus is told. Labels come from closed sets alone: phase, part, rule, outcome.
+//! Metrics for Prometheus. The values of every label come from a fixed set.
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -21,7 +21,7 @@ mod certificates;
 mod files;
 mod server;
 
-/// Every metric of the process.
+/// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
     reviews: Family<ReviewLabels, Counter>,
@@ -34,11 +34,11 @@ pub struct Metrics {
     panics: Counter,
     dropped_lines: Counter,
     dropped_spans: Counter,
-    /// Of files that are read again.
+    /// Metrics of files that are reloaded on change.
     pub files: Files,
-    /// Of the server itself.
+    /// Metrics of connections, load and the serving certificate.
     pub server: Server,
-    /// Of certificates that are managed.
+    /// Metrics of self-managed certificates.
     pub certificates: Certificates,
 }
 
@@ -71,7 +71,7 @@ struct OutcomeLabels {
 }
 
 impl Default for Metrics {
-    /// Metrics that have counted nothing.
+    /// Registers all metrics, with every series at zero.
     fn default() -> Self {
         let mut registry = Registry::with_prefix("clusterprofile_webhook");
         let reviews = Family::default();
@@ -83,7 +83,7 @@ impl Default for Metrics {
         let findings = Family::default();
         registry.register(
             "findings",
-            "Reviews in which a rule denied, warned or filled in, by phase",
+            "Number of reviews in which a rule denied, warned or set a default, by phase and rule",
             findings.clone(),
         );
         let passed_for_health = Family::default();
@@ -95,37 +95,45 @@ impl Default for Metrics {
         let break_glass = Family::default();
         registry.register(
             "break_glass_claims",
-            "Writes that rules deny and that claimed break-glass, by what became of it",
+            "Number of denied writes that claimed break-glass, by outcome",
             break_glass.clone(),
         );
         let exempt_reviews = Family::default();
         registry.register(
             "exempt_reviews",
-            "Reviews of exempt namespaces, allowed without asking a rule, by phase",
+            "Number of reviews allowed without running rules because the namespace is exempt, by phase",
             exempt_reviews.clone(),
         );
         let review_duration = Family::new_with_constructor(review_duration as fn() -> Histogram);
         registry.register_with_unit(
             "review_duration",
-            "Time that a review took once its turn had come, by phase",
+            "Duration of a review in seconds, without the time in the queue, by phase",
             Unit::Seconds,
             review_duration.clone(),
         );
         let bad_requests = Family::default();
-        registry.register("bad_requests", "Bodies that were no admission review, by phase", bad_requests.clone());
+        registry.register(
+            "bad_requests",
+            "Number of requests whose body was not an admission review, by phase",
+            bad_requests.clone(),
+        );
         let panics = Counter::default();
-        registry.register("panics", "Reviews and connections that ended in a defect of the webhook", panics.clone());
+        registry.register(
+            "panics",
+            "Number of reviews and connections that ended in an internal error",
+            panics.clone(),
+        );
         let files = Files::register(&mut registry);
         let dropped_lines = Counter::default();
         registry.register(
             "dropped_log_lines",
-            "Lines of the log that standard error did not take in time",
+            "Number of log lines dropped because standard error was blocked or closed",
             dropped_lines.clone(),
         );
         let dropped_spans = Counter::default();
         registry.register(
             "dropped_spans",
-            "Spans that the collector did not take in time, of those that were to be sent",
+            "Number of spans dropped because the collector did not accept them in time",
             dropped_spans.clone(),
         );
         let server = Server::register(&mut registry);
@@ -151,23 +159,23 @@ impl Default for Metrics {
     }
 }
 
-/// What a review is of that judges no part of a ClusterProfile: another object, or one that cannot be read.
+/// The label value for a review of no part of a ClusterProfile: of another kind of object, or an unreadable one.
 const NO_PART: &str = "none";
 
-/// Whether a rule is of those that let a change of health pass: what it says is of properties or of the version.
+/// Whether a rule only warns when the write changes the health of the cluster: a rule of properties or of the version.
 fn may_pass_for_health(rule: &str) -> bool {
     rule.starts_with("property-") || rule == "kubernetes-version"
 }
 
 fn review_duration() -> Histogram {
-    /// From what a small review costs to what the API server waits at the most.
+    /// From the cost of a small review to a common timeout of the API server.
     const SECONDS: [f64; 14] =
         [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
     Histogram::new(SECONDS)
 }
 
 impl Metrics {
-    /// Counts an answer, given the seconds that it took.
+    /// Counts a review, with its duration in seconds.
     pub fn count_review(&self, phase: Phase, response: &Response, seconds: f64) {
         let phase = phase.name();
         let allowed = if response.allowed { "true" } else { "false" };
@@ -185,29 +193,29 @@ impl Metrics {
         }
     }
 
-    /// Counts rules that would have denied a write, and only warned, for it changes the health of the cluster.
+    /// Counts rules that only warned because the write changes the health of the cluster.
     pub fn count_passed_for_health(&self, rules: &[&'static str]) {
         for rule in rules {
             self.passed_for_health.get_or_create(&PassedLabels { rule }).inc();
         }
     }
 
-    /// Counts a body that was no review.
+    /// Counts a request whose body is not an admission review.
     pub fn count_bad_request(&self, phase: Phase) {
         self.bad_requests.get_or_create(&PhaseLabels { phase: phase.name() }).inc();
     }
 
-    /// Counts a review or a connection that ended in a defect.
+    /// Counts a review or a connection that ended in a panic.
     pub fn count_panic(&self) {
         self.panics.inc();
     }
 
-    /// Counts a line of the log that could not be written.
+    /// Counts a log line that was dropped.
     pub fn count_dropped_line(&self) {
         self.dropped_lines.inc();
     }
 
-    /// Counts spans that no collector has got.
+    /// Counts spans that were dropped.
     pub fn count_dropped_spans(&self, count: usize) {
         self.dropped_spans.inc_by(count as u64);
     }
@@ -216,11 +224,11 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a string takes all that is written to it");
+        encode(&mut text, &self.registry).expect("writing to a string cannot fail");
         text
     }
 
-    /// Makes every series there from the start, at zero: a family without any is not rendered, and a rate needs a first value.
+    /// Creates every series at zero: a family without a series is not rendered, and a rate needs a first value.
     fn show_all(&self) {
         for phase in [Phase::Mutate, Phase::Validate].map(Phase::name) {
             for part in ["main", "status", NO_PART] {

@@ -6,9 +6,9 @@ use jiff::{Timestamp, ToSpan as _};
 
 use crate::{
     field_path::FieldPath,
-    nearest::unknown,
     profile::Text,
     review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
+    suggest::unknown,
     syntax::rfc3339,
 };
 

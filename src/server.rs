@@ -1,4 +1,7 @@
-//! The webhook over HTTPS, and its probes and metrics over HTTP.
+//! The server: the two webhooks over HTTPS, and probes and metrics over HTTP.
+//!
+//! A request passes through `listener` (TCP, TLS, connection limit), `http` (timeouts), `handler` and `intake` (memory and
+//! turns), and then the pure core in [`crate::admission`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +9,7 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
-pub use self::{crd_watch::CrdWatch, limits::Limits, terms::Terms};
+pub use self::{crd_watch::CrdWatch, limits::Limits, live_config::LiveConfig};
 use self::{
     handler::Reviews,
     listener::{Acceptor, connections::Connections},
@@ -28,44 +31,47 @@ mod http;
 mod intake;
 mod limits;
 mod listener;
-mod terms;
-mod ticks;
+mod live_config;
+mod timer;
 
-/// How the webhook is served.
+/// Configuration of the server.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// What holds for reviews, until it is replaced.
-    pub terms: Arc<Terms>,
-    /// How long new connections are still served once the server is told to stop, unless it is told again: as long as
-    /// endpoints of a Service need to forget it.
+    /// Policy and limits, which can change while the server runs.
+    pub live: Arc<LiveConfig>,
+    /// How long to accept new connections after the first stop signal, until the endpoints of the Service no longer list this
+    /// replica. A second signal ends it.
     pub drain: Duration,
-    /// Who may call; without it anybody.
+    /// Verifies client certificates. If none, any client may connect.
     pub callers: Option<Arc<Callers>>,
-    /// Who is asked who may break glass; where the policy has that and this is absent, nobody may.
+    /// Checks whether a user may break glass. If none, no user may.
     pub permissions: Option<Arc<Permissions>>,
-    /// What answers probes that are denied; without it, nothing does.
+    /// Adds the proof to denied arming probes. If none, they are denied without one.
     pub prover: Option<Arc<Prover>>,
-    /// Where spans go; without it none are made.
+    /// Exports spans. If none, none are recorded.
     pub spans: Option<Spans>,
 }
 
-/// Where the server is in its life.
+/// Stage of the server's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Requests are served, connections kept.
+    /// Serves requests and keeps connections open.
     Serving,
-    /// Requests are served, on old and new connections, each of which ends with its answer.
+    /// Serves requests on old and new connections, and closes each connection after its answer.
     Draining,
-    /// Nothing new is accepted, idle connections close.
+    /// Accepts no new connection, and closes idle ones.
     Stopping,
 }
 
-/// Serves `POST /mutate` and `POST /validate` on `listener` over TLS, and `/livez`, `/readyz` and `/metrics` on `admin`
-/// without, until it is told to `stop`; then drains, unless it is told again, and returns when the last request is answered.
+/// Serves `POST /mutate` and `POST /validate` over TLS on `listener`, and `/livez`, `/readyz` and `/metrics` without TLS on
+/// `admin`.
+///
+/// Each call of `stop` completes at the next stop signal: the first starts draining, the second ends it. Returns after the last
+/// request is answered.
 ///
 /// # Errors
 ///
-/// [`TlsError`] where TLS cannot be configured; nothing that a caller sends ends the server.
+/// [`TlsError`] if TLS cannot be configured. No request can end the server.
 pub async fn serve(
     listener: TcpListener,
     admin: TcpListener,
@@ -79,25 +85,25 @@ pub async fn serve(
     }
     let (stage, stages) = watch::channel(Stage::Serving);
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates), config.callers)?));
-    let terms = config.terms;
+    let live = config.live;
     let reviews =
-        Reviews::new(Arc::clone(&terms), config.permissions, config.prover, config.spans, Arc::clone(&metrics));
+        Reviews::new(Arc::clone(&live), config.permissions, config.prover, config.spans, Arc::clone(&metrics));
     let webhook = Acceptor {
         tls: Some(tls),
         router: reviews.clone().router(),
         connections: Connections::new(Some(Arc::clone(&metrics))),
-        most: |limits| limits.connections,
+        limit: |limits| limits.connections,
         metrics: Arc::clone(&metrics),
-        terms: Arc::clone(&terms),
+        live: Arc::clone(&live),
         stages: stages.clone(),
     };
     let probes = Acceptor {
         tls: None,
         router: admin::router(certificates, reviews.clone(), Arc::clone(&metrics), stages.clone()),
         connections: Connections::new(None),
-        most: |limits| limits.admin_connections,
+        limit: |limits| limits.admin_connections,
         metrics,
-        terms,
+        live,
         stages: stages.clone(),
     };
     info!(address = %address(&listener), admin_address = %address(&admin), "listening");
@@ -118,9 +124,9 @@ pub async fn serve(
     Ok(())
 }
 
-/// Waits until nothing new is accepted.
+/// Waits for [`Stage::Stopping`].
 async fn stopping(stages: &watch::Receiver<Stage>) {
-    // An error says that the server is gone, which is as good.
+    // An error means that the server is gone, so it has stopped too.
     drop(stages.clone().wait_for(|stage| *stage == Stage::Stopping).await);
 }
 

@@ -1,4 +1,4 @@
-//! The certificate pair that is served, and who may call; how both are replaced while serving.
+//! TLS: the serving certificate, the verification of client certificates, and the reload of both.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -19,39 +19,39 @@ pub use self::{
     watch::{watch, watch_callers},
 };
 
-pub(crate) use self::{end::End, watch::replace};
+pub(crate) use self::{expiry::ExpiryWarning, watch::replace};
 
 mod callers;
 mod dev;
-mod end;
+mod expiry;
 mod pair;
 mod watch;
 
-/// Why a certificate pair cannot be served, or nobody be let in.
+/// Why TLS cannot be configured, or a certificate cannot be used.
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// A file could not be read.
-    #[error("{path}: cannot be read", path = path.display())]
+    #[error("{path}: cannot read file", path = path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// The cause.
+        /// Why reading failed.
         source: std::io::Error,
     },
     /// A file could not be written.
-    #[error("{path}: cannot be written", path = path.display())]
+    #[error("{path}: cannot write file", path = path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// The cause.
+        /// Why writing failed.
         source: std::io::Error,
     },
-    /// A file holds no PEM certificate, or one that is broken.
+    /// A file holds no PEM certificate, or an invalid one.
     #[error("{path}: {cause}", path = path.display())]
     Certificate {
         /// The file.
         path: PathBuf,
-        /// The cause.
+        /// What is wrong.
         cause: String,
     },
     /// A file holds no PEM private key, or one that TLS cannot use.
@@ -59,44 +59,44 @@ pub enum TlsError {
     Key {
         /// The file.
         path: PathBuf,
-        /// The cause.
+        /// What is wrong.
         cause: String,
     },
-    /// Certificate and key do not belong together.
-    #[error("{certificate} and {key} are no pair", certificate = certificate.display(), key = key.display())]
+    /// The key does not match the certificate.
+    #[error("{key} is not the key of {certificate}", certificate = certificate.display(), key = key.display())]
     Pair {
-        /// The certificate's file.
+        /// The certificate file.
         certificate: PathBuf,
-        /// The key's file.
+        /// The key file.
         key: PathBuf,
-        /// The cause.
+        /// The error of the TLS library.
         source: rustls::Error,
     },
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
-    /// The crypto library offers none of the TLS versions.
+    /// The crypto library supports neither TLS version.
     #[error("cannot configure TLS")]
     Configure(#[source] rustls::Error),
 }
 
-/// The pair that new connections are served with; while there is none, their handshakes fail.
+/// The serving certificate, for new connections. While there is none, TLS handshakes fail.
 #[derive(Default)]
 pub struct Certificates(ArcSwapOption<Pair>);
 
 impl Certificates {
-    /// Serves `pair` from the start.
+    /// With a first serving certificate.
     #[must_use]
     pub fn new(pair: Pair) -> Self {
         Self(ArcSwapOption::from_pointee(pair))
     }
 
-    /// Serves `pair` from now on; open connections keep the one that they have.
+    /// Replaces the serving certificate. Open connections keep theirs.
     pub fn replace(&self, pair: Pair) {
         self.0.store(Some(Arc::new(pair)));
     }
 
-    /// The pair that is served, if there is one yet.
+    /// The serving certificate, if there is one yet.
     #[must_use]
     pub fn current(&self) -> Option<Arc<Pair>> {
         self.0.load_full()
@@ -115,14 +115,14 @@ impl fmt::Debug for Certificates {
     }
 }
 
-/// TLS 1.2 and 1.3 as the webhook speaks them.
+/// The TLS configuration of the webhook: TLS 1.2 and 1.3.
 ///
-/// ALPN offers `http/1.1` alone: it is what the API server speaks to a Service. No session tickets and none remembered: the API
-/// server resumes no session, and making them costs each handshake. Without `callers` anybody may call.
+/// ALPN offers only `http/1.1`, which the API server uses for webhooks behind a Service. Session resumption is off, because the
+/// API server never resumes, and tickets would cost time in each handshake. Without `callers`, any client may connect.
 ///
 /// # Errors
 ///
-/// [`TlsError::Configure`] where the crypto library lacks both versions.
+/// [`TlsError::Configure`] if the crypto library supports neither version.
 pub fn server_config(certificates: Arc<Certificates>, callers: Option<Arc<Callers>>) -> Result<ServerConfig, TlsError> {
     let config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])
@@ -138,7 +138,7 @@ pub fn server_config(certificates: Arc<Certificates>, callers: Option<Arc<Caller
     Ok(config)
 }
 
-/// The one crypto library.
+/// The crypto library for all of TLS.
 pub(crate) fn provider() -> CryptoProvider {
     aws_lc_rs::default_provider()
 }

@@ -1,9 +1,11 @@
-//! Spans: what a collector of OpenTelemetry is told of each review, if one is named.
+//! Spans of reviews for an OpenTelemetry collector.
 //!
-//! A span is a child of the API server's, where that is traced, so that one trace tells what a write waited for. Nothing of it
-//! is on a review's way but to note instants: spans wait in a queue, and what the collector does not take in time is dropped
-//! and counted. They are sent as OTLP over HTTP, in JSON, which every collector takes beside Protobuf: with what is linked
-//! anyway, it is no more than the shape of one document.
+//! A span is a child of the API server's span, if that is traced, so one trace shows what a write waited for. A review only
+//! records times and never waits: spans go into a queue, and those that the collector does not accept in time are dropped and
+//! counted.
+//!
+//! The protocol is OTLP over HTTP in JSON, which every collector accepts in addition to Protobuf. With the HTTP client and the JSON
+//! writer that are linked anyway, it takes only the types of one document.
 
 use std::{fmt, sync::Arc};
 
@@ -21,59 +23,58 @@ mod exporter;
 mod otlp;
 mod span;
 
-/// Why spans cannot be sent, now or ever.
+/// Why an endpoint is invalid, or spans could not be sent.
 #[derive(Debug, Error)]
 pub enum TracesError {
-    /// The endpoint wants TLS.
-    #[error("must begin with http://: no TLS is spoken here, but by a collector on the node or in the cluster")]
+    /// The endpoint requires TLS.
+    #[error("must start with http:// (TLS is not supported; use a collector on the node or in the cluster)")]
     Https,
-    /// The endpoint cannot be read, or says more than where it is.
-    #[error("must be http://HOST:PORT of a collector, like http://127.0.0.1:4318")]
+    /// The endpoint is not a URL, lacks the port, or has parts that are not supported.
+    #[error("must be http://HOST:PORT of a collector, such as http://127.0.0.1:4318")]
     Endpoint,
-    /// The collector's name has no address, or nobody listens there.
-    #[error("{endpoint}: cannot be reached")]
+    /// The host name cannot be resolved, or the connection fails.
+    #[error("{endpoint}: cannot connect")]
     Connect {
-        /// Where it should be.
+        /// The URL of the collector.
         endpoint: String,
-        /// The cause.
+        /// Why it failed.
         source: std::io::Error,
     },
-    /// The connection ended early, or what came was no HTTP.
-    #[error("{endpoint}: did not answer")]
+    /// The connection ended early, or the answer is not HTTP.
+    #[error("{endpoint}: no valid answer")]
     Http {
-        /// Where it is.
+        /// The URL of the collector.
         endpoint: String,
-        /// The cause.
+        /// Why it failed.
         source: hyper::Error,
     },
     /// The collector took too long.
-    #[error("{endpoint}: did not answer in time")]
+    #[error("{endpoint}: no answer in time")]
     Late {
-        /// Where it is.
+        /// The URL of the collector.
         endpoint: String,
     },
-    /// The collector did not take the spans.
-    #[error("{endpoint}: answered {status}")]
+    /// The collector did not accept the spans.
+    #[error("{endpoint}: answered with status {status}")]
     Refused {
-        /// Where it is.
+        /// The URL of the collector.
         endpoint: String,
-        /// Its answer.
+        /// The HTTP status.
         status: u16,
     },
 }
 
-/// Where spans go when they end: a queue to the [`Exporter`].
+/// The queue of finished spans to the [`Exporter`].
 #[derive(Clone)]
 pub struct Spans {
     queue: mpsc::Sender<Record>,
     metrics: Arc<Metrics>,
 }
 
-/// Spans that wait to be sent: five seconds of 200 writes a second, each of which is reviewed twice. None has more
-/// than two kilobytes.
+/// Maximum queued spans: five seconds of 200 writes a second, each reviewed twice. A span has at most two kilobytes.
 const QUEUE: usize = 2048;
 
-/// A queue, and who sends what is in it to the collector.
+/// Makes a queue, and the exporter that sends its spans to the collector.
 #[must_use]
 pub fn start(endpoint: Endpoint, metrics: Arc<Metrics>) -> (Spans, Exporter) {
     let (sender, receiver) = mpsc::channel(QUEUE);
@@ -82,7 +83,7 @@ pub fn start(endpoint: Endpoint, metrics: Arc<Metrics>) -> (Spans, Exporter) {
 }
 
 impl Spans {
-    /// Waits for nobody: what the queue does not take is dropped.
+    /// Queues a span. If the queue is full, the span is dropped.
     fn send(&self, record: Record) {
         if self.queue.try_send(record).is_err() {
             self.metrics.count_dropped_spans(1);

@@ -1,12 +1,14 @@
-//! Sizes and durations as people write them.
+//! Sizes and durations as flags and the configuration file have them.
 
 use std::time::Duration;
 
-/// A number of bytes: `1000`, `64KiB`, `8MiB`, `1GiB`.
+const SIZE: &str = "must be a number of bytes, or with a unit (KiB, MiB or GiB), such as 8MiB";
+
+/// Parses a number of bytes: `1000`, `64KiB`, `8MiB`, `1GiB`. Zero is an error.
 ///
 /// # Errors
 ///
-/// What it must be.
+/// Which form the text must have.
 pub fn size(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit: usize = match text.get(digits.len()..).unwrap_or_default() {
@@ -14,17 +16,17 @@ pub fn size(text: &str) -> Result<usize, String> {
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
-        _ => return Err("must be a number of bytes, KiB, MiB or GiB, like 8MiB".into()),
+        _ => return Err(SIZE.into()),
     };
     let size = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
-    size.filter(|size| *size > 0).ok_or_else(|| "must be a number of bytes, KiB, MiB or GiB, like 8MiB".into())
+    size.filter(|size| *size > 0).ok_or_else(|| SIZE.into())
 }
 
-/// A time: `15s`, `500ms`, `2m`, `12h`, `7d`, `0s`.
+/// Parses a duration: `15s`, `500ms`, `2m`, `12h`, `7d`, `0s`.
 ///
 /// # Errors
 ///
-/// What it must be.
+/// Which form the text must have.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let number = digits.parse::<u32>().ok();
@@ -36,7 +38,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         (Some(number), "d") => Some(Duration::from_hours(u64::from(number) * 24)),
         _ => None,
     };
-    duration.ok_or_else(|| "must be a whole number of ms, s, m, h or d, like 15s".into())
+    duration.ok_or_else(|| "must be a whole number with a unit (ms, s, m, h or d), such as 15s".into())
 }
 
 #[cfg(test)]

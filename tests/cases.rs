@@ -28,7 +28,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{
     admission,
     review::Phase,
-    server::{Config, Limits, Terms},
+    server::{Config, Limits, LiveConfig},
 };
 use jiff::{Timestamp, ToSpan as _};
 use libtest_mimic::{Arguments, Trial};
@@ -113,7 +113,7 @@ fn patched(object: &Value, patch: &[Value]) -> Value {
 fn server_with(case: &Case) -> Arc<Server> {
     static SERVERS: OnceLock<Mutex<HashMap<PolicyOf, Arc<Server>>>> = OnceLock::new();
     let mut servers = SERVERS.get_or_init(Mutex::default).lock().expect("no test panics while it holds the servers");
-    let config = || Config { terms: Arc::new(Terms::new(case.policy(), Limits::default())), ..Config::default() };
+    let config = || Config { live: Arc::new(LiveConfig::new(case.policy(), Limits::default())), ..Config::default() };
     Arc::clone(servers.entry(case.policy.clone()).or_insert_with(|| Arc::new(Server::start(config()))))
 }
 

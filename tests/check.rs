@@ -68,7 +68,7 @@ fn a_manifest_without_a_namespace_is_an_update_of_the_only_object_of_its_name() 
         assert_eq!(outcome["objects"][0]["stored"], json!(is_stored), "{namespace:?} {list}");
         let output = check(&["-", "--old", old], &input);
         assert_eq!(output.status.code(), Some(i32::from(is_stored)));
-        let says_new = text(&output.stdout).contains("\n  judged as new: --old holds no object");
+        let says_new = text(&output.stdout).contains("\n  not found in --old: checked as a new object");
         assert_eq!(says_new, !is_stored, "{}", text(&output.stdout));
     }
     assert_eq!(json_of(&check(&["-", "-o", "json"], &new.to_string()))["objects"][0].get("stored"), None);
@@ -118,7 +118,7 @@ fn nothing_is_printed_raw_that_an_author_has_chosen() {
                 assert!(!told.contains(steers), "{told:?}");
             }
         }
-        assert!(text(&check(&["-"], &twice).stderr).contains("must not be there twice"));
+        assert!(text(&check(&["-"], &twice).stderr).contains("duplicate key"));
     }
     let outcome = json_of(&check(&["-", "-o", "json"], &profile(turned, &json!({})).to_string()));
     assert_eq!(outcome["objects"][0]["name"], json!(turned), "programs read it as it is");
@@ -191,15 +191,15 @@ fn lists_are_taken_apart_and_what_is_no_object_is_told() {
     let outcome = json_of(&check(&["-", "-o", "json"], &list(json!([typed, list(json!([5]))])).to_string()));
     assert_eq!(outcome["objects"].as_array().map(Vec::len), Some(1));
     let place = "standard input: document 1, line 1: item";
-    let no_object = "must be an object with apiVersion and kind";
+    let no_object = "not a Kubernetes object: expected a mapping with apiVersion and kind";
     assert_eq!(outcome["errors"], json!([format!("{place} 1 {no_object}"), format!("{place} 0 {no_object}")]));
 }
 
 #[test]
 fn what_is_no_manifest_is_told_with_its_line_and_other_kinds_are_counted() {
     for (input, told) in [
-        ("", "there is nothing to check"),
-        ("a: 1\na: 2\n", "standard input: document 1, line 2: \"a\" must not be there twice"),
+        ("", "no manifests found"),
+        ("a: 1\na: 2\n", "standard input: document 1, line 2: duplicate key \"a\""),
         ("a: [1\n", "standard input: document 1, line 1: unclosed bracket '['"),
     ] {
         let output = check(&["-"], input);
@@ -210,7 +210,7 @@ fn what_is_no_manifest_is_told_with_its_line_and_other_kinds_are_counted() {
     assert!(text(&output.stdout).ends_with("1 other object skipped\n"));
     let output = check(&["-", "--old", "-"], &profile("a", &json!({})).to_string());
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("standard input: - must be given once"));
+    assert!(text(&output.stderr).contains("standard input: give - only once"));
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_configuration_file_is_gone_by_unless_flags_say_otherwise() {
     let exempt = config("exemptNamespaces: [fleet]\n");
     let path = exempt.path().to_str().expect("it is UTF-8");
     let told = text(&check(&["-", "--config", path], &bad).stdout);
-    assert!(told.contains("ClusterProfile fleet/a: allowed unjudged, in an exempt namespace\n"), "{told}");
+    assert!(told.contains("ClusterProfile fleet/a: not checked, exempt namespace\n"), "{told}");
     let outcome = json_of(&check(&["-", "-o", "json", "--config", path], &bad));
     assert_eq!(outcome["objects"][0]["exempt"], json!(true));
 

@@ -122,7 +122,7 @@ fn json_objects_need_nothing_between_them() {
 fn a_mistake_among_json_objects_is_at_its_line_and_hides_no_other() {
     let a = object("A");
     let twice = r#"{"apiVersion": "v1", "kind": "B", "x": {"y": 1, "y": 2}}"#;
-    let expected = vec!["document 2, line 2: \"y\" must not be there twice".to_owned()];
+    let expected = vec!["document 2, line 2: duplicate key \"y\"".to_owned()];
     assert_eq!(told(format!("{a}\n{twice}\n{a}")), (vec![a.clone(), a.clone()], expected));
     let (objects, errors) = told(format!("{a}\n{a}\n{{\"kind\":\n,}}\n---\n{a}"));
     assert_eq!(objects, [a.clone(), a.clone(), a.clone()]);
@@ -160,14 +160,17 @@ fn marks_and_encodings_of_editors_are_no_content() {
         assert_eq!(told(&text), (a(), vec![]), "{}", String::from_utf8_lossy(&text));
     }
     let text = [b"---\n".as_slice(), yaml.as_bytes(), b"---\na: b\nc: K\xf6ln\n---\n", yaml.as_bytes()].concat();
-    assert_eq!(told(text), ([a(), a()].concat(), vec!["document 2, line 6: must be UTF-8".to_owned()]));
+    assert_eq!(
+        told(text),
+        ([a(), a()].concat(), vec!["document 2, line 6: not UTF-8 text; save the file as UTF-8".to_owned()])
+    );
 }
 
 #[test]
 fn a_mistake_ends_its_document_alone() {
     let (objects, errors) = told("a: [1\n---\napiVersion: v1\nkind: A\n---\na: 1\n\nb: {{ .Values.b }}\n");
     assert_eq!(objects, [object("A")]);
-    let template = "a key must be a string (render a template before you check it)";
+    let template = "{{ … }} is not YAML; if this is a Helm template, render it first (helm template)";
     assert_eq!(
         errors,
         ["document 1, line 1: unclosed bracket '['".to_owned(), format!("document 3, line 8: {template}")]
@@ -187,15 +190,15 @@ fn merges_are_written_out_as_kubectl_does() {
     });
     assert_eq!(objects, [expected]);
     for (text, cause) in [
-        ("<<: {a: 1}\na: 2\na: 3\n", "\"a\" must not be there twice"),
-        ("yes: 1\n'true': 2\n", "\"true\" must not be there twice"),
-        ("<<: 1\n", "<< must have an object, or a list of objects"),
-        ("? [a]\n: 1\n", "a key must be a string"),
-        ("~: 1\n", "a key must be a string"),
-        ("a: &a [*a]\n", "an alias must not stand for what holds it"),
-        ("a: *b\n", "an alias must come after the anchor"),
-        ("a: .inf\n", "a number must be finite"),
-        ("a: !!int b\n", "must be a value of its tag !!int"),
+        ("<<: {a: 1}\na: 2\na: 3\n", "duplicate key \"a\""),
+        ("yes: 1\n'true': 2\n", "duplicate key \"true\""),
+        ("<<: 1\n", "the value of << must be a mapping or a list of mappings"),
+        ("? [a]\n: 1\n", "a key cannot be a list"),
+        ("~: 1\n", "is null"),
+        ("a: &a [*a]\n", "an alias cannot refer to a value that contains it"),
+        ("a: *b\n", "an alias (*name) must come after its anchor"),
+        ("a: .inf\n", "infinity and NaN are not valid"),
+        ("a: !!int b\n", "the value does not match its tag !!int"),
     ] {
         let (objects, errors) = told(text);
         assert!(objects.is_empty() && errors.len() == 1 && errors[0].contains(cause), "{text}: {errors:?}");

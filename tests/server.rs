@@ -5,6 +5,8 @@
 #[path = "support/authority.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod authority;
+#[path = "server/body_budget.rs"]
+mod body_budget;
 #[path = "server/break_glass.rs"]
 mod break_glass;
 #[path = "server/callers.rs"]
@@ -29,8 +31,6 @@ mod log;
 mod process;
 #[path = "server/requests.rs"]
 mod requests;
-#[path = "server/room.rs"]
-mod room;
 #[path = "support/server.rs"]
 mod server;
 #[path = "server/stopping.rs"]
@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 use clusterprofile_webhook::{
     review::Policy,
-    server::{Config, Limits, Terms},
+    server::{Config, Limits, LiveConfig},
 };
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ use self::{
 const REVIEW: &[u8] = include_bytes!("data/admission-reviews/generatename-create-validate.json");
 
 fn limited(limits: Limits) -> Config {
-    Config { terms: Arc::new(Terms::new(Policy::default(), limits)), ..Config::default() }
+    Config { live: Arc::new(LiveConfig::new(Policy::default(), limits)), ..Config::default() }
 }
 
 fn connect(server: &Server) -> Client {

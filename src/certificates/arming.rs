@@ -1,4 +1,4 @@
-//! When the validating webhook fails closed: not before its own installation was seen to deny.
+//! Arming: sets failurePolicy of the validating webhook to Fail once this installation was seen to deny a bad profile.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,29 +9,29 @@ use self::cause::Cause;
 use super::{
     Backoff, CertificatesError,
     cluster::{Cluster, Live, Probed, Snapshot},
+    failure_log::FailureLog,
     proof::{self, ProofKey},
-    report::Report,
 };
 use crate::metrics::{Failure, Metrics, Repair};
 
 mod cause;
 
-/// Of one leader.
+/// The arming loop of one leader.
 pub(super) struct Arming {
     metrics: Arc<Metrics>,
-    /// Whether it was seen to be armed.
+    /// Whether this leader has seen it armed.
     was_armed: bool,
     backoff: Backoff,
-    report: Report,
+    failures: FailureLog,
 }
 
-/// What became of it.
+/// The result of an attempt to arm.
 pub(super) enum Arm {
-    /// It fails closed, for the first time that this leader knows of.
+    /// Armed, for the first time that this leader knows of.
     Armed,
-    /// It fails closed again.
+    /// Armed again, after another writer had reset failurePolicy.
     Repaired,
-    /// Nothing was written; when to look again, if nothing changes before.
+    /// Nothing was written. Try again at this time, or when something changes.
     Waits(Timestamp),
 }
 
@@ -41,18 +41,18 @@ impl Arming {
             metrics: Arc::clone(metrics),
             was_armed: false,
             backoff: Backoff::default(),
-            report: Report::new(metrics),
+            failures: FailureLog::new(metrics),
         }
     }
 
-    /// Makes the validating configuration fail closed, if it does not yet and a bad profile is denied with a proof by `key`;
-    /// without a key, nothing is to be armed.
+    /// Arms the validating configuration, if it is not armed and a bad profile is denied with a proof by `key`. Without a key,
+    /// arming is off.
     ///
-    /// One that fails closed stays so, whoever answers: replicas of an older release give no proof.
+    /// An armed configuration stays armed without a new proof, since replicas of an older release give none.
     ///
     /// # Errors
     ///
-    /// [`CertificatesError`] where the API server cannot be asked, or refuses what is written.
+    /// [`CertificatesError`] if the API server cannot be reached or refuses the write.
     pub(super) async fn arm(
         &mut self,
         cluster: &Cluster,
@@ -71,17 +71,17 @@ impl Arming {
 
         let probe = proof::probe(&cluster.namespace, live.uid.as_deref().unwrap_or_default())?;
         let cause = match cluster.probe(&probe).await? {
-            Probed::Accepted => Some(Cause::Accepted),
+            Probed::Accepted { warnings } => Some(Cause::accepted(&warnings)),
             Probed::Refused { warnings, .. } if key.is_proven(&probe, &warnings) => None,
             Probed::Refused { message, warnings } => Some(Cause::of(cluster, live, message, &warnings)),
         };
         if let Some(cause) = cause {
             return Ok(Arm::Waits(due.min(Timestamp::now() + self.wait_for(&cause))));
         }
-        // Of this uid and version alone: for another configuration nothing is proven.
+        // Only this uid and version: the proof is not valid for another configuration.
         cluster.arm(live).await?;
         self.metrics.certificates.set_armed(true);
-        self.report.went_well();
+        self.failures.succeeded();
         self.backoff.reset();
         if self.was_armed {
             self.metrics.certificates.count_repair(Repair::FailurePolicy);
@@ -89,18 +89,18 @@ impl Arming {
             return Ok(Arm::Repaired);
         }
         self.was_armed = true;
-        info!("armed: what is not reviewed is refused");
+        info!("armed: failurePolicy set to Fail");
         Ok(Arm::Armed)
     }
 
-    /// Reports why it stays open, unless that is about to change: an API server learns of a new caBundle with some delay.
+    /// Logs why it is not armed, after some attempts: an API server learns of a new caBundle with a delay.
     fn wait_for(&mut self, cause: &Cause) -> Duration {
-        /// By then a dozen seconds have passed.
+        /// Takes about a dozen seconds.
         const ATTEMPTS: u32 = 7;
-        /// While a rolling update replaces the replicas that give no proof, nothing else says that another one answers.
+        /// Shorter, because no watch reports that a rolling update has replaced the replicas that give no proof.
         const LONGEST: Duration = Duration::from_secs(5);
         if self.backoff.attempts() >= ATTEMPTS {
-            self.report.failed(Failure::Arming, format!("not armed: {cause}"));
+            self.failures.failed(Failure::Arming, format!("not armed, failurePolicy stays Ignore: {cause}"));
         }
         let wait = self.backoff.next();
         if matches!(cause, Cause::Unproven { .. }) { wait.min(LONGEST) } else { wait }

@@ -1,4 +1,4 @@
-//! What a `caBundle` says: which authorities an API server trusts.
+//! A `caBundle`: the CA certificates that an API server trusts for a webhook.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
 
-use super::authority::Certificate;
+use super::ca::Certificate;
 use crate::tls::{self, Pair};
 
-/// Certificates of authorities, in the order in which they are written.
+/// CA certificates, in the order in which they are written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Bundle(pub(super) Vec<Certificate>);
 
 impl Bundle {
-    /// From PEM; what is no certificate of an authority is left out, as it makes nothing trusted.
+    /// Reads PEM. Anything that is not a CA certificate is skipped, because it adds no trust.
     pub(super) fn parse(pem: &[u8]) -> Self {
         let found = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
-        Self(found.filter_map(Certificate::of_authority).collect())
+        Self(found.filter_map(Certificate::of_ca).collect())
     }
 
     pub(super) fn pem(&self) -> String {
@@ -31,10 +31,10 @@ impl Bundle {
         self.0.contains(certificate)
     }
 
-    /// Whether an API server that trusts these takes `pair` for the server `name`.
-    pub(super) fn vouches_for(&self, pair: &Pair, name: &str, now: Timestamp) -> bool {
+    /// Whether an API server with this bundle accepts `pair` for the server `name`.
+    pub(super) fn accepts(&self, pair: &Pair, name: &str, now: Timestamp) -> bool {
         let mut roots = RootCertStore::empty();
-        // As Go does, and rustls does not: an authority that has expired vouches for nobody.
+        // Go rejects chains to an expired CA; rustls does not.
         for certificate in self.0.iter().filter(|certificate| certificate.is_valid(now)) {
             drop(roots.add(certificate.der().clone()));
         }

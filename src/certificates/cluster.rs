@@ -1,4 +1,4 @@
-//! All that is asked of the API server: the Secret, the Lease, the two webhook configurations, Events, one dry run.
+//! Every request to the API server: for the Secret, the Lease, the two webhook configurations, Events and the probe.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -19,18 +19,18 @@ use crate::{
     review::Phase,
 };
 
-/// How long an answer may take: longer than any that comes, and shorter than a Lease is worth waiting for.
+/// Timeout of a request: longer than a healthy API server needs, and shorter than a Lease.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// The field manager of caBundle in both configurations.
 const BUNDLE_MANAGER: &str = "clusterprofile-webhook-certificates";
 
-/// The field manager of failurePolicy, another one: without arming, nothing of it is owned.
+/// The field manager of failurePolicy. A separate one, so that without arming the webhook does not own the field.
 const ARMING_MANAGER: &str = "clusterprofile-webhook-arming";
 
 mod watch;
 
-/// The API server, as a client of its own rights.
+/// A client of the API server for the objects that belong to the webhook.
 pub(super) struct Cluster {
     pub(super) names: Names,
     pub(super) namespace: String,
@@ -43,9 +43,9 @@ pub(super) struct Cluster {
     events: Api<DynamicObject>,
 }
 
-/// What a rotation goes by, as the API server has it.
+/// The objects that a rotation depends on, as last read.
 pub(super) struct Snapshot {
-    /// The Secret as it was read.
+    /// The Secret, with the resourceVersion that a write needs.
     pub(super) secret: DynamicObject,
     /// The configurations that exist.
     pub(super) live: Vec<Live>,
@@ -67,23 +67,26 @@ pub(super) struct Webhook {
     pub(super) is_armed: bool,
 }
 
-/// What became of a ClusterProfile that a rule denies.
+/// The answer to a probe.
 pub(super) enum Probed {
-    Accepted,
+    Accepted {
+        /// The values of its `Warning` headers, which come from webhooks.
+        warnings: Vec<String>,
+    },
     Refused {
-        /// What the API server says of it.
+        /// The message of the API server.
         message: String,
-        /// The values of its `Warning` headers, which webhooks fill.
+        /// The values of its `Warning` headers, which come from webhooks.
         warnings: Vec<String>,
     },
 }
 
 impl Cluster {
-    /// A client with what a Pod has, or else with what `KUBECONFIG` names.
+    /// Makes a client with the Pod's service account, or else with the kubeconfig. Sends no request.
     ///
     /// # Errors
     ///
-    /// [`CertificatesError`] where neither is there, or the client cannot be made. Nothing is sent.
+    /// [`CertificatesError`] if neither exists, or the client cannot be made.
     pub(super) async fn connect(names: Names) -> Result<Self, CertificatesError> {
         let client = client::client().await?;
         let namespace = names.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
@@ -105,7 +108,7 @@ impl Cluster {
         })
     }
 
-    /// The Secret and the configurations, as they are now.
+    /// Reads the Secret and the configurations.
     pub(super) async fn read(&self) -> Result<Snapshot, CertificatesError> {
         let secret = ask("read the Secret", self.secrets.get(&self.names.secret)).await?;
         let mut live = Vec::new();
@@ -116,7 +119,7 @@ impl Cluster {
         Ok(Snapshot { secret, live })
     }
 
-    /// Stores other data in the Secret, unless somebody has written it since it was read.
+    /// Replaces the data of the Secret, unless it was written since it was read.
     pub(super) async fn store(&self, secret: &DynamicObject, data: &Data) -> Result<(), CertificatesError> {
         let mut secret = secret.clone();
         let data: BTreeMap<_, _> = data.iter().map(|(name, value)| (name, STANDARD.encode(value))).collect();
@@ -125,20 +128,20 @@ impl Cluster {
         ask("write the Secret", self.secrets.replace(&self.names.secret, &params, &secret)).await.map(drop)
     }
 
-    /// Makes a configuration trust the bundle alone.
+    /// Sets the caBundle of every webhook of a configuration.
     pub(super) async fn publish(&self, live: &Live, bundle: &Bundle) -> Result<(), CertificatesError> {
         let bundle = STANDARD.encode(bundle.pem());
         self.apply(live, BUNDLE_MANAGER, &json!({"clientConfig": {"caBundle": bundle}})).await
     }
 
-    /// Makes a configuration refuse what its webhooks are not asked about.
+    /// Sets failurePolicy of every webhook of a configuration to Fail.
     pub(super) async fn arm(&self, live: &Live) -> Result<(), CertificatesError> {
         self.apply(live, ARMING_MANAGER, &json!({"failurePolicy": "Fail"})).await
     }
 
-    /// Applies `fields` to each webhook of a configuration, if that is the one that was read.
+    /// Applies `fields` to each webhook of a configuration, if it has not changed since it was read.
     ///
-    /// Applying would create what is not there: that it must be of this uid and version forbids it.
+    /// The uid and the version also prevent that applying creates a configuration which was deleted meanwhile.
     async fn apply(&self, live: &Live, manager: &str, fields: &Value) -> Result<(), CertificatesError> {
         let webhooks = live.webhooks.iter().map(|webhook| {
             let mut fields = fields.clone();
@@ -173,7 +176,7 @@ impl Cluster {
             "spec": {"displayName": "probe", "clusterManager": {"name": PROBE}},
         });
         let params = PostParams { dry_run: true, field_manager: None };
-        // kube's own call returns no headers.
+        // kube's create returns no headers.
         let answer = async {
             let request = Request::new(self.profiles.resource_url()).create(&params, profile.to_string().into_bytes());
             let response = self.client.send(request.map_err(kube::Error::BuildRequest)?.map(Body::from)).await?;
@@ -181,29 +184,29 @@ impl Cluster {
             Ok((head, body.collect().await?.to_bytes()))
         };
         let (head, body) = ask("send a profile as a dry run", answer).await?;
+        let warnings = head.headers.get_all("warning").iter();
+        let warnings = warnings.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
         if head.status.is_success() {
-            return Ok(Probed::Accepted);
+            return Ok(Probed::Accepted { warnings });
         }
         let message = serde_json::from_slice::<Status>(&body).map(|status| status.message).unwrap_or_default();
         let message = if message.is_empty() { format!("HTTP status {}", head.status.as_u16()) } else { message };
-        let warnings = head.headers.get_all("warning").iter();
-        let warnings = warnings.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
         Ok(Probed::Refused { message, warnings })
     }
 
-    /// The Lease; its `spec` is what counts.
+    /// Reads the Lease.
     pub(super) async fn lease(&self) -> Result<DynamicObject, CertificatesError> {
         ask("read the Lease", self.leases.get(&self.names.lease)).await
     }
 
-    /// Writes the Lease, unless somebody has written it since it was read.
+    /// Writes the Lease, unless it was written since it was read.
     pub(super) async fn store_lease(&self, lease: &DynamicObject) -> Result<(), CertificatesError> {
         let params = PostParams::default();
         ask("write the Lease", self.leases.replace(&self.names.lease, &params, lease)).await.map(drop)
     }
 
-    /// Tells whoever reads Events what has become of the validating configuration.
-    pub(super) async fn tell(&self, event: &Value) -> Result<(), CertificatesError> {
+    /// Emits an Event about the validating configuration.
+    pub(super) async fn emit(&self, event: &Value) -> Result<(), CertificatesError> {
         let mut whole = json!({
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -215,7 +218,7 @@ impl Cluster {
             },
         });
         json_patch::merge(&mut whole, event);
-        let event: DynamicObject = serde_json::from_value(whole).expect("it is an object");
+        let event: DynamicObject = serde_json::from_value(whole).expect("an Event is an object");
         let params = PostParams::default();
         ask("write an Event", self.events.create(&params, &event)).await.map(drop)
     }
@@ -225,7 +228,7 @@ impl Cluster {
     }
 }
 
-/// Where Events of cluster-scoped objects are.
+/// The namespace for Events of cluster-scoped objects.
 const EVENTS: &str = "default";
 
 impl Snapshot {
@@ -234,14 +237,14 @@ impl Snapshot {
         self.live.iter().find(|live| live.phase == Phase::Validate && !live.webhooks.is_empty())
     }
 
-    /// The Secret's data; what is not base64 is left out.
+    /// The data of the Secret. Values that are not base64 are skipped.
     pub(super) fn data(&self) -> Data {
         let data = self.secret.data.get("data").and_then(Value::as_object).into_iter().flatten();
         let decoded = |value: &Value| STANDARD.decode(value.as_str()?).ok();
         data.filter_map(|(name, value)| Some((name.clone(), decoded(value)?))).collect()
     }
 
-    /// What every webhook of every live configuration trusts.
+    /// The bundle of every webhook of every live configuration.
     pub(super) fn bundles(&self) -> Vec<&Bundle> {
         self.live.iter().flat_map(|live| &live.webhooks).map(|webhook| &webhook.bundle).collect()
     }
@@ -269,7 +272,7 @@ pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Puts a value in the place of a field.
+/// Sets a top-level field.
 pub(super) fn set(object: &mut DynamicObject, field: &str, value: Value) {
     if let Some(fields) = object.data.as_object_mut() {
         fields.insert(field.to_owned(), value);

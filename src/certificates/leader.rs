@@ -1,4 +1,4 @@
-//! What the one replica does that writes: it brings rotations on, publishes what is trusted, repairs and arms.
+//! What the leader does: it rotates the CA, publishes caBundles, repairs them, and arms the validating webhook.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -10,38 +10,38 @@ use tracing::info;
 use super::{
     Backoff, CertificatesError, NAP, Options,
     arming::{Arm, Arming},
-    authority::{Authority, Certificate},
     bundle::Bundle,
+    ca::{Ca, Certificate},
     cluster::{Cluster, Live, Snapshot},
+    error_chain,
+    failure_log::{self, FailureLog},
     nap,
     proof::ProofKey,
-    report::{self, Report},
     rest,
+    rotation::{Action, Rotation},
     state::{Next, State},
-    step::{self, Action},
-    told,
 };
 use crate::metrics::{Failure, Metrics, Repair, Step};
 
-/// A leader for as long as it is elected. It remembers nothing that the next one must know.
+/// The loop of a replica while it is the leader. It keeps no state that its successor needs.
 pub(super) struct Leader<'c> {
     cluster: &'c Cluster,
     options: &'c Options,
     identity: &'c str,
     metrics: &'c Arc<Metrics>,
-    /// What was seen to sign and to be trusted.
+    /// The CA last seen both signing and trusted.
     confirmed: Option<Certificate>,
-    /// What every live configuration was seen to say, as it must.
+    /// The bundle that every live configuration was last seen to have, as it should.
     settled: Option<Bundle>,
     arming: Arming,
-    report: Report,
+    failures: FailureLog,
 }
 
-/// How it goes on.
+/// What to do after a step of the loop.
 enum Progress {
-    /// At once, with what is read anew.
+    /// Read the cluster again at once.
     Acted,
-    /// When something changes, or then.
+    /// Wait until this time, or until something changes.
     Waits(Timestamp),
 }
 
@@ -52,11 +52,11 @@ impl<'c> Leader<'c> {
         identity: &'c str,
         metrics: &'c Arc<Metrics>,
     ) -> Self {
-        let (arming, report) = (Arming::new(metrics), Report::new(metrics));
-        Self { cluster, options, identity, metrics, confirmed: None, settled: None, arming, report }
+        let (arming, failures) = (Arming::new(metrics), FailureLog::new(metrics));
+        Self { cluster, options, identity, metrics, confirmed: None, settled: None, arming, failures }
     }
 
-    /// Leads for as long as it is polled.
+    /// Runs until dropped.
     pub(super) async fn lead(mut self, mut changes: watch::Receiver<()>) -> Infallible {
         let (mut backoff, mut pace) = (Backoff::default(), Pace::new(Instant::now()));
         loop {
@@ -69,17 +69,17 @@ impl<'c> Leader<'c> {
                 },
                 Ok(Progress::Waits(due)) => {
                     backoff.reset();
-                    self.report.went_well();
+                    self.failures.succeeded();
                     (nap(due, now), true)
                 }
                 Err((failure, error)) => {
-                    // That nothing can be read, the replica in this process tells.
+                    // The replica in this process already logs that it cannot read.
                     if failure == Failure::Read {
-                        report::count(self.metrics, failure, &error);
+                        failure_log::count(self.metrics, failure, &error);
                     } else {
-                        self.report.failed(failure, told(&error));
+                        self.failures.failed(failure, error_chain(&error));
                     }
-                    // Whether it is armed must not hold up a repair.
+                    // A failure to arm must not delay a repair.
                     (backoff.next(), failure == Failure::Arming)
                 }
             };
@@ -87,23 +87,24 @@ impl<'c> Leader<'c> {
         }
     }
 
-    /// Does what is to be done next, if anything is.
+    /// Does the next step, if one is due.
     async fn advance(&mut self, now: Timestamp) -> Result<Progress, (Failure, CertificatesError)> {
         let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, error))?;
         let (mut state, unusable) = State::read(&snapshot.data());
-        let is_told = !unusable.is_empty();
+        let is_logged = !unusable.is_empty();
         for cause in unusable {
-            self.report.failed(Failure::Secret, cause);
+            self.failures.failed(Failure::Secret, cause);
         }
-        // Stored with whatever is stored next.
+        // Stored with the next state that is stored.
         let has_key = state.proof_key.is_some();
         if !has_key {
             state.proof_key = Some(ProofKey::make().map_err(|error| (Failure::Write, error.into()))?);
         }
         let live = snapshot.bundles();
-        let action = step::next(&state, &live, self.confirmed.as_ref(), now, self.options.lifetimes);
+        let lifetimes = self.options.lifetimes;
+        let action = Rotation { live: &live, confirmed: self.confirmed.as_ref(), now, lifetimes }.next(&state);
         let current = state.current.as_ref().map(|current| &current.certificate);
-        // Not before another one is kept that was.
+        // Only once the CA that was confirmed before is stored among the old ones.
         let is_kept = !matches!(&action, Action::Store(_, None));
         if let Some(current) = current.filter(|current| is_kept && live.iter().any(|bundle| bundle.contains(current))) {
             self.confirmed = Some(current.clone());
@@ -111,13 +112,12 @@ impl<'c> Leader<'c> {
         let failed = |error| (Failure::Write, error);
         match action {
             Action::Make(mut next) => {
-                if !is_told && next.current.is_none() && next.old != state.old {
-                    let cause = "ca.crt is missing, has expired, or is none that was trusted; it is replaced";
-                    self.report.failed(Failure::Secret, cause.to_owned());
+                if !is_logged && next.current.is_none() && next.old != state.old {
+                    let cause = "ca.crt is missing, has expired or was never trusted; making a new CA";
+                    self.failures.failed(Failure::Secret, cause.to_owned());
                 }
-                let lifetime = self.options.lifetimes.authority;
-                let authority = Authority::make(now, lifetime).map_err(|error| failed(error.into()))?;
-                next.next = Some(Next { authority, trusted_since: None });
+                let ca = Ca::make(now, lifetimes.ca).map_err(|error| failed(error.into()))?;
+                next.next = Some(Next { ca, trusted_since: None });
                 self.store(&snapshot, &next, Some(Step::Made)).await.map_err(failed)?;
             }
             Action::Store(state, step) => self.store(&snapshot, &state, step).await.map_err(failed)?,
@@ -130,7 +130,7 @@ impl<'c> Leader<'c> {
             Action::Wait(due) => {
                 self.settled = Some(state.bundle());
                 let due = due.min(now + NAP);
-                // Without one that signs, nobody answers.
+                // Without a CA that signs, no replica can answer a probe.
                 return match (&state.current, &state.proof_key) {
                     (Some(_), Some(key)) => self.arm(&snapshot, key, due).await,
                     _ => Ok(Progress::Waits(due)),
@@ -144,8 +144,8 @@ impl<'c> Leader<'c> {
         self.cluster.store(&snapshot.secret, &state.write()).await?;
         if let Some(step) = step {
             self.metrics.certificates.count_step(step);
-            info!(step = step.name(), "rotation of the authority");
-            self.tell(step.reason(), step.note()).await;
+            info!(step = step.name(), "CA rotation step done");
+            self.emit(step.reason(), step.note()).await;
         }
         Ok(())
     }
@@ -155,7 +155,7 @@ impl<'c> Leader<'c> {
             return Ok(());
         }
         self.cluster.publish(live, bundle).await?;
-        // Where it has said the same already, somebody has overwritten it.
+        // If it had this bundle before, another writer has overwritten it.
         if self.settled.as_ref() == Some(bundle) {
             self.metrics.certificates.count_repair(Repair::CaBundle);
             info!(phase = live.phase.name(), "caBundle repaired");
@@ -165,7 +165,7 @@ impl<'c> Leader<'c> {
         Ok(())
     }
 
-    /// Arms the validating configuration where that is wanted.
+    /// Arms the validating configuration, if arming is on.
     async fn arm(
         &mut self,
         snapshot: &Snapshot,
@@ -175,9 +175,9 @@ impl<'c> Leader<'c> {
         let key = Some(key).filter(|_| self.options.arming);
         match self.arming.arm(self.cluster, snapshot, key, due).await.map_err(|error| (Failure::Arming, error))? {
             Arm::Armed => {
-                self.tell(
+                self.emit(
                     "Armed",
-                    "this webhook denied a dry run: from now on, a write that it does not review is refused",
+                    "the webhook denied the arming probe; failurePolicy is now Fail, so a write that it cannot review is refused",
                 )
                 .await;
                 Ok(Progress::Acted)
@@ -187,8 +187,8 @@ impl<'c> Leader<'c> {
         }
     }
 
-    /// Writes an Event; that it cannot holds up nothing for longer than an answer may take.
-    async fn tell(&self, reason: &str, note: &str) {
+    /// Emits an Event. A failure is only counted.
+    async fn emit(&self, reason: &str, note: &str) {
         let event = json!({
             "eventTime": format!("{:.6}", Timestamp::now()),
             "reportingController": "clusterprofile-webhook",
@@ -198,17 +198,17 @@ impl<'c> Leader<'c> {
             "reason": reason,
             "note": note,
         });
-        if let Err(error) = self.cluster.tell(&event).await {
-            report::count(self.metrics, Failure::Event, &error);
+        if let Err(error) = self.cluster.emit(&event).await {
+            failure_log::count(self.metrics, Failure::Event, &error);
         }
     }
 }
 
-/// How fast one action may follow upon another: a quarrel with another writer must not become a load.
+/// Limits the rate of actions, so that a conflict with another writer does not load the API server.
 struct Pace {
     actions: u32,
     backoff: Backoff,
-    /// When it is no quarrel any more, if nothing is done until then.
+    /// When the conflict counts as over, if no action happens before.
     calm: Instant,
 }
 
@@ -217,11 +217,11 @@ impl Pace {
         Self { actions: 0, backoff: Backoff::default(), calm: now }
     }
 
-    /// How long to wait after an action, if it was one too many.
+    /// How long to wait after an action. None while actions are few.
     fn wait(&mut self, now: Instant) -> Option<Duration> {
-        /// No rotation has more of them in a row.
+        /// More in a row than any rotation has.
         const ACTIONS: u32 = 10;
-        /// Whoever takes longer to overwrite what was repaired makes no load.
+        /// A writer that overwrites less often than this is no load.
         const PAUSE: Duration = Duration::from_secs(1);
         if now >= self.calm {
             *self = Self::new(now);
@@ -242,7 +242,7 @@ mod tests {
     use super::Pace;
 
     #[test]
-    fn a_quarrel_is_slowed_down_until_there_is_a_pause() {
+    fn actions_in_a_row_are_slowed_down_until_a_pause() {
         let mut now = Instant::now();
         let mut pace = Pace::new(now);
         for _ in 0..10 {
@@ -250,13 +250,13 @@ mod tests {
             now += Duration::from_millis(900);
         }
         for least in [100, 200, 400, 800, 1600].map(Duration::from_millis) {
-            let wait = pace.wait(now).expect("it is slowed down");
+            let wait = pace.wait(now).expect("more than ten actions in a row");
             assert!((least..=least * 3 / 2).contains(&wait), "{wait:?}");
             now += wait + Duration::from_millis(900);
         }
         now += Duration::from_millis(100);
         for _ in 0..100 {
-            assert_eq!(pace.wait(now), None, "it was calm");
+            assert_eq!(pace.wait(now), None, "there was a pause before");
             now += Duration::from_secs(1);
         }
     }

@@ -1,6 +1,6 @@
-//! Who writes: one replica, by a Lease, as client-go's leaderelection does it.
+//! Leader election by a Lease, with the algorithm of client-go's leaderelection.
 //!
-//! Nothing rests on it alone: whoever writes writes over what it has read, or not at all.
+//! It only avoids conflicts. Two leaders at once would do no harm: every write requires the resourceVersion that was read.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -13,42 +13,42 @@ use tracing::info;
 use super::{
     CertificatesError,
     cluster::{Cluster, set, text},
+    error_chain,
+    failure_log::FailureLog,
     fraction,
-    report::Report,
-    told,
 };
 use crate::metrics::{Failure, Metrics};
 
-/// An election that goes on for ever.
+/// Takes part in the election for as long as the process runs.
 pub(super) struct Election<'c> {
     pub(super) cluster: &'c Cluster,
     pub(super) identity: &'c str,
-    /// How long a leader may be silent.
+    /// How long a leader may fail to renew the Lease.
     pub(super) duration: Duration,
     pub(super) metrics: &'c Arc<Metrics>,
 }
 
 impl Election<'_> {
-    /// Leads whenever it is elected, for as long as it is polled.
+    /// Runs `lead` whenever this replica is the leader. Runs until dropped.
     pub(super) async fn run(&self, lead: impl AsyncFn() -> Infallible) -> Infallible {
-        let mut report = Report::new(self.metrics);
+        let mut failures = FailureLog::new(self.metrics);
         loop {
-            self.win(&mut report).await;
-            info!(identity = self.identity, "elected to write certificates");
+            self.win(&mut failures).await;
+            info!(identity = self.identity, "acquired leadership");
             self.metrics.certificates.set_leading(true);
             tokio::select! {
                 never = lead() => match never {},
-                () = self.keep(&mut report) => {}
+                () = self.keep(&mut failures) => {}
             }
             self.metrics.certificates.set_leading(false);
-            info!(identity = self.identity, "another may write certificates");
+            info!(identity = self.identity, "lost leadership");
         }
     }
 
-    /// Waits until nobody else has the Lease, and takes it.
+    /// Waits until the Lease is free or has expired, and acquires it.
     ///
-    /// Clocks of others are not compared with this one: a Lease has run out when it was not written for its duration.
-    async fn win(&self, report: &mut Report) {
+    /// The clocks of replicas are never compared: a Lease has expired if this replica saw no write to it for its duration.
+    async fn win(&self, failures: &mut FailureLog) {
         let mut seen: Option<(Value, Instant)> = None;
         loop {
             match self.cluster.lease().await {
@@ -62,21 +62,21 @@ impl Election<'_> {
                     let duration = Duration::from_secs(number(spec, "/leaseDurationSeconds"));
                     if holder.is_empty() || holder == self.identity || since.elapsed() >= duration {
                         match self.write(lease, self.identity).await {
-                            Ok(()) => return report.went_well(),
+                            Ok(()) => return failures.succeeded(),
                             Err(error) if is_conflict(&error) => {}
-                            Err(error) => report.failed(Failure::Lease, told(&error)),
+                            Err(error) => failures.failed(Failure::Lease, error_chain(&error)),
                         }
                     }
                 }
-                Err(error) => report.failed(Failure::Lease, told(&error)),
+                Err(error) => failures.failed(Failure::Lease, error_chain(&error)),
             }
             sleep(self.pause()).await;
         }
     }
 
-    /// Renews the Lease until somebody else has it, or it could not be renewed for two thirds of its duration: the last third
-    /// is for what is being written then.
-    async fn keep(&self, report: &mut Report) {
+    /// Renews the Lease until another replica holds it, or renewing has failed for two thirds of its duration. The last third
+    /// is for writes that are still in flight.
+    async fn keep(&self, failures: &mut FailureLog) {
         let mut deadline = Instant::now() + self.duration * 2 / 3;
         loop {
             sleep(self.pause()).await;
@@ -90,29 +90,29 @@ impl Election<'_> {
             };
             match timeout_at(deadline, renewed).await {
                 Ok(Ok(true)) => {
-                    report.went_well();
+                    failures.succeeded();
                     deadline = asked + self.duration * 2 / 3;
                 }
                 Ok(Ok(false)) | Err(_) => return,
-                Ok(Err(error)) => report.failed(Failure::Lease, told(&error)),
+                Ok(Err(error)) => failures.failed(Failure::Lease, error_chain(&error)),
             }
         }
     }
 
     async fn write(&self, lease: DynamicObject, identity: &str) -> Result<(), CertificatesError> {
-        // It counts whole seconds.
+        // The field has whole seconds.
         let seconds = self.duration.as_secs().max(1);
         write(self.cluster, lease, identity, seconds).await
     }
 
-    /// A fifth of the duration, so that one lost answer changes nothing; a little less, so that not all ask at once.
+    /// A fifth of the duration, so that one lost answer is harmless, minus jitter, so that replicas do not ask at once.
     fn pause(&self) -> Duration {
         let pause = self.duration / 5;
         pause.mul_f64(1.0 - fraction() / 4.0)
     }
 }
 
-/// Gives the Lease back, where it is this replica's.
+/// Releases the Lease if this replica holds it.
 pub(super) async fn release(cluster: &Cluster, identity: &str) -> Result<(), CertificatesError> {
     let lease = cluster.lease().await?;
     if text(&lease.data, "/spec/holderIdentity") == identity { write(cluster, lease, "", 1).await } else { Ok(()) }

@@ -1,9 +1,8 @@
-//! Proof that a denial is this installation's: each of its replicas can give it, and no other installation can.
+//! Proof that a denial came from this installation. Each of its replicas can give it; no other installation can.
 //!
-//! The leader sends a bad profile as a dry run, with a new nonce and the uid of the validating configuration that it wants to
-//! arm. The replica that denies it adds an HMAC of both, by a key of the installation's Secret, as a warning. The API server
-//! returns the warnings of all webhooks that it calls, but the denial of one: a denial by another installation is no proof,
-//! and hides none.
+//! The leader sends a bad profile as a dry run, with a new nonce and the uid of the validating configuration to be armed. The
+//! replica that denies it adds a warning: an HMAC of both, by a key from the installation's Secret. The API server returns the
+//! denial of one webhook but the warnings of all, so a denial by another installation is no proof and hides none.
 
 use std::{
     fmt::{self, Write as _},
@@ -20,19 +19,19 @@ use crate::admission::Probe;
 pub(super) struct ProofKey([u8; ProofKey::BYTES]);
 
 impl ProofKey {
-    /// As long as what SHA-256 returns.
+    /// The output length of SHA-256.
     const BYTES: usize = 32;
 
     /// # Errors
     ///
-    /// Where the crypto library has no random numbers.
+    /// If the crypto library cannot generate random numbers.
     pub(super) fn make() -> Result<Self, Unspecified> {
         let mut key = [0; Self::BYTES];
         rand::fill(&mut key)?;
         Ok(Self(key))
     }
 
-    /// None where it is no such key.
+    /// None if the length is wrong.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
@@ -41,15 +40,15 @@ impl ProofKey {
         &self.0
     }
 
-    /// The warning by which a probe is answered.
+    /// The warning that proves the denial of this probe.
     fn proof(&self, probe: &Probe) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
-        // The key signs nothing else; if it ever does, the first words say what for.
+        // The prefix separates this use of the key from any later one.
         let signed = hmac::sign(&key, format!("arming probe\n{}\n{}", probe.uid, probe.nonce).as_bytes());
         format!("{PROOF}{}", hex(signed.as_ref()))
     }
 
-    /// Whether one of these values of `Warning` headers proves that the probe was denied by this installation.
+    /// Whether one of these `Warning` header values proves that this installation denied the probe.
     pub(super) fn is_proven(&self, probe: &Probe, warnings: &[String]) -> bool {
         let proof = self.proof(probe);
         warnings.iter().any(|warning| warning.contains(&proof))
@@ -62,18 +61,18 @@ impl fmt::Debug for ProofKey {
     }
 }
 
-/// A probe of the validating configuration that has this uid.
+/// A probe for the validating configuration with this uid.
 ///
 /// # Errors
 ///
-/// Where the crypto library has no random numbers.
+/// If the crypto library cannot generate random numbers.
 pub(super) fn probe(namespace: &str, uid: &str) -> Result<Probe, Unspecified> {
     let mut nonce = [0; 16];
     rand::fill(&mut nonce)?;
     Ok(Probe { namespace: namespace.to_owned(), uid: uid.to_owned(), nonce: hex(&nonce) })
 }
 
-/// The other installations that have answered a probe, by the namespace and name of each.
+/// The other installations that answered a probe, as namespace/name.
 pub(super) fn others(warnings: &[String]) -> Vec<&str> {
     let name = |text: &'_ str| {
         let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '/');
@@ -86,25 +85,25 @@ pub(super) fn others(warnings: &[String]) -> Vec<&str> {
     others.collect()
 }
 
-/// What precedes the HMAC, in hexadecimal digits.
+/// Precedes the HMAC, which is in hexadecimal digits.
 const PROOF: &str = "arming probe: proof ";
 
-/// What precedes the name of an installation that was not asked.
+/// Precedes the name of another installation that denied the probe.
 const OTHER: &str = "arming probe: not denied for its sender, but for installation ";
 
-/// Two names of Kubernetes and what separates them.
+/// Two Kubernetes names and a slash.
 const LONGEST_NAME: usize = 253 + 1 + 253;
 
-/// What answers the probes that a replica denies.
+/// Answers the arming probes that this replica denies.
 #[derive(Debug)]
 pub struct Prover {
     namespace: String,
-    /// The namespace and the name of the configurations.
+    /// Namespace and name of the webhook configurations.
     installation: String,
     known: ArcSwapOption<Known>,
 }
 
-/// As the API server has it.
+/// What the API server holds, as last read.
 #[derive(Debug)]
 struct Known {
     key: ProofKey,
@@ -121,13 +120,13 @@ impl Prover {
         }
     }
 
-    /// Answers with these from now on, and proves nothing where one is missing.
+    /// Sets the key and uid to answer with. Without both, no proof is given.
     pub(super) fn learn(&self, key: Option<&ProofKey>, uid: Option<&str>) {
         let known = key.zip(uid).map(|(key, uid)| Arc::new(Known { key: key.clone(), uid: uid.to_owned() }));
         self.known.store(known);
     }
 
-    /// The warning that answers a probe which was denied: the proof for this installation's own, else whose denial it is.
+    /// The warning for a denied probe: the proof for the own installation's probe, or else this installation's name.
     pub(crate) fn answer(&self, probe: &Probe) -> String {
         let known = self.known.load();
         let own = known.as_ref().filter(|known| probe.namespace == self.namespace && probe.uid == known.uid);
@@ -135,14 +134,14 @@ impl Prover {
     }
 }
 
-/// What an installation is called.
+/// The name of an installation.
 pub(super) fn installation(namespace: &str, configuration: &str) -> String {
     format!("{namespace}/{configuration}")
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes all that is written");
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
         text
     })
 }
@@ -158,7 +157,7 @@ mod tests {
         let prover = Prover::new("here", "a");
         let is_proof =
             |key: &ProofKey, prover: &Prover| key.is_proven(&sent, &[format!("299 - \"{}\"", prover.answer(&sent))]);
-        assert!(!is_proof(&key, &prover), "it knows no key yet");
+        assert!(!is_proof(&key, &prover), "no key is known yet");
         prover.learn(Some(&key), Some("3a-1"));
         assert!(is_proof(&key, &prover));
         assert!(!is_proof(&other, &prover), "another installation's key");

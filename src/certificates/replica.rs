@@ -1,4 +1,4 @@
-//! One replica's leaf: signed in its memory, served, renewed.
+//! The leaf certificate of one replica: it signs the certificate in memory, serves it and renews it.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -7,39 +7,39 @@ use tokio::sync::watch;
 
 use super::{
     Backoff, NAP,
-    authority::{Authority, Certificate},
+    ca::{Ca, Certificate},
     cluster::{Cluster, Snapshot},
+    error_chain,
+    failure_log::FailureLog,
     fraction, nap,
     proof::Prover,
-    report::Report,
     rest,
+    rotation::Lifetimes,
     state::State,
-    step::Lifetimes,
-    told,
 };
 use crate::{
     metrics::{Failure, Metrics},
     review::Phase,
-    tls::{self, Certificates, End, Pair},
+    tls::{self, Certificates, ExpiryWarning, Pair},
 };
 
-/// Signs for itself alone, and asks of others only that they trust it.
+/// Keeps this replica's serving certificate valid and trusted. Its private key never leaves the process.
 pub(super) struct Replica<'c> {
     cluster: &'c Cluster,
     lifetimes: Lifetimes,
     certificates: Arc<Certificates>,
     prover: &'c Prover,
     metrics: Arc<Metrics>,
-    report: Report,
+    failures: FailureLog,
     leaf: Option<Leaf>,
-    ends: [End; 2],
+    expiries: [ExpiryWarning; 2],
 }
 
-/// What is known of the pair that is served.
+/// The serving certificate.
 struct Leaf {
-    /// By whom it was signed.
-    authority: Certificate,
-    /// When another is to be signed.
+    /// The CA that signed it.
+    ca: Certificate,
+    /// When to sign the next one.
     due: Timestamp,
 }
 
@@ -51,12 +51,12 @@ impl<'c> Replica<'c> {
         prover: &'c Prover,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        let ends = ["certificate", "authority"].map(End::new);
-        let (report, metrics) = (Report::new(metrics), Arc::clone(metrics));
-        Self { cluster, lifetimes, certificates, prover, metrics, report, leaf: None, ends }
+        let expiries = ["certificate", "CA"].map(ExpiryWarning::new);
+        let (failures, metrics) = (FailureLog::new(metrics), Arc::clone(metrics));
+        Self { cluster, lifetimes, certificates, prover, metrics, failures, leaf: None, expiries }
     }
 
-    /// Serves a leaf that is trusted, and another when two thirds of its life have passed, for as long as it is polled.
+    /// Serves a leaf certificate once it is trusted, and renews it after two thirds of its lifetime. Runs until dropped.
     pub(super) async fn serve(mut self, mut changes: watch::Receiver<()>) -> Infallible {
         let mut backoff = Backoff::default();
         loop {
@@ -65,24 +65,24 @@ impl<'c> Replica<'c> {
             let (wait, hears) = match self.renew(now).await {
                 Ok(due) => {
                     backoff.reset();
-                    self.report.went_well();
+                    self.failures.succeeded();
                     (nap(due, now), true)
                 }
                 Err((failure, cause)) => {
-                    self.report.failed(failure, cause);
-                    // Another content may mend what was read, but not that nothing could be.
+                    self.failures.failed(failure, cause);
+                    // A change of the Secret or a configuration can help, except where reading them failed.
                     (backoff.next(), failure != Failure::Read)
                 }
             };
-            self.ends.iter_mut().for_each(|end| end.warn(now));
+            self.expiries.iter_mut().for_each(|expiry| expiry.warn(now));
             rest(wait, &mut changes, hears).await;
         }
     }
 
-    /// Signs and serves another leaf where that is due, and tells when it will be.
+    /// Signs and serves a new leaf certificate if one is due, and returns when the next one is due.
     async fn renew(&mut self, now: Timestamp) -> Result<Timestamp, (Failure, String)> {
-        // Before every signature, for the authority may have been replaced.
-        let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, told(&error)))?;
+        // Read before every signature: the CA may have been replaced.
+        let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, error_chain(&error)))?;
         self.show_trust(&snapshot, now);
         let (state, unusable) = State::read(&snapshot.data());
         let uid = snapshot.validating().and_then(|live| live.uid.as_deref());
@@ -97,41 +97,41 @@ impl<'c> Replica<'c> {
             return match cause {
                 Some(cause) => Err((Failure::Secret, cause)),
                 None if self.leaf.is_some() => Err((Failure::Secret, "ca.crt is missing".to_owned())),
-                // Whoever leads is at it.
+                // The leader is making the first CA.
                 None => Ok(now + NAP),
             };
         };
 
         let signed = current.sign(&self.names(), now, self.lifetimes.leaf);
-        let pair = signed.map_err(|error| (Failure::Secret, told(&error)))?;
-        if !snapshot.bundles().iter().all(|bundle| bundle.vouches_for(&pair, &self.server_name(), now)) {
+        let pair = signed.map_err(|error| (Failure::Secret, error_chain(&error)))?;
+        if !snapshot.bundles().iter().all(|bundle| bundle.accepts(&pair, &self.server_name(), now)) {
             return Err((Failure::Trust, "a webhook configuration does not trust ca.crt".into()));
         }
         let lifetime = Duration::from_secs(pair.expiry().saturating_sub(now.as_second()).unsigned_abs());
         let leaf = Leaf::new(current, now, lifetime);
         let due = leaf.due;
         tls::replace(pair, &self.certificates, &self.metrics);
-        let [leaf_end, authority_end] = &mut self.ends;
-        leaf_end.set(now + lifetime, lifetime);
-        authority_end.set(leaf.authority.not_after(), leaf.authority.lifetime());
-        self.metrics.certificates.set_authority_expiry(leaf.authority.not_after().as_second());
+        let [leaf_expiry, ca_expiry] = &mut self.expiries;
+        leaf_expiry.set(now + lifetime, lifetime);
+        ca_expiry.set(leaf.ca.not_after(), leaf.ca.lifetime());
+        self.metrics.certificates.set_ca_expiry(leaf.ca.not_after().as_second());
         self.leaf = Some(leaf);
         self.show_trust(&snapshot, now);
         Ok(due)
     }
 
-    /// Tells whether each configuration vouches for what is served.
+    /// Sets the metric that shows whether each configuration trusts the serving certificate.
     fn show_trust(&self, snapshot: &Snapshot, now: Timestamp) {
         let (name, pair) = (self.server_name(), self.certificates.current());
         for phase in [Phase::Mutate, Phase::Validate] {
             let live = snapshot.live.iter().filter(|live| live.phase == phase);
             let bundles: Vec<_> = live.flat_map(|live| &live.webhooks).map(|webhook| &webhook.bundle).collect();
-            let vouches = |pair: Arc<Pair>| bundles.iter().all(|bundle| bundle.vouches_for(&pair, &name, now));
-            self.metrics.certificates.set_trusted(phase, !bundles.is_empty() && pair.clone().is_some_and(vouches));
+            let accepts = |pair: Arc<Pair>| bundles.iter().all(|bundle| bundle.accepts(&pair, &name, now));
+            self.metrics.certificates.set_trusted(phase, !bundles.is_empty() && pair.clone().is_some_and(accepts));
         }
     }
 
-    /// As the API server calls it.
+    /// The DNS name by which the API server calls the webhook.
     fn server_name(&self) -> String {
         format!("{}.{}.svc", self.cluster.names.service, self.cluster.namespace)
     }
@@ -144,17 +144,17 @@ impl<'c> Replica<'c> {
 }
 
 impl Leaf {
-    fn new(authority: &Authority, now: Timestamp, lifetime: Duration) -> Self {
-        /// The part of its life after which it is renewed, and by how much less at random, so that replicas take turns.
+    fn new(ca: &Ca, now: Timestamp, lifetime: Duration) -> Self {
+        /// The part of the lifetime after which to renew, and how much less of it at random, so that replicas take turns.
         const SPENT: f64 = 2.0 / 3.0;
         const JITTER: f64 = 1.0 / 15.0;
         let due = now + lifetime.mul_f64(SPENT - fraction() * JITTER);
-        Self { authority: authority.certificate.clone(), due }
+        Self { ca: ca.certificate.clone(), due }
     }
 
-    /// Whether another is to be signed: by `current` where that is another authority, or at its time.
-    fn is_due(&self, current: Option<&Authority>, now: Timestamp) -> bool {
-        now >= self.due || current.is_some_and(|current| current.certificate != self.authority)
+    /// Whether to sign a new one: at its time, or when `current` is another CA.
+    fn is_due(&self, current: Option<&Ca>, now: Timestamp) -> bool {
+        now >= self.due || current.is_some_and(|current| current.certificate != self.ca)
     }
 }
 
@@ -165,24 +165,24 @@ mod tests {
     use jiff::Timestamp;
 
     use super::Leaf;
-    use crate::certificates::{NAP, authority::Authority, nap};
+    use crate::certificates::{NAP, ca::Ca, nap};
 
     #[test]
-    fn a_leaf_is_renewed_at_two_thirds_of_its_life_or_at_once_after_a_jump_of_the_clock() {
+    fn a_leaf_is_renewed_after_two_thirds_of_its_lifetime_or_at_once_after_a_jump_of_the_clock() {
         const DAY: Duration = Duration::from_hours(24);
         let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
-        let [authority, other] = [(); 2].map(|()| Authority::make(now, 365 * DAY).unwrap());
+        let [ca, other] = [(); 2].map(|()| Ca::make(now, 365 * DAY).unwrap());
         for _ in 0..100 {
-            let leaf = Leaf::new(&authority, now, 30 * DAY);
-            assert!(!leaf.is_due(Some(&authority), now + 17 * DAY));
-            assert!(leaf.is_due(Some(&authority), now + 20 * DAY), "jitter only shortens");
+            let leaf = Leaf::new(&ca, now, 30 * DAY);
+            assert!(!leaf.is_due(Some(&ca), now + 17 * DAY));
+            assert!(leaf.is_due(Some(&ca), now + 20 * DAY), "jitter only shortens");
         }
-        let leaf = Leaf::new(&authority, now, 7 * DAY);
-        assert!(!leaf.is_due(Some(&authority), now) && !leaf.is_due(None, now));
-        assert!(leaf.is_due(Some(&other), now), "another authority signs");
+        let leaf = Leaf::new(&ca, now, 7 * DAY);
+        assert!(!leaf.is_due(Some(&ca), now) && !leaf.is_due(None, now));
+        assert!(leaf.is_due(Some(&other), now), "another CA signs");
         let jumped = now + 31 * DAY;
-        assert!(leaf.is_due(Some(&authority), jumped) && leaf.is_due(None, jumped));
-        assert_eq!(nap(leaf.due, now), NAP, "a clock that jumps is looked at before");
+        assert!(leaf.is_due(Some(&ca), jumped) && leaf.is_due(None, jumped));
+        assert_eq!(nap(leaf.due, now), NAP, "the clock is read again before");
         assert!(nap(leaf.due, jumped) < Duration::from_secs(1));
     }
 }

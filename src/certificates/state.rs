@@ -1,81 +1,81 @@
-//! What the Secret holds: the authorities of a webhook, each at its place in a rotation.
+//! The content of the Secret: the CAs of a webhook, each in its role in a rotation.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::{
-    authority::{Authority, Certificate},
     bundle::Bundle,
+    ca::{Ca, Certificate},
     proof::ProofKey,
 };
 
-/// A Secret's data.
+/// The data of a Secret, decoded.
 pub(super) type Data = BTreeMap<String, Vec<u8>>;
 
-/// All authorities that API servers must trust.
+/// All CAs that API servers must trust, and the proof key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct State {
-    /// The one that signs.
-    pub(super) current: Option<Authority>,
-    /// The one that is going to.
+    /// The CA that signs leaf certificates now.
+    pub(super) current: Option<Ca>,
+    /// The CA that signs after the next promotion.
     pub(super) next: Option<Next>,
-    /// Those that have signed what may still be served.
+    /// CAs that no longer sign, but whose leaf certificates may still be served.
     pub(super) old: Vec<Old>,
-    /// What proves to the leader that a denial is this installation's.
+    /// Proves to the leader that a denial came from this installation.
     pub(super) proof_key: Option<ProofKey>,
 }
 
-/// An authority that does not sign yet.
+/// A CA that does not sign yet.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Next {
-    pub(super) authority: Authority,
-    /// Since when every live configuration has it; none while one has not.
+    pub(super) ca: Ca,
+    /// Since when every live configuration has trusted it. None while one does not.
     pub(super) trusted_since: Option<Timestamp>,
 }
 
-/// An authority that signs no more.
+/// A CA that no longer signs.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Old {
     pub(super) certificate: Certificate,
-    /// When nothing that it has signed is valid any more.
+    /// When the last certificate that it signed expires.
     pub(super) until: Timestamp,
 }
 
-// The keys of the Secret; all hold PEM but those that say so.
+// The keys of the Secret. All hold PEM, except where noted.
 const CURRENT: [&str; 2] = ["ca.crt", "ca.key"];
 const NEXT: [&str; 2] = ["next.crt", "next.key"];
 /// RFC 3339.
 const NEXT_TRUSTED_SINCE: &str = "next.trusted-since";
 const OLD: &str = "old.crt";
-/// A line of RFC 3339 for each certificate of `old.crt`.
+/// One RFC 3339 time per line, for each certificate of `old.crt`.
 const OLD_UNTIL: &str = "old.until";
 /// Random bytes.
 const PROOF_KEY: &str = "proof.key";
 
 impl State {
-    /// What of the Secret can be used, and one line for each part that cannot.
+    /// Reads what can be used, and returns one line for each part that cannot.
     ///
-    /// Nothing is trusted because it is there: what cannot be used counts as absent, so that it is replaced like what was lost.
+    /// An unusable part counts as absent, so it is replaced as if it had been lost.
     pub(super) fn read(data: &Data) -> (Self, Vec<String>) {
         let mut unusable = Vec::new();
-        let mut authority = |[certificate, key]: [&str; 2]| {
+        let mut ca = |[certificate, key]: [&str; 2]| {
             let [certificate_pem, key_pem] =
                 [certificate, key].map(|name| data.get(name).filter(|pem| !pem.is_empty()));
             let read = match (certificate_pem, key_pem) {
                 (None, None) => return None,
-                (Some(certificate), Some(key)) => Authority::from_pem(certificate, key),
+                (Some(certificate), Some(key)) => Ca::from_pem(certificate, key),
                 _ => Err("one of the two is missing"),
             };
             read.map_err(|cause| unusable.push(format!("{certificate} and {key}: {cause}"))).ok()
         };
-        let (current, next) = (authority(CURRENT), authority(NEXT));
+        let (current, next) = (ca(CURRENT), ca(NEXT));
         let trusted_since = time(data.get(NEXT_TRUSTED_SINCE).map(Vec::as_slice));
-        let next = next.map(|authority| Next { authority, trusted_since });
+        let next = next.map(|ca| Next { ca, trusted_since });
         let old = Bundle::parse(data.get(OLD).map(Vec::as_slice).unwrap_or_default()).0;
         let mut until = data.get(OLD_UNTIL).map(Vec::as_slice).unwrap_or_default().split(|byte| *byte == b'\n');
         let old = old.into_iter().map(|certificate| {
-            // Where nobody knows, as long as it could be.
+            // If the time is missing or unreadable, use the latest possible one.
             let until = time(until.next()).unwrap_or(certificate.not_after());
             Old { certificate, until }
         });
@@ -83,7 +83,7 @@ impl State {
         let proof_key = data.get(PROOF_KEY).and_then(|bytes| {
             let key = ProofKey::read(bytes);
             if key.is_none() {
-                unusable.push(format!("{PROOF_KEY} is not a key of this webhook; it is replaced"));
+                unusable.push(format!("{PROOF_KEY} is not a valid key; making a new one"));
             }
             key
         });
@@ -93,11 +93,11 @@ impl State {
     pub(super) fn write(&self) -> Data {
         let mut data = Data::new();
         let mut put = |name: &str, text: String| data.insert(name.to_owned(), text.into_bytes());
-        let next = self.next.as_ref().map(|next| &next.authority);
-        for ([certificate, key], authority) in [(CURRENT, self.current.as_ref()), (NEXT, next)] {
-            if let Some(authority) = authority {
-                put(certificate, authority.certificate.pem());
-                put(key, authority.key().to_owned());
+        let next = self.next.as_ref().map(|next| &next.ca);
+        for ([certificate, key], ca) in [(CURRENT, self.current.as_ref()), (NEXT, next)] {
+            if let Some(ca) = ca {
+                put(certificate, ca.certificate.pem());
+                put(key, ca.key().to_owned());
             }
         }
         if let Some(since) = self.next.as_ref().and_then(|next| next.trusted_since) {
@@ -113,10 +113,10 @@ impl State {
         data
     }
 
-    /// What every live configuration must say.
+    /// The bundle that every live configuration must have.
     pub(super) fn bundle(&self) -> Bundle {
-        let signing = self.current.iter().chain(self.next.as_ref().map(|next| &next.authority));
-        let signing = signing.map(|authority| &authority.certificate);
+        let signing = self.current.iter().chain(self.next.as_ref().map(|next| &next.ca));
+        let signing = signing.map(|ca| &ca.certificate);
         Bundle(signing.chain(self.old.iter().map(|old| &old.certificate)).cloned().collect())
     }
 }

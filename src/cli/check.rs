@@ -1,4 +1,4 @@
-//! `check`: what the two webhooks would do to manifests.
+//! `check`: applies the defaults and the validation of the two webhooks to manifests.
 
 use std::{
     fs,
@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use clusterprofile_webhook::{
     config::Settings,
     config_file::ConfigFile,
+    error::error_chain,
     manifest::{self, Checked, Document},
     review::Policy,
 };
@@ -33,37 +34,37 @@ mod text;
   clusterprofile-webhook check new.yaml --old stored.yaml -o json
   clusterprofile-webhook check -R manifests/ --config config.yaml
 
-Exit codes: 0 clean or warnings only, 1 denied, 2 unusable input, which wins.")]
+Exit codes: 0 no denials, 1 denied, 2 invalid input (takes precedence over 1).")]
 pub(super) struct Args {
-    /// Manifests, YAML or JSON; directories of them; - for standard input
+    /// Manifest files (YAML or JSON) or directories of them; - reads standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Read directories within directories, too
+    /// Also read subdirectories
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// The stored objects, by namespace and name, of which the manifests are updates; for a manifest without a namespace,
-    /// the only one of its name
+    /// Stored objects: a manifest with the same namespace and name is checked as an update of it. A manifest without a
+    /// namespace matches by name, if only one stored object has that name
     #[arg(long, value_name = "FILE")]
     old: Vec<PathBuf>,
-    /// How to print what is found
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
-    /// Exit with 1 on warnings, too
+    /// Exit with 1 on warnings as well
     #[arg(long)]
     warnings_as_errors: bool,
-    /// When to use colours; by default on a terminal, unless `NO_COLOR` is set
+    /// When to color the output; `auto` colors it on a terminal, unless `NO_COLOR` is set
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     color: Color,
     #[command(flatten)]
     choice: Choice,
 }
 
-/// How output is printed.
+/// An output format.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(super) enum Format {
-    /// For people.
+    /// Plain text, for reading
     Text,
-    /// For programs.
+    /// JSON, for programs
     Json,
 }
 
@@ -74,12 +75,12 @@ enum Color {
     Never,
 }
 
-/// All that is told of a run; also the shape of `-o json`.
+/// The result of a run. Also the format of `-o json`.
 #[derive(Default, Serialize)]
 struct Outcome {
     objects: Vec<Object>,
     errors: Vec<String>,
-    /// Objects that are no ClusterProfile of a known version.
+    /// Number of objects that are not ClusterProfiles of a known version.
     skipped: usize,
 }
 
@@ -91,7 +92,7 @@ struct Object {
     item: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
-    /// Whether `--old` holds what this is an update of; none where there is no `--old`.
+    /// Whether `--old` has the stored object. None without `--old`.
     #[serde(skip_serializing_if = "Option::is_none")]
     stored: Option<bool>,
     #[serde(flatten)]
@@ -101,7 +102,7 @@ struct Object {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut outcome = Outcome::default();
     if args.files.iter().chain(&args.old).filter(|path| path.as_os_str() == "-").count() > 1 {
-        outcome.errors.push("standard input: - must be given once".into());
+        outcome.errors.push("standard input: give - only once".into());
     }
     let stored = stored(args, &mut outcome.errors);
     let file = args.choice.file().unwrap_or_else(|error| {
@@ -118,7 +119,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     if outcome.objects.is_empty() && outcome.skipped == 0 && outcome.errors.is_empty() {
-        outcome.errors.push("there is nothing to check".into());
+        outcome.errors.push("no manifests found".into());
     }
     let text = match args.output {
         Format::Json => super::printable_json(&serde_json::to_string_pretty(&outcome)?) + "\n",
@@ -167,7 +168,7 @@ impl Color {
     }
 }
 
-/// What is stored, where that is said.
+/// The objects of `--old`. None without `--old`.
 fn stored(args: &Args, errors: &mut Vec<String>) -> Option<Stored> {
     let mut stored = Stored::default();
     for (file, bytes) in inputs(&args.old, args.recursive, errors) {
@@ -179,12 +180,12 @@ fn stored(args: &Args, errors: &mut Vec<String>) -> Option<Stored> {
     (!args.old.is_empty()).then_some(stored)
 }
 
-/// The content of each file, in the order given, those of a directory by name.
+/// The content of each file, in the given order, with the files of a directory sorted by name.
 fn inputs(paths: &[PathBuf], recursive: bool, errors: &mut Vec<String>) -> Vec<(String, Vec<u8>)> {
     let mut inputs = Vec::new();
     let mut read = |name: String, bytes: anyhow::Result<Vec<u8>>| match bytes {
         Ok(bytes) => inputs.push((name, bytes)),
-        Err(error) => errors.push(format!("{error:#}")),
+        Err(error) => errors.push(error_chain(error.as_ref())),
     };
     for path in paths {
         if path.as_os_str() == "-" {
@@ -198,8 +199,8 @@ fn inputs(paths: &[PathBuf], recursive: bool, errors: &mut Vec<String>) -> Vec<(
 
 /// Reads a file, or the manifests of a directory.
 ///
-/// Of a directory's links those to files are followed, as a mounted `ConfigMap` has them; those to directories may go round in
-/// circles.
+/// In a directory, links to files are followed, because a mounted `ConfigMap` consists of them. Links to directories are not,
+/// because they may form a cycle.
 fn read_path(path: &Path, recursive: bool, read: &mut impl FnMut(String, anyhow::Result<Vec<u8>>)) {
     let name = path.display().to_string();
     if !path.is_dir() {
@@ -212,9 +213,9 @@ fn read_path(path: &Path, recursive: bool, read: &mut impl FnMut(String, anyhow:
             entries.sort_by_key(fs::DirEntry::path);
             for entry in entries {
                 let path = entry.path();
-                let is_manifest = || path.extension().is_some_and(|end| ENDINGS.iter().any(|known| end == *known));
+                let is_manifest = || path.extension().is_some_and(|end| EXTENSIONS.iter().any(|known| end == *known));
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    // A mounted ConfigMap's own directories, to whose files links lead, begin so.
+                    // A mounted ConfigMap keeps the targets of its links in directories whose names start with "..".
                     if recursive && !entry.file_name().as_encoded_bytes().starts_with(b"..") {
                         read_path(&path, recursive, read);
                     }
@@ -226,14 +227,14 @@ fn read_path(path: &Path, recursive: bool, read: &mut impl FnMut(String, anyhow:
     }
 }
 
-/// What the names of manifests end in.
-const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+/// File name extensions of manifests.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 fn read_all(source: impl std::io::Read, name: &str) -> anyhow::Result<Vec<u8>> {
-    /// Every cluster of the largest hubs in one list; a file past it is none of ours.
+    /// More than the list of all profiles of a very large hub.
     const LIMIT: u64 = 256 << 20;
     let mut bytes = Vec::new();
     let read = source.take(LIMIT + 1).read_to_end(&mut bytes).with_context(|| name.to_owned())?;
-    anyhow::ensure!(u64::try_from(read)? <= LIMIT, "{name}: must have at most 256 MiB");
+    anyhow::ensure!(u64::try_from(read)? <= LIMIT, "{name}: larger than 256 MiB; split the file");
     Ok(bytes)
 }

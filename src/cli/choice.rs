@@ -1,4 +1,4 @@
-//! What an administrator chooses, by a file and by flags.
+//! The flags that `serve` and `check` share: the configuration file, effects and audit.
 
 use std::path::PathBuf;
 
@@ -13,11 +13,11 @@ use clusterprofile_webhook::{
 /// Flags that `serve` and `check` share.
 #[derive(Args)]
 pub(super) struct Choice {
-    /// YAML with effects, exempt namespaces, audit and limits; `serve` reads it again when it changes; `config-schema`
-    /// describes it. Flags and variables win over it
+    /// Configuration file (YAML) with effects, exempt namespaces, audit and limits. `serve` reloads it on change. Flags and
+    /// variables take precedence over it. `config-schema` prints its format
     #[arg(long, value_name = "FILE", env = "CLUSTERPROFILE_WEBHOOK_CONFIG")]
     config: Option<PathBuf>,
-    /// Override the effect of a rule: deny, warn or off; may be given again for another
+    /// Override the effect of a rule: deny, warn or off. Can be repeated
     #[arg(
         long = "effect",
         value_name = "RULE=EFFECT",
@@ -26,7 +26,7 @@ pub(super) struct Choice {
         value_parser = parse
     )]
     effects: Vec<(&'static Rule, Effect)>,
-    /// Turn every refusal into a warning, for a first rollout; --audit=false where the configuration file says otherwise
+    /// Only warn where rules would deny, for a first rollout. --audit=false overrides the configuration file
     #[arg(
         long,
         value_name = "BOOL",
@@ -40,25 +40,25 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// What the flags choose; of two effects of a rule the last.
+    /// The settings of the flags. If a rule is given twice, the last effect applies.
     pub(super) fn settings(&self) -> Settings {
         let effects = self.effects.iter().map(|(rule, effect)| (rule.name, *effect)).collect();
         Settings { effects, audit: self.audit, ..Settings::default() }
     }
 
-    /// The configuration file, where there is one.
+    /// Loads the configuration file, if one is given.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] where it cannot be used.
+    /// [`ConfigError`] if it cannot be read or has mistakes.
     pub(super) fn file(&self) -> Result<Option<ConfigFile>, ConfigError> {
         self.config.clone().map(ConfigFile::load).transpose()
     }
 }
 
 fn parse(text: &str) -> Result<(&'static Rule, Effect), String> {
-    let (name, effect) = text.split_once('=').ok_or("must be RULE=deny, RULE=warn or RULE=off")?;
+    let (name, effect) = text.split_once('=').ok_or("use RULE=deny, RULE=warn or RULE=off")?;
     let rule = rules::named(name)?;
-    let effect = effect.parse().map_err(|()| format!("{effect:?} must be deny, warn or off"))?;
+    let effect = effect.parse().map_err(|()| format!("unknown effect {effect:?}; use deny, warn or off"))?;
     Ok((rule, effect))
 }

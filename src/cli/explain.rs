@@ -1,4 +1,4 @@
-//! `explain`: what a rule asks for, and why.
+//! `explain`: what a rule requires, and why.
 
 use std::{ffi::OsStr, fmt::Write as _, process::ExitCode};
 
@@ -20,15 +20,15 @@ use super::check::Format;
   clusterprofile-webhook explain
   clusterprofile-webhook explain cluster-manager-label")]
 pub(super) struct Args {
-    /// The rule, as it stands in brackets behind a cause; all of them where it is left out
+    /// The rule, as named in brackets at the end of a message. If omitted, all rules are listed
     #[arg(value_parser = RuleParser, hide_possible_values = true)]
     rule: Option<&'static Rule>,
-    /// How to print it
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
 
-/// Names of rules, which shells complete, and of which an error tells the nearest alone.
+/// Parses the name of a rule. Shell completion offers all names; an error suggests only the most similar one.
 #[derive(Clone)]
 struct RuleParser;
 
@@ -72,7 +72,7 @@ fn record(rule: &Rule) -> serde_json::Value {
 }
 
 fn page(rule: &Rule) -> String {
-    let mut page = format!("{} ({})\n\nMust hold: {}\n", rule.name, rule.effect, rule.summary);
+    let mut page = format!("{} ({})\n\nRequires: {}\n", rule.name, rule.effect, rule.summary);
     for (title, text) in
         [("Exceptions", rule.exceptions), ("Filled in", rule.fix), ("Source", rule.source), ("Since", rule.since)]
     {

@@ -1,4 +1,4 @@
-//! Flags of certificates that the webhook manages itself.
+//! Flags for self-managed certificates.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use clusterprofile_webhook::{
     units,
 };
 
-/// Flags of `serve --service`; without it, none of them says anything.
+/// Flags of `serve --service`. Without `--service`, the others have no effect.
 #[derive(Args)]
 pub(super) struct Managed {
-    /// Manage certificates for this Service: an authority in a Secret, a leaf in memory, caBundle in the webhook
-    /// configurations; wants a service account, or KUBECONFIG
+    /// Manage certificates for this Service: keep a CA in a Secret, serve a leaf certificate signed in memory, and set
+    /// caBundle in the webhook configurations. Requires a service account or KUBECONFIG
     #[arg(long, value_name = "NAME", env = "CLUSTERPROFILE_WEBHOOK_SERVICE")]
     pub(super) service: Option<String>,
-    /// Where the Service, the Secret and the Lease are; by default where the service account is
+    /// Namespace of the Service, the Secret and the Lease. By default that of the service account
     #[arg(long, value_name = "NAME", env = "CLUSTERPROFILE_WEBHOOK_NAMESPACE")]
     namespace: Option<String>,
-    /// The Secret of the authorities, which must exist, if only empty
+    /// Secret for the CA. It must exist, and may be empty
     #[arg(
         long,
         value_name = "NAME",
@@ -26,10 +26,10 @@ pub(super) struct Managed {
         env = "CLUSTERPROFILE_WEBHOOK_SECRET"
     )]
     secret: String,
-    /// The Lease that elects the replica which writes, which must exist, if only empty
+    /// Lease for leader election. It must exist, and may be empty
     #[arg(long, value_name = "NAME", default_value = "clusterprofile-webhook", env = "CLUSTERPROFILE_WEBHOOK_LEASE")]
     lease: String,
-    /// The webhook configurations, mutating and validating; one that does not exist is not created
+    /// Name of the mutating and of the validating webhook configuration. A missing one is not created
     #[arg(
         long,
         value_name = "NAME",
@@ -37,34 +37,35 @@ pub(super) struct Managed {
         env = "CLUSTERPROFILE_WEBHOOK_CONFIGURATION"
     )]
     configuration: String,
-    /// How long a leaf is valid; it is renewed when two thirds of it have passed
+    /// Lifetime of the leaf certificate. It is renewed after two thirds of it
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = units::duration, env = "CLUSTERPROFILE_WEBHOOK_LEAF_LIFETIME")]
     leaf_lifetime: Duration,
-    /// How long an authority is valid; another takes its place when two thirds of it have passed, so that by default there
-    /// are four months for whatever is in the way
+    /// Lifetime of the CA. The CA is rotated after two thirds of it, which by default leaves four months to fix a failing
+    /// rotation
     #[arg(long, value_name = "TIME", default_value = "365d", value_parser = units::duration, env = "CLUSTERPROFILE_WEBHOOK_CA_LIFETIME")]
     ca_lifetime: Duration,
-    /// How long a new authority must have been trusted by both webhook configurations before it signs
+    /// How long both webhook configurations must have trusted a new CA before it signs
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = units::duration, env = "CLUSTERPROFILE_WEBHOOK_CA_OVERLAP")]
     ca_overlap: Duration,
-    /// How long the replica that writes may be silent until another takes its place
+    /// How long the leader may fail to renew the Lease before another replica takes over
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::duration, env = "CLUSTERPROFILE_WEBHOOK_LEASE_DURATION")]
     lease_duration: Duration,
-    /// Leave failurePolicy alone; else the validating webhook configuration fails closed once a dry run was denied
+    /// Never change failurePolicy. By default the leader sets it to Fail in the validating webhook configuration, once the
+    /// webhook has denied a bad profile in a dry run
     #[arg(long, env = "CLUSTERPROFILE_WEBHOOK_NO_ARMING", value_parser = BoolishValueParser::new())]
     no_arming: bool,
 }
 
 impl Managed {
-    /// For the Service of that name.
+    /// The options for the Service of that name.
     ///
     /// # Errors
     ///
-    /// What does not go together.
+    /// Which values are out of range or contradict each other.
     pub(super) fn options(&self, service: &str) -> anyhow::Result<Options> {
-        /// Whatever is valid for longer is renewed by nobody who remembers how.
+        /// A longer lifetime is most likely a typing error.
         const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
-        /// X.509 and Leases count whole seconds.
+        /// X.509 and Leases have whole seconds.
         const SHORTEST: Duration = Duration::from_secs(1);
         for (flag, lifetime) in [("--leaf-lifetime", self.leaf_lifetime), ("--ca-lifetime", self.ca_lifetime)] {
             anyhow::ensure!((SHORTEST..=LONGEST).contains(&lifetime), "{flag} must be from 1s to 3650d");
@@ -73,10 +74,10 @@ impl Managed {
             self.leaf_lifetime <= self.ca_lifetime,
             "--leaf-lifetime must not be longer than --ca-lifetime"
         );
-        // In the last third of its life an authority is replaced; half of that must do.
+        // A CA is rotated in the last third of its lifetime, and the overlap must fit into half of that.
         anyhow::ensure!(
             self.ca_lifetime >= self.ca_overlap * 6,
-            "--ca-lifetime must be six times --ca-overlap or more"
+            "--ca-lifetime must be at least six times --ca-overlap"
         );
         let lease = SHORTEST..=Duration::from_hours(1);
         anyhow::ensure!(lease.contains(&self.lease_duration), "--lease-duration must be from 1s to 1h");
@@ -88,7 +89,7 @@ impl Managed {
                 lease: self.lease.clone(),
                 configuration: self.configuration.clone(),
             },
-            lifetimes: Lifetimes { leaf: self.leaf_lifetime, authority: self.ca_lifetime, overlap: self.ca_overlap },
+            lifetimes: Lifetimes { leaf: self.leaf_lifetime, ca: self.ca_lifetime, overlap: self.ca_overlap },
             lease: self.lease_duration,
             arming: !self.no_arming,
         })

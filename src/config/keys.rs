@@ -1,16 +1,16 @@
-//! The keys of the configuration file: what each says, and how it is read.
+//! The keys of the configuration file: their documentation, schema and parsing.
 
 use serde_json::{Value as Json, json};
 
 use crate::{
     config::{
         Mistake, Settings,
-        node::{Name, Node, Place, Value},
+        node::{Name, Node, Position, Value},
         schema,
     },
-    nearest::unknown,
     review::Effect,
     rules,
+    suggest::unknown,
     syntax::is_label,
     units,
 };
@@ -18,30 +18,30 @@ use crate::{
 /// A key of the configuration file.
 #[derive(Debug)]
 pub struct Key {
-    /// Its name, behind that of the section which it is in; part of the public interface.
+    /// Its path, as in `limits.maxBody`. Part of the public interface.
     pub path: &'static str,
-    /// What it says, as sentences.
+    /// Its documentation, in full sentences.
     pub docs: &'static str,
-    /// What holds where it is absent.
+    /// The value if it is absent.
     pub default: &'static str,
-    /// What its value must be, as a JSON Schema; it may be null, too.
+    /// The JSON Schema of its value. Null is allowed in addition.
     pub(super) schema: fn() -> Json,
     read: fn(&Node, &mut Settings, &mut Vec<Mistake>),
 }
 
-/// Every key.
+/// All keys.
 pub static KEYS: &[Key] = &[
     Key {
         path: "effects",
-        docs: "What the findings of a rule do, by the rule's name: deny refuses the write, warn lets it pass with a warning, \
-               off neither runs the rule nor fills in what it would.",
+        docs: "Effect of each rule, by the name of the rule: deny denies the write, warn allows it with a warning, and off \
+               disables the rule and the default that it sets.",
         default: "each rule's own",
         schema: schema::effects,
         read: effects,
     },
     Key {
         path: "audit",
-        docs: "Whether every refusal is a warning, for a first rollout.",
+        docs: "Whether rules only warn where they would deny, for a first rollout.",
         default: "false",
         schema: || json!({"type": "boolean"}),
         read: |node, settings, mistakes| match node.value {
@@ -51,37 +51,38 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         path: "exemptNamespaces",
-        docs: "Namespaces in which ClusterProfiles are neither judged nor filled in: whole names, no patterns. Whoever may \
-               write ClusterProfiles there may write anything into them.",
+        docs: "Namespaces whose ClusterProfiles are neither validated nor defaulted. Give full names; patterns are not \
+               supported. A user who can write ClusterProfiles in such a namespace can store any content in them.",
         default: "none",
         schema: || json!({"type": "array", "items": {"type": "string", "pattern": LABEL}}),
         read: exempt_namespaces,
     },
     Key {
         path: "limits.maxBody",
-        docs: "Largest body of one request, in bytes, KiB, MiB or GiB; a larger one is answered 413.",
+        docs: "Maximum size of a request body, in bytes, KiB, MiB or GiB. A larger one is rejected with status 413.",
         default: "8MiB",
         schema: schema::size,
         read: |node, settings, mistakes| settings.max_body = size(node, "limits.maxBody", mistakes),
     },
     Key {
         path: "limits.maxInFlight",
-        docs: "Bytes of all bodies at a time, half of them shared out to the connections; a body larger than its share waits \
-               for room in the other half until its deadline.",
+        docs: "Body budget: maximum memory for all request bodies. Half of it is split evenly between connections. A body \
+               larger than its connection's share waits for memory in the other half until its deadline.",
         default: "64MiB",
         schema: schema::size,
         read: |node, settings, mistakes| settings.max_in_flight = size(node, "limits.maxInFlight", mistakes),
     },
     Key {
         path: "limits.maxQueue",
-        docs: "Bodies at a time that wait for room; whatever finds so many there gets 503 at once, and may try again.",
+        docs: "Maximum requests waiting for body memory. Further requests get 503 immediately and can be retried.",
         default: "1024",
         schema: || json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
         read: |node, settings, mistakes| settings.max_queue = count(node, "limits.maxQueue", 0, mistakes),
     },
     Key {
         path: "limits.maxConnections",
-        docs: "Connections at a time; above it one that has completed no request is closed, else the one longest without.",
+        docs: "Maximum open connections. When full, a new connection evicts one that has completed no request, or else the \
+               least recently active one.",
         default: "2048",
         schema: || json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),
         read: |node, settings, mistakes| {
@@ -90,41 +91,41 @@ pub static KEYS: &[Key] = &[
     },
 ];
 
-/// A DNS-1123 label.
+/// The pattern of a DNS-1123 label.
 const LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
-/// Reads the file's value.
+/// Reads the value of the whole file.
 pub(super) fn read(root: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
     section("", root, settings, mistakes);
 }
 
-/// Reads the keys of a section, whose name ends with a dot; that of the file itself is empty.
+/// Reads the keys of a section. `within` is its path with a dot at the end, or empty for the whole file.
 fn section(within: &str, node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
-    for (Name { place, name }, value) in fields(within.trim_end_matches('.'), node, mistakes) {
+    for (Name { position, name }, value) in fields(within.trim_end_matches('.'), node, mistakes) {
         let path = format!("{within}{name}");
         let inner = format!("{path}.");
         let key = KEYS.iter().find(|key| key.path == path);
         let is_section = KEYS.iter().any(|key| key.path.starts_with(&inner));
         match key {
-            // A key without a value is what is left when the lines below it are comments.
+            // A key without a value is allowed, because that is what remains if the lines below it are commented out.
             _ if matches!(value.value, Value::Null) && (key.is_some() || is_section) => {}
             Some(key) if !name.contains('.') => (key.read)(value, settings, mistakes),
             None if is_section => section(&inner, value, settings, mistakes),
-            _ => mistakes.push(place.mistake(no_key(&path, name))),
+            _ => mistakes.push(position.mistake(no_key(&path, name))),
         }
     }
 }
 
 fn no_key(path: &str, name: &str) -> String {
     if name.contains('.') {
-        return format!("there is no key {}; a key must stand below its section", crate::redact::quote(path));
+        return format!("there is no key {}; write the key indented below its section", crate::redact::quote(path));
     }
     let sections = KEYS.iter().filter_map(|key| Some(key.path.split_once('.')?.0));
     let paths = KEYS.iter().map(|key| key.path);
-    unknown("key", path, paths.chain(sections), "`clusterprofile-webhook config-schema` lists them")
+    unknown("key", path, paths.chain(sections), "`clusterprofile-webhook config-schema` lists all keys")
 }
 
-/// The fields of what must be a map, the key of that path or the file itself.
+/// The fields of a value that must be a map: of the key with this path, or of the whole file.
 fn fields<'n>(path: &str, node: &'n Node, mistakes: &mut Vec<Mistake>) -> &'n [(Name, Node)] {
     match &node.value {
         Value::Map(fields) => fields,
@@ -137,10 +138,10 @@ fn fields<'n>(path: &str, node: &'n Node, mistakes: &mut Vec<Mistake>) -> &'n [(
 }
 
 fn effects(node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
-    for (Name { place, name }, value) in fields("effects", node, mistakes) {
+    for (Name { position, name }, value) in fields("effects", node, mistakes) {
         let effect = match &value.value {
             Value::Text(text) => text.parse().ok(),
-            // What `off` becomes where a tool that reads YAML 1.1, as Helm does, has written the file.
+            // A tool that reads YAML 1.1, such as Helm, writes `off` as false.
             Value::Boolean(false) => Some(Effect::Off),
             _ => None,
         };
@@ -150,7 +151,7 @@ fn effects(node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
             (Ok(rule), None) => {
                 mistakes.push(value.must_be(&format!("effects.{}", rule.name), "deny, warn or off"));
             }
-            (Err(text), _) => mistakes.push(place.mistake(text.clone())),
+            (Err(text), _) => mistakes.push(position.mistake(text.clone())),
         }
     }
 }
@@ -164,7 +165,7 @@ fn exempt_namespaces(node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mi
             Value::Text(name) if is_label(name) => drop(settings.exempt_namespaces.insert(name.clone())),
             _ => mistakes.push(item.must_be(
                 &format!("exemptNamespaces[{index}]"),
-                "a namespace's whole name (1 to 63 of [a-z0-9-], alphanumeric at both ends), no pattern",
+                "the full name of a namespace (1 to 63 of [a-z0-9-], alphanumeric at both ends), not a pattern",
             )),
         }
     }
@@ -177,7 +178,7 @@ fn size(node: &Node, path: &str, mistakes: &mut Vec<Mistake>) -> Option<usize> {
         _ => None,
     };
     if size.is_none() {
-        mistakes.push(node.must_be(path, "a number of bytes, KiB, MiB or GiB, like 8MiB"));
+        mistakes.push(node.must_be(path, "a number of bytes, or with a unit (KiB, MiB or GiB), such as 8MiB"));
     }
     size
 }
@@ -195,12 +196,12 @@ fn count(node: &Node, path: &str, least: u32, mistakes: &mut Vec<Mistake>) -> Op
 
 impl Node {
     fn must_be(&self, path: &str, what: &str) -> Mistake {
-        self.place.mistake(format!("{path} must be {what}, not {}", self.value))
+        self.position.mistake(format!("{path} must be {what}, not {}", self.value))
     }
 }
 
-impl Place {
+impl Position {
     fn mistake(self, text: String) -> Mistake {
-        Mistake { place: self, text }
+        Mistake { position: self, text }
     }
 }

@@ -1,4 +1,4 @@
-//! The values of a YAML file, each with its place.
+//! The values of a YAML file, each with its position.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use serde_saphyr::{Error, Location, Options, Spanned, budget, budget::BudgetBrea
 
 use crate::{config::Mistake, redact::quote, yaml};
 
-/// A value and its place.
+/// A value with its position.
 pub(super) struct Node {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) value: Value,
 }
 
-/// A place of the file, from line 1 and column 1; line 0 where the parser does not know it.
+/// A position in the file, counted from line 1 and column 1. Line 0 if it is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) line: u64,
     pub(super) column: u64,
 }
@@ -27,40 +27,45 @@ pub(super) struct Place {
 pub(super) enum Value {
     Null,
     Boolean(bool),
-    /// None where it is negative or no whole number.
+    /// None if it is negative or not a whole number.
     Number(Option<u64>),
     Text(String),
     List(Vec<Node>),
     Map(Vec<(Name, Node)>),
 }
 
-/// The name of a field and its place.
+/// The name of a field with its position.
 pub(super) struct Name {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) name: String,
 }
 
 impl Node {
-    /// The value of the only document.
+    /// Parses the only document of a file.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Mistake> {
-        let parsed: Result<Spanned<Value>, _> = serde_saphyr::from_slice_with_options(text, options());
+        let Ok(text) = std::str::from_utf8(text) else {
+            return Err(Mistake { position: Position::default(), text: yaml::not_text(text).to_owned() });
+        };
+        let parsed: Result<Spanned<Value>, _> = serde_saphyr::from_str_with_options(text, options());
         parsed.map(Self::from).map_err(|error| {
-            let place = error.location().map(Place::from).unwrap_or_default();
+            let position = error.location().map(Position::from).unwrap_or_default();
+            let line = usize::try_from(position.line).unwrap_or_default();
             let text = match yaml::at_its_place(&error) {
-                Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => "must not be nested so deeply".to_owned(),
-                Error::Budget { .. } => "must not be so large".to_owned(),
+                Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => "values are nested too deeply".to_owned(),
+                Error::Budget { .. } => "too many values".to_owned(),
+                _ if line > 0 && yaml::is_template(text, line) => yaml::TEMPLATE.to_owned(),
                 _ => yaml::cause(&error),
             };
-            Mistake { place, text }
+            Mistake { position, text }
         })
     }
 }
 
-/// Options for a file that has a few values, two levels deep, written by an administrator.
+/// Parser options for a small file that an administrator writes.
 fn options() -> Options {
-    /// More than the file has, and few enough for any stack.
+    /// Deeper than a valid file, and shallow enough for any stack.
     const DEPTH: usize = 16;
-    /// Of values: as many as all rules and a thousand namespaces have, many times over. Aliases count, too.
+    /// Maximum values, expanded aliases included: many times as many as all rules and a thousand namespaces need.
     const NODES: usize = 100_000;
     options! {
         with_snippet: false,
@@ -76,18 +81,18 @@ fn options() -> Options {
 
 impl From<Spanned<Value>> for Node {
     fn from(spanned: Spanned<Value>) -> Self {
-        Self { place: spanned.referenced.into(), value: spanned.value }
+        Self { position: spanned.referenced.into(), value: spanned.value }
     }
 }
 
-impl From<Location> for Place {
+impl From<Location> for Position {
     fn from(location: Location) -> Self {
         Self { line: location.line(), column: location.column() }
     }
 }
 
 impl fmt::Display for Value {
-    /// What it is, for a message: of what is long the beginning, of what holds others the kind.
+    /// Describes the value in a message: a scalar by its text, shortened and redacted; a collection by its kind.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
@@ -159,7 +164,7 @@ impl<'de> Visitor<'de> for Values {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let mut nodes = Vec::new();
         while let Some((name, value)) = fields.next_entry::<Spanned<String>, Spanned<Value>>()? {
-            nodes.push((Name { place: name.referenced.into(), name: name.value }, value.into()));
+            nodes.push((Name { position: name.referenced.into(), name: name.value }, value.into()));
         }
         Ok(Value::Map(nodes))
     }

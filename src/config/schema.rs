@@ -4,15 +4,15 @@ use serde_json::{Map, Value, json};
 
 use crate::{config::KEYS, review::Rule, rules::RULES};
 
-/// The schema of the configuration file, which has a description for each key and for the effect of each rule.
+/// The JSON Schema of the configuration file (draft 7, for editors), with a description of each key and each rule.
 ///
-/// Of draft 7, which editors know. What it accepts, [`Settings::parse`](super::Settings::parse) accepts.
+/// [`Settings::parse`](super::Settings::parse) accepts the same files.
 #[must_use]
 pub fn schema() -> Value {
     let mut sections = Map::new();
     for key in KEYS {
         let mut schema = nullable((key.schema)());
-        let docs = format!("{} By default {}.", key.docs, key.default);
+        let docs = format!("{} Default: {}.", key.docs, key.default);
         schema.as_object_mut().expect("a schema is an object").insert("description".to_owned(), docs.into());
         match key.path.split_once('.') {
             None => drop(sections.insert(key.path.to_owned(), schema)),
@@ -34,19 +34,19 @@ pub fn schema() -> Value {
     schema
 }
 
-/// An effect for each rule.
+/// The schema of `effects`.
 pub(super) fn effects() -> Value {
     let effect = |rule: &&'static Rule| {
-        let docs = format!("Must hold: {}. By default {}.", rule.summary, rule.effect);
-        // What `off` becomes where a tool that reads YAML 1.1 has written the file.
+        let docs = format!("Requires: {}. Default: {}.", rule.summary, rule.effect);
+        // A tool that reads YAML 1.1 writes `off` as false.
         (rule.name.to_owned(), json!({"description": docs, "enum": ["deny", "warn", "off", false]}))
     };
     object(&RULES.iter().map(effect).collect())
 }
 
-/// A number of bytes, as it is or with a unit.
+/// The schema of a number of bytes, with or without a unit.
 pub(super) fn size() -> Value {
-    // Ten digits of GiB are 64 bits.
+    // Ten digits with the unit GiB still fit into 64 bits.
     json!({"anyOf": [
         {"type": "integer", "minimum": 1},
         {"type": "string", "pattern": "^[1-9][0-9]{0,9}(B|KiB|MiB|GiB)?$"},
@@ -57,7 +57,7 @@ fn object(properties: &Map<String, Value>) -> Value {
     json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
 
-/// The same, or null: what is left of a key when the lines below it are comments.
+/// Adds null to a schema, for a key whose value is commented out.
 fn nullable(mut schema: Value) -> Value {
     if let Some(kind) = schema.get_mut("type") {
         *kind = json!([kind.take(), "null"]);

@@ -1,4 +1,4 @@
-//! What a file may say, what it must not, and that the schema says the same.
+//! Valid and invalid configuration files, and that the schema agrees with the parser.
 
 use proptest::prelude::*;
 use regex::Regex;
@@ -37,7 +37,7 @@ limits:
 ";
 
 #[test]
-fn a_file_says_all_that_it_can() {
+fn every_key_can_be_set() {
     let settings = parse(WHOLE);
     let effects =
         [("cluster-manager-label", Effect::Deny), ("display-name", Effect::Off), ("name-prefix", Effect::Warn)];
@@ -46,27 +46,27 @@ fn a_file_says_all_that_it_can() {
     assert_eq!(settings.exempt_namespaces, ["no", "scratch"].map(str::to_owned).into());
     assert_eq!((settings.max_body, settings.max_in_flight), (Some(1 << 20), Some(1 << 20)));
     assert_eq!((settings.max_queue, settings.max_connections), (Some(0), Some(100)));
-    let told: Vec<_> = Settings::default().changes(&settings);
-    let sections = |path: &&str| told.iter().any(|line| line.starts_with(*path));
-    assert!(KEYS.iter().map(|key| key.path).all(|path| sections(&path)), "{told:#?}");
+    let changes: Vec<_> = Settings::default().changes(&settings);
+    let sections = |path: &&str| changes.iter().any(|line| line.starts_with(*path));
+    assert!(KEYS.iter().map(|key| key.path).all(|path| sections(&path)), "{changes:#?}");
 }
 
 #[test]
-fn a_file_says_nothing_where_it_is_empty_or_of_comments() {
+fn an_empty_or_commented_out_file_sets_nothing() {
     for text in ["", "\n", "# nothing\n", "---\n", "{}", "null", "effects:\nlimits:\n  # maxBody: 1\naudit:\n"] {
         assert_eq!(parse(text), Settings::default(), "{text:?}");
     }
 }
 
 #[test]
-fn off_is_what_yaml_1_1_makes_of_it_too() {
+fn off_may_be_the_boolean_of_yaml_1_1() {
     for text in ["off", "'off'", "false"] {
         assert_eq!(parse(&format!("effects: {{name-prefix: {text}}}")).effects["name-prefix"], Effect::Off);
     }
 }
 
 #[test]
-fn all_mistakes_are_told_with_their_places_and_what_was_meant() {
+fn all_mistakes_are_reported_with_position_and_suggestion() {
     let text = "
 effect:
   name-prefix: warn
@@ -85,8 +85,8 @@ limits:
   maxQueue: -1
   maxConnections: 0
 ";
-    let namespace = "a namespace's whole name (1 to 63 of [a-z0-9-], alphanumeric at both ends), no pattern";
-    let size = "a number of bytes, KiB, MiB or GiB, like 8MiB";
+    let namespace = "the full name of a namespace (1 to 63 of [a-z0-9-], alphanumeric at both ends), not a pattern";
+    let size = "a number of bytes, or with a unit (KiB, MiB or GiB), such as 8MiB";
     assert_eq!(
         mistakes(text),
         [
@@ -99,7 +99,7 @@ limits:
             &format!("line 9, column 28: exemptNamespaces[1] must be {namespace}, not 7"),
             &format!("line 9, column 31: exemptNamespaces[2] must be {namespace}, not \"Scratch\""),
             "line 10, column 1: there is no key \"maxBody\"; did you mean \"limits.maxBody\"?",
-            "line 11, column 1: there is no key \"limits.maxBody\"; a key must stand below its section",
+            "line 11, column 1: there is no key \"limits.maxBody\"; write the key indented below its section",
             "line 13, column 3: there is no key \"limits.max-body\"; did you mean \"limits.maxBody\"?",
             &format!("line 14, column 12: limits.maxBody must be {size}, not \"8MB\""),
             &format!(
@@ -112,15 +112,28 @@ limits:
 }
 
 #[test]
-fn what_is_no_such_yaml_is_told_with_its_place() {
-    for (text, told) in [
-        ("audit: true\naudit: false\n", "line 2, column 1: \"audit\" must not be there twice"),
+fn invalid_yaml_is_reported_with_its_position() {
+    for (text, mistake) in [
+        ("audit: true\naudit: false\n", "line 2, column 1: duplicate key \"audit\""),
         ("- a", "line 1, column 1: the file must be a map, not a list"),
         ("effects: [a]", "line 1, column 10: effects must be a map, not a list"),
         ("limits: 1", "line 1, column 9: limits must be a map, not 1"),
+        ("~: 1", "line 1, column 1: a key is missing before ':', or is null; put it in quotes"),
+        ("[a]: 1", "line 1, column 1: a key cannot be a list or a mapping"),
+        ("audit: &a [*a]", "line 1, column 12: an alias cannot refer to a value that contains it"),
         ("exemptNamespaces: a", "line 1, column 19: exemptNamespaces must be a list, not \"a\""),
     ] {
-        assert_eq!(mistakes(text), [told]);
+        assert_eq!(mistakes(text), [mistake]);
+    }
+    for (bytes, mistake) in [
+        (&b"audit: tr\xfce"[..], "not UTF-8 text; save the file as UTF-8"),
+        (b"\x1f\x8b\x08", "the file is compressed with gzip; decompress it first"),
+    ] {
+        let mistakes = Settings::parse(bytes).unwrap_err();
+        assert_eq!(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>(), [mistake]);
+    }
+    for text in ["audit: {{ .Values.audit }}\n", "{{- if .Values.audit }}\naudit: true\n{{- end }}\n"] {
+        assert!(mistakes(text)[0].contains("render it first"), "{text:?}: {:?}", mistakes(text));
     }
     for text in ["a: [", "a: b: c", "\ta", "a: 1\n---\nb: 1\n", "a: *b", &"[".repeat(1000), "\u{0}"] {
         assert!(mistakes(text)[0].starts_with("line "), "{text:?}: {:?}", mistakes(text));
@@ -133,7 +146,7 @@ fn what_is_no_such_yaml_is_told_with_its_place() {
 }
 
 #[test]
-fn what_is_chosen_first_holds() {
+fn flags_take_precedence_over_the_file() {
     let flags = parse("effects: {name-prefix: warn}\nlimits: {maxBody: 1}");
     let file =
         parse("effects: {name-prefix: off, display-name: deny}\naudit: true\nlimits: {maxBody: 2, maxInFlight: 1}");
@@ -149,17 +162,17 @@ fn what_is_chosen_first_holds() {
 }
 
 #[test]
-fn the_defaults_that_are_told_hold() {
+fn documented_defaults_are_the_defaults() {
     let limits = KEYS.iter().filter_map(|key| Some((key.path.strip_prefix("limits.")?, key.default)));
     let limits: Vec<_> = limits.map(|(name, default)| format!("  {name}: {default}\n")).collect();
     let settings = parse(&format!("limits:\n{}", limits.concat()));
     assert_eq!(Limits::chosen(&settings), Limits::default());
     assert_eq!(Limits::chosen(&Settings::default()), Limits::default());
-    assert_eq!((settings.max_body, settings.max_connections), (Some(8 << 20), Some(2048)), "they are told");
+    assert_eq!((settings.max_body, settings.max_connections), (Some(8 << 20), Some(2048)), "the defaults of KEYS");
 }
 
 #[test]
-fn the_policy_is_what_was_chosen() {
+fn the_policy_follows_the_settings() {
     let policy = parse(WHOLE).policy();
     let rule = |name: &str| RULES.iter().copied().find(|rule| rule.name == name).unwrap();
     assert_eq!(policy.effect(rule("display-name")), Effect::Off);
@@ -167,7 +180,7 @@ fn the_policy_is_what_was_chosen() {
     assert!(policy.audit() && policy.exempts("scratch") && !policy.exempts("scratch-2") && !policy.exempts(""));
 }
 
-/// Whether a schema of the few keywords that ours has accepts a value; panics on any other.
+/// Validates a value against a schema, with the keywords that this schema uses. Panics on any other keyword.
 fn accepts(schema: &Value, value: &Value) -> bool {
     let is_of = |kind: &str| match kind {
         "object" => value.is_object(),
@@ -178,26 +191,26 @@ fn accepts(schema: &Value, value: &Value) -> bool {
         "null" => value.is_null(),
         _ => panic!("{kind}"),
     };
-    schema.as_object().unwrap().iter().all(|(keyword, wanted)| match keyword.as_str() {
+    schema.as_object().unwrap().iter().all(|(keyword, expected)| match keyword.as_str() {
         "$schema" | "title" | "description" => true,
-        "type" => match wanted {
+        "type" => match expected {
             Value::Array(kinds) => kinds.iter().any(|kind| is_of(kind.as_str().unwrap())),
             kind => is_of(kind.as_str().unwrap()),
         },
-        "enum" => wanted.as_array().unwrap().contains(value),
-        "anyOf" => wanted.as_array().unwrap().iter().any(|schema| accepts(schema, value)),
+        "enum" => expected.as_array().unwrap().contains(value),
+        "anyOf" => expected.as_array().unwrap().iter().any(|schema| accepts(schema, value)),
         "minimum" => {
-            value.as_u64().is_none_or(|number| number >= wanted.as_u64().unwrap()) && value.as_i64() != Some(-1)
+            value.as_u64().is_none_or(|number| number >= expected.as_u64().unwrap()) && value.as_i64() != Some(-1)
         }
-        "maximum" => value.as_u64().is_none_or(|number| number <= wanted.as_u64().unwrap()),
-        "pattern" => value.as_str().is_none_or(|text| Regex::new(wanted.as_str().unwrap()).unwrap().is_match(text)),
-        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| accepts(wanted, item))),
+        "maximum" => value.as_u64().is_none_or(|number| number <= expected.as_u64().unwrap()),
+        "pattern" => value.as_str().is_none_or(|text| Regex::new(expected.as_str().unwrap()).unwrap().is_match(text)),
+        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| accepts(expected, item))),
         "properties" => value.as_object().is_none_or(|fields| {
-            fields.iter().all(|(name, value)| wanted.get(name).is_none_or(|schema| accepts(schema, value)))
+            fields.iter().all(|(name, value)| expected.get(name).is_none_or(|schema| accepts(schema, value)))
         }),
         "additionalProperties" => value.as_object().is_none_or(|fields| {
             let known = schema["properties"].as_object().unwrap();
-            wanted == false && fields.keys().all(|name| known.contains_key(name))
+            expected == false && fields.keys().all(|name| known.contains_key(name))
         }),
         _ => panic!("{keyword}"),
     })
@@ -224,7 +237,7 @@ fn the_schema_describes_every_key_and_rule() {
     }
 }
 
-/// A value that may stand where the schema wants a scalar, or nearly.
+/// A scalar that the schema accepts in some place, or nearly accepts.
 fn scalar() -> impl Strategy<Value = Value> {
     let text =
         ["deny", "warn", "off", "8MiB", "8MB", "0", "1GiB", "scratch", "Scratch", "-a", "a-", "*", "", "no", "null"];

@@ -77,17 +77,17 @@ pub struct AccessProvider {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Cluster {
-    /// Path of a file with certificates of authorities. A path names nothing on a consumer's machine.
+    /// Path of a file with CA certificates. Do not set it: the path does not exist on a consumer's machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate_authority: Option<String>,
-    /// PEM certificates of the authorities that vouch for the server, base64.
+    /// CA certificates (PEM, base64) that the server certificate is verified against.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "byte"))]
     pub certificate_authority_data: Option<ByteString>,
     /// Whether clients must not ask for compressed answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disable_compression: Option<bool>,
-    /// What the credential plugin is told besides, by name.
+    /// Additional data for the credential plugin, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extensions: Option<Vec<Extension>>,
     /// Whether clients accept any certificate. Everybody on the way can then read the credentials.

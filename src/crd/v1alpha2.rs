@@ -89,14 +89,14 @@ pub struct AccessProvider {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Cluster {
-    /// PEM certificates of the authorities that vouch for the server, base64.
+    /// CA certificates (PEM, base64) that the server certificate is verified against.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "byte"))]
     pub certificate_authority_data: Option<ByteString>,
     /// Whether clients must not ask for compressed answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disable_compression: Option<bool>,
-    /// What the credential plugin is told besides, by name.
+    /// Additional data for the credential plugin, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub extensions: Option<Vec<Extension>>,

@@ -1,27 +1,27 @@
-//! The way to the API server.
+//! The client of the API server.
 
 use kube::{Client, Config, config::InferConfigError};
 use thiserror::Error;
 
-/// Why there is no way to the API server.
+/// Why no client could be made.
 #[derive(Debug, Error)]
 pub enum AccessError {
-    /// There is neither a service account nor a kubeconfig.
-    #[error("no access to an API server: {0}")]
+    /// Neither a service account nor a usable kubeconfig was found.
+    #[error("no service account and no usable kubeconfig: {0}")]
     Infer(Box<InferConfigError>),
-    /// A client cannot be made of what there is.
-    #[error("cannot make a client of the API server")]
+    /// The configuration found is unusable.
+    #[error("cannot make a client for the API server")]
     Client(#[source] kube::Error),
 }
 
-/// A client with what a Pod has, or else with what `KUBECONFIG` names; whose namespace is its default.
+/// Makes a client with the Pod's service account, or else with the kubeconfig. Its default namespace is theirs. Sends no request.
 ///
 /// # Errors
 ///
-/// [`AccessError`]. Nothing is sent.
+/// [`AccessError`].
 pub(crate) async fn client() -> Result<Client, AccessError> {
     let mut config = Config::infer().await.map_err(|error| AccessError::Infer(Box::new(error)))?;
-    // Whoever asks tries again by itself, with what has changed meanwhile.
+    // Callers retry themselves, with fresh state.
     config.default_retry = false;
     Client::try_from(config).map_err(AccessError::Client)
 }

@@ -1,7 +1,6 @@
-//! Asking the API server whether a user may break glass.
+//! Checks with the API server whether a user may break glass.
 //!
-//! An answer is never waited for beyond the review that wants it: what is not known by then is as good as unknown, and the
-//! write stays denied.
+//! A check never takes longer than the deadline of its review. Without an answer by then, the write stays denied.
 
 use std::{
     collections::VecDeque,
@@ -21,64 +20,65 @@ use tracing::{debug, warn};
 
 use crate::{
     admission::Permission,
-    error::told,
+    error::error_chain,
     kube::client::{self, AccessError},
 };
 
-/// Most questions at a time; who comes then waits for a turn. The API server has other things to do.
-const ASKED: usize = 16;
+/// Maximum concurrent checks. Further ones wait, so as not to load the API server.
+const CONCURRENT: usize = 16;
 
-/// Most who wait for a turn; who comes then is told to try again. With those who ask nearly half of what an API server writes
-/// at a time, the rest of which is elsewhere on its way: so nobody who floods it with claims keeps others from theirs. Each
-/// holds its three answers, of 100 KB at the most.
+/// Maximum waiting checks. Beyond this a claim is rejected as retryable.
+///
+/// Together with [`CONCURRENT`] this is just under half of an API server's limit of writes in flight, so a flood of claims cannot
+/// starve other writes. Each waiting check holds its three possible responses, of at most 100 KB.
 const WAITING: usize = 64;
 
-/// How long an answer may take. The API server knows it within milliseconds; a denial that says what is wrong is of more use
-/// than a write that waits.
+/// Timeout of a check. The API server answers within milliseconds, and a denial with a reason is better than a slow write.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// How long an answer is good: for who tries again at once, not for who was granted or has lost a right meanwhile.
+/// How long an answer is cached. It covers immediate retries; a change of permissions takes effect after it.
 const REMEMBERED: Duration = Duration::from_secs(5);
 
-/// Most answers that are remembered: with questions of the largest size, two megabytes.
+/// Maximum cached answers. With the largest questions they take two megabytes.
 const ANSWERS: usize = 64;
 
-/// What the API server says of users, asked with the rights of this process.
+/// Checks permissions of users with `SubjectAccessReviews`, using the service account of this process.
 pub struct Permissions {
     reviews: Api<SubjectAccessReview>,
-    /// For who asks, and who waits for a turn.
-    places: Semaphore,
-    turns: Semaphore,
-    /// The oldest first.
+    /// One permit for each check, running or waiting.
+    queue: Semaphore,
+    /// One permit for each running check.
+    running: Semaphore,
+    /// The cache, oldest first.
     answers: Mutex<VecDeque<Answer>>,
-    /// What has been told since something went well.
+    /// Failures logged since the last success.
     failures: Mutex<Vec<String>>,
 }
 
-/// What was said, and until when it holds.
+/// A cached answer.
 struct Answer {
-    /// The whole question, of which no part may differ.
+    /// The whole question, as JSON.
     question: String,
     permission: Permission,
     until: Instant,
 }
 
-/// Why nothing is known.
+/// Why a check failed.
 #[derive(Debug, Error)]
 enum BreakGlassError {
-    /// Its text may name the user, so that it is not told.
-    #[error("the API server refuses to say who may break glass: {code} {reason}")]
+    /// Without the message, which may name the user.
+    #[error("the API server refused the permission check: {code} {reason}")]
     Refused { code: u16, reason: String },
-    #[error("the API server cannot be asked who may break glass")]
+    #[error("the permission check failed")]
     Request(#[source] kube::Error),
-    #[error("no answer to who may break glass in time")]
+    #[error("the API server did not answer the permission check in time")]
     Timeout,
-    #[error("too many ask who may break glass")]
+    #[error("too many permission checks are waiting")]
     Busy,
 }
 
 impl Permissions {
-    /// Finds the way to the API server, without asking it anything.
+    /// Configures a client for the API server. Sends no request.
     ///
     /// # Errors
     ///
@@ -87,19 +87,19 @@ impl Permissions {
         client::client().await.map(Self::of)
     }
 
-    /// With the rights of `client`.
+    /// Uses this client.
     #[must_use]
     pub fn of(client: Client) -> Self {
         Self {
             reviews: Api::all(client),
-            places: Semaphore::new(ASKED + WAITING),
-            turns: Semaphore::new(ASKED),
+            queue: Semaphore::new(CONCURRENT + WAITING),
+            running: Semaphore::new(CONCURRENT),
             answers: Mutex::default(),
             failures: Mutex::default(),
         }
     }
 
-    /// Whether the user may, as far as that is known by `deadline`.
+    /// Whether the user has the permission. Unknown without an answer by `deadline`.
     pub(crate) async fn ask(&self, question: &SubjectAccessReviewSpec, deadline: Instant) -> Permission {
         let key = serde_json::to_string(question).expect("a question is always valid JSON");
         if let Some(permission) = self.remembered(&key) {
@@ -113,16 +113,16 @@ impl Permissions {
                 permission
             }
             Err(error) => {
-                self.failed(told(&error));
+                self.failed(error_chain(&error));
                 Permission::Unknown
             }
         }
     }
 
     async fn send(&self, question: &SubjectAccessReviewSpec, deadline: Instant) -> Result<Permission, BreakGlassError> {
-        let _place = self.places.try_acquire().map_err(|_| BreakGlassError::Busy)?;
+        let _queued = self.queue.try_acquire().map_err(|_| BreakGlassError::Busy)?;
         let answer = timeout_at(deadline, async {
-            let _turn = self.turns.acquire().await;
+            let _running = self.running.acquire().await;
             let review = SubjectAccessReview { spec: question.clone(), ..SubjectAccessReview::default() };
             self.reviews.create(&PostParams::default(), &review).await
         });
@@ -154,15 +154,15 @@ impl Permissions {
         answers.push_back(Answer { question, permission, until: Instant::now() + REMEMBERED });
     }
 
-    /// Told once until something goes well; each is counted where its claim is.
+    /// Logs each failure once until the next success. The caller counts every claim.
     fn failed(&self, error: String) {
-        /// More are not told apart: causes of the network may have a number in them.
-        const TOLD: usize = 8;
+        /// More different failures are logged at debug level only: network errors may contain numbers.
+        const LOGGED: usize = 8;
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() == TOLD || failures.contains(&error) {
-            debug!(error, "break-glass: a claim is not checked");
+        if failures.len() == LOGGED || failures.contains(&error) {
+            debug!(error, "break-glass claim not checked");
         } else {
-            warn!(error, "break-glass: a claim is not checked");
+            warn!(error, "break-glass claim not checked");
             failures.push(error);
         }
     }
@@ -182,7 +182,7 @@ mod tests {
     use crate::admission::Permission;
 
     #[tokio::test]
-    async fn answers_are_remembered_by_the_whole_question_and_no_more_than_so_many() {
+    async fn answers_are_cached_by_the_whole_question_up_to_a_limit() {
         let client = Client::try_from(Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
         let permissions = Permissions::of(client);
         let question = |number: usize| format!("a question about {number}");

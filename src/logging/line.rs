@@ -1,7 +1,7 @@
-//! What a line of the log looks like.
+//! The format of a log line.
 //!
-//! The library's own lines cost a fifth of a small review: each value goes through `Debug`, letter by letter, and JSON through a
-//! map.
+//! The formatter of `tracing-subscriber` would cost a fifth of a small review: it formats each value with `Debug`, letter by
+//! letter, and JSON through a map.
 
 use std::fmt::{self, Write as _};
 
@@ -26,7 +26,7 @@ where
     N: for<'w> FormatFields<'w> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        // Its lines quote answers that it cannot read, of which one is the Secret with a private key. Its errors do not.
+        // kube logs answers that it cannot parse, which may be the Secret with the CA key. Its errors do not quote them.
         if event.metadata().target().starts_with("kube_client") {
             return Ok(());
         }
@@ -62,7 +62,7 @@ fn colour(level: Level) -> &'static str {
     }
 }
 
-/// The fields of an event, on their way into its line.
+/// Writes the fields of an event into its line.
 struct Fields<'w> {
     format: Format,
     line: Writer<'w>,
@@ -78,7 +78,7 @@ impl Fields<'_> {
     }
 }
 
-/// Everything up to a value; the message of a line of text has no name.
+/// Writes the separator and the name of a field. In text, the message has no name.
 fn name(format: Format, name: &str, line: &mut Writer<'_>) -> fmt::Result {
     let (before, after) = match format {
         Format::Json => (",\"", "\":"),
@@ -90,7 +90,7 @@ fn name(format: Format, name: &str, line: &mut Writer<'_>) -> fmt::Result {
     line.write_str(after)
 }
 
-/// tracing's name for an event's own text.
+/// The name of the message field in tracing.
 const MESSAGE: &str = "message";
 
 impl Visit for Fields<'_> {
@@ -110,11 +110,11 @@ impl Visit for Fields<'_> {
         self.add(field, |_, line| line.write_str(if value { "true" } else { "false" }));
     }
 
-    /// Messages, and what is logged as it displays itself.
+    /// Records messages, and values logged with `%`.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field, |format, line| {
             let mut text = String::new();
-            // What fails to display itself ends where it failed: `format!` would panic.
+            // If formatting fails, keep what was written. `format!` would panic.
             let _ = write!(text, "{value:?}");
             match format {
                 Format::Text if !text.contains(char::is_control) => line.write_str(&text),
@@ -124,7 +124,7 @@ impl Visit for Fields<'_> {
     }
 }
 
-/// A string in quotes, which is the same in both formats unless something in it must be escaped.
+/// Writes a quoted string, escaped as the format requires.
 fn quoted(format: Format, value: &str, line: &mut Writer<'_>) -> fmt::Result {
     if value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
         line.write_char('"')?;
@@ -132,7 +132,7 @@ fn quoted(format: Format, value: &str, line: &mut Writer<'_>) -> fmt::Result {
         return line.write_char('"');
     }
     match format {
-        // No terminal obeys it.
+        // Escapes control characters, so that a terminal does not obey them.
         Format::Text => write!(line, "{value:?}"),
         Format::Json => line.write_str(&serde_json::to_string(value).map_err(|_| fmt::Error)?),
     }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_for_people() {
+    fn text_lines() {
         let lines = logged(Format::Text, false, some_lines);
         let lines: Vec<_> = lines.lines().map(|line| line.split_once("Z ").unwrap().1).collect();
         let expected = [
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_to_display_itself_ends_there() {
+    fn a_value_that_fails_to_format_ends_where_it_failed() {
         struct Failing;
         impl fmt::Display for Failing {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_for_machines() {
+    fn json_lines() {
         let lines = logged(Format::Json, true, some_lines);
         let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let expected = [

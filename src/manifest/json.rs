@@ -1,4 +1,4 @@
-//! JSON objects one after another, as `jq '.items[]'` prints them.
+//! Reads JSON objects without separators, as `jq '.items[]'` prints them.
 
 use std::fmt;
 
@@ -9,19 +9,19 @@ use serde::{
 use serde_json::{Map, Value, error::Category};
 
 use super::{
+    budget::{Budget, size},
     read::{Cause, Mistake, lines},
-    room::{Room, size},
-    yaml::twice,
 };
+use crate::yaml;
 
-/// Calls `take` with the line and the value of each object that `text` begins with; returns what is left, with its line.
+/// Calls `take` with the line and the value of each JSON object at the start of `text`. Returns the rest with its line.
 ///
 /// # Errors
 ///
-/// A mistake after the first object: before it, the text may be YAML that only looks like JSON, and is all left.
+/// A mistake after the first object. Before it, the text may be YAML that looks like JSON, so all of it is returned.
 pub(super) fn objects<'t>(
     text: &'t str,
-    room: &mut Room,
+    budget: &mut Budget,
     mut take: impl FnMut(usize, Result<Value, Cause>),
 ) -> Result<(usize, &'t str), Mistake> {
     let (mut rest, mut line) = (text, 1);
@@ -33,11 +33,11 @@ pub(super) fn objects<'t>(
         }
         let mut objects = serde_json::Deserializer::from_str(trimmed).into_iter::<Json>();
         match objects.next() {
-            Some(Ok(Json { value, twice: None })) => {
-                room.take(size(&value)).map_err(|cause| Mistake::at(line, cause))?;
+            Some(Ok(Json { value, duplicate: None })) => {
+                budget.take(size(&value)).map_err(|cause| Mistake::at(line, cause))?;
                 take(line, Ok(value));
             }
-            Some(Ok(Json { twice: Some(key), .. })) => take(line, Err(twice(&key).into())),
+            Some(Ok(Json { duplicate: Some(key), .. })) => take(line, Err(yaml::duplicate(&key).into())),
             Some(Err(error)) if rest.len() == text.len() && error.classify() != Category::Io => return Ok((1, text)),
             Some(Err(error)) => return Err(Mistake::at(line + error.line() - 1, cause(&error).into())),
             None => return Ok((first, rest)),
@@ -48,21 +48,23 @@ pub(super) fn objects<'t>(
     }
 }
 
-/// What is wrong, without its place.
+/// What is wrong, without the position.
 fn cause(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause).to_owned()
+    let cause = text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause);
+    let is_incomplete = cause.starts_with("EOF while parsing");
+    if is_incomplete { "incomplete JSON: the file ends inside a value".to_owned() } else { cause.to_owned() }
 }
 
-/// Any JSON, and the first key that an object in it has twice.
+/// A JSON value, and the first duplicate key in it.
 struct Json {
     value: Value,
-    twice: Option<String>,
+    duplicate: Option<String>,
 }
 
 impl Json {
     fn of(value: impl Into<Value>) -> Self {
-        Self { value: value.into(), twice: None }
+        Self { value: value.into(), duplicate: None }
     }
 }
 
@@ -110,24 +112,24 @@ impl<'de> Visitor<'de> for Values {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
-        let (mut values, mut twice) = (Vec::new(), None);
+        let (mut values, mut duplicate) = (Vec::new(), None);
         while let Some(item) = items.next_element::<Json>()? {
-            twice = twice.or(item.twice);
+            duplicate = duplicate.or(item.duplicate);
             values.push(item.value);
         }
-        Ok(Json { value: Value::Array(values), twice })
+        Ok(Json { value: Value::Array(values), duplicate })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Json, A::Error> {
-        let (mut values, mut twice) = (Map::new(), None);
-        while let Some((name, Json { value, twice: inner })) = fields.next_entry::<String, Json>()? {
-            twice = twice.or(inner);
-            if twice.is_none() && values.contains_key(&name) {
-                twice = Some(name);
+        let (mut values, mut duplicate) = (Map::new(), None);
+        while let Some((name, Json { value, duplicate: inner })) = fields.next_entry::<String, Json>()? {
+            duplicate = duplicate.or(inner);
+            if duplicate.is_none() && values.contains_key(&name) {
+                duplicate = Some(name);
             } else {
                 values.insert(name, value);
             }
         }
-        Ok(Json { value: Value::Object(values), twice })
+        Ok(Json { value: Value::Object(values), duplicate })
     }
 }

@@ -1,4 +1,4 @@
-//! Reading manifests as kubectl does: YAML or JSON, several documents, lists.
+//! Reads manifests as kubectl does: YAML or JSON, with several documents and lists.
 
 use std::{borrow::Cow, str};
 
@@ -6,43 +6,44 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{
+    budget::Budget,
     json,
-    room::Room,
     yaml::{self, DEPTH},
 };
+use crate::yaml::not_text;
 
 /// An object of a manifest.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// Which document of the file it is in, from 1.
+    /// The number of its document in the file, from 1.
     pub number: usize,
-    /// Which item of a list it is, from 0.
+    /// Its index in a list, from 0.
     pub item: Option<usize>,
-    /// The line on which the document begins, from 1, where the parser knows it.
+    /// The first line of the document, from 1, if known.
     pub line: Option<u64>,
-    /// The object.
+    /// The object as JSON.
     pub object: Value,
 }
 
-/// Why a document cannot be used.
+/// Why a document cannot be read.
 #[derive(Debug, Error)]
 #[error("document {number}{}: {cause}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
 pub struct ReadError {
-    /// Which document of the file it is, from 1.
+    /// The number of the document in the file, from 1.
     pub number: usize,
-    /// The line of the mistake, from 1, where the parser knows it.
+    /// The line of the mistake, from 1, if known.
     pub line: Option<u64>,
-    /// The mistake.
+    /// What is wrong.
     pub cause: String,
 }
 
-/// The objects of a manifest, those of its lists one by one, and what of it cannot be used.
+/// Reads the objects of a manifest, including the items of lists, and the errors.
 ///
-/// Documents without content are passed over. A mistake ends what is read up to the next line `---`.
+/// Empty documents are skipped. After a mistake, reading continues at the next line `---`.
 #[must_use]
 pub fn read(text: &[u8]) -> (Vec<Document>, Vec<ReadError>) {
     let (mut documents, mut errors) = (Vec::new(), Vec::new());
-    let (mut number, mut room) = (0, Room::of(text.len()));
+    let (mut number, mut budget) = (0, Budget::of(text.len()));
     for (first, part) in parts(&utf8(text)) {
         let place = |line: usize| u64::try_from(first + line - 1).ok();
         let mut take = |line, object: Result<Value, Cause>| {
@@ -53,10 +54,10 @@ pub fn read(text: &[u8]) -> (Vec<Document>, Vec<ReadError>) {
                 Err(cause) => errors.push(ReadError { number, line, cause: cause.to_string() }),
             }
         };
-        if let Err(Mistake { line, cause }) = part_of(part, &mut room, &mut take) {
-            let is_full = matches!(cause, Cause::TooLarge);
-            take(line, Err(cause));
-            if is_full {
+        if let Err(mistake) = part_of(part, &mut budget, &mut take) {
+            let is_size = mistake.is_size();
+            take(mistake.line, Err(mistake.cause));
+            if is_size {
                 break;
             }
         }
@@ -64,7 +65,7 @@ pub fn read(text: &[u8]) -> (Vec<Document>, Vec<ReadError>) {
     (documents, errors)
 }
 
-/// What is wrong, and on which line of the text, from 1.
+/// What is wrong, with the line in the text, from 1.
 pub(super) struct Mistake {
     line: usize,
     cause: Cause,
@@ -74,12 +75,21 @@ impl Mistake {
     pub(super) fn at(line: usize, cause: Cause) -> Self {
         Self { line, cause }
     }
+
+    pub(super) fn line(&self) -> usize {
+        self.line
+    }
+
+    /// Whether the file is too large to read on.
+    pub(super) fn is_size(&self) -> bool {
+        matches!(self.cause, Cause::TooLarge)
+    }
 }
 
 /// What is wrong with a document.
 #[derive(Debug, Error)]
 pub(super) enum Cause {
-    #[error("must not become so large through its aliases: write out what they stand for, or split the file")]
+    #[error("YAML aliases expand to too many values; write the values out or split the file")]
     TooLarge,
     #[error("{0}")]
     Other(Cow<'static, str>),
@@ -87,7 +97,7 @@ pub(super) enum Cause {
 
 impl Cause {
     pub(super) fn too_deep() -> Self {
-        format!("must not be nested deeper than {DEPTH}").into()
+        format!("values are nested deeper than {DEPTH} levels").into()
     }
 }
 
@@ -97,33 +107,37 @@ impl<T: Into<Cow<'static, str>>> From<T> for Cause {
     }
 }
 
-/// The objects between two lines `---`: JSON, YAML, or YAML after JSON.
-fn part_of(part: &[u8], room: &mut Room, take: &mut impl FnMut(usize, Result<Value, Cause>)) -> Result<(), Mistake> {
+/// Reads the text between two lines `---`: JSON, YAML, or JSON followed by YAML.
+fn part_of(
+    part: &[u8],
+    budget: &mut Budget,
+    take: &mut impl FnMut(usize, Result<Value, Cause>),
+) -> Result<(), Mistake> {
     let text = str::from_utf8(part).map_err(|error| {
         let before = part.get(..error.valid_up_to()).and_then(|before| str::from_utf8(before).ok());
-        Mistake::at(1 + lines(before.unwrap_or_default()), "must be UTF-8".into())
+        Mistake::at(1 + lines(before.unwrap_or_default()), not_text(part).into())
     })?;
-    // Editors of Windows begin a file with a byte-order mark, and files are put together with `---`.
+    // Windows editors start a file with a byte-order mark, and files are concatenated with `---`.
     let text = if text.trim_start().starts_with(BYTE_ORDER_MARK) {
         Cow::Owned(text.replacen(BYTE_ORDER_MARK, "", 1))
     } else {
         Cow::Borrowed(text)
     };
-    let (skipped, rest) = json::objects(&text, room, &mut *take)?;
-    let documents = yaml::documents(rest, room, |line, object| take(line + skipped - 1, Ok(object)));
+    let (skipped, rest) = json::objects(&text, budget, &mut *take)?;
+    let documents = yaml::documents(rest, budget, |line, object| take(line + skipped - 1, Ok(object)));
     documents.map_err(|Mistake { line, cause }| Mistake::at(line + skipped - 1, cause))
 }
 
-/// How many lines end in `text`.
+/// The number of line ends in `text`.
 pub(super) fn lines(text: &str) -> usize {
     text.matches('\n').count()
 }
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What is between the lines `---`, each part with its first line, from 1.
+/// Splits a text at the lines `---`. Each part comes with the number of its first line, from 1.
 ///
-/// Directives (`%YAML 1.1`) belong to what comes after the line.
+/// Directives (`%YAML 1.1`) belong to the part after the line.
 fn parts(text: &[u8]) -> Vec<(usize, &[u8])> {
     let text = text.strip_prefix(BYTE_ORDER_MARK.to_string().as_bytes()).unwrap_or(text);
     let (mut parts, mut first, mut start, mut at) = (Vec::new(), 1, 0, 0);
@@ -140,7 +154,7 @@ fn parts(text: &[u8]) -> Vec<(usize, &[u8])> {
     parts
 }
 
-/// Whether there is a directive, and otherwise at most comments.
+/// Whether a part has directives, and otherwise only comments.
 fn are_directives(part: &[u8]) -> bool {
     let lines = || part.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     part.contains(&b'%')
@@ -148,7 +162,7 @@ fn are_directives(part: &[u8]) -> bool {
         && lines().all(|line| line.first().is_none_or(|first| matches!(first, b'%' | b'#')))
 }
 
-/// The text as UTF-8, where a byte-order mark says that it is UTF-16, as PowerShell's `>` writes it.
+/// Converts UTF-16 with a byte-order mark, as PowerShell's `>` writes it, to UTF-8.
 fn utf8(text: &[u8]) -> Cow<'_, [u8]> {
     let units = match text {
         [0xff, 0xfe, units @ ..] => units.chunks(2).map(|unit| u16::from_le_bytes(pair(unit))).collect::<Vec<_>>(),
@@ -162,19 +176,21 @@ fn pair(unit: &[u8]) -> [u8; 2] {
     *unit.first_chunk().unwrap_or(&[b'?'; 2])
 }
 
-/// Takes lists apart, those within lists, too.
+/// Expands lists, including nested ones, into their items.
 ///
-/// Items of a list of one kind need not name it: API servers leave that out.
+/// Items of a typed list may lack apiVersion and kind, because API servers omit them.
 fn expand(document: Document, documents: &mut Vec<Document>, errors: &mut Vec<ReadError>) {
     let Document { number, item, line, object } = document;
     let mut refuse = |cause: &str| {
         let item = item.map(|item| format!("item {item} ")).unwrap_or_default();
         errors.push(ReadError { number, line, cause: format!("{item}{cause}") });
     };
-    let Value::Object(mut fields) = object else { return refuse("must be an object with apiVersion and kind") };
+    let Value::Object(mut fields) = object else {
+        return refuse("not a Kubernetes object: expected a mapping with apiVersion and kind");
+    };
     let text = |field: &str| fields.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
     let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
-        return refuse("must have apiVersion and kind");
+        return refuse("apiVersion or kind is missing");
     };
     let kind_of_items = kind.strip_suffix("List").map(|kind| (version.to_owned(), kind.to_owned()));
     let (Some((version, kind)), Some(Value::Array(items))) = (kind_of_items, fields.get_mut("items")) else {

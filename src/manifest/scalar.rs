@@ -1,7 +1,7 @@
-//! What a YAML scalar stands for, as kubectl reads it.
+//! Resolves YAML scalars as kubectl does.
 //!
-//! kubectl reads YAML with `sigs.k8s.io/yaml` (go-yaml v2): the words of YAML 1.1, and the numbers that Go's `strconv` parses
-//! once underscores are gone. `tests/e2e/scalars.rs` holds this to kubectl itself.
+//! kubectl uses `sigs.k8s.io/yaml` (go-yaml v2): booleans and nulls as in YAML 1.1, and numbers as Go's `strconv` parses them
+//! without underscores. `tests/e2e/scalars.rs` compares the results with kubectl.
 
 use std::borrow::Cow;
 
@@ -9,23 +9,23 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use granit_parser::Tag;
 use serde_json::{Number, Value};
 
-/// A scalar, read.
+/// A resolved scalar.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scalar<'t> {
     Null,
     Bool(bool),
     Signed(i64),
-    /// Past the signed ones.
+    /// Only values above the signed range.
     Unsigned(u64),
     Float(f64),
     Text(Cow<'t, str>),
 }
 
-/// Reads a scalar of that tag; without one, text that is not plain (in quotes, or a block) is a string.
+/// Resolves a scalar. Without a tag, a quoted or block scalar is a string.
 ///
 /// # Errors
 ///
-/// What is wrong: the text is no value of its tag.
+/// If the text is not a value of its tag.
 pub(super) fn resolve<'t>(text: Cow<'t, str>, tag: Option<&Tag>, is_plain: bool) -> Result<Scalar<'t>, String> {
     let tag = match tag {
         None if is_plain => return Ok(implied(&text).unwrap_or(Scalar::Text(text))),
@@ -33,7 +33,7 @@ pub(super) fn resolve<'t>(text: Cow<'t, str>, tag: Option<&Tag>, is_plain: bool)
         Some(tag) => tag,
     };
     let name = tag.suffix_in_namespace("tag:yaml.org,2002:").unwrap_or_default();
-    let wrong = || format!("must be a value of its tag !!{name}");
+    let wrong = || format!("the value does not match its tag !!{name}");
     let found = match name.as_ref() {
         "null" | "bool" | "int" | "float" | "timestamp" => implied(&text),
         "binary" => {
@@ -47,14 +47,14 @@ pub(super) fn resolve<'t>(text: Cow<'t, str>, tag: Option<&Tag>, is_plain: bool)
         | ("bool", Some(scalar @ Scalar::Bool(_)))
         | ("int", Some(scalar @ (Scalar::Signed(_) | Scalar::Unsigned(_))))
         | ("float", Some(scalar @ Scalar::Float(_))) => Ok(scalar),
-        #[expect(clippy::cast_precision_loss, reason = "that is what the tag asks for")]
+        #[expect(clippy::cast_precision_loss, reason = "the tag requires a float")]
         ("float", Some(Scalar::Signed(number))) => Ok(Scalar::Float(number as f64)),
         ("timestamp", None) => Ok(Scalar::Text(text)),
         _ => Err(wrong()),
     }
 }
 
-/// What a plain scalar is, where it is no string.
+/// The value of a plain scalar, or none if it is a string.
 fn implied(text: &str) -> Option<Scalar<'static>> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Some(Scalar::Null),
@@ -74,7 +74,7 @@ fn implied(text: &str) -> Option<Scalar<'static>> {
     }
 }
 
-/// Without its underscores, each of which must stand between two digits.
+/// Removes underscores. None if one is not between two digits.
 fn separated(text: &str) -> Option<String> {
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     let bytes = text.as_bytes();
@@ -83,7 +83,7 @@ fn separated(text: &str) -> Option<String> {
     are_between.then(|| text.replace('_', ""))
 }
 
-/// A whole number of 64 bits, by Go's prefixes: `0x`, `0b`, `0o` and `0`.
+/// A 64-bit integer, with Go's prefixes `0x`, `0b`, `0o` and `0`.
 fn integer(text: &str) -> Option<Scalar<'static>> {
     let (sign, digits) = sign(text);
     let radix = |prefix: [&str; 2]| prefix.iter().find_map(|prefix| digits.strip_prefix(prefix));
@@ -103,7 +103,7 @@ fn integer(text: &str) -> Option<Scalar<'static>> {
     }
 }
 
-/// `0b` before a sign, which go-yaml takes for a number, too.
+/// A number with `0b` before its sign, which go-yaml accepts too.
 fn signed_bits(text: &str) -> Option<Scalar<'static>> {
     let (sign, digits) = sign(text.strip_prefix("0b")?);
     let magnitude = i64::try_from(magnitude(digits, 2)?).ok()?;
@@ -117,13 +117,13 @@ fn sign(text: &str) -> (Option<char>, &str) {
     }
 }
 
-/// The number that digits alone are, without a sign.
+/// Parses digits without a sign.
 fn magnitude(digits: &str, radix: u32) -> Option<u128> {
     let are_digits = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
     are_digits.then(|| u128::from_str_radix(digits, radix).ok()).flatten()
 }
 
-/// A decimal number that a float holds.
+/// A finite decimal number.
 fn float(text: &str) -> Option<Scalar<'static>> {
     let (_, rest) = sign(text);
     let (rest, exponent) = rest.split_once(['e', 'E']).map_or((rest, None), |(rest, exponent)| (rest, Some(exponent)));
@@ -140,7 +140,7 @@ fn float(text: &str) -> Option<Scalar<'static>> {
 }
 
 impl Scalar<'_> {
-    /// The key that kubectl makes of it; none where it takes none of the kind.
+    /// The key that kubectl makes of it. None for kinds that it rejects as keys.
     pub(super) fn into_key(self) -> Option<String> {
         match self {
             Self::Null | Self::Unsigned(_) => None,
@@ -151,25 +151,25 @@ impl Scalar<'_> {
         }
     }
 
-    /// The JSON that kubectl makes of it, where a float that is whole is an integer.
+    /// The JSON value that kubectl makes of it. A whole float becomes an integer.
     ///
     /// # Errors
     ///
-    /// What is wrong: it is a number that JSON does not have.
+    /// If it is a number that JSON cannot represent.
     pub(super) fn into_value(self) -> Result<Value, &'static str> {
-        /// Past it, whole numbers are floats.
+        /// From this value on, whole numbers stay floats.
         const WHOLE: f64 = 9_223_372_036_854_775_808.0;
         let value = match self {
             Self::Null => Value::Null,
             Self::Bool(value) => value.into(),
             Self::Signed(number) => number.into(),
-            #[expect(clippy::cast_precision_loss, reason = "so does kubectl, whose integers have a sign")]
+            #[expect(clippy::cast_precision_loss, reason = "as kubectl does, whose integers are signed")]
             Self::Unsigned(number) => (number as f64).into(),
-            #[expect(clippy::cast_possible_truncation, reason = "it is whole, and within the range")]
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and in range")]
             Self::Float(number) if number.fract() == 0.0 && number.abs() < WHOLE => (number as i64).into(),
             Self::Float(number) => {
                 let finite = Number::from_f64(number);
-                Value::Number(finite.ok_or("a number must be finite; put the text in quotes")?)
+                Value::Number(finite.ok_or("infinity and NaN are not valid; if this is text, put it in quotes")?)
             }
             Self::Text(text) => text.into_owned().into(),
         };
@@ -177,9 +177,9 @@ impl Scalar<'_> {
     }
 }
 
-/// A number of 32 bits as Go's `%g` writes it, which is what kubectl makes keys of.
+/// A 32-bit number in Go's `%g` format, which kubectl uses for keys.
 fn general(number: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "Go rounds it to 32 bits, too")]
+    #[expect(clippy::cast_possible_truncation, reason = "Go rounds it to 32 bits too")]
     let number = number as f32;
     if !number.is_finite() {
         return if number.is_nan() {

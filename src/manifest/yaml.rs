@@ -1,4 +1,4 @@
-//! YAML documents as JSON values, as kubectl makes them: merges and aliases are written out, keys are strings.
+//! Converts YAML documents to JSON values as kubectl does: expands merges and aliases, and makes keys strings.
 
 use std::{
     borrow::Cow,
@@ -9,39 +9,46 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag, optio
 use serde_json::{Map, Value};
 
 use super::{
+    budget::{Budget, size, size_of_text},
     read::{Cause, Mistake},
-    room::{Room, size, size_of_text},
-    scalar::resolve,
+    scalar::{Scalar, resolve},
 };
-use crate::redact::quote;
+use crate::yaml::{ALIAS_OF_ITSELF, NULL_KEY, TEMPLATE, duplicate, is_template, plain};
 
-/// Deepest nesting of a manifest: far more than anybody writes, and little enough for a stack of 1 MiB.
+/// Maximum nesting of a manifest: deeper than any real one, and safe for a stack of 1 MiB.
 pub(super) const DEPTH: usize = 250;
 
-const ALIAS_OF_ITSELF: &str = "an alias must not stand for what holds it";
-const KEY: &str = "a key must be a string (render a template before you check it)";
-const MERGED: &str = "<< must have an object, or a list of objects";
+const KEY: &str = "a key must be a string; put it in quotes";
+const COLLECTION_KEY: &str = "a key cannot be a list or a mapping";
+const MERGED: &str = "the value of << must be a mapping or a list of mappings";
 
-/// Calls `take` with the line and the value of each document of `text` that has content.
+/// Calls `take` with the line and the value of each document of `text` that is not empty.
 ///
 /// # Errors
 ///
-/// The first mistake, after which nothing is read.
-pub(super) fn documents(text: &str, room: &mut Room, mut take: impl FnMut(usize, Value)) -> Result<(), Mistake> {
+/// The first mistake. Reading stops there.
+pub(super) fn documents(text: &str, budget: &mut Budget, take: impl FnMut(usize, Value)) -> Result<(), Mistake> {
+    read(text, budget, take).map_err(|mistake| {
+        let is_template = !mistake.is_size() && is_template(text, mistake.line());
+        if is_template { Mistake::at(mistake.line(), TEMPLATE.into()) } else { mistake }
+    })
+}
+
+fn read(text: &str, budget: &mut Budget, mut take: impl FnMut(usize, Value)) -> Result<(), Mistake> {
     let mut options = options! {
         block_scalar_eof_without_line_feed: true,
         flow_nesting_limit: DEPTH,
         block_nesting_limit: DEPTH,
     };
     options.set_emit_comments(false);
-    let mut loader = Loader::new(room);
+    let mut loader = Loader::new(budget);
     let mut first_line = None;
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|error| Mistake::at(error.marker().line(), scan_cause(&error)))?;
         let line = span.start.line();
         let done = match event {
             Event::DocumentStart(..) => {
-                (loader, first_line) = (Loader::new(loader.room), None);
+                (loader, first_line) = (Loader::new(loader.budget), None);
                 continue;
             }
             Event::Scalar(text, style, anchor, tag) => loader.scalar(text, style, anchor, tag.as_deref()),
@@ -63,19 +70,19 @@ pub(super) fn documents(text: &str, room: &mut Room, mut take: impl FnMut(usize,
     Ok(())
 }
 
-/// A document, as far as it is read.
+/// Builds the value of a document from parser events.
 struct Loader<'r> {
-    room: &'r mut Room,
+    budget: &'r mut Budget,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
     root: Option<Value>,
 }
 
-/// A list or object that has not ended.
+/// A list or object that is still open.
 struct Open {
     holder: Holder,
     anchor: usize,
-    /// How many levels of others it holds.
+    /// Levels of nesting inside it so far.
     height: usize,
 }
 
@@ -87,9 +94,9 @@ enum Holder {
 #[derive(Default)]
 struct Object {
     fields: Map<String, Value>,
-    /// Of the fields, those that a merge has brought alone.
+    /// Names of the fields that come only from a merge.
     merged: HashSet<String>,
-    /// The key whose value is next.
+    /// The key whose value follows.
     key: Option<Key>,
 }
 
@@ -98,15 +105,15 @@ enum Key {
     Merge,
 }
 
-/// What an alias stands for.
+/// The value of an anchor.
 struct Anchored {
     value: Value,
     height: usize,
 }
 
 impl<'r> Loader<'r> {
-    fn new(room: &'r mut Room) -> Self {
-        Self { room, open: Vec::new(), anchors: HashMap::new(), root: None }
+    fn new(budget: &'r mut Budget) -> Self {
+        Self { budget, open: Vec::new(), anchors: HashMap::new(), root: None }
     }
 
     fn scalar(
@@ -116,7 +123,7 @@ impl<'r> Loader<'r> {
         anchor: usize,
         tag: Option<&Tag>,
     ) -> Result<(), Cause> {
-        self.room.take(size_of_text(&text))?;
+        self.budget.take(size_of_text(&text))?;
         let is_plain = style == ScalarStyle::Plain;
         let is_merge = || match tag {
             Some(tag) => tag.suffix_in_namespace("tag:yaml.org,2002:").as_deref() == Some("merge"),
@@ -128,12 +135,13 @@ impl<'r> Loader<'r> {
                 return Ok(());
             }
             let scalar = resolve(text, tag, is_plain)?;
+            let no_key = if scalar == Scalar::Null { NULL_KEY } else { KEY };
             if anchor == 0 {
-                object.key = Some(Key::Name(scalar.into_key().ok_or(KEY)?));
+                object.key = Some(Key::Name(scalar.into_key().ok_or(no_key)?));
                 return Ok(());
             }
             let value = scalar.clone().into_value()?;
-            object.key = Some(Key::Name(scalar.into_key().ok_or(KEY)?));
+            object.key = Some(Key::Name(scalar.into_key().ok_or(no_key)?));
             return self.keep(anchor, &value, 0);
         }
         let value = resolve(text, tag, is_plain)?.into_value()?;
@@ -142,9 +150,9 @@ impl<'r> Loader<'r> {
     }
 
     fn open(&mut self, holder: Holder, anchor: usize) -> Result<(), Cause> {
-        self.room.take(1)?;
+        self.budget.take(1)?;
         if self.awaits_key().is_some() {
-            return Err(KEY.into());
+            return Err(COLLECTION_KEY.into());
         }
         if self.open.len() >= DEPTH {
             return Err(Cause::too_deep());
@@ -165,7 +173,7 @@ impl<'r> Loader<'r> {
 
     fn alias(&mut self, anchor: usize) -> Result<(), Cause> {
         let Anchored { value, height } = self.anchors.get(&anchor).ok_or(ALIAS_OF_ITSELF)?;
-        self.room.take(size(value))?;
+        self.budget.take(size(value))?;
         if self.open.len() + height > DEPTH {
             return Err(Cause::too_deep());
         }
@@ -174,13 +182,14 @@ impl<'r> Loader<'r> {
         let name = match value {
             Value::String(name) => name,
             Value::Bool(_) | Value::Number(_) => value.to_string(),
-            Value::Null | Value::Array(_) | Value::Object(_) => return Err(KEY.into()),
+            Value::Null => return Err(NULL_KEY.into()),
+            Value::Array(_) | Value::Object(_) => return Err(COLLECTION_KEY.into()),
         };
         object.key = Some(Key::Name(name));
         Ok(())
     }
 
-    /// The object that is read, where a key is next.
+    /// The open object, if a key is expected.
     fn awaits_key(&mut self) -> Option<&mut Object> {
         match &mut self.open.last_mut()?.holder {
             Holder::Object(object) if object.key.is_none() => Some(object),
@@ -188,16 +197,16 @@ impl<'r> Loader<'r> {
         }
     }
 
-    /// Keeps a value that aliases may stand for.
+    /// Stores the value of an anchor, for aliases.
     fn keep(&mut self, anchor: usize, value: &Value, height: usize) -> Result<(), Cause> {
         if anchor != 0 {
-            self.room.take(size(value))?;
+            self.budget.take(size(value))?;
             self.anchors.insert(anchor, Anchored { value: value.clone(), height });
         }
         Ok(())
     }
 
-    /// Puts a value where it belongs: into the list or object that is read, or as the whole document.
+    /// Adds a value to the open list or object, or makes it the whole document.
     fn put(&mut self, value: Value, height: usize) -> Result<(), Cause> {
         let Some(open) = self.open.last_mut() else {
             self.root = Some(value);
@@ -219,13 +228,14 @@ impl<'r> Loader<'r> {
 impl Object {
     fn set(&mut self, name: String, value: Value) -> Result<(), Cause> {
         if self.fields.contains_key(&name) && !self.merged.remove(&name) {
-            return Err(twice(&name).into());
+            return Err(duplicate(&name).into());
         }
         self.fields.insert(name, value);
         Ok(())
     }
 
-    /// Of a list the first object that has a field wins; over what the object has already, all do, as in kubectl.
+    /// Merges an object or a list of objects, as kubectl does. In a list the first object with a field takes precedence, and a
+    /// merge overrides earlier fields.
     fn merge(&mut self, value: Value) -> Result<(), Cause> {
         let objects = match value {
             Value::Array(objects) => objects,
@@ -244,21 +254,10 @@ impl Object {
     }
 }
 
-/// What is wrong with a key that is there twice.
-pub(super) fn twice(key: &str) -> String {
-    format!("{} must not be there twice", quote(key))
-}
-
-/// What the parser says, but for words of its own that nobody else knows.
+/// What the parser reports, in plain words.
 fn scan_cause(error: &ScanError) -> Cause {
     match error.kind() {
         ErrorKind::RecursionLimitExceeded => Cause::too_deep(),
-        ErrorKind::UnexpectedCharacter { .. } => "a value must not begin with this character; put it in quotes".into(),
-        ErrorKind::UnknownAnchor => "an alias must come after the anchor that it stands for".into(),
-        ErrorKind::ExpectedDocumentStart => "a document must be one value; begin the next one with ---".into(),
-        ErrorKind::InvalidSimpleKey | ErrorKind::SimpleKeyExpected => {
-            "a key must be followed by : on the same line".into()
-        }
-        kind => kind.to_string().into(),
+        kind => plain(&kind.to_string()).to_owned().into(),
     }
 }

@@ -1,4 +1,4 @@
-//! What is told of certificates that are managed; where they are not, all of it stays zero.
+//! Metrics of self-managed certificates. All stay zero with other certificates.
 
 use std::sync::atomic::AtomicU64;
 
@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use crate::review::Phase;
 
-/// Metrics of certificates that are managed.
+/// Metrics of self-managed certificates.
 pub struct Certificates {
     authority_expiry: Gauge<f64, AtomicU64>,
     trusted: Family<PhaseLabels, Gauge>,
@@ -41,12 +41,12 @@ struct FailureLabels {
     failure: &'static str,
 }
 
-/// A field of a webhook configuration that somebody has overwritten.
+/// A field of a webhook configuration that another writer had overwritten.
 #[derive(Clone, Copy, Debug)]
 pub enum Repair {
-    /// Which authorities are trusted.
+    /// `caBundle`.
     CaBundle,
-    /// Whether what is not reviewed is refused.
+    /// `failurePolicy`.
     FailurePolicy,
 }
 
@@ -61,24 +61,24 @@ impl Repair {
     }
 }
 
-/// A step of a rotation.
+/// A step of a CA rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A new authority was made.
+    /// A new CA was made.
     Made,
     /// Every live configuration trusts it.
     Trusted,
-    /// It signs.
+    /// It signs leaf certificates.
     Promoted,
-    /// One that signs no more is trusted no more.
+    /// An old CA was removed from the bundles.
     Removed,
 }
 
 impl Step {
-    /// All, as the metric lists them.
+    /// All steps.
     pub const ALL: [Self; 4] = [Self::Made, Self::Trusted, Self::Promoted, Self::Removed];
 
-    /// The value of the metric's label.
+    /// The label value.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -90,10 +90,10 @@ impl Step {
     }
 }
 
-/// What of managing certificates has failed.
+/// What failed in certificate management.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// A change is noticed half a minute late.
+    /// A watch failed, so changes are noticed up to half a minute late.
     Watch,
     /// The Secret or a configuration could not be read.
     Read,
@@ -101,22 +101,22 @@ pub enum Failure {
     Write,
     /// The Lease could not be read or written.
     Lease,
-    /// The Secret holds what cannot be used.
+    /// The Secret has invalid or missing content.
     Secret,
-    /// A live configuration does not vouch for a new leaf.
+    /// A live configuration does not trust a new leaf certificate.
     Trust,
-    /// The dry run of a bad profile was not denied by this webhook.
+    /// The webhook did not deny the arming probe.
     Arming,
-    /// An Event could not be written.
+    /// An Event could not be emitted.
     Event,
 }
 
 impl Failure {
-    /// All, as the metric lists them.
+    /// All failures.
     pub const ALL: [Self; 8] =
         [Self::Watch, Self::Read, Self::Write, Self::Lease, Self::Secret, Self::Trust, Self::Arming, Self::Event];
 
-    /// The value of the metric's label.
+    /// The label value.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -133,7 +133,7 @@ impl Failure {
 }
 
 impl Certificates {
-    /// Metrics that have counted nothing. Every series is there from the start.
+    /// Registers the metrics, with every series at zero.
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             authority_expiry: Gauge::default(),
@@ -146,34 +146,34 @@ impl Certificates {
         };
         registry.register_with_unit(
             "authority_expiry",
-            "When the authority expires that signs what is served, in Unix time; 0 where none is managed",
+            "Expiry of the CA that signed the serving certificate, in Unix time; 0 without self-managed certificates",
             Unit::Seconds,
             metrics.authority_expiry.clone(),
         );
         registry.register(
             "certificate_trusted",
-            "1 where the live webhook configuration vouches for the certificate that is served, by phase",
+            "1 if the live webhook configuration trusts the serving certificate, 0 otherwise, by phase",
             metrics.trusted.clone(),
         );
         registry.register(
             "authority_rotation_steps",
-            "Steps of rotations of the authority that this replica has made",
+            "Number of CA rotation steps done by this replica, by step",
             metrics.steps.clone(),
         );
         registry.register(
             "repairs",
-            "Fields of webhook configurations that somebody had overwritten, by field",
+            "Number of repairs of webhook configuration fields that another writer had overwritten, by field",
             metrics.repairs.clone(),
         );
         registry.register(
             "certificate_failures",
-            "Attempts at managing certificates that have failed, by what has",
+            "Number of failures of certificate management, by what failed",
             metrics.failures.clone(),
         );
-        registry.register("leading", "1 while this replica writes what all share", metrics.leading.clone());
+        registry.register("leading", "1 if this replica is the leader, 0 otherwise", metrics.leading.clone());
         registry.register(
             "armed",
-            "1 where this replica leads and the validating webhook configuration fails closed",
+            "1 if this replica is the leader and failurePolicy of the validating webhook is Fail, 0 otherwise",
             metrics.armed.clone(),
         );
         metrics.show_all();
@@ -195,33 +195,33 @@ impl Certificates {
         }
     }
 
-    /// Tells when the authority expires that signs.
-    pub fn set_authority_expiry(&self, unix_seconds: i64) {
+    /// Sets the expiry of the CA that signed the serving certificate.
+    pub fn set_ca_expiry(&self, unix_seconds: i64) {
         #[expect(clippy::cast_precision_loss, reason = "seconds are exact in f64 for millions of years")]
         self.authority_expiry.set(unix_seconds as f64);
     }
 
-    /// Tells whether the live configuration vouches for what is served.
+    /// Sets whether the live configuration trusts the serving certificate.
     pub fn set_trusted(&self, phase: Phase, is_trusted: bool) {
         self.trusted.get_or_create(&PhaseLabels { phase: phase.name() }).set(i64::from(is_trusted));
     }
 
-    /// Counts a step of a rotation.
+    /// Counts a step of a CA rotation.
     pub fn count_step(&self, step: Step) {
         self.steps.get_or_create(&StepLabels { step: step.name() }).inc();
     }
 
-    /// Counts a field that says again what it must.
+    /// Counts a repaired field.
     pub fn count_repair(&self, repair: Repair) {
         self.repairs.get_or_create(&RepairLabels { field: repair.field() }).inc();
     }
 
-    /// Counts an attempt that has failed.
+    /// Counts a failure.
     pub fn count_failure(&self, failure: Failure) {
         self.failures.get_or_create(&FailureLabels { failure: failure.name() }).inc();
     }
 
-    /// Tells whether this replica is the one that writes.
+    /// Sets whether this replica is the leader. If not, it also reports the webhook as not armed.
     pub fn set_leading(&self, is_leading: bool) {
         self.leading.set(i64::from(is_leading));
         if !is_leading {
@@ -229,7 +229,7 @@ impl Certificates {
         }
     }
 
-    /// Tells whether the validating configuration fails closed.
+    /// Sets whether the validating configuration is armed.
     pub fn set_armed(&self, is_armed: bool) {
         self.armed.set(i64::from(is_armed));
     }

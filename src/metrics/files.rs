@@ -1,4 +1,4 @@
-//! What is told of files that are read again when they change.
+//! Metrics of files that are reloaded on change.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -6,7 +6,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// Metrics of files.
+/// Metrics of files that are reloaded on change.
 pub struct Files {
     unusable: Family<FileLabels, Gauge>,
     certificate_reloads: Family<ReloadLabels, Counter>,
@@ -24,14 +24,14 @@ struct ReloadLabels {
     result: &'static str,
 }
 
-/// What is read again when it changes.
+/// A file that is reloaded on change.
 #[derive(Clone, Copy, Debug)]
 pub enum File {
-    /// Certificate and key of the server.
+    /// The serving certificate and its key.
     Certificate,
-    /// Who may call.
+    /// The CA bundle for client certificates.
     ClientCa,
-    /// What an administrator chooses.
+    /// The configuration file.
     Config,
 }
 
@@ -48,7 +48,7 @@ impl File {
 }
 
 impl Files {
-    /// Metrics that have counted nothing. Every series is there from the start.
+    /// Registers the metrics, with every series at zero.
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             unusable: Family::default(),
@@ -57,9 +57,9 @@ impl Files {
             config_reloads: Family::default(),
         };
         let reloads = [
-            ("certificate_reloads", "Times that another certificate pair was to be served, by result"),
-            ("client_ca_reloads", "Times that a changed client CA was read, by result"),
-            ("config_reloads", "Times that a changed configuration file was read, by result"),
+            ("certificate_reloads", "Number of reloads of the serving certificate, by result"),
+            ("client_ca_reloads", "Number of reloads of the client CA bundle, by result"),
+            ("config_reloads", "Number of reloads of the configuration file, by result"),
         ];
         for (file, (name, help)) in File::ALL.into_iter().zip(reloads) {
             registry.register(name, help, metrics.reloads(file).clone());
@@ -70,18 +70,18 @@ impl Files {
         }
         registry.register(
             "file_unusable",
-            "1 while a file holds what cannot be used, and the last good content is, by file",
+            "1 if the file is invalid and its last valid content stays in use, 0 otherwise, by file",
             metrics.unusable.clone(),
         );
         metrics
     }
 
-    /// Counts that a changed file was read, and is used from now on, or cannot be.
+    /// Counts a reload, and whether the new content is used.
     pub fn count_reload(&self, file: File, is_used: bool) {
         self.reloads(file).get_or_create(&ReloadLabels::of(is_used)).inc();
     }
 
-    /// Tells whether a file holds what cannot be used.
+    /// Sets whether a file is invalid.
     pub fn set_unusable(&self, file: File, is_unusable: bool) {
         self.unusable.get_or_create(&FileLabels { file: file.name() }).set(i64::from(is_unusable));
     }

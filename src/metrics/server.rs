@@ -1,4 +1,4 @@
-//! What is told of the server beside its reviews: its version, its certificate, its connections, its load.
+//! Metrics of the server: version, serving certificate, connections and load.
 
 use std::sync::atomic::AtomicU64;
 
@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// Metrics of the server itself.
+/// Metrics of the server, except for those of reviews.
 pub struct Server {
     certificate_start: Gauge<f64, AtomicU64>,
     certificate_expiry: Gauge<f64, AtomicU64>,
@@ -33,16 +33,16 @@ struct ReasonLabels {
     reason: &'static str,
 }
 
-/// Why a TLS handshake has failed.
+/// Why a TLS handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandshakeFailure {
-    /// The caller does not trust what is served.
+    /// The client does not trust the serving certificate.
     Distrusted,
-    /// The caller has no certificate that is accepted.
+    /// The client presented no accepted certificate.
     Refused,
-    /// It was not done in time.
+    /// It timed out.
     Slow,
-    /// The caller spoke no TLS, or none that goes together with ours, or went away.
+    /// The client used no TLS or an unsupported version, or closed the connection.
     Other,
 }
 
@@ -62,20 +62,20 @@ impl HandshakeFailure {
 /// Why a request was not reviewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shed {
-    /// Too many requests wait for room.
+    /// The queue is full.
     QueueFull,
-    /// Its body came slowly, and others needed its room.
+    /// Its body arrived slowly while other requests waited for memory.
     Slow,
-    /// Its deadline passed while its body came in or waited, or while it was reviewed.
+    /// Its deadline passed while its body arrived, while it waited, or during the review.
     Deadline,
-    /// Too many answers are not taken by their callers.
+    /// Too many answers wait for clients to read them.
     Unsent,
 }
 
 impl Shed {
     const ALL: [Self; 4] = [Self::QueueFull, Self::Slow, Self::Deadline, Self::Unsent];
 
-    /// The value of the metric's label, and what a span calls it.
+    /// The label value, which spans use too.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
@@ -86,17 +86,17 @@ impl Shed {
     }
 }
 
-/// An amount, and the most that it may be.
+/// An amount in use, and its limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// How much there is.
+    /// The amount in use.
     pub now: usize,
-    /// How much there may be.
+    /// The limit.
     pub most: usize,
 }
 
 impl Server {
-    /// Metrics that have counted nothing. Every series is there from the start.
+    /// Registers the metrics, with every series at zero.
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             certificate_start: Gauge::default(),
@@ -113,37 +113,53 @@ impl Server {
         };
         let build = Family::<VersionLabels, Gauge>::default();
         build.get_or_create(&VersionLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
-        registry.register("build_info", "1, with the version that runs", build);
+        registry.register("build_info", "1, with the version as a label", build);
         registry.register_with_unit(
             "certificate_start",
-            "Since when the certificate that is served is valid, in Unix time",
+            "Start of validity of the serving certificate, in Unix time",
             Unit::Seconds,
             metrics.certificate_start.clone(),
         );
         registry.register_with_unit(
             "certificate_expiry",
-            "When the certificate that is served expires, in Unix time",
+            "Expiry of the serving certificate, in Unix time",
             Unit::Seconds,
             metrics.certificate_expiry.clone(),
         );
         registry.register(
             "failed_handshakes",
-            "TLS handshakes with callers that have failed, by reason",
+            "Number of failed TLS handshakes, by reason",
             metrics.handshakes.clone(),
         );
-        registry.register("shed_requests", "Requests answered 503 without a review, by reason", metrics.shed.clone());
+        registry.register(
+            "shed_requests",
+            "Number of requests answered with 503 without a review, by reason",
+            metrics.shed.clone(),
+        );
         registry.register(
             "evicted_connections",
-            "Connections closed to make room for a new one",
+            "Number of connections evicted for a new one",
             metrics.evictions.clone(),
         );
         let gauges = [
-            ("open_connections", "Connections to the webhook, those in a handshake too", &metrics.connections),
-            ("open_connections_limit", "Most connections to the webhook at a time", &metrics.connections_limit),
-            ("in_flight_bytes", "Room that bodies take which have outgrown their share", &metrics.in_flight),
-            ("in_flight_limit_bytes", "Room for bodies that outgrow their share", &metrics.in_flight_limit),
-            ("waiting_requests", "Requests whose body waits for room", &metrics.waiting),
-            ("waiting_requests_limit", "Most requests whose body may wait for room", &metrics.waiting_limit),
+            (
+                "open_connections",
+                "Number of open connections to the webhook, including those in a TLS handshake",
+                &metrics.connections,
+            ),
+            ("open_connections_limit", "Maximum number of open connections to the webhook", &metrics.connections_limit),
+            (
+                "in_flight_bytes",
+                "Memory reserved for request bodies larger than the per-connection share, in bytes",
+                &metrics.in_flight,
+            ),
+            (
+                "in_flight_limit_bytes",
+                "Maximum memory for request bodies larger than the per-connection share, in bytes",
+                &metrics.in_flight_limit,
+            ),
+            ("waiting_requests", "Number of requests waiting for body memory", &metrics.waiting),
+            ("waiting_requests_limit", "Maximum number of requests waiting for body memory", &metrics.waiting_limit),
         ];
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
@@ -157,7 +173,7 @@ impl Server {
         metrics
     }
 
-    /// Tells from when until when the certificate that is served is valid, in Unix seconds.
+    /// Sets start and expiry of the serving certificate, in Unix seconds.
     pub fn set_certificate_validity(&self, validity: [i64; 2]) {
         #[expect(clippy::cast_precision_loss, reason = "seconds are exact in f64 for millions of years")]
         let [from, until] = validity.map(|seconds| seconds as f64);
@@ -165,7 +181,7 @@ impl Server {
         self.certificate_expiry.set(until);
     }
 
-    /// Counts a handshake that has failed.
+    /// Counts a failed handshake.
     pub fn count_handshake(&self, failure: HandshakeFailure) {
         self.handshakes.get_or_create(&ReasonLabels { reason: failure.name() }).inc();
     }
@@ -175,22 +191,22 @@ impl Server {
         self.shed.get_or_create(&ReasonLabels { reason: reason.name() }).inc();
     }
 
-    /// Counts a connection that was closed to make room.
+    /// Counts an evicted connection.
     pub fn count_eviction(&self) {
         self.evictions.inc();
     }
 
-    /// Tells how many connections there are.
+    /// Sets the number of open connections.
     pub fn set_connections(&self, count: usize) {
         set(&self.connections, count);
     }
 
-    /// Tells how many connections there may be.
+    /// Sets the connection limit.
     pub fn set_connections_limit(&self, most: usize) {
         set(&self.connections_limit, most);
     }
 
-    /// Tells how much room bodies take, in bytes, and how many requests wait for it.
+    /// Sets the reserved bytes, and the number of requests waiting for memory.
     pub fn set_load(&self, bytes: Load, requests: Load) {
         set(&self.in_flight, bytes.now);
         set(&self.in_flight_limit, bytes.most);

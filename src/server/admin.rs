@@ -1,4 +1,4 @@
-//! Probes and metrics, over plain HTTP: nothing that they tell is secret.
+//! Probes and metrics over plain HTTP. They contain no secrets.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub(super) fn router(
         .with_state(Health { certificates, reviews, metrics, stages })
 }
 
-/// At debug: kubelet and scrapers ask every few seconds, for ever.
+/// Logs at debug level, because the kubelet and Prometheus send a request every few seconds.
 async fn logged(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let response = next.run(request).await;
@@ -60,12 +60,12 @@ async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
     }
     match health.certificates.current() {
         Some(pair) if pair.is_valid(Timestamp::now()) => (StatusCode::OK, "ok\n"),
-        Some(_) => unavailable("the certificate has expired or is not valid yet\n"),
-        None => unavailable("there is no certificate yet that the webhook configurations trust\n"),
+        Some(_) => unavailable("the serving certificate has expired or is not valid yet\n"),
+        None => unavailable("no serving certificate yet that the webhook configurations trust\n"),
     }
 }
 
-/// OpenMetrics text, which also reads as the older text format of Prometheus; called what the scraper asks for.
+/// OpenMetrics text. It is valid in the older Prometheus format too, so only the content type depends on the request.
 async fn metrics_text(State(health): State<Health>, headers: HeaderMap) -> Response {
     let asked = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = if asked.contains("application/openmetrics-text") {

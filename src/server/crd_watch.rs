@@ -1,6 +1,7 @@
-//! Following the CustomResourceDefinition in force, by which the API server refuses writes before /validate is called.
+//! Watches the CustomResourceDefinition in force. With it, /mutate can warn of writes that the API server refuses before it
+//! calls /validate.
 //!
-//! Whatever fails, reviews go on: a definition that is not known refuses nothing.
+//! A failure never affects reviews: while the definition is unknown, there are no such warnings.
 
 use std::{convert::Infallible, fmt, pin::pin, sync::Arc, time::Duration};
 
@@ -14,51 +15,51 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::Terms;
+use super::LiveConfig;
 use crate::{
-    error::told,
+    error::error_chain,
     kube::client::{self, AccessError},
     review::{CrdError, CrdInForce},
 };
 
-/// The definition of ClusterProfiles.
+/// The name of the CustomResourceDefinition.
 const NAME: &str = "clusterprofiles.multicluster.x-k8s.io";
 
-/// How long an answer may take.
+/// Timeout of a request.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How long the API server keeps a watch, as clients of it have it, in seconds.
+/// Timeout of a watch in seconds, as client-go uses it.
 const WATCH: u32 = 290;
 
-/// The pause after a failure: the first, and the longest. An API server that comes back is asked within a minute.
+/// The first and the longest pause after a failure.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
 
-/// Gives [`Terms`] what the definition in force refuses, whenever it changes.
+/// Keeps the definition in force in [`LiveConfig`].
 ///
-/// It needs the verbs get and watch on that one definition.
+/// Requires the verbs get and watch on that one definition.
 pub struct CrdWatch {
     definitions: Api<DynamicObject>,
-    /// What was said last, so that it is said once: that the definition is known, or why not.
-    said: Option<Result<(), String>>,
+    /// What was logged last, to log each state once: that the definition is known, or why not.
+    logged: Option<Result<(), String>>,
 }
 
-/// Why it is not known which definition is in force.
+/// Why the definition in force is unknown.
 #[derive(Debug, Error)]
 enum CrdWatchError {
     #[error("cannot read the CustomResourceDefinition: {}", .0.message)]
     Refused(Box<Status>),
     #[error("cannot read the CustomResourceDefinition")]
     Request(#[source] kube::Error),
-    #[error("no answer to reading the CustomResourceDefinition in time")]
+    #[error("cannot read the CustomResourceDefinition: the API server did not answer in time")]
     Timeout,
-    #[error("there is no CustomResourceDefinition of that name")]
+    #[error("CustomResourceDefinition clusterprofiles.multicluster.x-k8s.io not found")]
     Absent,
     #[error(transparent)]
     Unusable(#[from] CrdError),
 }
 
 impl CrdWatch {
-    /// Finds the way to the API server, without asking it anything.
+    /// Configures a client for the API server. Sends no request.
     ///
     /// # Errors
     ///
@@ -71,18 +72,18 @@ impl CrdWatch {
             kind: "CustomResourceDefinition".into(),
             plural: "customresourcedefinitions".into(),
         };
-        Ok(Self { definitions: Api::all_with(client::client().await?, &resource), said: None })
+        Ok(Self { definitions: Api::all_with(client::client().await?, &resource), logged: None })
     }
 
-    /// Keeps `terms` up to date, for as long as it is polled.
-    pub async fn run(mut self, terms: &Terms) -> Infallible {
+    /// Keeps `live` up to date. Runs until dropped.
+    pub async fn run(mut self, live: &LiveConfig) -> Infallible {
         let [first, longest] = PAUSES;
         let mut pause = first;
         loop {
-            match self.follow(terms).await {
+            match self.follow(live).await {
                 Ok(()) => pause = first,
                 Err(error) => {
-                    self.learn(terms, Err(error));
+                    self.learn(live, Err(error));
                     pause = longest.min(pause * 2);
                 }
             }
@@ -90,19 +91,19 @@ impl CrdWatch {
         }
     }
 
-    /// Reads the definition, and again whenever it changes, until the watch ends.
-    async fn follow(&mut self, terms: &Terms) -> Result<(), CrdWatchError> {
-        // Of one that is gone by now no watch would tell.
+    /// Reads the definition, then each change of it until the watch ends.
+    async fn follow(&mut self, live: &LiveConfig) -> Result<(), CrdWatchError> {
+        // A watch would not report that the definition is already gone.
         let found = ask(self.definitions.get_opt(NAME)).await?;
-        self.learn(terms, found.ok_or(CrdWatchError::Absent).and_then(read));
+        self.learn(live, found.ok_or(CrdWatchError::Absent).and_then(read));
         let params = WatchParams::default().fields(&format!("metadata.name={NAME}")).timeout(WATCH);
         let mut events = pin!(ask(self.definitions.watch(&params, "0")).await?);
-        // A connection of which the other end is gone says nothing for ever.
+        // A connection whose peer has vanished stays silent and never ends.
         let limit = Duration::from_secs(WATCH.into()) + ANSWER;
         while let Ok(Some(Ok(event))) = timeout(limit, events.next()).await {
             match event {
-                WatchEvent::Added(definition) | WatchEvent::Modified(definition) => self.learn(terms, read(definition)),
-                WatchEvent::Deleted(_) => self.learn(terms, Err(CrdWatchError::Absent)),
+                WatchEvent::Added(definition) | WatchEvent::Modified(definition) => self.learn(live, read(definition)),
+                WatchEvent::Deleted(_) => self.learn(live, Err(CrdWatchError::Absent)),
                 WatchEvent::Bookmark(_) => {}
                 WatchEvent::Error(_) => break,
             }
@@ -111,17 +112,19 @@ impl CrdWatch {
         Ok(())
     }
 
-    fn learn(&mut self, terms: &Terms, crd: Result<CrdInForce, CrdWatchError>) {
-        let news = crd.as_ref().map(drop).map_err(|error| told(error));
-        terms.set_crd(crd.ok().map(Arc::new).as_ref());
-        if self.said.as_ref() == Some(&news) {
+    fn learn(&mut self, live: &LiveConfig, crd: Result<CrdInForce, CrdWatchError>) {
+        let news = crd.as_ref().map(drop).map_err(|error| error_chain(error));
+        live.set_crd(crd.ok().map(Arc::new).as_ref());
+        if self.logged.as_ref() == Some(&news) {
             return;
         }
         match &news {
-            Ok(()) => info!("the CRD in force is known"),
-            Err(error) => warn!(error, "the CRD in force is unknown: writes that it refuses get its text alone"),
+            Ok(()) => info!("CRD in force loaded"),
+            Err(error) => {
+                warn!(error, "CRD in force unknown; writes that it refuses get no warning that names the rule");
+            }
         }
-        self.said = Some(news);
+        self.logged = Some(news);
     }
 }
 

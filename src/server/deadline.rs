@@ -1,17 +1,17 @@
-//! Until when the API server waits for an answer.
+//! The deadline of a request: how long the API server waits for the answer.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The instant by which a request with this query must be answered.
+/// The deadline of a request with this query.
 ///
-/// The API server adds `timeout=10s`, in Go's notation, to the path of every call. A tenth of it, half a second at most, is
-/// left for the way back.
+/// The API server adds its timeout, as in `timeout=10s`, to the query of every call. A tenth of it, at most half a second, is
+/// reserved for sending the answer.
 pub(super) fn of(query: Option<&str>) -> Instant {
-    /// What the API server waits where nothing says otherwise.
+    /// The default of webhook configurations.
     const DEFAULT: Duration = Duration::from_secs(10);
-    /// The most that a webhook configuration can ask for.
+    /// The maximum of webhook configurations.
     const LONGEST: Duration = Duration::from_secs(30);
     const LONGEST_MARGIN: Duration = Duration::from_millis(500);
     let given = query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("timeout="));
@@ -49,7 +49,7 @@ mod tests {
     use super::duration;
 
     #[test]
-    fn reads_what_go_writes() {
+    fn go_durations_are_parsed() {
         for (text, millis) in [("10s", 10_000), ("1m30s", 90_000), ("500ms", 500), ("1.5s", 1500), ("1h", 3_600_000)] {
             assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
         }

@@ -1,4 +1,4 @@
-//! Which denials are logged.
+//! Limits how many denials are logged.
 
 use std::{
     mem,
@@ -9,10 +9,10 @@ use std::{
 use tokio::time::sleep;
 use tracing::info;
 
-/// The denials of a server on their way into the log: a burst whole, then one a second, and how many were left out.
+/// Samples denials for the log: all of a burst, then one a second, and the number of those left out.
 ///
-/// A cluster manager that is denied tries again at once, and for ever. What it is told, the API server's audit log and the
-/// metrics still have each denial.
+/// A cluster manager that is denied retries at once, without end. Every denial is still in its response, in the API server's
+/// audit log and in the metrics.
 pub(super) struct Denials(Mutex<Sample>);
 
 impl Denials {
@@ -20,23 +20,22 @@ impl Denials {
         Self(Mutex::new(Sample::new(Instant::now())))
     }
 
-    /// Whether the denial at `now` is logged; else it is counted among those that are left out.
+    /// Whether to log the denial at `now`. If not, it is counted as left out.
     pub(super) fn is_logged(&self, now: Instant) -> bool {
         self.sample().takes(now)
     }
 
-    /// Tells what was left out once a minute, for as long as it is polled.
+    /// Logs once a minute how many were left out. Runs until dropped.
     pub(super) async fn run(&self) {
-        /// Often enough to see when it was, and a line too few to matter.
         const EVERY: Duration = Duration::from_mins(1);
         loop {
             sleep(EVERY).await;
-            self.tell();
+            self.log_omitted();
         }
     }
 
-    /// Tells what was left out since that was last told, if anything was.
-    pub(super) fn tell(&self) {
+    /// Logs how many were left out since the last such line, if any.
+    pub(super) fn log_omitted(&self) {
         let count = mem::take(&mut self.sample().left_out);
         if count > 0 {
             info!(count, "denials left out of the log");
@@ -48,16 +47,16 @@ impl Denials {
     }
 }
 
-/// A bucket that fills by one a second.
+/// A token bucket that gains one token a second.
 struct Sample {
     left: u32,
-    /// Until when what has come into the bucket is counted.
+    /// Up to when gained tokens are counted.
     filled: Instant,
     left_out: u64,
 }
 
 impl Sample {
-    /// What a person writes or a pipeline applies fits into it; it is full again after as many seconds.
+    /// Covers what a user or a pipeline applies at once.
     const BURST: u32 = 100;
 
     fn new(now: Instant) -> Self {
@@ -84,7 +83,7 @@ mod tests {
     use super::Sample;
 
     #[test]
-    fn a_burst_is_whole_and_what_follows_is_one_a_second() {
+    fn a_burst_is_logged_whole_and_then_one_denial_a_second() {
         let start = Instant::now();
         let mut sample = Sample::new(start);
         let mut logged = |millis: u64, count: u32| {
@@ -96,7 +95,7 @@ mod tests {
         // A fraction of a second is not lost.
         assert_eq!(logged(1900, 1000), 0);
         assert_eq!(logged(3000, 1000), 2);
-        // A clock that steps back, which it must not, gives nothing.
+        // A clock that steps back gains no token.
         assert_eq!(logged(0, 1000), 0);
         assert_eq!(logged(86_400_000, 1000), 100);
         assert_eq!(sample.left_out, 7000 - 203);

@@ -1,4 +1,4 @@
-//! `POST /mutate` and `POST /validate`.
+//! Handles `POST /mutate` and `POST /validate`: receives the body, reviews it, and logs, counts and returns the result.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -34,29 +34,29 @@ use crate::{
         http::unsent::{Outbox, Unsent},
         intake::{Received, Unreviewed},
         listener::connections::Seat,
-        terms::Terms,
+        live_config::LiveConfig,
     },
     traces::{Span, Spans},
 };
 
-/// What answering reviews needs.
+/// The handler of both paths, with everything that it needs. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Reviews(Arc<Shared>);
 
-/// Goes with an answer that is a review's, and holds its room until it is written.
+/// Marks a response as the answer to a review. Holds its memory until it is written.
 #[derive(Clone)]
 pub(super) struct Answered(pub(super) Arc<Unsent>);
 
-/// What came of a review.
+/// The result of a review.
 enum Reviewed {
-    /// What is to be answered, but for a claim, and how long finding that out took.
+    /// The response, before any break-glass claim is checked, and the duration of the review.
     Answered { response: admission::Response, took: Duration },
-    /// There is no answer to be had.
+    /// The request could not be reviewed.
     Failed(Response),
 }
 
 struct Shared {
-    terms: Arc<Terms>,
+    live: Arc<LiveConfig>,
     outbox: Arc<Outbox>,
     denials: Denials,
     permissions: Option<Arc<Permissions>>,
@@ -65,19 +65,21 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
-/// How long a review may run on the thread that serves connections. That is ten times what a usual one takes, for which a way to
-/// another thread and back would cost as much as the review. A review that takes longer starts anew when it is its turn.
+/// How long a review may run on the thread that serves connections: ten times as long as usual.
+///
+/// Handing a usual review to another thread would cost as much as the review. One that takes longer starts again when it gets a
+/// turn.
 const QUICK: Duration = Duration::from_millis(1);
 
-/// Bytes of the largest body whose review starts there: reading a body cannot be stopped, and usual writes have fewer.
+/// Maximum bytes of a body whose review starts on that thread. Parsing a body cannot be stopped, and usual writes are smaller.
 const QUICK_BYTES: usize = 8 << 10;
 
-/// Bytes of all answers above the usual size that are made and not yet written: 64 of the largest.
+/// Maximum bytes of all large answers that are not written yet: 64 of the largest.
 const UNSENT: usize = 16 << 20;
 
 impl Reviews {
     pub(super) fn new(
-        terms: Arc<Terms>,
+        live: Arc<LiveConfig>,
         permissions: Option<Arc<Permissions>>,
         prover: Option<Arc<Prover>>,
         spans: Option<Spans>,
@@ -85,29 +87,27 @@ impl Reviews {
     ) -> Self {
         let outbox = Arc::new(Outbox::new(UNSENT));
         let denials = Denials::new();
-        Self(Arc::new(Shared { terms, outbox, denials, permissions, prover, spans, metrics }))
+        Self(Arc::new(Shared { live, outbox, denials, permissions, prover, spans, metrics }))
     }
 
-    /// Sees to it that waits end and memory is given back, and that the log tells what it leaves out, for as long as it is
-    /// polled.
+    /// Runs the timer, frees unused buffers, and logs how many denials were left out. Runs until dropped.
     pub(super) async fn run(&self) {
-        tokio::join!(self.0.terms.run(), self.0.denials.run());
+        tokio::join!(self.0.live.run(), self.0.denials.run());
     }
 
-    /// Tells the last of it.
+    /// Logs the last number of denials that were left out.
     pub(super) fn finish(&self) {
-        self.0.denials.tell();
+        self.0.denials.log_omitted();
     }
 
-    /// Tells how much room is taken, when somebody asks: keeping the figures would be work for every body.
+    /// Sets the load metrics. Done for each scrape, because updating them for every body would cost more.
     pub(super) fn show_load(&self) {
-        let Shared { terms, metrics, .. } = &*self.0;
-        let (bytes, requests) = terms.room().load();
+        let Shared { live, metrics, .. } = &*self.0;
+        let (bytes, requests) = live.budget().load();
         metrics.server.set_load(bytes, requests);
-        metrics.server.set_connections_limit(terms.limits().connections);
+        metrics.server.set_connections_limit(live.limits().connections);
     }
 
-    /// The two paths.
     pub(super) fn router(self) -> Router {
         let mutate = async |State(reviews): State<Self>, request| reviews.answer(Phase::Mutate, request).await;
         let validate = async |State(reviews): State<Self>, request| reviews.answer(Phase::Validate, request).await;
@@ -134,22 +134,22 @@ impl Reviews {
         response
     }
 
-    /// The answer to a review, if there is room for it.
+    /// Receives and reviews a request, and reserves memory for the answer.
     async fn reviewed(self, phase: Phase, request: Request, span: &mut Span) -> Result<Response, Unreviewed> {
         let deadline = deadline::of(request.uri().query());
         let seat = request.extensions().get::<Seat>().cloned();
         let peer = seat.as_ref().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Seat::peer);
-        let received = self.0.terms.room().receive(peer, request.into_body(), deadline).await?;
+        let received = self.0.live.budget().receive(peer, request.into_body(), deadline).await?;
         if let Some(seat) = seat {
             seat.begin();
         }
         span.received(received.len());
-        match self.clone().take_turn(phase, peer, received, deadline, span).await? {
+        match self.clone().review_in_turn(phase, peer, received, deadline, span).await? {
             Reviewed::Answered { response, took } => {
-                let response = self.settle(response, deadline, span).await;
+                let response = self.check_claim(response, deadline, span).await;
                 let unsent = self.0.outbox.take(peer, response.body.len()).ok_or(Shed::Unsent)?;
                 span.reviewed(&response);
-                let mut answer = self.tell(phase, response, took);
+                let mut answer = self.record(phase, response, took);
                 answer.extensions_mut().insert(Answered(unsent));
                 Ok(answer)
             }
@@ -157,8 +157,8 @@ impl Reviews {
         }
     }
 
-    /// Reviews the body at once, if that takes a moment, else when it is its turn.
-    async fn take_turn(
+    /// Reviews a small body at once on this thread. If that takes too long, waits for a turn and reviews it on another thread.
+    async fn review_in_turn(
         self,
         phase: Phase,
         peer: IpAddr,
@@ -172,18 +172,18 @@ impl Reviews {
         {
             return Ok(reviewed);
         }
-        let turn = self.0.terms.turns().take(peer, received.len(), deadline).await?;
+        let turn = self.0.live.turns().take(peer, received.len(), deadline).await?;
         span.turn();
         let reviewed = spawn_blocking(move || {
             let _turn = turn;
             self.review(phase, &received, deadline)
         });
-        let stopped = || Some(Reviewed::Failed(unavailable("clusterprofile-webhook has stopped")));
+        let stopped = || Some(Reviewed::Failed(unavailable("clusterprofile-webhook is shutting down; try again")));
         reviewed.await.unwrap_or_else(|_| stopped()).ok_or(Unreviewed::Shed(Shed::Deadline))
     }
 
-    /// Answers a denied probe, and asks what a denial's claim wants to know; its body is no longer held.
-    async fn settle(
+    /// Adds the proof to a denied arming probe, or asks the API server whether a break-glass claim is permitted.
+    async fn check_claim(
         &self,
         response: admission::Response,
         deadline: time::Instant,
@@ -202,14 +202,14 @@ impl Reviews {
         response.settled(permission)
     }
 
-    /// Reviews the body; nothing where that is not done in time.
+    /// Reviews the body. None if that is not done before `until`.
     fn review(&self, phase: Phase, received: &Received, until: time::Instant) -> Option<Reviewed> {
         let must_stop = || time::Instant::now() >= until;
         if must_stop() {
             return None;
         }
-        let Shared { terms, metrics, .. } = &*self.0;
-        let (now, started) = (terms.now(), Instant::now());
+        let Shared { live, metrics, .. } = &*self.0;
+        let (now, started) = (live.now(), Instant::now());
         let respond = || admission::respond_unless(received, phase, &now.policy, Timestamp::now(), &must_stop);
         let answer = catch_unwind(AssertUnwindSafe(respond));
         let took = started.elapsed();
@@ -223,14 +223,15 @@ impl Reviews {
             }
             Err(_) => {
                 metrics.count_panic();
-                error!(phase = %phase, bytes = received.len(), "a review ended in a defect, which must be reported");
-                let message = "clusterprofile-webhook failed to review this: its log and its authors must know";
+                error!(phase = %phase, bytes = received.len(), "internal error in a review; report this bug");
+                let message = "clusterprofile-webhook hit an internal error reviewing this object; see its log and report the bug";
                 Reviewed::Failed(unavailable(message))
             }
         })
     }
 
-    fn tell(&self, phase: Phase, response: admission::Response, took: Duration) -> Response {
+    /// Counts and logs a review, and turns it into an HTTP response.
+    fn record(&self, phase: Phase, response: admission::Response, took: Duration) -> Response {
         self.0.metrics.count_review(phase, &response, took.as_secs_f64());
         self.0.metrics.count_passed_for_health(&response.passed_for_health);
         if response.allowed || self.0.denials.is_logged(Instant::now()) {
@@ -255,29 +256,35 @@ impl Reviews {
     }
 
     fn refuse(&self, unreviewed: Unreviewed) -> Response {
-        let Shared { terms, metrics, .. } = &*self.0;
+        let Shared { live, metrics, .. } = &*self.0;
         match unreviewed {
             Unreviewed::TooLarge => {
-                let text = format!("the body must have at most {} bytes\n", terms.limits().body);
+                let text = format!("the body must have at most {} bytes\n", live.limits().body);
                 closing((StatusCode::PAYLOAD_TOO_LARGE, text).into_response())
             }
-            Unreviewed::Broken => {
-                closing((StatusCode::BAD_REQUEST, "the body ended before it was whole\n").into_response())
-            }
+            Unreviewed::Broken => closing(
+                (StatusCode::BAD_REQUEST, "the body is incomplete: the connection was closed early\n").into_response(),
+            ),
             Unreviewed::Shed(reason) => {
                 metrics.server.count_shed(reason);
                 unavailable(match reason {
-                    Shed::QueueFull => "clusterprofile-webhook has no room for this review: too many wait already",
-                    Shed::Slow => "clusterprofile-webhook has no room for a body that comes in so slowly",
-                    Shed::Unsent => "clusterprofile-webhook has no room for this answer: too many others are not taken",
-                    Shed::Deadline => "clusterprofile-webhook did not get to this review before its timeout",
+                    Shed::QueueFull => "clusterprofile-webhook is overloaded: the queue for reviews is full; try again",
+                    Shed::Slow => {
+                        "clusterprofile-webhook is overloaded and the request body arrived too slowly; try again"
+                    }
+                    Shed::Unsent => {
+                        "clusterprofile-webhook is overloaded: too many answers are waiting to be read; try again"
+                    }
+                    Shed::Deadline => {
+                        "clusterprofile-webhook could not finish this review before its timeout; try again"
+                    }
                 })
             }
         }
     }
 }
 
-/// An answer that the API server tries again after, while it has time, and whose text it shows.
+/// A 503 that the API server retries while it has time, and whose message it shows to the user.
 fn unavailable(message: &str) -> Response {
     let status = Status {
         status: Some("Failure".into()),
@@ -292,7 +299,7 @@ fn unavailable(message: &str) -> Response {
     closing((StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response())
 }
 
-/// Ends the connection with the answer: what is left of the body is not read.
+/// Closes the connection after the answer, because the rest of the body is not read.
 fn closing(mut response: Response) -> Response {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response

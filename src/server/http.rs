@@ -1,4 +1,4 @@
-//! One connection, from its first request to its end.
+//! HTTP on one connection: requests in turn, timeouts, and graceful shutdown.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -12,13 +12,13 @@ use tokio::{
 use tower_service::Service as _;
 use tracing::debug;
 
-use self::stream::{Progress, Timed};
+use self::stream::{Progress, TimeoutStream};
 use crate::server::{
     Stage,
     handler::Answered,
     listener::{
         Acceptor,
-        connections::{Outcome, Place},
+        connections::{ConnectionGuard, Outcome},
     },
     stopping,
 };
@@ -26,21 +26,23 @@ use crate::server::{
 pub(super) mod stream;
 pub(super) mod unsent;
 
-/// Bytes of headers, and of what is read ahead of a body: an API server sends 300, a TLS record has 16 KiB, and hyper's own
-/// 400 KiB on every connection would be 800 MiB.
+/// Maximum bytes of headers, and of read-ahead of a body.
+///
+/// An API server sends 300 bytes of headers, and a TLS record has 16 KiB. hyper's default of 400 KiB would be 800 MiB for all
+/// connections.
 const BUFFER: usize = 16 << 10;
 
-/// How long a connection that has not been answered yet is waited for when the server stops: its caller could not know.
+/// How long to wait at shutdown for the first request of a new connection, whose client cannot know of the shutdown.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
 
-/// Answers the requests of a connection, one after the other, until either side ends it or the server stops.
-pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor: &Acceptor, place: &Place) {
-    let Acceptor { router, terms, stages, .. } = acceptor;
-    let limits = terms.limits();
-    let progress = Progress::new(place.seat().clone());
+/// Serves the requests of a connection until either side closes it or the server stops.
+pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor: &Acceptor, guard: &ConnectionGuard) {
+    let Acceptor { router, live, stages, .. } = acceptor;
+    let limits = live.limits();
+    let progress = Progress::new(guard.seat().clone());
     let service = service_fn(|mut request: Request<Incoming>| {
         progress.answering();
-        request.extensions_mut().insert(place.seat().clone());
+        request.extensions_mut().insert(guard.seat().clone());
         let answer = router.clone().call(request);
         async {
             let Ok(mut response) = answer.await;
@@ -55,7 +57,7 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor:
                 None => Outcome::Other,
             });
             if let Some(Answered(unsent)) = answered {
-                place.seat().answer(unsent);
+                guard.seat().answer(unsent);
             }
             Ok::<_, Infallible>(response)
         }
@@ -64,7 +66,7 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor:
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(Timed::new(stream, progress.clone(), &limits)), service);
+        .serve_connection(TokioIo::new(TimeoutStream::new(stream, progress.clone(), &limits)), service);
     let mut connection = std::pin::pin!(connection);
     let mut ended = tokio::select! {
         biased;

@@ -1,4 +1,4 @@
-//! Receiving a body within the limits of one and of all.
+//! Receives request bodies within the body budget, and schedules expensive reviews.
 
 use std::{
     net::IpAddr,
@@ -18,48 +18,50 @@ use tokio::time::Instant;
 use self::{
     buffers::{Buffer, Buffers},
     fair::Part,
-    space::Space,
+    pool::BytePool,
 };
 use crate::{
     metrics::{Load, Shed},
-    server::{Limits, ticks::Ticks},
+    server::{Limits, timer::CoarseTimer},
 };
 
 pub(super) mod buffers;
 pub(super) mod fair;
-pub(super) mod space;
+pub(super) mod pool;
 pub(super) mod turns;
 
-/// The room for bodies that are being received or reviewed: `in_flight` bytes in all.
+/// The memory for bodies that are being received or reviewed: [`Limits::in_flight`] bytes in all.
 ///
-/// Half of it is shared out to the connections. What fits into its connection's share, as nearly every review does, counts as
-/// it comes in and waits for nobody. A body that outgrows its share takes room in the other half for all that it announces,
-/// addresses by turns: so none waits for another with a part of itself in hand. Where nothing comes for a moment, what
-/// has not come counts no longer, until more comes: who announces much and sends little takes little. And who takes too long
-/// is given up when others wait, so that those who do wait with a part in hand do not wait for one another.
+/// Half of the budget is split evenly between connections. A body within its connection's share, as nearly every body is, never
+/// waits.
 ///
-/// The largest bodies, of which few have room at a time, do not hold up the others, which have a quarter of it to themselves,
-/// and half of the places of those who wait.
-pub(super) struct Room {
+/// A larger body reserves its whole announced length from the other half before it is read on, with client addresses taking
+/// turns. So no two bodies can each hold memory that the other waits for. A body that stalls gives back what it has not used
+/// yet, until it continues: announcing much and sending little reserves little. A body that arrives too slowly is rejected while
+/// other requests wait for memory.
+///
+/// The other half has two pools. Bodies that are only a little larger than their share have a quarter of it and half of the
+/// queue to themselves, so that the largest bodies do not block them.
+pub(super) struct BodyBudget {
     limits: Limits,
-    /// Bytes of each body that need no room.
+    /// Bytes of each body that are not reserved from a pool.
     share: usize,
-    /// For bodies that outgrow their share by little.
-    middle: Space,
-    /// For those that outgrow it by more.
-    large: Space,
+    /// For bodies that are a little larger than their share.
+    middle: BytePool,
+    /// For the largest bodies.
+    large: BytePool,
     buffers: Arc<Buffers>,
-    ticks: Arc<Ticks>,
+    timer: Arc<CoarseTimer>,
 }
 
-/// A body in memory, and the room that it takes for as long as it is there.
+/// A body in memory, with the memory that it reserves until it is dropped.
 pub(super) enum Received {
-    /// All that came at once.
+    /// It arrived in one part.
     Part(Bytes),
-    /// No more than its connection's share.
+    /// It arrived in parts, and fits into its connection's share.
     Small(Vec<u8>),
-    /// Whatever is larger.
-    Large { buffer: Buffer, _room: Part },
+    /// It is larger than its connection's share.
+    Large { buffer: Buffer, _reserved: Part },
 }
 
 impl Deref for Received {
@@ -77,11 +79,11 @@ impl Deref for Received {
 /// Why a request was not reviewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreviewed {
-    /// Its body is larger than one may be.
+    /// Its body exceeds [`Limits::body`].
     TooLarge,
-    /// The caller ended the body early.
+    /// The client closed the connection before the body was complete.
     Broken,
-    /// There was no room for it, or no time.
+    /// There was not enough memory or time.
     Shed(Shed),
 }
 
@@ -91,40 +93,40 @@ impl From<Shed> for Unreviewed {
     }
 }
 
-impl Room {
-    pub(super) fn new(limits: Limits, ticks: Arc<Ticks>) -> Self {
+impl BodyBudget {
+    pub(super) fn new(limits: Limits, timer: Arc<CoarseTimer>) -> Self {
         let share = limits.in_flight / 2 / limits.connections.max(1);
         let size = limits.in_flight - share * limits.connections;
         Self {
             limits,
             share,
-            middle: Space::new(size / 4, limits.queue / 2),
-            large: Space::new(size - size / 4, limits.queue.div_ceil(2)),
-            // All that bodies with room can need. It comes on top: what is kept may be in use by bodies that take little room.
+            middle: BytePool::new(size / 4, limits.queue / 2),
+            large: BytePool::new(size - size / 4, limits.queue.div_ceil(2)),
+            // As much as the pools can reserve. It comes on top of them: a body that has reserved little may use a large buffer.
             buffers: Arc::new(Buffers::new(size)),
-            ticks,
+            timer,
         }
     }
 
-    /// Gives memory back that nobody has needed for a while.
+    /// Frees buffers that were not used for a while.
     pub(super) fn tidy(&self) {
         self.buffers.tidy();
     }
 
-    /// Bytes of room that are taken, and requests that wait for some.
+    /// Reserved bytes, and requests that wait for memory.
     pub(super) fn load(&self) -> (Load, Load) {
         let add = |a: Load, b: Load| Load { now: a.now + b.now, most: a.most + b.most };
         let (middle, large) = (self.middle.load(), self.large.load());
         (add(middle.0, large.0), add(middle.1, large.1))
     }
 
-    /// The whole body from this address, by the deadline.
+    /// Receives the whole body from this address before the deadline.
     pub(super) async fn receive(&self, peer: IpAddr, body: Body, deadline: Instant) -> Result<Received, Unreviewed> {
-        self.ticks.timeout_at(deadline, self.collect(peer, body)).await.unwrap_or(Err(Shed::Deadline.into()))
+        self.timer.timeout_at(deadline, self.collect(peer, body)).await.unwrap_or(Err(Shed::Deadline.into()))
     }
 
     async fn collect(&self, peer: IpAddr, mut body: Body) -> Result<Received, Unreviewed> {
-        /// For which room is kept while nothing comes: an API server sends a body at once.
+        /// How long a body may stall before it gives memory back. An API server sends a body at once.
         const MOMENT: Duration = Duration::from_millis(20);
         let announced = body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         if announced.is_some_and(|bytes| bytes > self.limits.body) {
@@ -140,31 +142,31 @@ impl Room {
             let Some(part) = next(&mut body).await? else { return Ok(Received::Small(small)) };
             small.extend_from_slice(&part);
         }
-        // Whoever does not say how much comes may send the most. Who sends more than there is room has all of it.
+        // Without a length, reserve the maximum. A body larger than the pool reserves the whole pool.
         let most = announced.unwrap_or(self.limits.body);
-        let space = self.space(most - share);
-        let needed = (most - share).min(space.size());
-        let mut room = space.take(peer, needed, &self.ticks).await?;
+        let pool = self.pool(most - share);
+        let needed = (most - share).min(pool.size());
+        let mut reserved = pool.take(peer, needed, &self.timer).await?;
         let mut buffer = self.buffers.take(most).map_err(|_| Shed::QueueFull)?;
         let mut fits = buffer.add(&small);
         drop(small);
         let waits = AtomicBool::new(false);
         let rest = async {
             while fits {
-                let part = if let Some(part) = self.ticks.timeout(MOMENT, next(&mut body)).await {
+                let part = if let Some(part) = self.timer.timeout(MOMENT, next(&mut body)).await {
                     part?
                 } else {
                     let come = (buffer.len() - share).min(needed);
-                    room.shrink(come);
+                    reserved.shrink(come);
                     let part = next(&mut body).await?;
                     if part.is_some() {
                         waits.store(true, Ordering::Relaxed);
-                        room.merge(space.take(peer, needed - come, &self.ticks).await?);
+                        reserved.merge(pool.take(peer, needed - come, &self.timer).await?);
                         waits.store(false, Ordering::Relaxed);
                     }
                     part
                 };
-                let Some(part) = part else { return Ok(Received::Large { buffer, _room: room }) };
+                let Some(part) = part else { return Ok(Received::Large { buffer, _reserved: reserved }) };
                 fits = buffer.add(&part);
             }
             Err(Unreviewed::TooLarge)
@@ -172,20 +174,20 @@ impl Room {
         tokio::select! {
             biased;
             received = rest => received,
-            () = space.late(self.limits.sending, &waits, &self.ticks) => Err(Shed::Slow.into()),
+            () = pool.late(self.limits.slow_body_grace, &waits, &self.timer) => Err(Shed::Slow.into()),
         }
     }
 
-    /// Where a body takes room that outgrows its share by so many bytes.
-    fn space(&self, bytes: usize) -> &Space {
-        /// How many bodies of the middle size have room at least, each for no longer than a moment if it does not come: so that
-        /// as many as there are connections take a second in all.
+    /// The pool for a body that exceeds its share by this many bytes.
+    fn pool(&self, bytes: usize) -> &BytePool {
+        /// At least this many bodies fit into the middle pool at once. A stalled body holds its memory only for a moment, so that
+        /// one on every connection takes about a second in all.
         const AT_A_TIME: usize = 32;
         if bytes <= self.middle.size() / AT_A_TIME { &self.middle } else { &self.large }
     }
 }
 
-/// Waits for the next part of a body; none at its end.
+/// The next part of a body, or none at its end.
 async fn next(body: &mut Body) -> Result<Option<Bytes>, Unreviewed> {
     while !body.is_end_stream()
         && let Some(frame) = body.frame().await

@@ -1,43 +1,43 @@
-//! The most of everything that a caller can make the server hold or wait for.
+//! Limits on the memory, connections and time that a client can use.
 
 use std::time::Duration;
 
 use crate::config::Settings;
 
-/// Bytes of memory that the review of a body takes at the most for each byte of it, besides the body.
+/// Maximum memory of a review, in bytes for each byte of the body, besides the body itself.
 ///
-/// The core promises that for the worst of bodies, and the memory budget counts with it. Usual bodies take a tenth.
+/// The core guarantees it for any body, and the memory budget relies on it. Usual bodies take a tenth.
 pub(super) const REVIEW_MEMORY_PER_BYTE: usize = 12;
 
 /// Limits of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one body.
+    /// Maximum bytes of one request body.
     pub body: usize,
-    /// Bytes of all bodies that are being received or reviewed, half of them shared out to the connections. What a connection
-    /// reads ahead comes on top, and so do buffers that are kept for the next bodies: as much as is not shared out.
+    /// The body budget: maximum bytes of all bodies being received or reviewed. Half of it is split evenly between connections.
+    ///
+    /// Read-ahead of connections comes on top, and so do buffers kept for reuse, which take at most the other half.
     pub in_flight: usize,
-    /// Requests whose body has outgrown its connection's share and waits for room. None holds more than its share and what its
-    /// connection reads ahead.
+    /// Maximum requests waiting for body memory, because their body is larger than their connection's share.
     pub queue: usize,
-    /// Connections to the webhook.
+    /// Maximum open connections to the webhook.
     pub connections: usize,
-    /// Connections to the probes and metrics.
+    /// Maximum open connections to probes and metrics.
     pub admin_connections: usize,
-    /// From a connection's acceptance to the end of its TLS handshake.
+    /// Timeout of the TLS handshake, from when the connection is accepted.
     pub handshake: Duration,
-    /// From a request's first byte to the end of its headers.
+    /// Timeout of the headers, from the first byte of the request.
     pub headers: Duration,
-    /// From the first byte of an answer that the caller does not take to the answer's end.
-    pub taking: Duration,
-    /// Between an answer and the next request.
+    /// Timeout of writing an answer, from when the client first stops reading it.
+    pub write_timeout: Duration,
+    /// How long a connection may be idle between an answer and the next request.
     pub idle: Duration,
-    /// How long a body that has outgrown its connection's share may be on its way when others wait for its room.
-    pub sending: Duration,
+    /// How long a body larger than its connection's share may take to arrive while other requests wait for memory.
+    pub slow_body_grace: Duration,
 }
 
 impl Limits {
-    /// Those of an administrator, and else the default ones.
+    /// The limits from the settings, with defaults for the rest.
     #[must_use]
     pub fn chosen(settings: &Settings) -> Self {
         let default = Self::default();
@@ -51,10 +51,10 @@ impl Limits {
         }
     }
 
-    /// Bytes of memory that all reviews of large bodies take at a time, besides the bodies: by default 192 MiB, enough for two
-    /// of the largest.
+    /// Maximum bytes of memory for all concurrent reviews of large bodies, besides the bodies. By default 192 MiB, enough for
+    /// two of the largest.
     ///
-    /// All bodies, half as much of kept buffers and these are four and a half times `in_flight`. With 70 MB for the process and
+    /// The bodies, half as much of kept buffers, and this are four and a half times `in_flight`. With 70 MB for the process and
     /// all connections that is 360 MB by default, below the memory limit of the Deployment.
     pub(super) fn review_memory(&self) -> usize {
         self.in_flight.saturating_mul(3)
@@ -64,27 +64,26 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // An update carries two objects of at most 3 MiB each, the API server's own limit, and their metadata.
+            // An update carries two objects of at most 3 MiB each, the API server's limit, and their metadata.
             body: 8 << 20,
-            // A share of 16 KiB for each of the connections, four times what usual reviews have, and four of the largest bodies.
+            // A share of 16 KiB per connection, four times a usual review, and four of the largest bodies.
             in_flight: 64 << 20,
-            // The API server's own inflight limits are 400 reads and 200 writes; more waiting than that is an attack.
+            // An API server has at most 400 reads and 200 writes in flight. More waiting requests than that are an attack.
             queue: 1024,
-            // 200 writes at once were measured to open 329 connections from one API server.
+            // One API server with 200 concurrent writes opened 329 connections in a measurement.
             connections: 2048,
             // A kubelet and a few scrapers.
             admin_connections: 64,
-            // Ten round trips over the slowest link that a hub has.
+            // Ten round trips over a very slow link.
             handshake: Duration::from_secs(10),
             // The API server sends its headers in one packet.
             headers: Duration::from_secs(10),
-            // An answer fits into a socket's buffer: a caller that leaves it there has gone.
-            taking: Duration::from_secs(10),
-            // Longer than the 90 s for which the API server keeps an idle connection, so that it is never the one that finds
-            // it closed.
+            // An answer fits into the socket's buffer, so a client that does not read it is gone.
+            write_timeout: Duration::from_secs(10),
+            // Longer than the 90 s for which the API server keeps an idle connection, so that the API server closes it first.
             idle: Duration::from_mins(2),
-            // An API server sends a body at once: 8 MiB take 70 ms on a network of a gigabit, and not all of it may be ours.
-            sending: Duration::from_millis(500),
+            // An API server sends a body at once: 8 MiB take 70 ms over a gigabit network that nothing else uses.
+            slow_body_grace: Duration::from_millis(500),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Accepting connections, for as long as the server runs.
+//! Accepts connections within the connection limit, until the server stops.
 
 use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,43 +14,44 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, warn};
 
-use self::connections::{Connections, Place};
+use self::connections::{ConnectionGuard, Connections};
 use crate::{
     metrics::Metrics,
-    server::{Limits, Stage, http, stopping, terms::Terms},
+    server::{Limits, Stage, http, live_config::LiveConfig, stopping},
 };
 
 pub(super) mod connections;
 pub(super) mod crowds;
 pub(super) mod handshake;
 
-/// One listener's way from a TCP connection to a router.
+/// Accepts the connections of one listener, and serves each with the router.
 pub(super) struct Acceptor {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) router: Router,
     pub(super) connections: Connections,
-    /// Connections at a time.
-    pub(super) most: fn(&Limits) -> usize,
+    /// The limit that applies to this listener.
+    pub(super) limit: fn(&Limits) -> usize,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) terms: Arc<Terms>,
+    pub(super) live: Arc<LiveConfig>,
     pub(super) stages: watch::Receiver<Stage>,
 }
 
-/// How long requests that are being answered may take once nothing new is accepted: the most that the API server waits.
+/// How long to wait at shutdown for requests in progress: the longest timeout of an API server.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
 
-/// After an error that more accepting would only repeat, or where there are as many connections as may be, unless one ends:
-/// long enough not to spin, short enough for the API server not to notice.
+/// Maximum pause after a failed accept, or while the connection limit is reached. The end of a connection ends it early.
+///
+/// Long enough not to spin, and short enough not to delay the API server.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// For how long accepting must go well until its failure is news again.
+/// How long accepting must succeed before a failure is logged again.
 const QUIET: Duration = Duration::from_mins(1);
 
-/// The most connections that the kernel holds for a listener of tokio's.
+/// Backlog of tokio's listeners: the maximum connections that the kernel has accepted and the server has not.
 const BACKLOG: usize = 1024;
 
 impl Acceptor {
-    /// Accepts until the server stops, then waits for the last answers.
+    /// Accepts connections until the server stops, then waits for requests in progress.
     pub(super) async fn run(self, listener: TcpListener) {
         bound_buffers(&listener);
         let acceptor = Arc::new(self);
@@ -64,17 +65,17 @@ impl Acceptor {
                     Err(error) if is_of_one_connection(&error) => debug!(%error, "connection not accepted"),
                     Err(error) => {
                         if failed.is_none_or(|failed| failed.elapsed() > QUIET) {
-                            warn!(%error, "connections cannot be accepted");
+                            warn!(%error, "cannot accept connections");
                         }
                         failed = Some(Instant::now());
-                        acceptor.connections.close_one();
+                        acceptor.connections.evict_one();
                         acceptor.wait_for_end(&mut tasks).await;
                     }
                 },
-                Some(ended) = tasks.join_next() => acceptor.note(&ended),
+                Some(ended) = tasks.join_next() => acceptor.check_panic(&ended),
             }
         }
-        // Whom the kernel has let in already is served: closing the listener would reset them.
+        // Serve connections that the kernel has already accepted: closing the listener would reset them.
         for _ in 0..BACKLOG {
             let Ok(Ok((stream, peer))) = timeout(Duration::ZERO, listener.accept()).await else { break };
             acceptor.take(stream, peer, &mut tasks).await;
@@ -82,81 +83,80 @@ impl Acceptor {
         drop(listener);
         let last = async {
             while let Some(ended) = tasks.join_next().await {
-                acceptor.note(&ended);
+                acceptor.check_panic(&ended);
             }
         };
         if timeout(LAST_ANSWERS, last).await.is_err() {
-            warn!(connections = tasks.len(), "connections cut off while stopping");
+            warn!(connections = tasks.len(), "closed connections with unfinished requests at shutdown");
         }
     }
 
-    /// Tells of a connection that ended in a defect of ours: one must not end the others, but nor must it go unseen.
-    fn note(&self, ended: &Result<(), JoinError>) {
+    /// Counts and logs a panic. It ends only its own connection, but must not go unnoticed.
+    fn check_panic(&self, ended: &Result<(), JoinError>) {
         if ended.is_err() {
             self.metrics.count_panic();
-            error!("a connection ended in a defect, which must be reported");
+            error!("internal error in a connection; report this bug");
         }
     }
 
     async fn take(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, tasks: &mut JoinSet<()>) {
         while let Some(ended) = tasks.try_join_next() {
-            self.note(&ended);
+            self.check_panic(&ended);
         }
-        let most = (self.most)(&self.terms.limits());
-        // What cannot be closed has a request whose answer ends soon. Until then the kernel keeps the new connection, whose
-        // caller waits: refused, a write of the API server's would fail at once.
-        while tasks.len() >= most && *self.stages.borrow() != Stage::Stopping {
-            self.connections.make_room(most);
+        let limit = (self.limit)(&self.live.limits());
+        // Connections that cannot be evicted are answering a request and will be free soon. Until then the new connection waits
+        // in the kernel. If it were refused, a write through the API server would fail at once.
+        while tasks.len() >= limit && *self.stages.borrow() != Stage::Stopping {
+            self.connections.evict_to(limit);
             self.wait_for_end(tasks).await;
         }
-        let place = self.connections.enter(peer.ip(), most);
-        tasks.spawn(Arc::clone(self).connect(stream, place));
+        let guard = self.connections.enter(peer.ip(), limit);
+        tasks.spawn(Arc::clone(self).connect(stream, guard));
     }
 
-    /// Waits until a connection has gone, for a moment at the most.
+    /// Waits until a connection ends, at most for [`PAUSE`].
     async fn wait_for_end(&self, tasks: &mut JoinSet<()>) {
         match timeout(PAUSE, tasks.join_next()).await {
-            Ok(Some(ended)) => self.note(&ended),
+            Ok(Some(ended)) => self.check_panic(&ended),
             Ok(None) => sleep(PAUSE).await,
             Err(_) => {}
         }
     }
 
-    async fn connect(self: Arc<Self>, stream: TcpStream, place: Place) {
+    async fn connect(self: Arc<Self>, stream: TcpStream, guard: ConnectionGuard) {
         if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "TCP_NODELAY not set");
+            debug!(%error, "cannot set TCP_NODELAY");
         }
         let serve = async {
-            let Some(tls) = &self.tls else { return http::serve(stream, &self, &place).await };
-            if let Some(stream) = handshake::shake(tls, stream, self.terms.limits().handshake, &self.metrics).await {
-                http::serve(stream, &self, &place).await;
+            let Some(tls) = &self.tls else { return http::serve(stream, &self, &guard).await };
+            if let Some(stream) = handshake::shake(tls, stream, self.live.limits().handshake, &self.metrics).await {
+                http::serve(stream, &self, &guard).await;
             }
         };
         tokio::select! {
             biased;
             () = serve => {}
-            () = place.evicted() => debug!("connection closed to make room"),
+            () = guard.evicted() => debug!("connection evicted"),
         }
     }
 }
 
-/// Bounds what the kernel holds for each connection, which counts as the Pod's memory. Connections inherit it from their listener.
+/// Limits the kernel's buffers for each connection, which count as memory of the Pod. Connections inherit them from the listener.
 ///
-/// Without it the kernel holds megabytes of an answer that a client does not read, or of a body that waits for room, for as many
-/// clients as there are connections. The kernel doubles both, for what it needs itself.
+/// Otherwise the kernel could buffer megabytes for each connection: of an answer that a client does not read, or of a body that
+/// waits for memory. The kernel doubles both values for its own overhead.
 fn bound_buffers(listener: &TcpListener) {
-    /// One TLS record: every usual answer fits.
+    /// One TLS record, which holds every usual answer.
     const SEND: usize = 16 << 10;
-    /// What the kernel begins with on its own; it only no longer grows. With less, a large body takes a switch between two
-    /// processes for every record.
+    /// The kernel's initial size, which no longer grows. With less, a large body costs a context switch for every record.
     const RECEIVE: usize = 64 << 10;
     let socket = SockRef::from(listener);
     if let Err(error) = socket.set_send_buffer_size(SEND).and_then(|()| socket.set_recv_buffer_size(RECEIVE)) {
-        warn!(%error, "the memory of connections is not bounded");
+        warn!(%error, "cannot limit socket buffers; connections may use more memory");
     }
 }
 
-/// Whether only the connection that was to be accepted is concerned, unlike where there are too many open files.
+/// Whether the error concerns only this connection. Too many open files, for example, concerns all.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused)
 }

@@ -1,4 +1,4 @@
-//! Who may call: certificates of which authorities, and with which names.
+//! Verification of client certificates: by CA and by name.
 
 use std::{
     fmt,
@@ -24,60 +24,59 @@ use super::{
     provider,
 };
 
-/// Who may call: whoever has a certificate for TLS clients that an authority of a file has signed and that has an accepted
-/// name. All others get a TLS alert.
+/// Accepts clients with a TLS client certificate that a CA of a file has signed and that has an accepted name. Other clients get
+/// a TLS alert.
 ///
-/// The authorities can be replaced while serving; open connections stay, as they do when the certificate pair is replaced.
-/// An authority is trusted for as long as its certificate is in the file, also when that has expired. There are no
-/// revocation lists.
+/// The CAs can be replaced while the server runs; open connections stay open. A CA is trusted as long as its certificate is in
+/// the file, even if it has expired. Revocation lists are not supported.
 pub struct Callers {
-    authorities: ArcSwap<Authorities>,
+    bundle: ArcSwap<CaBundle>,
     names: Vec<String>,
     file: PathBuf,
 }
 
 impl Callers {
-    /// Those whose certificate the authorities of `file`, PEM, have signed, and has one of `names`: as a common name of its
-    /// subject, or as a DNS name, URI or e-mail address among its alternative ones, letter for letter.
+    /// Accepts certificates signed by a CA in `file` (PEM) that have one of `names`, exactly: as common name of the subject, or
+    /// as DNS name, URI or e-mail address among the subject alternative names.
     ///
     /// # Errors
     ///
-    /// [`TlsError`] where the file cannot be read, or is not of PEM certificates of authorities alone.
+    /// [`TlsError`] if the file cannot be read, or holds anything other than PEM certificates of CAs.
     pub fn load(file: PathBuf, names: Vec<String>) -> Result<Self, TlsError> {
-        let authorities = Authorities::from_pem(&regular(&file)?, &file)?;
-        Ok(Self { authorities: ArcSwap::from_pointee(authorities), names, file })
+        let bundle = CaBundle::from_pem(&regular(&file)?, &file)?;
+        Ok(Self { bundle: ArcSwap::from_pointee(bundle), names, file })
     }
 
     pub(super) fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Goes by what the file holds now; tells whether that is something else.
+    /// Replaces the CAs. Returns whether they changed.
     pub(super) fn replace(&self, pem: &[u8]) -> Result<bool, TlsError> {
-        let new = Authorities::from_pem(pem, &self.file)?;
-        let is_new = new.certificates != self.authorities.load().certificates;
-        self.authorities.store(Arc::new(new));
+        let new = CaBundle::from_pem(pem, &self.file)?;
+        let is_new = new.certificates != self.bundle.load().certificates;
+        self.bundle.store(Arc::new(new));
         Ok(is_new)
     }
 
     fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
-        Arc::clone(&self.authorities.load().verifier)
+        Arc::clone(&self.bundle.load().verifier)
     }
 }
 
-/// The certificates of a bundle, and what verifies by them.
-struct Authorities {
+/// The certificates of a CA bundle, and a verifier for them.
+struct CaBundle {
     certificates: Vec<CertificateDer<'static>>,
     verifier: Arc<dyn ClientCertVerifier>,
 }
 
-impl Authorities {
+impl CaBundle {
     fn from_pem(pem: &[u8], file: &Path) -> Result<Self, TlsError> {
         let broken = |cause| TlsError::Certificate { path: file.to_owned(), cause };
         let (certificates, ..) = chain(pem).map_err(broken)?;
         let mut roots = RootCertStore::empty();
         for (index, certificate) in certificates.iter().enumerate() {
-            let unusable = |error| broken(format!("certificate {} is no authority's: {error}", index + 1));
+            let unusable = |error| broken(format!("certificate {} is not a CA certificate: {error}", index + 1));
             roots.add(certificate.clone()).map_err(unusable)?;
         }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider())).build();
@@ -86,7 +85,7 @@ impl Authorities {
 }
 
 impl ClientCertVerifier for Callers {
-    /// None: the API server has one certificate for this webhook, and presents it whatever the hints are.
+    /// No hints: the API server has one certificate for this webhook, and presents it in any case.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -101,7 +100,7 @@ impl ClientCertVerifier for Callers {
         if has_name(end_entity, &self.names) {
             return Ok(verified);
         }
-        // The alert of this is access_denied: it tells the caller that its authority is not what is wrong.
+        // Results in the alert access_denied, by which the client can see that its CA is not the problem.
         Err(CertificateError::ApplicationVerificationFailure.into())
     }
 
@@ -134,7 +133,7 @@ impl fmt::Debug for Callers {
     }
 }
 
-/// Whether the certificate has one of the names. Those of hosts are no patterns here: a wildcard equals only itself.
+/// Whether the certificate has one of the names. A wildcard in the certificate matches only itself.
 fn has_name(certificate: &CertificateDer<'_>, names: &[String]) -> bool {
     let Ok((_, certificate)) = parse_x509_certificate(certificate) else { return false };
     let is_accepted = |found: &str| names.iter().any(|name| name == found);

@@ -1,4 +1,4 @@
-//! A certificate pair made in memory, so that nothing is needed to try the webhook.
+//! A CA and a serving certificate made in memory, to try out the webhook.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use rcgen::{
 
 use super::{Files, Pair, TlsError};
 
-/// Names that the development certificate is valid for: loopback, and the Service of the manifests.
+/// Names of the development certificate: loopback, and the Service of the manifests.
 const NAMES: [&str; 7] = [
     "localhost",
     "127.0.0.1",
@@ -19,22 +19,22 @@ const NAMES: [&str; 7] = [
     "clusterprofile-webhook.clusterprofile-webhook.svc.cluster.local",
 ];
 
-/// Makes a CA and a pair in memory and writes the CA's certificate, PEM, to `ca`.
+/// Makes a CA and a serving certificate, and writes the CA certificate (PEM) to `ca`.
 ///
-/// The CA's key is dropped: nothing else can ever be signed with it. Not good for more than development.
+/// The CA key is dropped, so the CA never signs anything else. For development only.
 ///
 /// # Errors
 ///
-/// [`TlsError::Make`] where the crypto library fails, [`TlsError::Write`] where `ca` cannot be written.
+/// [`TlsError::Make`] if the crypto library fails, [`TlsError::Write`] if `ca` cannot be written.
 pub fn dev_pair(ca: &Path) -> Result<Pair, TlsError> {
-    let mut authority = CertificateParams::new(Vec::new())?;
-    authority.distinguished_name.push(DnType::CommonName, "clusterprofile-webhook development CA");
-    authority.not_after = in_a_year();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority_key = KeyPair::generate()?;
-    let authority_certificate = authority.self_signed(&authority_key)?;
-    let issuer = Issuer::new(authority, authority_key);
+    let mut ca_params = CertificateParams::new(Vec::new())?;
+    ca_params.distinguished_name.push(DnType::CommonName, "clusterprofile-webhook development CA");
+    ca_params.not_after = in_a_year();
+    ca_params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca_params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let ca_key = KeyPair::generate()?;
+    let ca_certificate = ca_params.self_signed(&ca_key)?;
+    let issuer = Issuer::new(ca_params, ca_key);
 
     let mut leaf = CertificateParams::new(NAMES.map(String::from))?;
     leaf.distinguished_name.push(DnType::CommonName, "clusterprofile-webhook");
@@ -43,13 +43,12 @@ pub fn dev_pair(ca: &Path) -> Result<Pair, TlsError> {
     let key = KeyPair::generate()?;
     let certificate = leaf.signed_by(&key, &issuer)?;
 
-    std::fs::write(ca, authority_certificate.pem())
-        .map_err(|source| TlsError::Write { path: ca.to_owned(), source })?;
+    std::fs::write(ca, ca_certificate.pem()).map_err(|source| TlsError::Write { path: ca.to_owned(), source })?;
     let names = Files { certificate: "development certificate".into(), key: "development key".into() };
     Pair::from_pem(certificate.pem().as_bytes(), key.serialize_pem().as_bytes(), &names)
 }
 
-/// Long enough to try anything, and no client refuses a certificate for so long a life.
+/// Long enough for any trial, and short enough that no client rejects the certificate for its lifetime.
 fn in_a_year() -> time::OffsetDateTime {
     time::OffsetDateTime::now_utc() + time::Duration::days(365)
 }

@@ -1,4 +1,4 @@
-//! A certificate pair, from the PEM of its two files.
+//! A certificate and its key, read from PEM.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,7 +19,7 @@ use x509_parser::parse_x509_certificate;
 use super::{TlsError, provider};
 use crate::files;
 
-/// A certificate pair with the time in which it is valid.
+/// A certificate chain with its key, and the validity of the first certificate.
 #[derive(Debug)]
 pub struct Pair {
     pub(super) certified: Arc<CertifiedKey>,
@@ -28,11 +28,11 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// A pair from PEM, `files` naming its certificate and key in errors.
+    /// Reads a pair from PEM. `files` names certificate and key in errors.
     ///
     /// # Errors
     ///
-    /// [`TlsError`] where either is not PEM of its kind, or the two do not belong together.
+    /// [`TlsError`] if either is not PEM of its kind, or they do not match.
     pub fn from_pem(certificate: &[u8], key: &[u8], files: &Files) -> Result<Self, TlsError> {
         let (chain, not_before, not_after) =
             chain(certificate).map_err(|cause| TlsError::Certificate { path: files.certificate.clone(), cause })?;
@@ -50,49 +50,49 @@ impl Pair {
         }
     }
 
-    /// Its certificate, and those between it and its authority.
+    /// The certificate, followed by any intermediate certificates.
     pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
     }
 
-    /// When it expires, in Unix seconds.
+    /// Expiry in Unix seconds.
     #[must_use]
     pub fn expiry(&self) -> i64 {
         self.not_after
     }
 
-    /// From when until when it is valid, in Unix seconds.
+    /// Start and expiry in Unix seconds.
     pub(crate) fn validity(&self) -> [i64; 2] {
         [self.not_before, self.not_after]
     }
 
-    /// Whether both have the same certificates.
+    /// Whether both have the same certificate chain.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.certified.cert == other.certified.cert
     }
 
-    /// Whether it is valid at that time.
+    /// Whether it is valid at this time.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {
         (self.not_before..=self.not_after).contains(&now.as_second())
     }
 }
 
-/// The files of a certificate pair.
+/// The files of a certificate and its key.
 #[derive(Clone, Debug)]
 pub struct Files {
-    /// PEM of the certificate, and of those between it and its CA.
+    /// PEM of the certificate, followed by any intermediate certificates.
     pub certificate: PathBuf,
-    /// PEM of its private key.
+    /// PEM of the private key.
     pub key: PathBuf,
 }
 
 impl Files {
-    /// Reads the pair.
+    /// Reads both files.
     ///
     /// # Errors
     ///
-    /// [`TlsError`] where a file cannot be read or the two are no pair.
+    /// [`TlsError`] if a file cannot be read, or the two do not match.
     pub fn load(&self) -> Result<Pair, TlsError> {
         let (certificate, key) = self.read()?;
         Pair::from_pem(&certificate, &key, self)
@@ -103,21 +103,24 @@ impl Files {
     }
 }
 
-/// The content of a regular file.
 pub(super) fn regular(path: &Path) -> Result<Vec<u8>, TlsError> {
     files::regular(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
 }
 
-/// The certificates, and from when until when the first is valid; or what is wrong, in words that follow the file's name.
+/// The certificates, with start and expiry of the first.
+///
+/// # Errors
+///
+/// What is wrong, to follow the name of the file.
 pub(super) fn chain(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, i64, i64), String> {
     let mut chain = Vec::new();
     let mut validity = None;
     for (index, certificate) in CertificateDer::pem_slice_iter(text).enumerate() {
-        let broken = |cause: &str| format!("certificate {} is broken: {cause}", index + 1);
+        let broken = |cause: &str| format!("certificate {} is invalid: {cause}", index + 1);
         let certificate = certificate.map_err(|error| broken(pem_cause(&error)))?;
         let (rest, parsed) = parse_x509_certificate(&certificate).map_err(|_| broken("it is not X.509"))?;
         if !rest.is_empty() {
-            return Err(broken("something follows it in its PEM section"));
+            return Err(broken("its PEM block has extra bytes"));
         }
         let whole = parsed.validity();
         validity.get_or_insert((whole.not_before.timestamp(), whole.not_after.timestamp()));
@@ -128,33 +131,33 @@ pub(super) fn chain(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, i64, i
 }
 
 const UNKNOWN_KEY: &str =
-    "the private key must be RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519, and whole";
+    "unsupported or damaged private key: use RSA (2048 to 8192 bits), ECDSA (P-256, P-384 or P-521) or Ed25519";
 
-/// The first private key; or what is wrong. Never tells what the file holds.
+/// The first private key. Errors never quote the file.
 fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
-    // What encrypts a key says so in a line of its own, of one form or another.
+    // Both formats of encrypted keys have this word in a header line.
     let is_encrypted = || text.windows(9).any(|word| word == b"ENCRYPTED");
     PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
-        _ if is_encrypted() => "the private key must not be encrypted".to_owned(),
+        _ if is_encrypted() => "the private key is encrypted; store it without a passphrase".to_owned(),
         pem::Error::NoItemsFound => missing("private key", "PRIVATE KEY", text),
-        error => format!("the private key is broken: {}", pem_cause(&error)),
+        error => format!("the private key is invalid: {}", pem_cause(&error)),
     })
 }
 
 fn missing(what: &str, label: &str, text: &[u8]) -> String {
     if text.is_empty() {
-        return format!("no {what}: the file is empty");
+        return format!("no {what} found: the file is empty");
     }
-    format!("no {what}: no line is -----BEGIN {label}-----")
+    format!("no {what} found: expected a line -----BEGIN {label}-----")
 }
 
-/// In words; the library's own print bytes as numbers.
+/// Describes a PEM error. The library's own messages print bytes as numbers.
 fn pem_cause(error: &pem::Error) -> &'static str {
     match error {
-        pem::Error::MissingSectionEnd { .. } => "its PEM section has no end",
-        pem::Error::IllegalSectionStart { .. } => "the line that begins its PEM section is not whole",
-        pem::Error::Base64Decode(_) => "its PEM section is not base64",
-        pem::Error::SectionTooLarge => "its PEM section is too large",
+        pem::Error::MissingSectionEnd { .. } => "its PEM block has no end line",
+        pem::Error::IllegalSectionStart { .. } => "the first line of its PEM block is malformed",
+        pem::Error::Base64Decode(_) => "its PEM block is not base64",
+        pem::Error::SectionTooLarge => "its PEM block is too large",
         _ => "it is not PEM",
     }
 }

@@ -1,22 +1,22 @@
-//! Trace context of the W3C: whose child a span is, and whether it is recorded.
+//! W3C trace context: the parent of a span, and whether to record it.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher as _};
 
 use axum::http::HeaderMap;
 
-/// Where a span stands.
+/// The ids of a span, its trace and its parent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SpanContext {
     pub(super) trace: u128,
     pub(super) span: u64,
     pub(super) parent: Option<u64>,
 }
 
-impl Place {
-    /// Below the caller's span; none where that is not recorded, for a trace is recorded whole or not at all.
+impl SpanContext {
+    /// A child of the client's span. None if that span is not sampled, because a trace is recorded as a whole.
     ///
-    /// Who sends no context, or a broken one, begins a trace: an API server whose own tracing is off, as it is where its
-    /// flags are not the administrator's.
+    /// Without a valid context a new trace starts. That is the case if tracing is off in the API server, as on clusters whose
+    /// API server flags cannot be changed.
     pub(super) fn below(headers: &HeaderMap) -> Option<Self> {
         let mut given = headers.get_all("traceparent").iter();
         let parent = match (given.next(), given.next()) {
@@ -34,7 +34,7 @@ impl Place {
     }
 }
 
-/// What `traceparent` says.
+/// The content of a `traceparent` header.
 #[derive(Debug, PartialEq, Eq)]
 struct Parent {
     trace: u128,
@@ -43,7 +43,7 @@ struct Parent {
 }
 
 impl Parent {
-    /// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`: version, trace, span and flags. A later version may say more.
+    /// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`: version, trace, span and flags. A later version may have more fields.
     fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split('-');
         let mut field = |digits| number(fields.next()?, digits);
@@ -60,7 +60,7 @@ fn number(field: &str, digits: usize) -> Option<u128> {
     is_hex.then(|| u128::from_str_radix(field, 16).ok())?
 }
 
-/// Of the standard library's random keys for maps: it is unlike any other, and nothing is kept secret with it.
+/// From the standard library's random hash keys. Unique enough for ids; not for secrets.
 fn random() -> u64 {
     RandomState::new().hash_one(())
 }
@@ -69,12 +69,12 @@ fn random() -> u64 {
 mod tests {
     use axum::http::{HeaderMap, HeaderValue};
 
-    use super::{Parent, Place};
+    use super::{Parent, SpanContext};
 
     const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn reads_what_the_recommendation_allows_and_nothing_else() {
+    fn traceparent_is_parsed_as_the_recommendation_defines_it() {
         let parent =
             Parent { trace: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, span: 0x00f0_67aa_0ba9_02b7, sampled: true };
         assert_eq!(Parent::parse(SAMPLED), Some(parent));
@@ -83,7 +83,7 @@ mod tests {
             assert_eq!(sampled(&SAMPLED.replace("-01", &format!("-{end}"))), Some(expected), "{end}");
         }
         assert_eq!(sampled(&SAMPLED.replacen("00", "01", 1)), Some(true), "a later version");
-        assert_eq!(sampled(&(SAMPLED.replacen("00", "01", 1) + "-more")), Some(true), "which may say more");
+        assert_eq!(sampled(&(SAMPLED.replacen("00", "01", 1) + "-more")), Some(true), "with more fields");
         for broken in [
             "",
             "00",
@@ -101,19 +101,19 @@ mod tests {
     }
 
     #[test]
-    fn a_span_is_below_its_caller_or_the_first_of_its_trace() {
+    fn a_span_is_a_child_of_the_clients_span_or_starts_a_trace() {
         let headers = |values: &[&'static str]| {
             let named = values.iter().map(|value| ("traceparent".parse().unwrap(), HeaderValue::from_static(value)));
             named.collect::<HeaderMap>()
         };
-        let child = Place::below(&headers(&[SAMPLED])).unwrap();
+        let child = SpanContext::below(&headers(&[SAMPLED])).unwrap();
         assert_eq!(
             (child.trace, child.parent),
             (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, Some(0x00f0_67aa_0ba9_02b7))
         );
-        assert_eq!(Place::below(&headers(&["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"])), None);
+        assert_eq!(SpanContext::below(&headers(&["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"])), None);
         for first in [&[][..], &["broken"], &[SAMPLED, SAMPLED]] {
-            let [one, other] = [(); 2].map(|()| Place::below(&headers(first)).unwrap());
+            let [one, other] = [(); 2].map(|()| SpanContext::below(&headers(first)).unwrap());
             assert_eq!(one.parent, None);
             assert!(one.trace != other.trace && one.span != other.span && one.trace != child.trace);
         }

@@ -1,4 +1,4 @@
-//! Where a collector is.
+//! The URL of a collector.
 
 use std::{fmt, str::FromStr};
 
@@ -6,19 +6,20 @@ use axum::http::Uri;
 
 use super::TracesError;
 
-/// A collector that takes OTLP over HTTP: `http://HOST:PORT`, where its paths may begin elsewhere than at `/`.
+/// The URL of a collector that accepts OTLP over HTTP: `http://HOST:PORT`, optionally with a path prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Host and port.
     pub(super) authority: String,
-    /// Of traces.
+    /// The path for traces.
     pub(super) path: String,
 }
 
 impl FromStr for Endpoint {
     type Err = TracesError;
 
-    /// The port must be there: OTLP's is not that of HTTP. So must nothing else, as a password, which would not be sent.
+    /// Parses a URL. The port is required, because OTLP does not use the port of HTTP. A user name, password or query is an
+    /// error, because it would not be sent.
     fn from_str(text: &str) -> Result<Self, TracesError> {
         if text.starts_with("https:") {
             return Err(TracesError::Https);
@@ -30,7 +31,7 @@ impl FromStr for Endpoint {
         if url.scheme_str() != Some("http") || url.query().is_some() {
             return Err(TracesError::Endpoint);
         }
-        // As the variables of OpenTelemetry are read, when they name one collector for all signals.
+        // The same path as for OTEL_EXPORTER_OTLP_ENDPOINT.
         let path = format!("{}/v1/traces", url.path().trim_end_matches('/'));
         Ok(Self { authority: authority.to_string(), path })
     }
@@ -47,7 +48,7 @@ mod tests {
     use super::{Endpoint, TracesError};
 
     #[test]
-    fn a_url_says_where_the_collector_is_and_nothing_else() {
+    fn only_http_urls_with_a_port_are_accepted() {
         for (url, expected) in [
             ("http://collector.observability:4318", "http://collector.observability:4318/v1/traces"),
             ("http://127.0.0.1:4318/", "http://127.0.0.1:4318/v1/traces"),

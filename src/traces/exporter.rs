@@ -1,4 +1,4 @@
-//! Sending spans to a collector, in batches.
+//! Sends spans to a collector, in batches.
 
 use std::{
     io, mem,
@@ -27,35 +27,35 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{Endpoint, TracesError, otlp, span::Record};
-use crate::{error::told, files, metrics::Metrics};
+use crate::{error::error_chain, files, metrics::Metrics};
 
-/// Who sends the spans of the queue, one batch after the other.
+/// Sends the spans of the queue, one batch after the other.
 ///
-/// What is not taken is dropped, not tried again: a collector that is gone has the rest of the trace no more than this, and
-/// what it misses is counted.
+/// A batch that the collector does not accept is dropped and counted, not retried: an unreachable collector misses the rest of
+/// the trace anyway.
 pub struct Exporter {
     endpoint: Endpoint,
-    /// Of the endpoint, until one of them fails.
+    /// The resolved addresses of the endpoint. Cleared after a failure.
     addresses: Vec<SocketAddr>,
-    /// The name of the Pod.
+    /// The host name, which in a Pod is the name of the Pod.
     instance: String,
     queue: mpsc::Receiver<Record>,
     metrics: Arc<Metrics>,
 }
 
-/// Most spans of one request: half a megabyte, of which a collector takes twenty.
+/// Maximum spans of one request: half a megabyte, where a collector accepts twenty.
 const BATCH: usize = 512;
 
-/// How long a batch is waited for: a request a second at the most, and soon enough for whoever looks for a trace.
+/// How long to collect a batch: at most one request a second, and spans still arrive soon.
 const GATHER: Duration = Duration::from_secs(1);
 
-/// How long a collector may take for a batch, as OpenTelemetry has it.
+/// Timeout of a request, the default of OpenTelemetry.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// For how long sending must go well until its failure is news again.
+/// How long sending must succeed before a failure is logged again.
 const QUIET: Duration = Duration::from_mins(1);
 
-/// Bytes of an answer's headers, of which only the status is read.
+/// Maximum bytes of the response headers, of which only the status is read.
 const HEADERS: usize = 16 << 10;
 
 impl Exporter {
@@ -63,7 +63,7 @@ impl Exporter {
         Self { endpoint, addresses: Vec::new(), instance: files::host(), queue, metrics }
     }
 
-    /// Sends what comes, until no [`Spans`](super::Spans) is left and the last of them is sent.
+    /// Sends spans until the last [`Spans`](super::Spans) is dropped and the queue is empty.
     pub async fn run(mut self) {
         let mut failed: Option<Instant> = None;
         let mut batch = Vec::with_capacity(BATCH);
@@ -71,13 +71,13 @@ impl Exporter {
             match self.send(&batch).await {
                 Ok(()) if failed.is_some_and(|failed| failed.elapsed() > QUIET) => {
                     failed = None;
-                    info!(endpoint = %self.endpoint, "spans are taken again");
+                    info!(endpoint = %self.endpoint, "span export recovered");
                 }
                 Ok(()) => {}
                 Err(error) => {
                     self.metrics.count_dropped_spans(batch.len());
                     if failed.is_none() {
-                        warn!(error = told(&error), "spans are not taken, and dropped");
+                        warn!(error = error_chain(&error), "span export failed; dropping spans");
                     }
                     failed = Some(Instant::now());
                 }
@@ -86,7 +86,7 @@ impl Exporter {
         }
     }
 
-    /// The next batch, as soon as it is whole, or what there is of it; false where there is none any more.
+    /// Collects the next batch, until it is full or [`GATHER`] has passed. False if the queue is closed and empty.
     async fn gather(&mut self, batch: &mut Vec<Record>) -> bool {
         if self.queue.recv_many(batch, BATCH).await == 0 {
             return false;
@@ -99,7 +99,7 @@ impl Exporter {
     async fn send(&mut self, batch: &[Record]) -> Result<(), TracesError> {
         let Endpoint { authority, .. } = &self.endpoint;
         if self.addresses.is_empty() {
-            // Without a limit but the resolver's own: one that is waited for no longer would still occupy its thread.
+            // No timeout other than the resolver's own: a lookup that is given up would still occupy its thread.
             let found = lookup_host(authority).await.map_err(|source| self.unreachable(source))?;
             self.addresses = found.collect();
         }
@@ -116,7 +116,7 @@ impl Exporter {
         }
     }
 
-    /// The status of the answer, whose body is not read.
+    /// Sends one request, and returns the status of the answer.
     async fn post(&self, addresses: &[SocketAddr], body: Vec<u8>) -> Result<u16, TracesError> {
         let Endpoint { authority, path } = &self.endpoint;
         let failed = |source| TracesError::Http { endpoint: self.endpoint.to_string(), source };
@@ -132,7 +132,7 @@ impl Exporter {
         let answer = pin!(sender.send_request(request));
         let answered = match select(answer, pin!(connection)).await {
             Either::Left((answered, _)) => answered,
-            // It may have ended with the answer.
+            // The connection may have ended with the answer.
             Either::Right((_, answer)) => answer.await,
         };
         Ok(answered.map_err(failed)?.status().as_u16())

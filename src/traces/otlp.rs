@@ -1,13 +1,13 @@
-//! Spans as OTLP writes them in JSON: an `ExportTraceServiceRequest` of opentelemetry-proto 1.
+//! Spans in OTLP JSON: an `ExportTraceServiceRequest` of opentelemetry-proto 1.
 //!
-//! Names of attributes are those of OpenTelemetry's semantic conventions where it has any; what it has none for begins with
-//! `admission.` and is what the log calls it. Nobody who is named is a user, and nothing is of an object but its name.
+//! Attributes have the names of OpenTelemetry's semantic conventions where those exist. All others start with `admission.` and
+//! end with the name of the log field. Spans contain no user names, and of an object only its namespace and name.
 
 use serde::Serialize;
 
 use super::span::{Record, Review};
 
-/// The request that hands these spans to a collector; `instance` is what this replica is called.
+/// The body of the request with these spans. `instance` is the name of this replica.
 pub(super) fn request(instance: &str, records: &[Record]) -> Vec<u8> {
     let service = [
         ("service.name", env!("CARGO_PKG_NAME")),
@@ -50,7 +50,7 @@ struct Scope {
     name: &'static str,
 }
 
-/// Identifiers are in hexadecimal, unlike other bytes in Protobuf's JSON, and 64-bit numbers are strings.
+/// Ids are hexadecimal, unlike other bytes in Protobuf's JSON, and 64-bit numbers are strings.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Span<'a> {
@@ -103,17 +103,17 @@ struct Status {
 /// `SPAN_KIND_SERVER`.
 const SERVER: u8 = 2;
 
-/// `STATUS_CODE_ERROR`; that of a span that went well is left unset.
+/// `STATUS_CODE_ERROR`. A successful span has no code.
 const ERROR: u8 = 2;
 
 impl<'a> Span<'a> {
     fn new(record: &'a Record) -> Self {
-        let Record { place, phase, start, end, events, status, .. } = record;
+        let Record { span_context, phase, start, end, events, status, .. } = record;
         let has_failed = status.is_none_or(|status| status.is_server_error());
         Self {
-            trace: format!("{:032x}", place.trace),
-            id: format!("{:016x}", place.span),
-            parent: place.parent.map(|parent| format!("{parent:016x}")),
+            trace: format!("{:032x}", span_context.trace),
+            id: format!("{:016x}", span_context.span),
+            parent: span_context.parent.map(|parent| format!("{parent:016x}")),
             name: format!("POST /{phase}"),
             kind: SERVER,
             start_time_unix_nano: start.to_string(),
@@ -157,7 +157,7 @@ fn attributes(record: &Record, has_failed: bool) -> Vec<Attribute<'_>> {
             ("admission.rules", List { values: rules.iter().map(|rule| Text(rule)).collect() }),
         ]);
         attributes.extend(exempt.then_some(("admission.exempt", Truth(true))));
-        attributes.extend(break_glass.map(|became| ("admission.break_glass", Text(became))));
+        attributes.extend(break_glass.map(|outcome| ("admission.break_glass", Text(outcome))));
     }
     attributes.into_iter().map(|(key, value)| Attribute { key, value }).collect()
 }

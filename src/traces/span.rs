@@ -1,4 +1,4 @@
-//! One span, while its request is answered.
+//! Records the span of a request.
 
 use std::{
     mem,
@@ -7,13 +7,13 @@ use std::{
 
 use axum::http::{HeaderMap, StatusCode};
 
-use super::{Spans, context::Place};
+use super::{Spans, context::SpanContext};
 use crate::{
     admission::{self, BreakGlass, clipped},
     review::Phase,
 };
 
-/// What is noted of a request, if anything is; sent when it is dropped.
+/// The span of a request, if it is recorded. Sent when dropped.
 #[derive(Default)]
 pub(crate) struct Span(Option<Box<Recording>>);
 
@@ -23,24 +23,24 @@ struct Recording {
     record: Record,
 }
 
-/// What the collector is told. Instants are nanoseconds of Unix time.
+/// A finished span. Times are in nanoseconds of Unix time.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    pub(super) place: Place,
+    pub(super) span_context: SpanContext,
     pub(super) phase: &'static str,
     pub(super) start: u64,
     pub(super) end: u64,
-    /// When what the span waited for had come.
+    /// Names and times of events.
     pub(super) events: Vec<(&'static str, u64)>,
     pub(super) body: Option<usize>,
-    /// Of the answer; none where the caller left before.
+    /// The status of the answer. None if the client closed the connection before.
     pub(super) status: Option<StatusCode>,
-    /// Why there was no review.
+    /// Why the request was not reviewed.
     pub(super) error: Option<&'static str>,
     pub(super) review: Option<Review>,
 }
 
-/// What the log tells of a review.
+/// The result of a review, with the fields of its log line.
 #[derive(Debug)]
 pub(super) struct Review {
     pub(super) uid: String,
@@ -55,19 +55,19 @@ pub(super) struct Review {
 }
 
 impl Span {
-    /// Begins one where there is a collector and the caller wants it.
+    /// Starts a span, if a collector is configured and the client's trace is sampled.
     pub(crate) fn begin(spans: Option<&Spans>, phase: Phase, headers: &HeaderMap) -> Self {
         let recording = spans.and_then(|spans| {
-            let place = Place::below(headers)?;
+            let span_context = SpanContext::below(headers)?;
             let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
             let start = u64::try_from(start).unwrap_or(u64::MAX);
-            let record = Record { place, phase: phase.name(), start, ..Record::default() };
+            let record = Record { span_context, phase: phase.name(), start, ..Record::default() };
             Some(Box::new(Recording { spans: spans.clone(), began: Instant::now(), record }))
         });
         Self(recording)
     }
 
-    /// The body has come, and there was room for it.
+    /// Records that the body was received.
     pub(crate) fn received(&mut self, bytes: usize) {
         self.note(|record, now| {
             record.events.push(("body received", now));
@@ -75,17 +75,17 @@ impl Span {
         });
     }
 
-    /// It is the turn of a large body.
+    /// Records that the review got its turn.
     pub(crate) fn turn(&mut self) {
         self.note(|record, now| record.events.push(("turn came", now)));
     }
 
-    /// It is known whether the user may break glass.
+    /// Records that the permission check for break-glass is done.
     pub(crate) fn asked(&mut self) {
         self.note(|record, now| record.events.push(("permission asked", now)));
     }
 
-    /// The review is made.
+    /// Records the result of the review.
     pub(crate) fn reviewed(&mut self, response: &admission::Response) {
         self.note(|record, _| {
             record.review = Some(Review {
@@ -102,12 +102,12 @@ impl Span {
         });
     }
 
-    /// There is no review, for this reason.
+    /// Records why the request was not reviewed.
     pub(crate) fn failed(&mut self, reason: &'static str) {
         self.note(|record, _| record.error = Some(reason));
     }
 
-    /// The answer is made.
+    /// Records the status of the answer.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.note(|record, _| record.status = Some(status));
     }
@@ -121,7 +121,7 @@ impl Span {
 }
 
 impl Recording {
-    /// By a clock that does not jump: a span never ends before it began.
+    /// The current time, by a monotonic clock: a span never ends before it starts.
     fn now(&self) -> u64 {
         self.record.start.saturating_add(u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }

@@ -247,7 +247,7 @@ fn not_unasked(Stage { may, plane, replica, .. }: &Stage<'_>, shell: &Shell) {
     let log = plane.directory().join(Path::new("shell/replica.log"));
     wait_until("it is told once", || {
         let log = fs::read_to_string(&log).expect("the replica logs");
-        log.lines().filter(|line| line.contains("refuses to say who may break glass: 403 Forbidden")).count() == 1
+        log.lines().filter(|line| line.contains("refused the permission check: 403 Forbidden")).count() == 1
     });
 }
 

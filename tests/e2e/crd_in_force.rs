@@ -43,7 +43,7 @@ fn is_followed(assets: &Assets) {
     let warnings = || profiles.try_to_create(&wrong()).warnings;
 
     // Without the right to read it, it is unknown, and the schema speaks alone.
-    wait_until("it is known that nothing is known", || log(files.path()).contains("is unknown"));
+    wait_until("it is known that nothing is known", || log(files.path()).contains("CRD in force unknown"));
     assert_eq!(warnings(), [""; 0]);
     let refused = profiles.try_to_create(&wrong());
     assert!(refused.status == 422 && !refused.body.to_string().contains("admission webhook"), "{refused:#?}");
@@ -78,7 +78,7 @@ fn is_followed(assets: &Assets) {
     });
     replica.stop();
     let log = log(files.path());
-    for (message, count) in [("is unknown", 1), ("the CRD in force is known", 1)] {
+    for (message, count) in [("CRD in force unknown", 1), ("CRD in force loaded", 1)] {
         assert_eq!(log.matches(message).count(), count, "each change is logged once: {log}");
     }
     plane.forget();

@@ -14,7 +14,7 @@ use std::{
 use clusterprofile_webhook::{
     manifest,
     review::{CrdInForce, Policy},
-    server::{Config, Limits, Terms},
+    server::{Config, Limits, LiveConfig},
 };
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -144,7 +144,7 @@ fn mutating(control: &ControlPlane, name: &str) -> Webhook {
     let definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusterprofiles.multicluster.x-k8s.io";
     let mut policy = Policy::default();
     policy.set_crd(Some(Arc::new(CrdInForce::read(control.api.get(definition).body).expect("it is one"))));
-    webhook.serve(Config { terms: Arc::new(Terms::new(policy, Limits::default())), ..Config::default() });
+    webhook.serve(Config { live: Arc::new(LiveConfig::new(policy, Limits::default())), ..Config::default() });
     for mut configuration in
         configurations().into_iter().filter(|found| found["kind"] == "MutatingWebhookConfiguration")
     {

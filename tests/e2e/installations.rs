@@ -31,7 +31,7 @@ pub(crate) fn each_proves_its_own_path(plane: &ControlPlane, shell: &Shell) {
     let unreached = serve_second(plane, shell, "127.0.0.1:0".parse().expect("it is an address"), "unreached");
     let log = || fs::read_to_string(shell.directory.join("unreached/replica.log")).expect("it has a log");
     let reported = format!(
-        "installation {NAMESPACE}/{NAMESPACE} denied a bad profile, this installation did not: check that the API server \
+        "installation {NAMESPACE}/{NAMESPACE} denied a bad profile, this installation did not; check that the API server \
          reaches Service {SECOND}/{NAMESPACE}"
     );
     wait_until(&reported, || log().contains(&reported));

@@ -34,7 +34,7 @@ pub(crate) fn installs_and_uninstalls(plane: &ControlPlane, shell: &Shell) {
         (told.join().expect("the script ends well"), pods)
     });
     assert!(is_armed(plane), "{told}");
-    assert!(told.ends_with("install: armed: from now on ClusterProfiles are reviewed\n"), "{told}");
+    assert!(told.ends_with("install: done: the webhook is armed\n"), "{told}");
     assert!(
         told.contains("customresourcedefinition.apiextensions.k8s.io/clusterprofiles.multicluster.x-k8s.io created")
     );
@@ -44,7 +44,7 @@ pub(crate) fn installs_and_uninstalls(plane: &ControlPlane, shell: &Shell) {
 
     let before = definition(plane);
     let told = shell.run(install);
-    assert!(told.ends_with("install: armed: from now on ClusterProfiles are reviewed\n"), "{told}");
+    assert!(told.ends_with("install: done: the webhook is armed\n"), "{told}");
     assert_eq!(definition(plane), before);
     assert_eq!(profiles.create("refused", Some("another"), DRY_RUN).status, 422);
 
@@ -59,9 +59,9 @@ pub(crate) fn installs_and_uninstalls(plane: &ControlPlane, shell: &Shell) {
 /// Where it went wrong half-way, nothing is held up, and nothing stays behind.
 pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     for (command, missing) in [
-        ("make image", "image: it must have a name: make image IMAGE="),
-        ("make install", "install: an image must be named: make install IMAGE="),
-        ("make install IMAGE='a b'", "install: IMAGE must be the name of an image, not \"a b\""),
+        ("make image", "image: no name given; run: make image IMAGE="),
+        ("make install", "install: no image given; run: make install IMAGE="),
+        ("make install IMAGE='a b'", "install: IMAGE is not the name of an image: \"a b\""),
     ] {
         let told = shell.run(&format!("! {command} 2>&1"));
         assert!(told.contains(missing), "{told}");
@@ -79,8 +79,11 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     );
     // To YAML it is a number.
     let told = shell.run("! make install IMAGE=1.0 TIMEOUT=1s 2>&1");
-    assert!(told.contains("install: ClusterProfile is defined by somebody else: that stays as it is\n"), "{told}");
-    assert!(told.contains("install: not every Pod became ready within 1s; "), "{told}");
+    assert!(
+        told.contains("install: keeping the existing CustomResourceDefinition, which is not from these manifests\n"),
+        "{told}"
+    );
+    assert!(told.contains("install: not every Pod is ready after 1s; "), "{told}");
     assert_eq!(definition(plane), before);
     assert_eq!(profiles.create("staying", Some(MANAGER), "").status, 201, "it stays open");
 
@@ -109,7 +112,7 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     let namespace = plane.api.get(&format!("/api/v1/namespaces/{NAMESPACE}")).body;
     assert_eq!(namespace["metadata"]["deletionTimestamp"], Value::Null, "{told}");
     let told = shell.run("make uninstall");
-    assert!(told.contains("the namespace clusterprofile-webhook stays"), "{told}");
+    assert!(told.contains("keeping the namespace clusterprofile-webhook"), "{told}");
     assert_eq!(plane.api.get(&format!("{inside}/inside")).status, 200);
     assert_eq!(at(&stored(plane, "Deployment"), "/reason"), "NotFound");
     let left = shell.run("kubectl get -k manifests/base --ignore-not-found --output name");
@@ -156,7 +159,7 @@ fn run_uninstall(plane: &ControlPlane, shell: &Shell, uninstall: &str) {
         let gone = |configuration: &Value| configuration["reason"] == "NotFound";
         assert!(stored_configurations(plane).iter().all(gone), "the namespace goes before its webhooks");
         let told = told.join().expect("the script ends well");
-        assert!(told.ends_with("uninstall: done: ClusterProfiles and their definition are as before\n"), "{told}");
+        assert!(told.ends_with("uninstall: done; ClusterProfiles and their definition are unchanged\n"), "{told}");
     });
     let left = shell.run("kubectl get -k manifests/base --ignore-not-found --output name");
     assert_eq!(left, "");

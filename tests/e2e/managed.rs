@@ -126,7 +126,7 @@ fn the_account_writes_dry_runs_alone(plane: &ControlPlane) {
     assert_eq!(account.post(&format!("{}{DRY_RUN}", path(NAMESPACE)), &profile).status, 201);
     let refused = account.post(&path(NAMESPACE), &profile);
     assert_eq!(refused.status, 403, "{refused:#?}");
-    assert!(text(&refused.body, "/message").contains("ClusterProfiles, but in dry runs"), "{refused:#?}");
+    assert!(text(&refused.body, "/message").contains("may only dry-run writes of ClusterProfiles"), "{refused:#?}");
     let refused = account.post(&format!("{}{DRY_RUN}", path("default")), &profile);
     assert_eq!(refused.status, 403, "{refused:#?}");
     for path in ["/api/v1/namespaces/clusterprofile-webhook/secrets", "/api/v1/namespaces/default/events"] {
@@ -181,7 +181,8 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     let pretenders = pretend(plane);
     let audited = start("--audit");
     let log = || fs::read_to_string(shell.directory.join("replica.log")).expect("it has a log");
-    let reported = r#"not armed: ValidatingAdmissionPolicy \"pretender\" denied a bad profile"#;
+    let reported =
+        r#"not armed, failurePolicy stays Ignore: ValidatingAdmissionPolicy \"pretender\" denied a bad profile"#;
     wait_until("it tells why it is not armed", || log().contains(reported));
     assert!(metric(&audited, "certificate_failures_total{failure=\"arming\"}") > 0);
     let passed = bad();

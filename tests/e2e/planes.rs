@@ -9,7 +9,7 @@ use std::{
 use clusterprofile_webhook::{
     crd, manifest,
     review::{CrdInForce, Policy},
-    server::{Config, Limits, Terms},
+    server::{Config, Limits, LiveConfig},
 };
 use serde_json::Value;
 
@@ -95,7 +95,7 @@ impl Plane {
         let config = || {
             let mut policy = policy();
             policy.set_crd(Some(Arc::clone(&self.crd)));
-            Config { terms: Arc::new(Terms::new(policy, Limits::default())), ..Config::default() }
+            Config { live: Arc::new(LiveConfig::new(policy, Limits::default())), ..Config::default() }
         };
         let start = || Arc::new(Webhook::start(&self.control, &name, config()));
         Arc::clone(webhooks.entry(key.clone()).or_insert_with(start))

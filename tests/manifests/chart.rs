@@ -186,7 +186,7 @@ pub(crate) fn values_change_what_they_say_alone(manifests: &Manifests) {
         ("failurePolicy=Fail", "ValidatingWebhookConfiguration", "/webhooks/0/failurePolicy", json!("Fail")),
         ("networkPolicy.apiServerPorts={8443}", "NetworkPolicy", "/spec/egress/0/ports", ports),
         ("networkPolicy.egress[0].ports[0].port=4318", "NetworkPolicy", "/spec/egress", rules),
-        // Helm gives it to every chart that another one has as a dependency.
+        // Helm sets it if this chart is a dependency of another chart.
         ("global.a=b", "Deployment", "/spec/replicas", json!(2)),
     ];
     for (change, kind, pointer, value) in changes {
@@ -231,9 +231,9 @@ pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
         (&[set, "failurePolicy=null"], "at '': missing property 'failurePolicy'"),
         (&[set, "config.audits=true"], "at '/config': additional properties 'audits' not allowed"),
         (&[set, "flags={audit}"], "at '/flags/0': 'audit' does not match pattern"),
-        (&[set, "flags={--drain=1s}"], "flags: --drain=1s must be left to the chart, which says --drain=15s"),
-        (&["--set-file", &authority], "must be empty: it is for the mode certificate-pair alone"),
-        (&[set, "certificates.mode=certificate-pair", "--set-file", &key], "must be PEM of certificates, without"),
+        (&[set, "flags={--drain=1s}"], "flags: --drain=1s is set by the chart (--drain=15s); remove it"),
+        (&["--set-file", &authority], "certificates.authority requires certificates.mode=certificate-pair"),
+        (&[set, "certificates.mode=certificate-pair", "--set-file", &key], "must be CA certificates in PEM, without"),
         (&["--kube-version", "1.29.4"], "chart requires kubeVersion: >=1.30.0-0"),
     ];
     for (arguments, message) in wrong {

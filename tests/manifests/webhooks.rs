@@ -105,6 +105,7 @@ pub(crate) fn call_where_a_development_server_listens(manifests: &Manifests) {
     let help =
         Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")).args(["serve", "--help"]).env_clear().output();
     let help = String::from_utf8(help.expect("the binary was built").stdout).expect("help is text");
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let (_, listen) = help.split_once("--listen <ADDRESS>").expect("it has the flag");
     let (_, default) = listen.split_once("[default: ").expect("the flag has a default");
     let default =

@@ -25,7 +25,7 @@ pub(crate) struct Hub<'p> {
     pub changes_of_leader: usize,
 }
 
-/// How far the rotation of the authority is.
+/// How far a rotation of the CA is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Stage {
     /// There is one authority.

@@ -125,7 +125,9 @@ fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
     program.signal("TERM");
     let mut lines = String::new();
     log.read_to_string(&mut lines).unwrap();
-    for cause in ["no answer to who may break glass in time", "too many ask who may break glass"] {
+    for cause in
+        ["the API server did not answer the permission check in time", "too many permission checks are waiting"]
+    {
         assert_eq!(lines.lines().filter(|line| line.contains(cause)).count(), 1, "{lines}");
     }
     assert!(!lines.contains("alice"), "{lines}");

@@ -11,6 +11,7 @@ use std::{
 };
 
 use clusterprofile_webhook::{
+    error::error_chain,
     server::Config,
     tls::{Certificates, Files},
 };
@@ -174,7 +175,7 @@ fn a_certificate_that_nobody_renews_is_told_of_once() {
     volume.swap(true);
     wait_until("it is renewed", || reloads(program.admin, "success") == 1);
     program.signal("TERM");
-    let warnings = messages(&mut log).into_iter().filter(|message| message.starts_with("about to expire"));
+    let warnings = messages(&mut log).into_iter().filter(|message| message.starts_with("expires soon"));
     assert_eq!(warnings.count(), 1);
 }
 
@@ -184,7 +185,7 @@ fn pairs_that_cannot_be_served_are_refused_with_file_and_cause() {
     let good = |file: &str| fs::read_to_string(volume.path().join(file)).unwrap();
     let refused = |certificate: &str, key: &str| {
         let files = Files { certificate: volume.path().join(certificate), key: volume.path().join(key) };
-        let error = format!("{:#}", anyhow::Error::from(files.load().expect_err("it is no pair")));
+        let error = error_chain(&files.load().expect_err("it is no pair"));
         error.replace(&format!("{}/", volume.path().display()), "")
     };
     let written = |name: &str, text: &str| fs::write(volume.path().join(name), text).unwrap();
@@ -196,36 +197,39 @@ fn pairs_that_cannot_be_served_are_refused_with_file_and_cause() {
         written("a.key", text);
         refused("tls.crt", "a.key")
     };
-    assert_eq!(refused("missing", "tls.key"), "missing: cannot be read: No such file or directory (os error 2)");
-    assert_eq!(refused("..data", "tls.key"), "..data: cannot be read: it must be a regular file");
+    assert_eq!(refused("missing", "tls.key"), "missing: cannot read file: No such file or directory");
+    assert_eq!(refused("..data", "tls.key"), "..data: cannot read file: not a regular file");
     let made = Command::new("mkfifo").arg(volume.path().join("pipe")).status().unwrap();
     assert!(made.success());
-    assert_eq!(refused("tls.crt", "pipe"), "pipe: cannot be read: it must be a regular file");
+    assert_eq!(refused("tls.crt", "pipe"), "pipe: cannot read file: not a regular file");
 
-    assert_eq!(refused_chain(""), "a: no certificate: the file is empty");
-    assert_eq!(refused_chain(&good("tls.key")), "a: no certificate: no line is -----BEGIN CERTIFICATE-----");
+    assert_eq!(refused_chain(""), "a: no certificate found: the file is empty");
+    assert_eq!(refused_chain(&good("tls.key")), "a: no certificate found: expected a line -----BEGIN CERTIFICATE-----");
     let chain = |second: &str| format!("{}{second}", good("tls.crt"));
     assert_eq!(
         refused_chain(&chain("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")),
-        "a: certificate 2 is broken: it is not X.509"
+        "a: certificate 2 is invalid: it is not X.509"
     );
     let cut = &good("tls.crt")[..200];
-    assert_eq!(refused_chain(&chain(cut)), "a: certificate 2 is broken: its PEM section has no end");
+    assert_eq!(refused_chain(&chain(cut)), "a: certificate 2 is invalid: its PEM block has no end line");
 
-    let no_key = "no line is -----BEGIN PRIVATE KEY-----";
-    assert_eq!(refused_key(""), "a.key: no private key: the file is empty");
-    assert_eq!(refused_key(&good("tls.crt")), format!("a.key: no private key: {no_key}"));
+    let no_key = "expected a line -----BEGIN PRIVATE KEY-----";
+    assert_eq!(refused_key(""), "a.key: no private key found: the file is empty");
+    assert_eq!(refused_key(&good("tls.crt")), format!("a.key: no private key found: {no_key}"));
     let encrypted = good("tls.key").replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     let older = good("tls.key").replacen('\n', "\nProc-Type: 4,ENCRYPTED\n\n", 1);
     for encrypted in [encrypted, older] {
-        assert_eq!(refused_key(&encrypted), "a.key: the private key must not be encrypted");
+        assert_eq!(refused_key(&encrypted), "a.key: the private key is encrypted; store it without a passphrase");
     }
     let cut = &good("tls.key")[..60];
-    assert_eq!(refused_key(cut), "a.key: the private key is broken: its PEM section has no end");
+    assert_eq!(refused_key(cut), "a.key: the private key is invalid: its PEM block has no end line");
     let unknown = refused_key(ON_SECP256K1);
-    assert!(unknown.starts_with("a.key: the private key must be RSA of 2048 to 8192 bits,"), "{unknown}");
+    assert!(
+        unknown.starts_with("a.key: unsupported or damaged private key: use RSA (2048 to 8192 bits),"),
+        "{unknown}"
+    );
     let other = refused_key(&KeyPair::generate().unwrap().serialize_pem());
-    assert!(other.starts_with("tls.crt and a.key are no pair"), "{other}");
+    assert!(other.starts_with("a.key is not the key of tls.crt"), "{other}");
 }
 
 /// A key for this test alone, of a kind that nobody speaks TLS with.

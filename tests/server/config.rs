@@ -95,7 +95,7 @@ fn effects_change_while_serving_and_a_broken_file_changes_nothing() {
     program.signal("TERM");
     let told: Vec<_> =
         lines(&mut log).into_iter().filter(|line| line["message"].to_string().contains("configuration")).collect();
-    let good = |changes: &str| (json!("configuration file replaced"), json!(changes));
+    let good = |changes: &str| (json!("configuration file reloaded"), json!(changes));
     let told_good: Vec<_> =
         told.iter().filter_map(|line| Some((line["message"].clone(), line.get("changes")?.clone()))).collect();
     assert_eq!(told_good, [good("audit: unset -> true"), good("audit: true -> false")]);
@@ -197,7 +197,7 @@ fn flags_and_variables_win_over_the_file() {
     drop(messages(&mut log));
 
     let (_, told) = run(&["--config", volume.file().to_str().unwrap(), "--tls-cert=missing", "--tls-key=missing"]);
-    assert_eq!(told, "error: missing: cannot be read: No such file or directory (os error 2)\n", "the file is good");
+    assert_eq!(told, "error: missing: cannot read file: No such file or directory\n", "the file is good");
 }
 
 #[test]
@@ -206,14 +206,14 @@ fn a_file_that_cannot_be_used_ends_the_start() {
     let file = directory.path().join("config.yaml");
     let path = file.to_str().unwrap();
     let start = || run(&["--config", path, "--dev", "--dev-ca=/dev/null"]);
-    assert_eq!(start(), (Some(2), format!("error: {path}: cannot be read: No such file or directory (os error 2)\n")));
+    assert_eq!(start(), (Some(2), format!("error: {path}: cannot read file: No such file or directory\n")));
     fs::write(&file, "audti: true\nexemptNamespaces: [kube-*]\n").unwrap();
     let (code, told) = start();
     assert_eq!((code, told.lines().count()), (Some(2), 2), "{told}");
     let first = format!("error: {path}: line 1, column 1: there is no key \"audti\"; did you mean \"audit\"?\n");
     assert!(told.starts_with(&first), "{told}");
     fs::write(&file, vec![b' '; 5 << 20]).unwrap();
-    assert_eq!(start(), (Some(2), format!("error: {path}: cannot be read: it must have at most 4 MiB\n")));
+    assert_eq!(start(), (Some(2), format!("error: {path}: cannot read file: larger than 4 MiB\n")));
 }
 
 /// A `serve` that must end by itself.
@@ -229,7 +229,7 @@ fn the_help_tells_the_defaults_of_the_file() {
     let help = Command::new(PROGRAM).args(["serve", "--help"]).output().expect("the binary was built");
     let help = String::from_utf8(help.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     for key in KEYS.iter().filter(|key| key.path.starts_with("limits.")) {
-        assert!(help.contains(&format!("by default {} [env:", key.default)), "{}: {help}", key.path);
+        assert!(help.contains(&format!("By default {} [env:", key.default)), "{}: {help}", key.path);
     }
 }
 

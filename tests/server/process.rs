@@ -191,7 +191,7 @@ fn too_few_files_from_the_start_make_fewer_connections_and_no_failure() {
     assert!(get(program.admin, "/readyz").starts_with("HTTP/1.1 200"));
     drop(silent);
     program.signal("TERM");
-    assert!(!messages(&mut log).iter().any(|message| message == "connections cannot be accepted"));
+    assert!(!messages(&mut log).iter().any(|message| message == "cannot accept connections"));
     assert_eq!(program.ended().code(), Some(0));
 }
 
@@ -208,7 +208,7 @@ fn too_few_files_for_the_connections_are_told_once_and_make_room() {
     assert_eq!(program.review().status, 200);
     drop((first, more));
     program.signal("TERM");
-    let failures = messages(&mut log).iter().filter(|message| *message == "connections cannot be accepted").count();
+    let failures = messages(&mut log).iter().filter(|message| *message == "cannot accept connections").count();
     assert!((1..=2).contains(&failures), "once for each listener at the most, not {failures} times");
     assert_eq!(program.ended().code(), Some(0));
 }

@@ -66,8 +66,8 @@ fn what_a_collector_that_is_down_misses_is_counted_and_told_once() {
     }
     let warnings = warnings(program, log);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert_eq!(warnings[0]["message"], "spans are not taken, and dropped");
-    assert!(warnings[0]["error"].as_str().unwrap().contains("cannot be reached: Connection refused"), "{warnings:?}");
+    assert_eq!(warnings[0]["message"], "span export failed; dropping spans");
+    assert!(warnings[0]["error"].as_str().unwrap().contains("cannot connect: Connection refused"), "{warnings:?}");
 }
 
 #[test]

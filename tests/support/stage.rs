@@ -11,7 +11,7 @@ use clusterprofile_webhook::{
     manifest,
     profile::GROUP,
     review::{CrdInForce, Policy},
-    server::{Config, Limits, Terms},
+    server::{Config, Limits, LiveConfig},
 };
 use serde_json::json;
 
@@ -29,8 +29,8 @@ pub(crate) fn set(control: &ControlPlane) -> Webhook {
         .get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusterprofiles.multicluster.x-k8s.io");
     policy.set_crd(Some(Arc::new(CrdInForce::read(definition.body).expect("it is the definition"))));
     let permissions = Some(Arc::new(Permissions::of(control.api.client())));
-    let terms = Arc::new(Terms::new(policy, Limits::default()));
-    let webhook = Webhook::start(control, "transcripts", Config { terms, permissions, ..Config::default() });
+    let live = Arc::new(LiveConfig::new(policy, Limits::default()));
+    let webhook = Webhook::start(control, "transcripts", Config { live, permissions, ..Config::default() });
     let namespace = json!({"metadata": {"name": NAMESPACE, "labels": webhook.labels()}});
     let created = control.api.post("/api/v1/namespaces", &namespace);
     assert_eq!(created.status, 201, "{}", created.body);

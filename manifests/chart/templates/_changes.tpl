@@ -1,6 +1,6 @@
 {{/*
-What the values change in an object of files, which has those of the kustomizations: the chart is one more overlay. Each of
-these changes .object where it is.
+The chart is one more overlay: files has the objects that the kustomizations render, and each template here applies values to
+.object in place.
 */}}
 
 {{- define "change.deployment" }}
@@ -21,7 +21,7 @@ these changes .object where it is.
 {{- range $flag := $values.flags }}
 {{- range $argument := $container.args }}
 {{- if eq (first (splitList "=" $flag)) (first (splitList "=" $argument)) }}
-{{- fail (printf "flags: %s must be left to the chart, which says %s" $flag $argument) }}
+{{- fail (printf "flags: %s is set by the chart (%s); remove it" $flag $argument) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -47,7 +47,7 @@ these changes .object where it is.
 {{- end }}
 
 {{- define "change.failurePolicy" }}
-{{- /* Where it is armed, the field is the webhook's: Ignore would conflict, or open it. Without a cluster, nothing is found. */}}
+{{- /* An armed webhook owns the field: Ignore would conflict, or disarm it. lookup finds nothing without a cluster. */}}
 {{- $live := lookup .object.apiVersion .object.kind "" .object.metadata.name }}
 {{- range $webhook := .object.webhooks }}
 {{- $_ := set $webhook "failurePolicy" $.Values.failurePolicy }}

@@ -1,4 +1,4 @@
-//! Why a webhook is not armed: what the API server answered to the probe, and what to do about it.
+//! Why a webhook is not armed: what the API server answered to the probe, and how to fix it.
 
 use std::fmt;
 
@@ -10,12 +10,14 @@ use crate::{
     redact::shown,
 };
 
-/// What stands in for a proof.
+/// The answer to a probe that came without a proof.
 #[derive(Debug, PartialEq)]
 pub(super) enum Cause {
-    /// The profile was accepted.
+    /// The API server accepted the bad profile, without a warning of the rule that should deny it.
     Accepted,
-    /// A webhook of these names denied it, and no replica of this installation and release.
+    /// The webhook only warned.
+    Warned,
+    /// A webhook of this installation's names denied it, without a proof.
     Unproven { webhook: String },
     /// Another installation denied it.
     Elsewhere { installation: String, service: String },
@@ -28,7 +30,13 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    /// What a refusal says that has no proof.
+    /// The cause of an accepted probe.
+    pub(super) fn accepted(warnings: &[String]) -> Self {
+        let is_warned = warnings.iter().any(|warning| warning.contains("[cluster-manager-label]"));
+        if is_warned { Self::Warned } else { Self::Accepted }
+    }
+
+    /// The cause of a refusal without a proof.
     pub(super) fn of(cluster: &Cluster, live: &Live, message: String, warnings: &[String]) -> Self {
         let names: Vec<_> = live.webhooks.iter().map(|webhook| webhook.name.as_str()).collect();
         let (namespace, names_of) = (&cluster.namespace, &cluster.names);
@@ -39,7 +47,7 @@ impl Cause {
 
     fn read(names: &[&str], namespace: &str, [own, service]: [&str; 2], message: String, warnings: &[String]) -> Self {
         let namespace = namespace.to_owned();
-        // The API server begins with who denied; what follows may be in anybody's words.
+        // The message starts with the API server's own words; the rest may be any text.
         if let Some(webhook) = quoted(&message, "admission webhook \"", "\" denied the request") {
             let other = proof::others(warnings).into_iter().find(|other| *other != own);
             return match other {
@@ -60,18 +68,22 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Accepted => f.write_str(
-                "the API server accepted a bad profile: --audit or an effect allows it, the namespace is exempt, or the \
-                 webhook was not called",
+                "the API server accepted a bad profile without a warning: it cannot reach the webhook, the namespace is \
+                 exempt, or rule cluster-manager-label is off",
+            ),
+            Self::Warned => f.write_str(
+                "the webhook only warned about a bad profile: audit is on, or the effect of rule cluster-manager-label is \
+                 warn",
             ),
             Self::Unproven { webhook } => write!(
                 f,
-                "webhook {} denied a bad profile without this installation's proof: a replica of an older release, or \
-                 another installation with webhooks of the same names",
+                "webhook {} denied a bad profile without this installation's proof: either a replica of an older release \
+                 answered, or another installation has webhooks of the same names",
                 quote(webhook)
             ),
             Self::Elsewhere { installation, service } => write!(
                 f,
-                "installation {installation} denied a bad profile, this installation did not: check that the API server \
+                "installation {installation} denied a bad profile, this installation did not; check that the API server \
                  reaches Service {service}"
             ),
             Self::Webhook { webhook, namespace, message } => write!(
@@ -83,7 +95,7 @@ impl fmt::Display for Cause {
             ),
             Self::Policy { policy, namespace, message } => write!(
                 f,
-                "ValidatingAdmissionPolicy {} denied a bad profile, so that no webhook was called; exempt namespace \
+                "ValidatingAdmissionPolicy {} denied a bad profile, so no webhook was called; exempt namespace \
                  {namespace} from that policy: {}",
                 quote(policy),
                 quote(message)
@@ -93,12 +105,12 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What stands between the two, in a text that starts with the first.
+/// The text between `start` and `end`, if the text begins with `start`.
 fn quoted<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t str> {
     text.strip_prefix(start)?.split_once(end).map(|(found, _)| found)
 }
 
-/// In quotes, escaped, and no longer than a line of the log has room for: it may be in another program's words.
+/// Quotes, escapes and shortens a text that may come from another program.
 fn quote(text: &str) -> String {
     const LONGEST: usize = 300;
     let text = shown(text);
@@ -119,22 +131,30 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_without_proof_says_who_refused() {
-        let told = |message: &str| read(message, &[]).to_string();
-        let own = told(r#"admission webhook "validate.a.internal" denied the request: x"#);
+    fn a_refusal_without_proof_names_what_refused() {
+        let cause_of = |message: &str| read(message, &[]).to_string();
+        let own = cause_of(r#"admission webhook "validate.a.internal" denied the request: x"#);
         assert!(own.starts_with(r#"webhook "validate.a.internal" denied"#) && own.contains("older release"), "{own}");
-        let other = told(r#"admission webhook "other.example.com" denied the request: because"#);
+        let other = cause_of(r#"admission webhook "other.example.com" denied the request: because"#);
         assert!(other.contains(r#"webhook "other.example.com" denied"#) && other.contains("because"), "{other}");
-        // The policy's own words come last, and may be anything.
-        let policy = told(
+        // The policy's own message comes last, and may be any text.
+        let policy = cause_of(
             "clusterprofiles.multicluster.x-k8s.io \"p\" is forbidden: ValidatingAdmissionPolicy 'p1' with binding 'b' \
              denied request: admission webhook \"validate.a.internal\" denied the request: x",
         );
         assert!(policy.starts_with(r#"ValidatingAdmissionPolicy "p1" denied"#), "{policy}");
-        let forbidden = told("User \"x\" cannot create resource\n\u{202e}");
+        let forbidden = cause_of("User \"x\" cannot create resource\n\u{202e}");
         assert!(forbidden.contains("cannot create") && !forbidden.contains(['\n', '\u{202e}']), "{forbidden}");
-        let long = told(&"word ".repeat(2000));
+        let long = cause_of(&"word ".repeat(2000));
         assert!(long.len() < 500, "{long}");
+    }
+
+    #[test]
+    fn a_warning_about_the_accepted_probe_points_to_audit() {
+        let warning = "299 - \"metadata.labels[x-k8s.io/cluster-manager]: Invalid value: … [cluster-manager-label]\"";
+        assert_eq!(Cause::accepted(&[warning.to_owned()]), Cause::Warned);
+        assert_eq!(Cause::accepted(&["299 - \"another webhook\"".to_owned()]), Cause::Accepted);
+        assert!(Cause::Warned.to_string().contains("audit is on"));
     }
 
     #[test]
@@ -146,7 +166,7 @@ mod tests {
         let cause = read(message, &[own.clone(), second]);
         assert!(cause.to_string().contains("installation second/b denied"), "{cause}");
         assert!(cause.to_string().contains("Service here/service"), "{cause}");
-        // A replica that has not yet read the configuration.
+        // The answer of a replica that has not yet read the configuration.
         assert_eq!(read(message, &[own]), Cause::Unproven { webhook: "validate.a.internal".into() });
     }
 }

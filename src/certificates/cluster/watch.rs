@@ -1,4 +1,4 @@
-//! Noticing that what a rotation goes by may have changed.
+//! Watches on the Secret and the webhook configurations, to notice changes at once.
 
 use std::{convert::Infallible, pin::pin, time::Duration};
 
@@ -16,11 +16,11 @@ use tracing::debug;
 use super::{ANSWER, Cluster, ask};
 use crate::certificates::{Backoff, CertificatesError};
 
-/// How long the API server keeps a watch, as clients of it have it, in seconds.
+/// Timeout of a watch in seconds, as client-go uses it.
 const WATCH: u32 = 290;
 
 impl Cluster {
-    /// Says on `changes` whenever the Secret or a configuration may have changed, for as long as it is polled.
+    /// Notifies `changes` whenever the Secret or a configuration may have changed. Runs until dropped.
     pub(in crate::certificates) async fn watch(
         &self,
         changes: &watch::Sender<()>,
@@ -46,11 +46,11 @@ async fn follow(
     let params = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(WATCH);
     let mut backoff = Backoff::default();
     loop {
-        // From what there is: the first event tells of all that a broken watch has missed.
+        // From version 0: the first event covers all changes that a broken watch has missed.
         match ask("watch", api.watch(&params, "0")).await {
             Ok(events) => {
                 let mut events = pin!(events);
-                // A connection of which the other end is gone says nothing for ever.
+                // A connection whose peer has vanished stays silent and never ends.
                 let limit = Duration::from_secs(WATCH.into()) + ANSWER;
                 while let Ok(Some(Ok(event))) = timeout(limit, events.next()).await {
                     if matches!(event, WatchEvent::Error(_)) {

@@ -1,24 +1,25 @@
-//! The objects of which manifests are updates.
+//! The stored objects of `--old`.
 
 use std::collections::HashMap;
 
 use clusterprofile_webhook::manifest;
 use serde_json::Value;
 
-/// Stored objects by name, those of one name by namespace.
+/// Stored objects by name, then by namespace.
 #[derive(Default)]
 pub(super) struct Stored(HashMap<String, HashMap<String, Value>>);
 
 impl Stored {
-    /// Adds an object, in place of one of the same namespace and name.
+    /// Adds an object. It replaces one with the same namespace and name.
     pub(super) fn add(&mut self, object: Value) {
         let [name, namespace] = ["name", "namespace"].map(|field| manifest::metadata(&object, field).into_owned());
         self.0.entry(name).or_default().insert(namespace, object);
     }
 
-    /// The object of the manifest's namespace and name; the only one of its name where it has no namespace.
+    /// The stored object with the namespace and name of the manifest. For a manifest without a namespace, the only one with its
+    /// name.
     ///
-    /// kubectl gives such a manifest the namespace of its context, which only a cluster knows.
+    /// kubectl would use the namespace of its context, which is unknown here.
     pub(super) fn of(&self, manifest: &Value) -> Option<&Value> {
         let named = self.0.get(manifest::metadata(manifest, "name").as_ref())?;
         let namespace = manifest::metadata(manifest, "namespace");

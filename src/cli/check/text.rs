@@ -1,4 +1,4 @@
-//! What `check` tells people.
+//! The text output of `check`.
 
 use std::fmt::Write as _;
 
@@ -6,11 +6,11 @@ use clusterprofile_webhook::redact::quote;
 
 use super::{super::printable, Object, Outcome};
 
-/// One paragraph for each object that something is to be said of, and a line that counts.
+/// One paragraph for each object, and a summary line.
 pub(super) fn render(outcome: &Outcome, colours: bool) -> String {
     let mut text = String::new();
     for object in &outcome.objects {
-        paragraph(object, colours, &mut text).expect("a string takes all that is written to it");
+        paragraph(object, colours, &mut text).expect("writing to a string cannot fail");
     }
     let profiles = count(outcome.objects.len(), "cluster profile");
     let others = count(outcome.skipped, "other object");
@@ -30,7 +30,7 @@ fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Res
     }
     let (denied, warning) = (paint(31, "denied"), paint(33, "warning"));
     let verdict = match (checked.is_denied(), checked.is_warned()) {
-        _ if checked.exempt => paint(36, "allowed unjudged, in an exempt namespace"),
+        _ if checked.exempt => paint(36, "not checked, exempt namespace"),
         (true, _) => denied.clone(),
         (false, true) => paint(33, "allowed with warnings"),
         (false, false) => paint(32, "allowed"),
@@ -38,15 +38,15 @@ fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Res
     let namespace = if checked.namespace.is_empty() { "" } else { &format!("{}/", checked.namespace) };
     writeln!(text, ": ClusterProfile {}: {verdict}", printable(&format!("{namespace}{}", checked.name)))?;
     if *stored == Some(false) {
-        writeln!(text, "  {}: --old holds no object of its namespace and name", paint(36, "judged as new"))?;
+        writeln!(text, "  {}: checked as a new object", paint(36, "not found in --old"))?;
     }
     for fix in &checked.fixes {
         let (field, value) = (printable(&fix.field), quote(&fix.value));
         writeln!(text, "  {} {field} = {value} [{}]", paint(36, "set"), fix.rule)?;
     }
     for fix in &checked.fixes {
-        if let Some(told) = &fix.warning {
-            writeln!(text, "  {warning} {}: {told} [{}]", printable(&fix.field), fix.rule)?;
+        if let Some(advice) = &fix.warning {
+            writeln!(text, "  {warning} {}: {advice} [{}]", printable(&fix.field), fix.rule)?;
         }
     }
     for finding in &checked.findings {

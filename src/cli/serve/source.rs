@@ -1,4 +1,4 @@
-//! Where the certificate pair comes from, and who goes on replacing it.
+//! Where the serving certificate comes from, and what renews it.
 
 use std::{convert::Infallible, future::pending, path::PathBuf, sync::Arc};
 
@@ -8,53 +8,53 @@ use clusterprofile_webhook::{
     tls::{self, Certificates, Files},
 };
 
-/// Where the certificate pair comes from.
+/// The source of the serving certificate.
 pub(super) enum Source {
     Files(Files),
-    /// Made in memory; the CA's certificate is written there.
+    /// Made in memory. The CA certificate is written to this file.
     Dev(PathBuf),
     Managed(Box<Options>),
 }
 
-/// Who goes on replacing the pair.
-pub(super) enum Keeper {
+/// Renews the serving certificate while the server runs.
+pub(super) enum CertificateRenewer {
     Files(Files),
     Managed(Box<Managed>),
-    Nobody,
+    Never,
 }
 
 impl Source {
-    /// The first pair, if there is one, and who cares for the next.
-    pub(super) async fn open(self) -> anyhow::Result<(Certificates, Keeper)> {
+    /// The first certificate, if one exists yet, and what renews it.
+    pub(super) async fn open(self) -> anyhow::Result<(Certificates, CertificateRenewer)> {
         Ok(match self {
-            Self::Files(files) => (Certificates::new(files.load()?), Keeper::Files(files)),
-            Self::Dev(ca) => (Certificates::new(tls::dev_pair(&ca)?), Keeper::Nobody),
+            Self::Files(files) => (Certificates::new(files.load()?), CertificateRenewer::Files(files)),
+            Self::Dev(ca) => (Certificates::new(tls::dev_pair(&ca)?), CertificateRenewer::Never),
             Self::Managed(options) => {
-                (Certificates::default(), Keeper::Managed(Box::new(Managed::new(*options).await?)))
+                (Certificates::default(), CertificateRenewer::Managed(Box::new(Managed::new(*options).await?)))
             }
         })
     }
 }
 
-impl Keeper {
+impl CertificateRenewer {
     pub(super) async fn run(&self, certificates: &Arc<Certificates>, metrics: &Arc<Metrics>) -> Infallible {
         let (certificates, metrics) = (Arc::clone(certificates), Arc::clone(metrics));
         match self {
             Self::Files(files) => tls::watch(files.clone(), certificates, metrics).await,
             Self::Managed(managed) => Box::pin(managed.run(certificates, metrics)).await,
-            Self::Nobody => pending().await,
+            Self::Never => pending().await,
         }
     }
 
-    /// What answers the probes of an installation.
+    /// Answers arming probes. Only with self-managed certificates.
     pub(super) fn prover(&self) -> Option<Arc<Prover>> {
         match self {
             Self::Managed(managed) => Some(managed.prover()),
-            Self::Files(_) | Self::Nobody => None,
+            Self::Files(_) | Self::Never => None,
         }
     }
 
-    /// Leaves to others what this replica did for all.
+    /// Gives up leadership, if this replica is the leader.
     pub(super) async fn release(&self) {
         if let Self::Managed(managed) = self {
             managed.release().await;

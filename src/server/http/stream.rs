@@ -1,4 +1,4 @@
-//! A stream that limits how long a caller may take to send headers, to take an answer and to go away.
+//! A stream with timeouts for receiving headers, for writing an answer and for closing.
 
 use std::{
     future::Future as _,
@@ -22,26 +22,26 @@ use crate::server::{
     listener::connections::{Outcome, Seat},
 };
 
-/// Where a connection is between two requests; shared by its stream and its service, and told to those who make room.
+/// How far a connection is with its current request. Shared by its stream and its service; changes also go to its [`Seat`].
 #[derive(Clone)]
 pub(in crate::server) struct Progress {
     state: Arc<AtomicU8>,
     seat: Seat,
 }
 
-/// Nothing of the first request has come.
+/// No byte of the first request has arrived.
 const NEW: u8 = 0;
-/// Headers are coming in.
+/// Receiving headers.
 const HEADERS: u8 = 1;
-/// The request is being received and answered; its own deadline holds.
+/// Receiving the body, or answering. The deadline of the request applies.
 const ANSWERING: u8 = 2;
-/// A request was answered, nothing of the next has come.
+/// A request was answered, and no byte of the next one has arrived.
 const IDLE: u8 = 3;
-/// The answer to a review is made, and is being written.
+/// Writing the answer to a review.
 const WRITING_REVIEW: u8 = 4;
-/// So is another answer.
+/// Writing another answer.
 const WRITING_OTHER: u8 = 5;
-/// So is one with which the connection ends.
+/// Writing the last answer of the connection.
 const WRITING_LAST: u8 = 6;
 
 impl Progress {
@@ -49,12 +49,12 @@ impl Progress {
         Self { state: Arc::new(AtomicU8::new(NEW)), seat }
     }
 
-    /// The headers have come.
+    /// Records that the headers are complete.
     pub(in crate::server) fn answering(&self) {
         self.state.store(ANSWERING, Ordering::Relaxed);
     }
 
-    /// The answer is made, and goes out.
+    /// Records that the answer is ready to be written.
     pub(in crate::server) fn answered(&self, outcome: Outcome) {
         let writing = match outcome {
             Outcome::Reviewed => WRITING_REVIEW,
@@ -64,7 +64,7 @@ impl Progress {
         self.state.store(writing, Ordering::Relaxed);
     }
 
-    /// All that was to be written is.
+    /// Records that everything was written.
     fn flushed(&self) {
         let outcome = match self.state.load(Ordering::Relaxed) {
             WRITING_REVIEW => Outcome::Reviewed,
@@ -76,7 +76,7 @@ impl Progress {
         self.seat.written(outcome);
     }
 
-    /// Whether the connection is between two requests, where closing it fails none.
+    /// Whether the connection is between two requests, so that closing it fails no request.
     pub(in crate::server) fn is_idle(&self) -> bool {
         self.state.load(Ordering::Relaxed) == IDLE
     }
@@ -91,17 +91,15 @@ impl Progress {
     }
 }
 
-/// Ends with an error when headers take longer than their limit from the request's first byte, or an answer is not taken
-/// within its own; and stays for a moment after the last answer, so that it arrives.
+/// A stream that fails if receiving headers or writing an answer takes too long, and that lingers after the last answer.
 ///
-/// hyper's own limit of headers also runs while a kept connection is idle, which must be let wait much longer. hyper has none
-/// for writing. What a pipelining caller sends of a request while the one before is answered does not start the clock: then
-/// only the idle limit holds.
-pub(in crate::server) struct Timed<S> {
+/// hyper's header timeout also runs while a connection is idle, where the limit is much longer, and hyper has no write timeout.
+/// If a client pipelines a request, its headers do not start the timeout; then only the idle timeout applies.
+pub(in crate::server) struct TimeoutStream<S> {
     inner: S,
     progress: Progress,
     headers: Duration,
-    taking: Duration,
+    write_timeout: Duration,
     headers_until: Instant,
     taken_until: Option<Instant>,
     lingering: Option<Lingering>,
@@ -109,19 +107,19 @@ pub(in crate::server) struct Timed<S> {
     writing: Alarm,
 }
 
-/// What is left to wait for, and to throw away, once the answers are sent.
+/// How long to keep the connection after the last answer, and how many bytes to discard.
 struct Lingering {
     until: Instant,
     bytes: usize,
 }
 
-impl<S> Timed<S> {
+impl<S> TimeoutStream<S> {
     pub(in crate::server) fn new(inner: S, progress: Progress, limits: &Limits) -> Self {
         Self {
             inner,
             progress,
             headers: limits.headers,
-            taking: limits.taking,
+            write_timeout: limits.write_timeout,
             headers_until: Instant::now(),
             taken_until: None,
             lingering: None,
@@ -130,25 +128,28 @@ impl<S> Timed<S> {
         }
     }
 
-    /// Passes on what a write gave, unless the caller has been taking nothing for too long.
+    /// Returns the result of a write, or an error if the client has not read for too long.
     fn limited<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_pending() {
             if self.taken_until.is_none() {
                 self.progress.seat.stall();
             }
-            let until = *self.taken_until.get_or_insert_with(|| Instant::now() + self.taking);
+            let until = *self.taken_until.get_or_insert_with(|| Instant::now() + self.write_timeout);
             ready!(self.writing.poll(until, cx));
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer was not taken")));
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the client did not read the answer in time",
+            )));
         }
         written
     }
 }
 
-impl<S: AsyncRead + Unpin> Timed<S> {
-    /// Reads and forgets until the caller has gone, or for as long as `lingering` says.
+impl<S: AsyncRead + Unpin> TimeoutStream<S> {
+    /// Discards input until the client closes the connection or the limits of `lingering` are reached.
     ///
-    /// A socket that is closed with unread bytes is reset, and a reset can overtake the answer: whoever sends too large a body
-    /// must still learn so.
+    /// Closing a socket with unread bytes resets it, and a reset can overtake the answer. A client that sends too large a body
+    /// would then miss the reason.
     fn poll_gone(&mut self, mut lingering: Lingering, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 8 << 10];
         loop {
@@ -168,14 +169,14 @@ impl<S: AsyncRead + Unpin> Timed<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let Poll::Ready(read) = Pin::new(&mut self.inner).poll_read(cx, buffer) else {
             if self.progress.is_receiving_headers() {
                 let until = self.headers_until;
                 ready!(self.reading.poll(until, cx));
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the headers took too long")));
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the headers did not arrive in time")));
             }
             return Poll::Pending;
         };
@@ -186,7 +187,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.limited(written, cx)
@@ -215,9 +216,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        /// Enough for the way of the answer and back, and for what the caller has sent meanwhile.
+        /// Enough for a round trip, and for what the client sends meanwhile.
         const LINGER: Duration = Duration::from_secs(1);
-        /// One more body of the largest kind: whoever sends on without end is cut off.
+        /// One more body of the default maximum size. A client that sends more is cut off.
         const LINGER_BYTES: usize = 8 << 20;
         let lingering = if let Some(lingering) = self.lingering.take() {
             lingering
@@ -230,12 +231,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     }
 }
 
-/// A timer that costs nothing until it is needed.
+/// A timer that is allocated on first use.
 #[derive(Default)]
 struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
-    /// Ready once `until` has come.
+    /// Ready at `until`.
     fn poll(&mut self, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(until)));
         if sleep.deadline() != until {

@@ -1,4 +1,4 @@
-//! Room for answers that are made and not yet written.
+//! Memory limit for answers that clients have not read yet.
 
 use std::{
     collections::HashMap,
@@ -6,10 +6,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Bytes of large answers that wait for their callers to take them.
+/// Limits the bytes of large answers that wait for clients to read them.
 ///
-/// An API server takes an answer at once. The server gives up a client that does not after ten seconds; until then the answer is
-/// in memory, and there may be as many of them as connections.
+/// An API server reads an answer at once. A client that does not is cut off after [`Limits::write_timeout`]; until then its
+/// answer stays in memory, and each connection could hold one.
+///
+/// [`Limits::write_timeout`]: crate::server::Limits::write_timeout
 pub(in crate::server) struct Outbox {
     most: usize,
     held: Mutex<Held>,
@@ -21,27 +23,27 @@ struct Held {
     by_peer: HashMap<IpAddr, usize>,
 }
 
-/// Room that an answer takes until this is dropped.
+/// The memory of one answer, released when dropped.
 pub(in crate::server) struct Unsent {
     outbox: Arc<Outbox>,
     peer: IpAddr,
     bytes: usize,
 }
 
-/// Answers up to this size need no room: nearly all are smaller, the send buffer of a socket takes them whole, and that of all
-/// connections takes 8 MiB at the most.
+/// Answers up to this size are not counted. Nearly all are smaller, and a socket's send buffer takes them whole: at most 8 MiB
+/// for all connections.
 const SMALL: usize = 4 << 10;
 
 impl Outbox {
-    /// Room for so many bytes.
+    /// An outbox for at most this many bytes.
     pub(in crate::server) fn new(most: usize) -> Self {
         Self { most, held: Mutex::default() }
     }
 
-    /// Room for an answer of so many bytes to this address, or nothing where there is none; for small ones there always is.
+    /// Reserves memory for an answer to this address, or none if the limit is reached.
     ///
-    /// One address has at most half of it. And an address to which nothing is on its way has room for one answer, whatever
-    /// others leave untaken.
+    /// An address may use at most half of the limit. An address with no unsent answer always gets its first one, however much
+    /// other clients leave unread. Small answers are always accepted.
     pub(in crate::server) fn take(self: &Arc<Self>, peer: IpAddr, bytes: usize) -> Option<Arc<Unsent>> {
         let bytes = if bytes <= SMALL { 0 } else { bytes };
         if bytes > 0 {
@@ -82,17 +84,17 @@ mod tests {
     use super::{Outbox, SMALL};
 
     #[test]
-    fn unsent_answers_are_bounded_and_each_address_has_room_for_one() {
+    fn unsent_answers_are_limited_and_each_address_may_have_one() {
         let [a, b, c]: [IpAddr; 3] = [1, 2, 3].map(|host| [10, 0, 0, host].into());
         let size = 2 * SMALL;
         let outbox = Arc::new(Outbox::new(4 * size));
         let held = [outbox.take(a, size), outbox.take(a, size), outbox.take(b, size), outbox.take(b, size)];
         assert!(held.iter().all(Option::is_some));
-        assert!(outbox.take(a, size).is_none(), "the half of one address");
+        assert!(outbox.take(a, size).is_none(), "an address may use half of the limit");
         let first = outbox.take(c, size);
-        assert!(first.is_some(), "nothing is on its way to it");
-        assert!(outbox.take(c, size).is_none(), "one at a time, where others leave no room");
-        assert!(outbox.take(c, SMALL).is_some(), "small ones always have room");
+        assert!(first.is_some(), "it has no other unsent answer");
+        assert!(outbox.take(c, size).is_none(), "only one, while the limit is reached");
+        assert!(outbox.take(c, SMALL).is_some(), "small answers are always accepted");
         drop(held);
         assert!(outbox.take(c, size).is_some());
         drop(first);

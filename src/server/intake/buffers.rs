@@ -1,4 +1,4 @@
-//! Memory for bodies that are too large for the allocator's good.
+//! Reusable buffers for large bodies.
 
 use std::{
     io, mem,
@@ -10,24 +10,24 @@ use std::{
 use memmap2::MmapMut;
 use tokio::time::Instant;
 
-/// Buffers that are used again and again.
+/// A cache of buffers, each a memory mapping of its own.
 ///
-/// Each is a mapping of its own. The allocator would keep megabytes in each thread's arena, for ever; and it would fetch them
-/// from the system anew, page by page, for nearly every body, which costs a third of a review.
+/// The allocator would keep megabytes in the arena of each thread without end, and would still map most bodies anew, page by
+/// page, which costs a third of a review.
 ///
-/// Memory that is used again is there in whole, however little a body puts into it, and whatever room that body takes. So it
-/// has a limit of its own, spare or in use: past that, buffers are given back to the system once they are done with.
+/// A reused buffer is resident in whole, however small the body in it. So reused buffers have their own limit, whether spare or
+/// in use. Above it, a buffer is unmapped after use.
 pub(in crate::server) struct Buffers {
-    /// Bytes of all memory that is used again, at most.
+    /// Maximum bytes of reused buffers.
     most: usize,
     kept: Mutex<Kept>,
 }
 
-/// Memory that is used again.
+/// The reused buffers.
 #[derive(Default)]
 struct Kept {
     spares: Vec<Spare>,
-    /// Of the spares, and of what was one and is in use.
+    /// Bytes of spare buffers, and of buffers in use that were spare before.
     bytes: usize,
 }
 
@@ -36,7 +36,7 @@ struct Spare {
     since: Instant,
 }
 
-/// A buffer of a fixed size, and what it has been filled with.
+/// A buffer of a fixed size, filled up to `len`.
 pub(in crate::server) struct Buffer {
     memory: Option<MmapMut>,
     len: usize,
@@ -44,22 +44,22 @@ pub(in crate::server) struct Buffer {
     home: Arc<Buffers>,
 }
 
-/// For how long a buffer is kept that nobody needs: longer than between two large writes of a controller that is busy.
+/// How long a spare buffer is kept. Longer than the pause between two large writes of a busy controller.
 pub(in crate::server) const KEPT: Duration = Duration::from_secs(4);
 
 impl Buffers {
-    /// Buffers of which no more than so many bytes are used again.
+    /// A cache of at most this many bytes.
     pub(in crate::server) fn new(most: usize) -> Self {
         Self { most, kept: Mutex::default() }
     }
 
-    /// An empty buffer for so many bytes, or more.
+    /// An empty buffer of at least this size.
     ///
-    /// Where every spare one is too small, the largest gives way: so there are never more than were used at a time.
+    /// If every spare buffer is too small, the largest is unmapped. So there are never more buffers than were in use at once.
     ///
     /// # Errors
     ///
-    /// The system's, where it has no memory.
+    /// If the system has no memory.
     pub(in crate::server) fn take(self: &Arc<Self>, bytes: usize) -> io::Result<Buffer> {
         let spare = self.kept().take(bytes);
         let is_kept = spare.is_some();
@@ -67,7 +67,7 @@ impl Buffers {
         Ok(Buffer { memory: Some(memory), len: 0, is_kept, home: Arc::clone(self) })
     }
 
-    /// Gives back to the system what nobody has needed for as long as it is kept.
+    /// Unmaps spare buffers that were not used for [`KEPT`].
     pub(in crate::server) fn tidy(&self) {
         let unneeded = self.kept().take_unneeded();
         drop(unneeded);
@@ -79,7 +79,7 @@ impl Buffers {
 }
 
 impl Kept {
-    /// The smallest spare memory for so many bytes, which counts as long as it is in use.
+    /// The smallest spare buffer that is large enough. It stays counted while in use.
     fn take(&mut self, bytes: usize) -> Option<MmapMut> {
         let size = |index: &usize| self.spares.get(*index).map(|spare| spare.memory.len());
         let indices = 0..self.spares.len();
@@ -103,7 +103,7 @@ impl Kept {
 }
 
 impl Buffer {
-    /// Adds `part`, if it fits.
+    /// Appends `part`. False if it does not fit.
     #[must_use]
     pub(in crate::server) fn add(&mut self, part: &[u8]) -> bool {
         let space = self.memory.as_mut().and_then(|memory| memory.get_mut(self.len..self.len + part.len()));
@@ -144,7 +144,7 @@ mod tests {
     use super::Buffers;
 
     #[test]
-    fn buffers_are_used_again_and_never_more_than_at_a_time() {
+    fn buffers_are_reused_and_never_more_than_were_in_use_at_once() {
         let buffers = Arc::new(Buffers::new(1000));
         let sizes = || {
             let mut sizes: Vec<_> = buffers.kept().spares.iter().map(|spare| spare.memory.len()).collect();
@@ -164,8 +164,9 @@ mod tests {
         drop(smallest);
         assert!(buffers.take(100).unwrap().is_empty());
     }
+
     #[test]
-    fn what_is_used_again_has_a_limit_while_it_is_in_use_too() {
+    fn the_limit_of_reused_buffers_includes_those_in_use() {
         let buffers = Arc::new(Buffers::new(300));
         let held = || {
             let kept = buffers.kept();
@@ -179,12 +180,12 @@ mod tests {
                 buffers.take(10).unwrap()
             })
             .collect();
-        assert_eq!(held(), (0, 300), "buffers of bodies that stall count");
+        assert_eq!(held(), (0, 300), "buffers of stalled bodies count");
         drop(buffers.take(100).unwrap());
-        assert_eq!(held(), (0, 300), "what is too much is given back");
+        assert_eq!(held(), (0, 300), "a buffer above the limit is unmapped");
         drop(stalling);
         assert_eq!(held(), (3, 300));
         drop(buffers.take(400).unwrap());
-        assert_eq!(held(), (2, 200), "so is what never fits");
+        assert_eq!(held(), (2, 200), "so is one that can never fit");
     }
 }

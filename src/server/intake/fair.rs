@@ -1,4 +1,4 @@
-//! Sharing an amount between client addresses.
+//! Fair sharing of a resource between client addresses.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,28 +10,28 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::metrics::{Load, Shed};
 
-/// An amount that is shared between client addresses: room for bodies, or turns for reviews.
+/// A resource that is shared between client addresses: memory for bodies, or turns for reviews.
 ///
-/// The next part goes to the address that has used the least so far: the amount that it had, times how long it had it. What an
-/// address is behind counts up to a limit, so that it cannot save up much. Within an address the oldest request is first. So a
-/// client that sends a thousand requests, or some that take long, waits for itself; another waits for what runs now.
+/// The next part goes to the address with the least use so far, where use is amount times duration. An address that has used
+/// little has an advantage, up to a limit, so that it cannot save up much. Within an address the oldest request is first. So a
+/// client that sends a thousand requests, or slow ones, delays itself. Another client waits only for the parts in use now.
 ///
-/// A part that fits does not overtake the one that is next, else a large part would never be free.
+/// A smaller request never overtakes the next one, or else a large one could wait without end.
 pub(in crate::server) struct Fair {
     bounds: Bounds,
     state: Mutex<State>,
 }
 
-/// How much there is, and for how many.
+/// The limits of a shared resource.
 #[derive(Clone, Copy)]
 pub(in crate::server) struct Bounds {
-    /// In all.
+    /// The total amount.
     pub(in crate::server) size: usize,
-    /// Parts at a time.
+    /// Maximum parts in use at once.
     pub(in crate::server) parts: usize,
-    /// Parts of one address at a time.
+    /// Maximum parts of one address in use at once.
     pub(in crate::server) parts_each: usize,
-    /// How many may wait.
+    /// Maximum waiting requests.
     pub(in crate::server) waiting: usize,
 }
 
@@ -40,19 +40,19 @@ struct State {
     used: usize,
     parts: usize,
     waiting: usize,
-    /// Counts requests.
+    /// Number of requests so far, which is also the id of the newest.
     asked: u64,
-    /// The most that an address had used when its turn came.
+    /// The highest use that an address had when it was served.
     level: u64,
-    /// At how many callers the next look is for those to forget.
+    /// The number of clients at which to remove idle ones next.
     sweep: usize,
-    callers: HashMap<IpAddr, Caller>,
+    clients: HashMap<IpAddr, Client>,
 }
 
-struct Caller {
+struct Client {
     used: usize,
     parts: usize,
-    /// What it has used until `since`.
+    /// Its use up to `since`.
     spent: u64,
     since: Instant,
     waiting: VecDeque<Waiting>,
@@ -64,15 +64,15 @@ struct Waiting {
     ready: oneshot::Sender<Result<Part, Shed>>,
 }
 
-/// A part of the amount, given back when dropped.
+/// A part of the resource, returned when dropped.
 pub(in crate::server) struct Part {
     fair: Arc<Fair>,
     peer: IpAddr,
     amount: usize,
 }
 
-/// A place in the queue, given up when dropped.
-struct Place<'f> {
+/// A position in the queue, given up when dropped.
+struct Position<'f> {
     fair: &'f Arc<Fair>,
     peer: IpAddr,
     id: u64,
@@ -87,26 +87,26 @@ impl Fair {
         self.bounds.size
     }
 
-    /// How much is taken, and how many wait.
+    /// The amount in use, and the number of waiting requests.
     pub(in crate::server) fn load(&self) -> (Load, Load) {
         let state = self.state();
         let load = |now, most| Load { now, most };
         (load(state.used, self.bounds.size), load(state.waiting, self.bounds.waiting))
     }
 
-    /// So much for this address, or all there is where that is less, once it is there.
+    /// A part of this amount, or of the total if that is less, for this address. Waits until it is free.
     pub(in crate::server) async fn take(self: &Arc<Self>, peer: IpAddr, amount: usize) -> Result<Part, Shed> {
         let amount = amount.min(self.bounds.size);
         let (ready, given) = oneshot::channel();
         let (id, done) = self.state().ask(&self.bounds, Instant::now(), peer, Waiting { id: 0, amount, ready });
-        let _place = Place { fair: self, peer, id };
+        let _position = Position { fair: self, peer, id };
         self.give(done);
         given.await.unwrap_or(Err(Shed::QueueFull))
     }
 
-    /// Hands out parts, and refusals.
+    /// Sends parts and refusals to the requests that left the queue.
     ///
-    /// Must not hold the state: a part whose receiver has gone is given back at once.
+    /// The caller must not hold the state: a part whose receiver is gone is returned at once, which locks it.
     fn give(self: &Arc<Self>, done: Vec<Done>) {
         for Done { ready, peer, given } in done {
             let part = given.map(|amount| Part { fair: Arc::clone(self), peer, amount });
@@ -124,7 +124,7 @@ impl Fair {
     }
 }
 
-/// A request that leaves the queue, and what it gets.
+/// A request that leaves the queue, with its amount or the reason of its refusal.
 struct Done {
     ready: oneshot::Sender<Result<Part, Shed>>,
     peer: IpAddr,
@@ -135,25 +135,25 @@ impl State {
     fn ask(&mut self, bounds: &Bounds, now: Instant, peer: IpAddr, waiting: Waiting) -> (u64, Vec<Done>) {
         self.asked += 1;
         let (id, least) = (self.asked, self.least(bounds));
-        let caller = self.callers.entry(peer).or_insert_with(|| Caller::new(now));
-        if caller.parts == 0 && caller.waiting.is_empty() {
-            caller.spent = caller.spent.max(least);
+        let client = self.clients.entry(peer).or_insert_with(|| Client::new(now));
+        if client.parts == 0 && client.waiting.is_empty() {
+            client.spent = client.spent.max(least);
         }
-        caller.waiting.push_back(Waiting { id, ..waiting });
+        client.waiting.push_back(Waiting { id, ..waiting });
         self.waiting += 1;
         let mut done = self.next(bounds, now);
         if self.waiting > bounds.waiting {
-            done.extend(self.turn_away());
+            done.extend(self.refuse_one());
         }
         (id, done)
     }
 
     /// Refuses the newest waiting request of the address that has the most of them.
-    fn turn_away(&mut self) -> Option<Done> {
-        let last = |caller: &Caller| caller.waiting.back().map(|last| last.id);
-        let most = self.callers.iter_mut().max_by_key(|(_, caller)| (caller.waiting.len(), last(caller)));
-        let (peer, caller) = most?;
-        let Waiting { ready, .. } = caller.waiting.pop_back()?;
+    fn refuse_one(&mut self) -> Option<Done> {
+        let last = |client: &Client| client.waiting.back().map(|last| last.id);
+        let most = self.clients.iter_mut().max_by_key(|(_, client)| (client.waiting.len(), last(client)));
+        let (peer, client) = most?;
+        let Waiting { ready, .. } = client.waiting.pop_back()?;
         self.waiting -= 1;
         Some(Done { ready, peer: *peer, given: Err(Shed::QueueFull) })
     }
@@ -161,34 +161,34 @@ impl State {
     fn give_back(&mut self, bounds: &Bounds, now: Instant, peer: IpAddr, amount: usize, parts: usize) -> Vec<Done> {
         self.used -= amount;
         self.parts -= parts;
-        if let Some(caller) = self.callers.get_mut(&peer) {
-            caller.settle(now);
-            caller.used -= amount;
-            caller.parts -= parts;
+        if let Some(client) = self.clients.get_mut(&peer) {
+            client.add_use(now);
+            client.used -= amount;
+            client.parts -= parts;
         }
         let done = self.next(bounds, now);
         self.forget(bounds);
         done
     }
 
-    /// Takes requests out of the queue for as long as there is a part for the next one.
+    /// Takes requests out of the queue while there is a part for the next one.
     fn next(&mut self, bounds: &Bounds, now: Instant) -> Vec<Done> {
         let mut done = Vec::new();
         while self.parts < bounds.parts {
-            let waiting = self.callers.iter_mut().filter(|(_, caller)| caller.parts < bounds.parts_each);
-            let least = waiting.filter_map(|(peer, caller)| {
-                let id = caller.waiting.front()?.id;
-                caller.settle(now);
-                Some(((caller.spent, id), *peer))
+            let waiting = self.clients.iter_mut().filter(|(_, client)| client.parts < bounds.parts_each);
+            let least = waiting.filter_map(|(peer, client)| {
+                let id = client.waiting.front()?.id;
+                client.add_use(now);
+                Some(((client.spent, id), *peer))
             });
             let Some(((spent, _), peer)) = least.min() else { break };
-            let Some(caller) = self.callers.get_mut(&peer) else { break };
+            let Some(client) = self.clients.get_mut(&peer) else { break };
             let free = bounds.size - self.used;
-            let Some(Waiting { amount, ready, .. }) = caller.waiting.pop_front_if(|next| next.amount <= free) else {
+            let Some(Waiting { amount, ready, .. }) = client.waiting.pop_front_if(|next| next.amount <= free) else {
                 break;
             };
-            caller.used += amount;
-            caller.parts += 1;
+            client.used += amount;
+            client.parts += 1;
             self.used += amount;
             self.parts += 1;
             self.waiting -= 1;
@@ -198,39 +198,39 @@ impl State {
         done
     }
 
-    /// With what a caller begins, as if it had used so much.
+    /// The use that a new client starts with.
     fn least(&self, bounds: &Bounds) -> u64 {
-        /// For how long one may have used nothing while another used all, in microseconds, and have that made up for.
+        /// The maximum advantage: as if the client had used nothing for this long while another used all. In microseconds.
         const BEHIND: u64 = 10_000_000;
         self.level.saturating_sub(BEHIND.saturating_mul(bounds.size as u64))
     }
 
-    /// Forgets addresses that have nothing, wait for nothing, and would begin anew with no less than they have used.
+    /// Removes idle clients that would start again with at least their present use.
     fn forget(&mut self, bounds: &Bounds) {
-        /// Few callers are not worth a look.
+        /// So few clients are not worth a sweep.
         const FEW: usize = 64;
-        /// Above this number, idle addresses are forgotten all the same.
+        /// Above this number, all idle clients are removed.
         const MANY: usize = 16_384;
-        if self.callers.len() < self.sweep.max(FEW) {
+        if self.clients.len() < self.sweep.max(FEW) {
             return;
         }
         let least = self.least(bounds);
-        let is_idle = |caller: &Caller| caller.parts == 0 && caller.used == 0 && caller.waiting.is_empty();
-        self.callers.retain(|_, caller| !is_idle(caller) || caller.spent > least);
-        if self.callers.len() > MANY {
-            self.callers.retain(|_, caller| !is_idle(caller));
+        let is_idle = |client: &Client| client.parts == 0 && client.used == 0 && client.waiting.is_empty();
+        self.clients.retain(|_, client| !is_idle(client) || client.spent > least);
+        if self.clients.len() > MANY {
+            self.clients.retain(|_, client| !is_idle(client));
         }
-        self.sweep = self.callers.len() * 2;
+        self.sweep = self.clients.len() * 2;
     }
 }
 
-impl Caller {
+impl Client {
     fn new(now: Instant) -> Self {
         Self { used: 0, parts: 0, spent: 0, since: now, waiting: VecDeque::new() }
     }
 
-    /// Counts what has been used until now.
-    fn settle(&mut self, now: Instant) {
+    /// Adds the use up to now.
+    fn add_use(&mut self, now: Instant) {
         let micros = u64::try_from(now.saturating_duration_since(self.since).as_micros()).unwrap_or(u64::MAX);
         self.spent = self.spent.saturating_add(micros.saturating_mul(self.used as u64));
         self.since = now;
@@ -238,7 +238,7 @@ impl Caller {
 }
 
 impl Part {
-    /// Gives back all but so much.
+    /// Returns all but this amount.
     pub(in crate::server) fn shrink(&mut self, amount: usize) {
         let less = self.amount.saturating_sub(amount);
         self.amount -= less;
@@ -247,7 +247,7 @@ impl Part {
         }
     }
 
-    /// Takes over what another part of the same caller has.
+    /// Takes over the amount of another part of the same client.
     pub(in crate::server) fn merge(&mut self, mut other: Self) {
         self.amount += other.amount;
         other.amount = 0;
@@ -260,14 +260,14 @@ impl Drop for Part {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Position<'_> {
     fn drop(&mut self) {
         let mut state = self.fair.state();
-        let Some(caller) = state.callers.get_mut(&self.peer) else { return };
-        let Some(index) = caller.waiting.iter().position(|waiting| waiting.id == self.id) else { return };
-        drop(caller.waiting.remove(index));
+        let Some(client) = state.clients.get_mut(&self.peer) else { return };
+        let Some(index) = client.waiting.iter().position(|waiting| waiting.id == self.id) else { return };
+        drop(client.waiting.remove(index));
         state.waiting -= 1;
-        // The request behind it may fit.
+        // The next request of the queue may fit.
         let done = state.next(&self.fair.bounds, Instant::now());
         drop(state);
         self.fair.give(done);
@@ -290,7 +290,7 @@ mod tests {
         [10, 0, 0, host].into()
     }
 
-    /// In which order they are served who ask at once, each of whom takes a second.
+    /// The order in which simultaneous requests are served, if each takes a second.
     fn order(state: &mut State, now: &mut Instant, asking: &[u8]) -> Vec<u8> {
         let (mut waiting, mut served, mut receivers) = (Vec::new(), Vec::new(), Vec::new());
         let hosts = |done: Vec<Done>| done.into_iter().map(|done| done.peer).collect::<Vec<_>>();
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_asks_often_waits_for_himself() {
+    fn a_client_with_many_requests_delays_itself() {
         let (mut state, mut now) = (State::default(), Instant::now());
         assert_eq!(order(&mut state, &mut now, &[1, 1, 1, 1, 2, 3, 2]), [1, 2, 3, 1, 2, 1, 1]);
         now += Duration::from_mins(1);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_comes_now_and_then_waits_for_one_at_the_most() {
+    fn a_client_with_few_requests_waits_for_one_at_most() {
         let (mut state, mut now) = (State::default(), Instant::now());
         for _ in 0..3 {
             let served = order(&mut state, &mut now, &[1, 2, 3, 4, 1, 2, 3, 4, 9]);
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_leaves_a_part_to_others() {
+    fn one_address_never_gets_the_last_part() {
         let fair = Arc::new(Fair::new(Bounds { parts: 2, ..ONE }));
         let first = fair.take(address(1), 1).now_or_never().unwrap();
         assert!(fair.take(address(1), 1).now_or_never().is_none());
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_large_is_not_overtaken() {
+    fn a_large_request_is_not_overtaken() {
         let fair = Arc::new(Fair::new(Bounds { parts: 9, parts_each: 9, ..ONE }));
         let six = fair.take(address(1), 6).now_or_never().unwrap();
         let (mut large, mut small) = (Box::pin(fair.take(address(2), 5)), Box::pin(fair.take(address(2), 1)));
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_turns_the_largest_crowd_away() {
+    fn a_full_queue_refuses_the_address_with_the_most_requests() {
         let fair = Arc::new(Fair::new(Bounds { waiting: 2, ..ONE }));
         let part = fair.take(address(1), 1).now_or_never().unwrap();
         let mut crowd: Vec<_> = (0..2).map(|_| Box::pin(fair.take(address(1), 1))).collect();
@@ -361,10 +361,10 @@ mod tests {
         assert_eq!(
             fair.take(address(1), 1).now_or_never().unwrap().err(),
             Some(Shed::QueueFull),
-            "its crowd is the largest"
+            "its address has the most requests"
         );
         drop(crowd);
-        assert_eq!(fair.load().1.now, 1, "who has gone waits no longer");
+        assert_eq!(fair.load().1.now, 1, "a dropped request leaves the queue");
         drop(part);
         assert!(other.now_or_never().is_some());
         assert_eq!((fair.load().0.now, fair.load().1.now), (0, 0));

@@ -1,4 +1,4 @@
-//! Whose review is next, of those that cost more than a small one.
+//! Turns for reviews that are too expensive for the threads that serve connections.
 
 use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, thread::available_parallelism};
 
@@ -13,44 +13,44 @@ use crate::{
     },
 };
 
-/// Turns for reviews that do not run on the threads that serve connections, and the memory that they take.
+/// Limits the number and the memory of concurrent reviews on blocking threads.
 ///
-/// Medium and large bodies have turns of their own, so that the largest, whose reviews take seconds at the worst, do not hold up the
-/// others. One address never has the last turn of a kind: whatever one client sends, the API server finds a turn free. Where
-/// more clients send, its review is the next ([`Fair`]).
+/// Medium and large bodies have separate turns, so that the largest, whose reviews can take seconds, do not delay the others. One
+/// address never gets the last turn of a kind, so one client cannot keep the API server from a turn. With more clients, the API
+/// server's review is next in line ([`Fair`]).
 pub(in crate::server) struct Turns {
     medium: Arc<Fair>,
     large: Arc<Fair>,
 }
 
-/// Bytes of the largest body whose review is not large: 150 ms at the worst.
+/// Maximum bytes of a medium body. Its review takes at most 150 ms.
 const MEDIUM: usize = 256 << 10;
 
 impl Turns {
     pub(in crate::server) fn new(limits: &Limits) -> Self {
-        /// So that one caller cannot have all.
+        /// So that one client cannot have all turns.
         const LEAST: usize = 2;
-        /// As many as memory is meant for; more at a time would hardly be faster.
+        /// As many as the memory budget allows for. More at once would hardly be faster.
         const MOST: usize = 4;
-        /// However few connections there may be, some reviews may wait.
+        /// At least this many reviews may wait, however low the connection limit is.
         const FEW: usize = 8;
-        // One core is left for the threads that serve connections, if there are so many.
+        // Leave one core to the threads that serve connections, if possible.
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         let parts = (cores - 1).clamp(LEAST, MOST);
-        // A connection whose review waits is not closed, so those that wait must not be all there are.
+        // A connection whose review waits is never evicted, so only a part of all connections may wait.
         let waiting = (limits.queue / 2).min((limits.connections / 4).max(FEW));
         let turns = |size| Arc::new(Fair::new(Bounds { size, parts, parts_each: parts - 1, waiting }));
         Self { medium: turns(parts * memory(MEDIUM)), large: turns(limits.review_memory()) }
     }
 
-    /// A turn for the review of so many bytes from this address, by the deadline; and the memory that it takes.
+    /// A turn, and the memory, for the review of a body of this size from this address. Waits until the deadline.
     pub(in crate::server) async fn take(&self, peer: IpAddr, bytes: usize, deadline: Instant) -> Result<Part, Shed> {
         let turns = if bytes <= MEDIUM { &self.medium } else { &self.large };
         timeout_at(deadline, turns.take(peer, memory(bytes))).await.unwrap_or(Err(Shed::Deadline))
     }
 }
 
-/// What the review of so many bytes takes at the most, besides them.
+/// The maximum memory of a review, besides the body.
 fn memory(bytes: usize) -> usize {
     bytes.saturating_mul(REVIEW_MEMORY_PER_BYTE)
 }

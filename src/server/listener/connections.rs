@@ -1,4 +1,4 @@
-//! The open connections, and which of them makes room.
+//! The open connections, and which of them to evict.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,16 +16,16 @@ use crate::{
 
 /// The open connections of one listener.
 ///
-/// An API server gets reviews answered; a client that only takes places does not. So where there are too many connections, one
-/// that has had no review answered is closed for the new one, and only where there is none of these, one that has. It is of the
-/// address that has the most of its kind, and there the longest idle: so a crowd makes room for itself, and a new connection
-/// of the API server has had the time to send its review before it is the oldest of its address.
+/// An API server completes reviews; a client that only occupies connections does not. So at the limit, a new connection evicts
+/// one that has completed no review, and only if there is none, one that has. Of these, it evicts the longest idle one of the
+/// address with the most. So a client with many connections evicts its own, and a new connection of the API server has time to
+/// send its review before it is the oldest of its address.
 ///
-/// Connections with an answered review leave a quarter of the places to the others. Else a client that gets one review answered
-/// on each of its connections would leave new ones no time to send theirs.
+/// Connections with a completed review may use three quarters of the limit. Otherwise a client that completes one review on each
+/// of its connections could leave new ones no time to send theirs.
 ///
-/// A connection is never closed between the end of a request's body and the end of its answer, unless the client does not take
-/// the answer for a moment. While a body comes in there is no such protection, which a client that sends slowly would use.
+/// A connection is never evicted between the end of a request's body and the end of its answer, unless the client does not read
+/// the answer for a second. It is not protected while a body arrives, because a client could send slowly to stay.
 #[derive(Clone)]
 pub(in crate::server) struct Connections(Arc<Shared>);
 
@@ -36,44 +36,44 @@ struct Shared {
 
 #[derive(Default)]
 struct Open {
-    /// Counts what happens: a lower number was earlier.
+    /// A logical clock.
     events: u64,
-    /// As many as there may be, as last heard.
+    /// The connection limit, as of the last new connection.
     most: usize,
     all: HashMap<u64, Standing>,
-    /// Of `all`, how many have had a review answered.
+    /// Number of connections with a completed review.
     proven: usize,
-    /// Those that may be closed, whether or not they have had a review answered.
+    // Connections that may be evicted, without and with a completed review.
     unproven_idle: Crowds,
     proven_idle: Crowds,
-    /// Those whose caller does not take an answer, and since when.
-    untaken: BTreeSet<(Instant, u64)>,
+    /// Connections whose client does not read an answer, and since when.
+    unread: BTreeSet<(Instant, u64)>,
 }
 
-/// What eviction knows of a connection.
+/// What eviction knows about a connection.
 struct Standing {
     peer: IpAddr,
     is_proven: bool,
-    /// Since when it is idle: since the last answered review, else since it was accepted, for no other request counts.
+    /// Idle since its last completed review, or else since it was accepted. Other requests do not count.
     since: u64,
     state: State,
     evicted: Arc<Notify>,
-    /// Room that its answer takes until it is written.
+    /// The memory of its answer until it is written.
     unsent: Option<Arc<Unsent>>,
 }
 
-/// Whether a connection may be closed.
+/// Whether a connection may be evicted.
 #[derive(Clone, Copy)]
 enum State {
-    /// It may: it waits for its caller.
+    /// Yes: it waits for the client.
     Idle,
-    /// It may not: a request has come, and its answer is not yet written.
+    /// No: a request has arrived, and its answer is not written yet.
     Busy,
-    /// It may once a moment has passed since then: the caller does not take the answer.
-    Untaken(Instant),
+    /// Yes, after [`READ_GRACE`]: the client has not read the answer since then.
+    Unread(Instant),
 }
 
-/// A connection among the open ones, by which its stream and its service tell how far it is.
+/// A handle by which the stream and the service of a connection report its state.
 #[derive(Clone)]
 pub(in crate::server) struct Seat {
     connections: Connections,
@@ -81,34 +81,33 @@ pub(in crate::server) struct Seat {
     id: u64,
 }
 
-/// A place among the open connections, given back when dropped.
-pub(in crate::server) struct Place {
+/// An open connection. Leaves the set of open connections when dropped.
+pub(in crate::server) struct ConnectionGuard {
     seat: Seat,
     evicted: Arc<Notify>,
 }
 
-/// What an answer means for its connection.
+/// The effect of an answer on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Outcome {
-    /// A review was answered: the caller is one who asks for them.
+    /// It completes a review.
     Reviewed,
-    /// Something else was.
+    /// It answers another request.
     Other,
-    /// The connection ends with the answer: there is no further use of it.
+    /// The connection closes after it.
     Ends,
 }
 
-/// How long an answer that its caller does not take still protects its connection: packets that are lost are sent again within
-/// that time.
-const TAKING: Duration = Duration::from_secs(1);
+/// How long an answer that the client does not read protects its connection. Long enough to resend lost packets.
+const READ_GRACE: Duration = Duration::from_secs(1);
 
 impl Connections {
     pub(in crate::server) fn new(metrics: Option<Arc<Metrics>>) -> Self {
         Self(Arc::new(Shared { metrics, open: Mutex::default() }))
     }
 
-    /// A place for a new connection from this address, where there may be so many.
-    pub(in crate::server) fn enter(&self, peer: IpAddr, most: usize) -> Place {
+    /// Adds a new connection from this address. `most` is the connection limit.
+    pub(in crate::server) fn enter(&self, peer: IpAddr, most: usize) -> ConnectionGuard {
         let evicted = Arc::new(Notify::new());
         let mut open = self.open();
         open.most = most;
@@ -123,29 +122,29 @@ impl Connections {
         };
         open.all.insert(id, standing);
         open.unproven_idle.add(peer, id, id);
-        self.tell(open.all.len());
-        Place { seat: Seat { connections: self.clone(), peer, id }, evicted }
+        self.show_count(open.all.len());
+        ConnectionGuard { seat: Seat { connections: self.clone(), peer, id }, evicted }
     }
 
-    /// Closes connections until another has a place among `most`, as far as there are any that may be closed.
-    pub(in crate::server) fn make_room(&self, most: usize) {
+    /// Evicts connections until there are fewer than `most`, or none may be evicted.
+    pub(in crate::server) fn evict_to(&self, most: usize) {
         let mut open = self.open();
         while open.all.len() >= most && self.evict(&mut open) {}
     }
 
-    /// Closes one connection.
-    pub(in crate::server) fn close_one(&self) {
+    /// Evicts one connection, if one may be evicted.
+    pub(in crate::server) fn evict_one(&self) {
         self.evict(&mut self.open());
     }
 
-    /// Closes the connection that goes first, if there is one that may be closed.
+    /// Evicts the first connection in the order of eviction. False if none may be evicted.
     fn evict(&self, open: &mut Open) -> bool {
-        open.give_up_untaken(Instant::now());
+        open.expire_unread(Instant::now());
         let first = open.unproven_idle.first().or_else(|| open.proven_idle.first());
         self.close(first, open)
     }
 
-    /// Closes those that have had a review answered until they leave the others their quarter.
+    /// Evicts connections with a completed review until the others have their quarter.
     fn limit_proven(&self, open: &mut Open) {
         while open.proven > open.most - open.most / 4 && self.close(open.proven_idle.first(), open) {}
     }
@@ -163,7 +162,7 @@ impl Connections {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, count: usize) {
+    fn show_count(&self, count: usize) {
         if let Some(metrics) = &self.0.metrics {
             metrics.server.set_connections(count);
         }
@@ -176,7 +175,7 @@ impl Open {
         self.events
     }
 
-    /// Where a connection may be closed is noted beside what it is.
+    /// Changes the state of a connection, and keeps the collections of evictable ones in step.
     fn set(&mut self, id: u64, state: State) {
         self.leave(id);
         let Some(standing) = self.all.get_mut(&id) else { return };
@@ -185,7 +184,7 @@ impl Open {
             State::Idle if standing.is_proven => self.proven_idle.add(standing.peer, standing.since, id),
             State::Idle => self.unproven_idle.add(standing.peer, standing.since, id),
             State::Busy => {}
-            State::Untaken(since) => drop(self.untaken.insert((since, id))),
+            State::Unread(since) => drop(self.unread.insert((since, id))),
         }
     }
 
@@ -195,7 +194,7 @@ impl Open {
             State::Idle if standing.is_proven => self.proven_idle.remove(standing.peer, standing.since),
             State::Idle => self.unproven_idle.remove(standing.peer, standing.since),
             State::Busy => {}
-            State::Untaken(since) => drop(self.untaken.remove(&(since, id))),
+            State::Unread(since) => drop(self.unread.remove(&(since, id))),
         }
     }
 
@@ -206,21 +205,21 @@ impl Open {
         Some(standing)
     }
 
-    /// Answers that have not been taken for long enough protect their connections no longer.
-    fn give_up_untaken(&mut self, now: Instant) {
-        while let Some((since, id)) = self.untaken.first().copied()
-            && now.saturating_duration_since(since) >= TAKING
+    /// Makes connections evictable whose client has not read an answer for [`READ_GRACE`].
+    fn expire_unread(&mut self, now: Instant) {
+        while let Some((since, id)) = self.unread.first().copied()
+            && now.saturating_duration_since(since) >= READ_GRACE
         {
             self.set(id, State::Idle);
         }
     }
 
-    /// The answer is written.
+    /// Records that the answer is written.
     fn written(&mut self, id: u64, outcome: Outcome) {
         self.leave(id);
         let now = self.next();
         let Some(standing) = self.all.get_mut(&id) else { return };
-        // What is left below joins the crowd that it is of from now on.
+        // It was removed from its old collection above, and `set` below adds it to the new one.
         standing.state = State::Busy;
         standing.unsent = None;
         let was_proven = standing.is_proven;
@@ -235,32 +234,32 @@ impl Open {
 }
 
 impl Seat {
-    /// Where the connection comes from.
+    /// The address of the client.
     pub(in crate::server) fn peer(&self) -> IpAddr {
         self.peer
     }
 
-    /// The body of a request has come, and is not the caller's to delay any more.
+    /// Records that the body of a request is complete, so the client can no longer delay it.
     pub(in crate::server) fn begin(&self) {
         self.connections.open().set(self.id, State::Busy);
     }
 
-    /// The answer is made, and takes this room until it is written.
+    /// Records that the answer is ready, with its memory until it is written.
     pub(in crate::server) fn answer(&self, unsent: Arc<Unsent>) {
         if let Some(standing) = self.connections.open().all.get_mut(&self.id) {
             standing.unsent = Some(unsent);
         }
     }
 
-    /// The caller does not take the answer.
+    /// Records that the client does not read the answer.
     pub(in crate::server) fn stall(&self) {
         let mut open = self.connections.open();
         if open.all.get(&self.id).is_some_and(|standing| matches!(standing.state, State::Busy)) {
-            open.set(self.id, State::Untaken(Instant::now()));
+            open.set(self.id, State::Unread(Instant::now()));
         }
     }
 
-    /// The answer is written.
+    /// Records that the answer is written.
     pub(in crate::server) fn written(&self, outcome: Outcome) {
         let mut open = self.connections.open();
         open.written(self.id, outcome);
@@ -270,23 +269,23 @@ impl Seat {
     }
 }
 
-impl Place {
-    /// By which stream and service tell how far the connection is.
+impl ConnectionGuard {
+    /// The handle for the stream and the service.
     pub(in crate::server) fn seat(&self) -> &Seat {
         &self.seat
     }
 
-    /// Waits until another connection needs the place.
+    /// Waits until this connection is evicted.
     pub(in crate::server) async fn evicted(&self) {
         self.evicted.notified().await;
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let mut open = self.seat.connections.open();
         let standing = open.remove(self.seat.id);
-        self.seat.connections.tell(open.all.len());
+        self.seat.connections.show_count(open.all.len());
         drop(open);
         drop(standing);
     }

@@ -1,4 +1,4 @@
-//! Connections by the address that they come from, so that the one that makes room is found without looking at all of them.
+//! Idle connections grouped by client address, to find the one to evict without a scan.
 
 use std::{
     cmp::Reverse,
@@ -6,31 +6,31 @@ use std::{
     net::IpAddr,
 };
 
-/// Connections that may be closed, by address, each with a number that says since when it is idle.
+/// Connections that may be evicted, by client address. The connections of one address are a crowd.
 #[derive(Default)]
 pub(in crate::server) struct Crowds {
-    /// Since when a connection is idle, and which it is.
+    /// For each address: since when a connection is idle, and its id.
     crowds: HashMap<IpAddr, BTreeMap<u64, u64>>,
-    /// How many connections an address has, and since when the longest idle of them is: the last is the first to make room.
+    /// The size of each crowd, and since when its longest idle connection is idle. The last entry is evicted first.
     sizes: BTreeMap<(usize, Reverse<u64>), IpAddr>,
 }
 
 impl Crowds {
-    /// Adds connection `id`. No two of them are idle since the same number.
+    /// Adds connection `id`. No two connections have the same `since`.
     pub(in crate::server) fn add(&mut self, peer: IpAddr, since: u64, id: u64) {
         self.change(peer, |crowd| {
             crowd.insert(since, id);
         });
     }
 
-    /// Takes out the connection that is idle since `since`.
+    /// Removes the connection that is idle since `since`.
     pub(in crate::server) fn remove(&mut self, peer: IpAddr, since: u64) {
         self.change(peer, |crowd| {
             crowd.remove(&since);
         });
     }
 
-    /// The connection that makes room first: of the address that has the most, the longest idle.
+    /// The connection to evict first: of the address with the most connections, the one idle the longest.
     pub(in crate::server) fn first(&self) -> Option<u64> {
         let (_, peer) = self.sizes.last_key_value()?;
         self.crowds.get(peer)?.first_key_value().map(|(_, id)| *id)
@@ -71,7 +71,7 @@ mod tests {
         crowds.remove(many, 2);
         assert_eq!(crowds.first(), Some(30));
         crowds.remove(many, 3);
-        assert_eq!(crowds.first(), Some(10), "of crowds of one size, that of the longest idle");
+        assert_eq!(crowds.first(), Some(10), "of crowds of the same size, the one with the longest idle connection");
         crowds.remove(few, 1);
         crowds.remove(many, 4);
         assert_eq!(crowds.first(), None);

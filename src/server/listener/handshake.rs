@@ -1,4 +1,4 @@
-//! The TLS handshake of a connection, and what becomes of one that fails.
+//! The TLS handshake of a connection.
 
 use std::{io, time::Duration};
 
@@ -13,7 +13,7 @@ use tracing::debug;
 
 use crate::metrics::{HandshakeFailure, Metrics};
 
-/// What is spoken with the caller from now on; none where the handshake has failed, or was not done within `limit`.
+/// The TLS stream, or none if the handshake failed or took longer than `limit`.
 pub(in crate::server) async fn shake(
     tls: &TlsAcceptor,
     stream: TcpStream,
@@ -26,14 +26,14 @@ pub(in crate::server) async fn shake(
         Ok(Err(failed)) => failed,
         Err(_) => {
             metrics.server.count_handshake(HandshakeFailure::Slow);
-            debug!("TLS handshake took too long");
+            debug!("TLS handshake timed out");
             return None;
         }
     };
     metrics.server.count_handshake(failure(&error));
     debug!(%error, "TLS handshake failed");
-    // With TLS 1.3 the request may be on its way by now. Closing on it would reset the connection, and the API server then
-    // tells of a broken pipe instead of the alert that says why.
+    // With TLS 1.3 the client may already have sent its request. Closing with unread bytes would reset the connection, and the
+    // API server would then report a broken pipe instead of the TLS alert with the reason.
     let closed = async {
         drop(stream.shutdown().await);
         drop(copy(&mut stream, &mut sink()).await);

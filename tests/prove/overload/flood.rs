@@ -94,8 +94,8 @@ impl Answers {
     fn add(&mut self, answer: io::Result<Answer>, took: Duration) {
         match answer {
             Ok(answer) if answer.is_reviewed() => self.reviewed.push(took),
-            Ok(answer) if answer.is_shed("too many wait already") => self.full.push(took),
-            Ok(answer) if answer.is_shed("comes in so slowly") => self.slow += 1,
+            Ok(answer) if answer.is_shed("the queue for reviews is full") => self.full.push(took),
+            Ok(answer) if answer.is_shed("the request body arrived too slowly") => self.slow += 1,
             Ok(answer) => self.others.push(answer.text().to_owned()),
             Err(error) => self.others.push(error.to_string()),
         }

@@ -55,7 +55,7 @@ fn announced_bytes_hold_nothing_and_a_full_queue_sheds_at_once() {
 #[test]
 fn bodies_that_fill_the_room_together_are_all_answered() {
     let patient = Duration::from_mins(1);
-    let server = Server::start(limited(Limits { in_flight: 5334, sending: patient, ..Limits::default() }));
+    let server = Server::start(limited(Limits { in_flight: 5334, slow_body_grace: patient, ..Limits::default() }));
     let mut body = REVIEW.to_vec();
     body.resize(3000, b' ');
     let mut clients: Vec<_> = (0..8)
@@ -92,7 +92,7 @@ fn padded(length: usize) -> Vec<u8> {
 #[test]
 fn what_fits_into_its_share_waits_for_nobody() {
     let patient = Duration::from_mins(1);
-    let limits = Limits { in_flight: 256 << 10, connections: 16, sending: patient, ..Limits::default() };
+    let limits = Limits { in_flight: 256 << 10, connections: 16, slow_body_grace: patient, ..Limits::default() };
     let server = Server::start(limited(limits));
     let stalling = stalling(&server, 8, 8 << 20, 60_000);
     let large = connect(&server).post("/validate?timeout=1s", &padded(20_000)).unwrap();
@@ -107,7 +107,7 @@ fn what_fits_into_its_share_waits_for_nobody() {
 #[test]
 fn the_largest_bodies_do_not_hold_up_the_others() {
     let patient = Duration::from_mins(1);
-    let limits = Limits { in_flight: 1 << 20, connections: 64, sending: patient, ..Limits::default() };
+    let limits = Limits { in_flight: 1 << 20, connections: 64, slow_body_grace: patient, ..Limits::default() };
     let server = Server::start(limited(limits));
     let stalling = stalling(&server, 1, 8 << 20, 500_000);
     wait_until("their room is taken", || {
@@ -121,7 +121,7 @@ fn the_largest_bodies_do_not_hold_up_the_others() {
 #[test]
 fn what_is_announced_and_does_not_come_takes_no_room() {
     let patient = Duration::from_mins(1);
-    let limits = Limits { in_flight: 768 << 10, connections: 64, sending: patient, ..Limits::default() };
+    let limits = Limits { in_flight: 768 << 10, connections: 64, slow_body_grace: patient, ..Limits::default() };
     let server = Server::start(limited(limits));
     let stalling = stalling(&server, 16, 200_000, 8000);
     assert_eq!(connect(&server).post("/validate?timeout=30s", &padded(100_000)).unwrap().status, 200);
@@ -140,7 +140,8 @@ fn who_stalls_gives_its_room_to_those_who_wait() {
 
 #[test]
 fn a_body_that_has_come_waits_for_no_room_to_end() {
-    let limits = Limits { in_flight: 256 << 10, connections: 64, sending: Duration::from_mins(1), ..Limits::default() };
+    let limits =
+        Limits { in_flight: 256 << 10, connections: 64, slow_body_grace: Duration::from_mins(1), ..Limits::default() };
     let server = Server::start(limited(limits));
     let mut ending = connect(&server);
     let head = "POST /validate?timeout=30s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -1,4 +1,4 @@
-//! Waiting no longer than until some instant, without a timer for every wait.
+//! A shared timer for the many short timeouts of reviews.
 
 use std::{
     pin::pin,
@@ -11,29 +11,29 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-/// A clock that ticks while somebody waits for it.
+/// A clock that ticks while a task waits for it, as one timer for all timeouts.
 ///
-/// A timer of tokio's that is due before all others wakes the thread that sleeps until the next of them: a system call for each
-/// of a review's waits, nearly all of which are over in microseconds. A tick is a timer for all. Who waits on after it has one
-/// of its own: a tick wakes all who wait for it, and those that stall are thousands.
+/// A new tokio timer that is due before all others wakes the sleeping thread: one system call per timeout, although nearly all
+/// waits end within microseconds. A tick replaces these timers. A task that still waits after a tick gets a timer of its own,
+/// so that a tick does not wake thousands of stalled tasks.
 #[derive(Default)]
-pub(super) struct Ticks {
+pub(super) struct CoarseTimer {
     waiting: AtomicUsize,
     begun: Notify,
     tick: Notify,
 }
 
-/// Who waits for a tick, for as long as it is there.
-struct Waiting<'t>(&'t Ticks);
+/// Counts a waiting task until dropped.
+struct Waiting<'t>(&'t CoarseTimer);
 
-/// How late a wait may end: nothing to one of seconds, and a half of the shortest.
+/// How late a timeout may fire: half of the shortest one, and nothing next to one of seconds.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Ticks for nobody before the clock stops, so that reviews by turns do not start it each time: a second's.
+/// Ticks without a waiting task before the clock stops: one second, so that not every review starts it again.
 const IDLE: u32 = 100;
 
-impl Ticks {
-    /// Ticks, for as long as it is polled.
+impl CoarseTimer {
+    /// Ticks until dropped.
     pub(super) async fn run(&self) {
         let mut idle = 0;
         loop {
@@ -46,7 +46,7 @@ impl Ticks {
         }
     }
 
-    /// Waits until the instant, or the first tick after it.
+    /// Waits until the instant, or up to a tick longer.
     pub(super) async fn until(&self, instant: Instant) {
         if Instant::now() < instant {
             self.tick().await;
@@ -62,7 +62,7 @@ impl Ticks {
         self.tick.notified().await;
     }
 
-    /// What `future` gives, unless the instant comes first.
+    /// The output of `future`, or none if the instant comes first.
     pub(super) async fn timeout_at<T>(&self, instant: Instant, future: impl Future<Output = T>) -> Option<T> {
         let mut until = pin!(self.until(instant));
         let mut future = pin!(future);
@@ -73,7 +73,7 @@ impl Ticks {
         }
     }
 
-    /// What `future` gives, unless that much time passes first.
+    /// The output of `future`, or none if this time passes first.
     pub(super) async fn timeout<T>(&self, time: Duration, future: impl Future<Output = T>) -> Option<T> {
         self.timeout_at(Instant::now() + time, future).await
     }
@@ -91,19 +91,19 @@ mod tests {
 
     use tokio::{runtime, time::Instant};
 
-    use super::{TICK, Ticks};
+    use super::{CoarseTimer, TICK};
 
     #[test]
-    fn who_waits_long_is_not_woken_by_each_tick() {
+    fn a_long_wait_is_not_woken_by_every_tick() {
         const COUNT: u32 = 20;
         let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let ticks = Arc::new(Ticks::default());
-        let ticking = Arc::clone(&ticks);
+        let timer = Arc::new(CoarseTimer::default());
+        let ticking = Arc::clone(&timer);
         runtime.spawn(async move { ticking.run().await });
         let mut polls = 0;
         runtime.block_on(async {
             let end = Instant::now() + TICK * COUNT;
-            let mut until = pin!(ticks.until(end));
+            let mut until = pin!(timer.until(end));
             poll_fn(|context| {
                 polls += 1;
                 until.as_mut().poll(context)

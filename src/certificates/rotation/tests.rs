@@ -1,4 +1,4 @@
-//! Rotations by a clock of the test's own, each action by a leader that remembers nothing, or is about to crash.
+//! Simulated rotations: a simulated clock, with leaders that may crash after each action.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use time::OffsetDateTime;
 
-use super::{Action, Lifetimes, Step, next};
+use super::{Action, Lifetimes, Rotation, Step};
 use crate::certificates::{
-    authority::{Authority, Certificate},
     bundle::Bundle,
+    ca::{Ca, Certificate},
     state::{Data, Next, State},
 };
 
@@ -17,19 +17,19 @@ const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 const LIFETIMES: Lifetimes = Lifetimes {
     leaf: Duration::from_hours(7 * 24),
-    authority: Duration::from_hours(60 * 24),
+    ca: Duration::from_hours(60 * 24),
     overlap: Duration::from_mins(2),
 };
 
-/// What a cluster holds, and what a replica serves that never renews before it must.
+/// A simulated cluster, with a replica that renews its certificate as late as possible.
 struct World {
     now: Timestamp,
     secret: Data,
     bundles: Vec<Bundle>,
-    /// By whom it was signed, and until when it is valid.
+    /// The CA of the serving certificate, and when that certificate expires.
     served: Option<(Certificate, Timestamp)>,
     confirmed: Option<Certificate>,
-    /// Whether each action is another leader's.
+    /// Whether a new leader does each action.
     crashes: bool,
     steps: Vec<Step>,
 }
@@ -47,7 +47,7 @@ impl World {
         }
     }
 
-    /// One that has run for a day.
+    /// A cluster that has run for a day.
     fn settled() -> Self {
         let mut world = Self::new();
         world.pass(DAY);
@@ -59,14 +59,16 @@ impl World {
         State::read(&self.secret).0
     }
 
-    /// Does the next action; false where that is to wait.
+    /// Does the next action. False if that is to wait.
     fn act(&mut self) -> bool {
         let state = self.state();
         if self.crashes {
             self.confirmed = None;
         }
         let live: Vec<_> = self.bundles.iter().collect();
-        let action = next(&state, &live, self.confirmed.as_ref(), self.now, LIFETIMES);
+        let rotation =
+            Rotation { live: &live, confirmed: self.confirmed.as_ref(), now: self.now, lifetimes: LIFETIMES };
+        let action = rotation.next(&state);
         let current = state.current.as_ref().map(|current| &current.certificate);
         let is_kept = !matches!(&action, Action::Store(_, None));
         if let Some(current) = current.filter(|current| is_kept && live.iter().any(|bundle| bundle.contains(current))) {
@@ -74,8 +76,8 @@ impl World {
         }
         match action {
             Action::Make(mut state) => {
-                let authority = Authority::make(self.now, LIFETIMES.authority).unwrap();
-                state.next = Some(Next { authority, trusted_since: None });
+                let ca = Ca::make(self.now, LIFETIMES.ca).unwrap();
+                state.next = Some(Next { ca, trusted_since: None });
                 self.secret = state.write();
                 self.steps.push(Step::Made);
             }
@@ -83,20 +85,20 @@ impl World {
                 self.secret = state.write();
                 self.steps.extend(step);
             }
-            // A crash may come between one configuration and the next.
+            // The leader may crash between two configurations.
             Action::Publish(bundle) => {
                 let first = self.bundles.iter_mut().find(|live| **live != bundle);
-                *first.expect("nothing is published that is there") = bundle;
+                *first.expect("a bundle differs from the one to publish") = bundle;
             }
             Action::Wait(due) => {
-                assert!(due > self.now, "it would be asked again at once");
+                assert!(due > self.now, "the leader would loop");
                 return false;
             }
         }
         true
     }
 
-    /// Acts until there is nothing to do now. What is served is trusted after each action.
+    /// Acts until nothing is due. Checks after each action that the serving certificate is trusted.
     fn act_all(&mut self) {
         for _ in 0..30 {
             if !self.act() {
@@ -104,10 +106,10 @@ impl World {
             }
             self.serve();
         }
-        panic!("it never ends: {:?}", self.steps);
+        panic!("the rotation does not end: {:?}", self.steps);
     }
 
-    /// As a replica does: what is trusted, and as late as can be.
+    /// What the replica does: it serves only a trusted certificate, and renews as late as possible.
     fn serve(&mut self) {
         let current = self.state().current.filter(|current| current.certificate.is_valid(self.now));
         let trusted = current.filter(|current| self.bundles.iter().all(|bundle| bundle.contains(&current.certificate)));
@@ -116,18 +118,18 @@ impl World {
             let until = (self.now + LIFETIMES.leaf).min(current.certificate.not_after());
             self.served = Some((current.certificate, until));
         }
-        if let Some((authority, until)) = &self.served {
-            let is_trusted = self.bundles.iter().all(|bundle| bundle.contains(authority));
+        if let Some((ca, until)) = &self.served {
+            let is_trusted = self.bundles.iter().all(|bundle| bundle.contains(ca));
             assert!(
-                is_trusted && authority.is_valid(self.now) && self.now <= *until,
-                "{:?} at {}: {is_trusted} {authority:?} {until}",
+                is_trusted && ca.is_valid(self.now) && self.now <= *until,
+                "{:?} at {}: {is_trusted} {ca:?} {until}",
                 self.steps,
                 self.now
             );
         }
     }
 
-    /// Time goes by, in which a leader looks each hour, and each minute where a step is due.
+    /// Passes time. The leader runs every hour, and every minute during a rotation.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
@@ -144,22 +146,22 @@ impl World {
     }
 
     fn trusted(&self) -> Certificate {
-        self.state().current.expect("one signs").certificate
+        self.state().current.expect("there is a current CA").certificate
     }
 }
 
 #[test]
-fn the_first_authority_signs_at_once() {
+fn the_first_ca_signs_at_once() {
     let mut world = World::new();
     world.act_all();
     assert_eq!(world.steps, [Step::Made, Step::Trusted, Step::Promoted]);
     assert!(world.served.is_some() && world.state().old.is_empty());
     assert_eq!(world.bundles, vec![world.state().bundle(); 2]);
-    assert!(!world.act(), "then there is nothing to do");
+    assert!(!world.act(), "nothing is left to do");
 }
 
 #[test]
-fn every_rotation_overlaps_whoever_leads() {
+fn every_rotation_overlaps_even_if_leaders_crash() {
     for crashes in [false, true] {
         let mut world = World::settled();
         world.crashes = crashes;
@@ -179,7 +181,7 @@ fn every_rotation_overlaps_whoever_leads() {
             while world.steps.last() == Some(&Step::Promoted) {
                 world.pass(HOUR / 4);
             }
-            assert!(world.now >= promoted + LIFETIMES.leaf, "what it has signed is valid for so long");
+            assert!(world.now >= promoted + LIFETIMES.leaf, "its leaf certificates are valid that long");
             assert_eq!(world.steps, [Step::Made, Step::Trusted, Step::Promoted, Step::Removed]);
             assert_eq!(world.bundles, vec![Bundle(vec![world.trusted()]); 2]);
             world.steps.clear();
@@ -188,7 +190,7 @@ fn every_rotation_overlaps_whoever_leads() {
 }
 
 #[test]
-fn a_jump_of_the_clock_past_the_end_of_everything_makes_another_authority_at_once() {
+fn a_jump_of_the_clock_past_all_lifetimes_makes_a_new_ca_at_once() {
     let mut world = World::settled();
     let old = world.trusted();
     world.now += 400 * DAY;
@@ -199,23 +201,23 @@ fn a_jump_of_the_clock_past_the_end_of_everything_makes_another_authority_at_onc
     assert!(world.served.is_some());
 }
 
-/// What somebody does to the Secret.
-type Harm<'h> = (&'h str, Box<dyn Fn(&mut World) + 'h>);
+/// A name, and how another writer damages the Secret.
+type Damage<'d> = (&'d str, Box<dyn Fn(&mut World) + 'd>);
 
 #[test]
-fn what_is_lost_from_the_secret_is_made_anew_as_a_rotation() {
-    let other = Authority::make(World::settled().now, LIFETIMES.authority).unwrap();
-    let expired = Authority::make(World::settled().now - 10 * DAY, DAY).unwrap();
+fn a_damaged_secret_is_replaced_by_a_rotation() {
+    let other = Ca::make(World::settled().now, LIFETIMES.ca).unwrap();
+    let expired = Ca::make(World::settled().now - 10 * DAY, DAY).unwrap();
     let leaf = CertificateParams::new(["a".to_owned()]).unwrap();
     let leaf_key = KeyPair::generate().unwrap();
     let leaf = leaf.self_signed(&leaf_key).unwrap().pem();
-    let harms: [Harm<'_>; 7] = [
+    let damages: [Damage<'_>; 7] = [
         ("emptied", Box::new(|world| world.secret.clear())),
         ("torn", Box::new(|world| world.put("ca.key", other.key()))),
         ("half", Box::new(|world| drop(world.secret.remove("ca.key")))),
         ("garbage", Box::new(|world| world.put("ca.crt", "garbage"))),
         (
-            "no authority",
+            "not a CA",
             Box::new(|world| {
                 world.put("ca.crt", &leaf);
                 world.put("ca.key", &leaf_key.serialize_pem());
@@ -236,15 +238,18 @@ fn what_is_lost_from_the_secret_is_made_anew_as_a_rotation() {
             }),
         ),
     ];
-    for (name, harm) in harms {
+    for (name, damage) in damages {
         for crashes in [false, true] {
             let mut world = World::settled();
             world.crashes = crashes;
             let old = world.trusted();
-            harm(&mut world);
+            damage(&mut world);
             world.act_all();
-            assert_eq!(world.steps, [Step::Made, Step::Trusted], "{name}: the overlap is waited for");
-            assert!(world.bundles.iter().all(|bundle| bundle.contains(&old)), "{name}: what is served is trusted");
+            assert_eq!(world.steps, [Step::Made, Step::Trusted], "{name}: the overlap has not passed");
+            assert!(
+                world.bundles.iter().all(|bundle| bundle.contains(&old)),
+                "{name}: the serving certificate is trusted"
+            );
             world.pass(HOUR);
             assert_eq!(world.steps.last(), Some(&Step::Promoted), "{name}");
             assert!(world.trusted() != old && world.trusted() != other.certificate, "{name}");
@@ -256,7 +261,7 @@ fn what_is_lost_from_the_secret_is_made_anew_as_a_rotation() {
 }
 
 #[test]
-fn the_secret_lost_in_the_middle_of_a_rotation_loses_no_trust() {
+fn a_secret_lost_during_a_rotation_loses_no_trust() {
     for actions in 1..6 {
         let mut world = World::settled();
         world.now = world.trusted().two_thirds();
@@ -273,10 +278,10 @@ fn the_secret_lost_in_the_middle_of_a_rotation_loses_no_trust() {
 }
 
 #[test]
-fn an_overwritten_bundle_is_published_again_and_nothing_else_happens() {
+fn an_overwritten_bundle_is_published_again() {
     let mut world = World::settled();
     let expected = world.bundles.clone();
-    let other = Bundle(vec![Authority::make(world.now, DAY).unwrap().certificate]);
+    let other = Bundle(vec![Ca::make(world.now, DAY).unwrap().certificate]);
     for overwritten in [&[0][..], &[1], &[0, 1]] {
         for index in overwritten {
             world.bundles[*index] = other.clone();
@@ -284,7 +289,7 @@ fn an_overwritten_bundle_is_published_again_and_nothing_else_happens() {
         while world.act() {}
         assert_eq!((&world.bundles, &world.steps[..]), (&expected, &[][..]));
     }
-    // Whoever leads from then on takes both for what was trusted, and loses neither.
+    // A new leader assumes that both were trusted, and keeps both.
     world.crashes = true;
     world.bundles = vec![other.clone(); 2];
     while world.act() {}
@@ -292,9 +297,9 @@ fn an_overwritten_bundle_is_published_again_and_nothing_else_happens() {
 }
 
 #[test]
-fn a_crowd_of_others_in_a_bundle_loses_no_trust_whatever_else_is_lost() {
+fn many_foreign_cas_in_a_bundle_lose_no_trust_even_with_an_emptied_secret() {
     let now = World::settled().now;
-    let crowd = Bundle((0..20).map(|_| Authority::make(now, DAY).unwrap().certificate).collect());
+    let crowd = Bundle((0..20).map(|_| Ca::make(now, DAY).unwrap().certificate).collect());
     for (crashes, is_emptied) in [(true, false), (false, true)] {
         let mut world = World::settled();
         world.crashes = crashes;
@@ -305,30 +310,30 @@ fn a_crowd_of_others_in_a_bundle_loses_no_trust_whatever_else_is_lost() {
         }
         while world.act() {}
         assert!(world.bundles.iter().all(|bundle| bundle.contains(&old)), "crashes: {crashes}");
-        assert!(world.bundles[0].0.len() < 20, "it grows no longer than it must");
+        assert!(world.bundles[0].0.len() < 20, "the bundle stays short");
     }
 }
 
 #[test]
-fn harm_again_and_again_loses_no_trust() {
-    let other = Authority::make(World::settled().now, LIFETIMES.authority).unwrap();
+fn repeated_damage_loses_no_trust() {
+    let other = Ca::make(World::settled().now, LIFETIMES.ca).unwrap();
     for crashes in [false, true] {
         let mut world = World::settled();
         world.crashes = crashes;
         for _ in 0..10 {
-            // As a replica does, which renews where its authority was replaced.
+            // A replica renews when its CA was replaced.
             world.served = None;
             world.serve();
             world.put("ca.crt", &other.certificate.pem());
             world.put("ca.key", other.key());
             world.pass(HOUR);
         }
-        assert!(world.bundles[0].0.len() <= 10, "it grows no longer than it must");
+        assert!(world.bundles[0].0.len() <= 10, "the bundle stays short");
     }
 }
 
 #[test]
-fn an_authority_from_the_end_of_time_ends_nobody() {
+fn a_ca_at_the_end_of_the_time_range_causes_no_panic() {
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.not_before = OffsetDateTime::from_unix_timestamp(Timestamp::MAX.as_second() - 60).unwrap();
@@ -343,7 +348,7 @@ fn an_authority_from_the_end_of_time_ends_nobody() {
 }
 
 #[test]
-fn what_is_taken_out_of_a_bundle_while_it_waits_waits_anew() {
+fn a_next_ca_removed_from_a_bundle_waits_for_a_new_overlap() {
     let mut world = World::settled();
     world.now = world.trusted().two_thirds();
     world.served = None;
@@ -360,7 +365,7 @@ fn what_is_taken_out_of_a_bundle_while_it_waits_waits_anew() {
 }
 
 #[test]
-fn configurations_that_are_not_there_hold_nobody_up() {
+fn missing_configurations_block_no_rotation() {
     let mut world = World::new();
     world.bundles.clear();
     world.act_all();
@@ -371,7 +376,7 @@ fn configurations_that_are_not_there_hold_nobody_up() {
 }
 
 #[test]
-fn a_clock_that_is_behind_loses_no_trust() {
+fn a_clock_set_back_loses_no_trust() {
     let mut world = World::new();
     world.act_all();
     world.steps.clear();

@@ -1,9 +1,9 @@
-//! A certificate authority: one certificate, the key to it, and what it signs.
+//! A CA: its certificate and key, and the leaf certificates that it signs.
 
 use std::{fmt, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
+use pem::{EncodeConfig, LineEnding, Pem};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData as _,
@@ -14,9 +14,9 @@ use x509_parser::parse_x509_certificate;
 
 use crate::tls::{Files, Pair, TlsError};
 
-/// How long before it is made a certificate is valid already: by so much the clock of an API server may be behind.
+/// How long before it was made a certificate is already valid, for API servers whose clock is behind.
 ///
-/// It is what Kerberos lets clocks differ, and far more than those of a cluster that keeps time.
+/// Kerberos tolerates the same difference between clocks.
 const SKEW: Duration = Duration::from_mins(5);
 
 /// A certificate, and when it is valid.
@@ -25,20 +25,20 @@ pub(super) struct Certificate {
     der: CertificateDer<'static>,
     not_before: Timestamp,
     not_after: Timestamp,
-    /// When it was made, if that was done here.
+    /// When it was made, assuming that this webhook made it.
     made: Timestamp,
 }
 
-/// Its certificate, and its key in PEM.
+/// A CA certificate, and its key in PEM.
 #[derive(Clone, PartialEq)]
-pub(super) struct Authority {
+pub(super) struct Ca {
     pub(super) certificate: Certificate,
     key: String,
 }
 
 impl Certificate {
-    /// Of an authority, or none where it is no X.509 certificate of one.
-    pub(super) fn of_authority(der: CertificateDer<'static>) -> Option<Self> {
+    /// Reads a CA certificate. None if it is not X.509, or not the certificate of a CA.
+    pub(super) fn of_ca(der: CertificateDer<'static>) -> Option<Self> {
         let (_, parsed) = parse_x509_certificate(&der).ok()?;
         let time = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
         let (not_before, not_after) = (time(parsed.validity().not_before)?, time(parsed.validity().not_after)?);
@@ -51,20 +51,14 @@ impl Certificate {
     }
 
     pub(super) fn pem(&self) -> String {
-        let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-        let base64 = STANDARD.encode(&self.der);
-        for (index, character) in base64.chars().enumerate() {
-            if index > 0 && index % 64 == 0 {
-                text.push('\n');
-            }
-            text.push(character);
-        }
-        text.push_str("\n-----END CERTIFICATE-----\n");
-        text
+        let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
+        pem::encode_config(&Pem::new("CERTIFICATE", self.der.to_vec()), lines)
     }
 
-    /// What is signed says by it who has. Of an authority that somebody else has named, it may be a part of the name; then
-    /// nobody trusts what is signed, and nobody serves it.
+    /// The common name of the CA, used as the issuer of leaf certificates.
+    ///
+    /// For a CA that another tool made this may be only part of its subject. Such leaf certificates do not verify, so no
+    /// replica serves them.
     fn name(&self) -> String {
         let parsed = parse_x509_certificate(&self.der);
         let name = parsed.as_ref().ok().and_then(|(_, parsed)| parsed.subject().iter_common_name().next());
@@ -75,7 +69,7 @@ impl Certificate {
         self.not_after
     }
 
-    /// Whether it has expired. One that is not valid yet has not: then it is this clock that is behind.
+    /// Whether it has expired. If it is not valid yet, this clock is behind, and it counts as valid.
     pub(super) fn has_ended(&self, now: Timestamp) -> bool {
         self.not_after < now
     }
@@ -84,12 +78,12 @@ impl Certificate {
         (self.not_before..=self.not_after).contains(&now)
     }
 
-    /// When two thirds of its life have passed, which begins when it was made.
+    /// When two thirds of its lifetime have passed since it was made.
     pub(super) fn two_thirds(&self) -> Timestamp {
         self.made + self.lifetime() * 2 / 3
     }
 
-    /// How long it is valid from when it was made.
+    /// From when it was made until it expires.
     pub(super) fn lifetime(&self) -> Duration {
         Duration::try_from(self.not_after.duration_since(self.made)).unwrap_or_default()
     }
@@ -101,35 +95,40 @@ impl fmt::Debug for Certificate {
     }
 }
 
-impl Authority {
-    /// A new one, valid from now on.
+impl Ca {
+    /// Makes a new CA, valid from now on.
     ///
     /// # Errors
     ///
-    /// Where the crypto library fails.
+    /// If the crypto library fails.
     pub(super) fn make(now: Timestamp, lifetime: Duration) -> Result<Self, rcgen::Error> {
-        // A name of its own: where two share one, those who verify may try the wrong key alone.
-        let mut params = named(format!("clusterprofile-webhook authority of {now:.3}"));
+        // A unique name: if two CAs share one, a verifier may try only the wrong key.
+        let mut params = named(format!("clusterprofile-webhook CA of {now:.3}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         params.not_before = x509_time(now - SKEW);
         params.not_after = x509_time(now + lifetime);
         let key = KeyPair::generate()?;
         let der = params.self_signed(&key)?.der().clone();
-        let certificate = Certificate::of_authority(der).expect("what was just made is an authority's");
+        let certificate = Certificate::of_ca(der).expect("the certificate was made as that of a CA");
         Ok(Self { certificate, key: key.serialize_pem() })
     }
 
-    /// From PEM; or what is wrong, in words that follow the name.
+    /// Reads a CA from PEM.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, as a clause to follow the name of the CA.
     pub(super) fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, &'static str> {
-        let der = CertificateDer::from_pem_slice(certificate).map_err(|_| "its certificate is no PEM certificate")?;
+        let der =
+            CertificateDer::from_pem_slice(certificate).map_err(|_| "the certificate is not a PEM certificate")?;
         let key = std::str::from_utf8(key).ok().map(|key| (key, KeyPair::from_pem(key)));
-        let Some((text, Ok(key))) = key else { return Err("its key is no PEM private key that can sign") };
+        let Some((text, Ok(key))) = key else { return Err("the key is not a PEM private key that can sign") };
         let is_pair = parse_x509_certificate(&der)
             .is_ok_and(|(_, parsed)| parsed.public_key().raw == key.subject_public_key_info());
-        let certificate = Certificate::of_authority(der).ok_or("its certificate is none of an authority")?;
+        let certificate = Certificate::of_ca(der).ok_or("the certificate is not a CA certificate")?;
         if !is_pair {
-            return Err("its certificate and key are no pair");
+            return Err("the certificate and the key do not match");
         }
         Ok(Self { certificate, key: text.to_owned() })
     }
@@ -138,11 +137,11 @@ impl Authority {
         &self.key
     }
 
-    /// A pair for these names, whose key nobody else ever has. It ends no later than the authority does.
+    /// Signs a leaf certificate for these DNS names, with a new key. It expires no later than the CA.
     ///
     /// # Errors
     ///
-    /// [`TlsError`] where the crypto library fails.
+    /// [`TlsError`] if the crypto library fails.
     pub(super) fn sign(&self, names: &[String], now: Timestamp, lifetime: Duration) -> Result<Pair, TlsError> {
         let issuer = Issuer::new(named(self.certificate.name()), KeyPair::from_pem(&self.key)?);
         let mut params = CertificateParams::new(names)?;
@@ -160,9 +159,9 @@ impl Authority {
     }
 }
 
-impl fmt::Debug for Authority {
+impl fmt::Debug for Ca {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Authority({:?})", self.certificate)
+        write!(f, "Ca({:?})", self.certificate)
     }
 }
 
@@ -173,7 +172,7 @@ fn named(name: String) -> CertificateParams {
     params
 }
 
-/// X.509 counts whole seconds.
+/// X.509 has whole seconds.
 fn x509_time(time: Timestamp) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(time.as_second()).expect("both count the same years")
+    OffsetDateTime::from_unix_timestamp(time.as_second()).expect("both types have the same range of years")
 }

@@ -1,35 +1,35 @@
-//! How large a file may become in memory.
+//! Limits the memory that a file can take once its aliases are expanded.
 
 use serde_json::Value;
 
 use super::read::Cause;
 
-/// What is left of it, in the terms of [`size`].
-pub(super) struct Room(usize);
+/// The remaining budget of a file, in the unit of [`size`].
+pub(super) struct Budget(usize);
 
-/// How much larger than its text a file may become, in the terms of [`size`].
+/// Budget in addition to the size of the text, in the unit of [`size`].
 ///
-/// A file without aliases has fewer values than bytes, however many profiles it lists. Aliases repeat values, and those of
-/// a "billion laughs" would fill any memory.
+/// A file without aliases has fewer values than bytes, however many profiles it lists. Aliases repeat values, and a "billion
+/// laughs" file would fill any memory.
 const ALIASED: usize = 1 << 18;
 
-/// Bytes of text that take as much memory as any other value.
+/// Bytes of text that count as one value.
 const VALUE: usize = 64;
 
-impl Room {
-    /// For a file of that many bytes.
+impl Budget {
+    /// The budget of a file of this many bytes.
     pub(super) fn of(bytes: usize) -> Self {
         Self(bytes.saturating_add(ALIASED))
     }
 
-    /// Takes so much of it.
+    /// Spends a part of the budget.
     pub(super) fn take(&mut self, size: usize) -> Result<(), Cause> {
         self.0 = self.0.checked_sub(size).ok_or(Cause::TooLarge)?;
         Ok(())
     }
 }
 
-/// How many values there are in `value`, of which a long text counts as several.
+/// The number of values in `value`, where a long text counts as several.
 pub(super) fn size(value: &Value) -> usize {
     match value {
         Value::String(text) => size_of_text(text),
