@@ -27,7 +27,10 @@ STATIC_LINKER = $(if $(filter-out $(HOST),$(STATIC_TARGET)),--config 'target.$(S
 
 .PHONY: help
 help: ## lists all targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Build
 
 .PHONY: build
 build: ## builds the release binary
@@ -53,6 +56,8 @@ sbom: ## writes the SBOM of the static binary (CycloneDX) to target/STATIC_TARGE
 image: ## builds and pushes the image IMAGE, for this machine's CPU or PLATFORMS; requires podman, buildah or docker
 	@manifests/image.sh '$(IMAGE)' '$(PLATFORMS)'
 
+##@ Install
+
 .PHONY: install
 install: ## installs the webhook with IMAGE into kubectl's cluster, and waits until it is armed
 	@manifests/install.sh '$(IMAGE)'
@@ -60,6 +65,8 @@ install: ## installs the webhook with IMAGE into kubectl's cluster, and waits un
 .PHONY: uninstall
 uninstall: ## removes the webhook from kubectl's cluster; ClusterProfiles and their definition stay
 	@manifests/uninstall.sh
+
+##@ Test
 
 .PHONY: test
 test: ## runs all tests; skips the end-to-end tests without Go and KUBEBUILDER_ASSETS
@@ -74,6 +81,8 @@ test: ## runs all tests; skips the end-to-end tests without Go and KUBEBUILDER_A
 test-image: static ## tests the content of the image in an empty root, installed by `make install`; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the test is)
 	STATIC_BINARY=$(CURDIR)/$(STATIC) cargo test --locked --test e2e -- manifests::make
+
+##@ Prove under load
 
 .PHONY: prove-certificates
 prove-certificates: ## proves under load that no certificate rotation fails a call; 3 minutes; requires Go
@@ -100,6 +109,8 @@ stress: ## repeats the end-to-end tests while LOAD (20) processes keep the machi
 	@$(HELM)/build.sh $(call OPTIONAL,the stories of the chart are)
 	@tests/stress.sh
 
+##@ Build the Go programs that tests use
+
 .PHONY: control-plane
 control-plane: ## builds etcd, kube-apiserver and kubectl for the end-to-end tests, if missing; requires Go
 	@$(CONTROL_PLANE)/build.sh
@@ -119,6 +130,8 @@ ca-bundles: ## builds the Go program that the tests of CA data compare with; req
 .PHONY: helm
 helm: ## builds helm for the tests of the chart; requires Go
 	@$(HELM)/build.sh
+
+##@ Develop
 
 .PHONY: lint
 lint: ## checks formatting, clippy, licenses and sources of dependencies, shell scripts and the chart
@@ -146,6 +159,8 @@ fmt: ## formats the code
 	cargo fmt --manifest-path fuzz/Cargo.toml
 	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE) $(CERT_MANAGER) $(COLLECTOR) $(CA_BUNDLES)
 
+##@ Try
+
 .PHONY: demo
 demo: ## shows the webhook over HTTPS, and with Go or KUBEBUILDER_ASSETS also through kubectl
 	cargo run --locked --quiet --release --example demo
@@ -168,11 +183,15 @@ register: certs ## registers `make run` with kubectl's API server, which must ru
 certs: ## makes a development CA and certificate in certs-dev, if missing
 	$(CERTS)/make.sh
 
+##@ Generate
+
 .PHONY: generate
 generate: ## regenerates the CRD, the chart's files, the blocks in README and docs, and with an API server the transcripts
 	UPDATE=1 cargo test --locked --quiet --test manifests -- chart::has
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
 	UPDATE=1 cargo test --locked --quiet --test crd --test readme
+
+##@ Measure
 
 .PHONY: bench
 bench: bench-server ## measures the server over HTTPS against a minimal server; 10 minutes on two idle cores
@@ -213,6 +232,8 @@ profile: ## profiles the instructions of a review by function, in target/profile
 	done
 
 # The tests also run the static binary in an empty root.
+##@ Check everything
+
 .PHONY: check
 check: export STATIC_BINARY = $(CURDIR)/$(STATIC)
 check: lint static sbom test prove-certificates prove-rollout prove-overload instructions ## runs everything that CI runs

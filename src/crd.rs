@@ -2,7 +2,7 @@
 //!
 //! What it validates equals upstream's: `config/crd/bases` of kubernetes-sigs/cluster-inventory-api for `v1alpha1`, the
 //! markers of its `apis/v1alpha2` for `v1alpha2`. These types describe objects that a CRD accepted; the webhook reads
-//! objects that nobody has accepted yet, and does so through [`crate::profile`].
+//! objects that no CRD has accepted yet, through [`crate::profile`].
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
 use kube::{CustomResourceExt, core::crd::merge_crds};

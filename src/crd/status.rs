@@ -65,7 +65,7 @@ pub enum ConditionStatus {
     True,
     /// It does not hold.
     False,
-    /// The cluster manager cannot tell.
+    /// The cluster manager does not know.
     Unknown,
 }
 
