@@ -261,7 +261,7 @@ fn what_is_read_of_a_list_that_is_too_long_is_judged() {
         let items: Vec<_> = [format!(r#"{{"name":"a","value":"{first}"}}"#)].into_iter().chain(items).collect();
         format!(r#"{{"properties":[{}]}}"#, items.join(","))
     };
-    let past = |count: usize| format!("the last {count} of this one are not checked [field-type]");
+    let past = |count: usize| format!("the last {count} of this one are not checked");
     // The item past the most that are judged is the last one; in the stored list others come before it.
     let with_last = |last: &str, count: usize| properties("", count).replace("]}", &format!(",{last}]}}"));
 

@@ -142,7 +142,7 @@ fn said(data: &str) -> String {
         [] => "nothing".to_owned(),
         [warning] => {
             let text = warning.as_str().unwrap_or_default();
-            let part = text.split_once("only ").and_then(|(_, part)| part.split_once(" certificates can be read"));
+            let part = text.split_once("can read only ").and_then(|(_, part)| part.split_once(" certificates"));
             match part {
                 Some((part, _)) => format!("partly {part}"),
                 None if text.contains("expired") => "expired".to_owned(),
