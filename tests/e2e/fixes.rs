@@ -121,9 +121,10 @@ fn refuse_nothing(name: &str, control: &ControlPlane, versions: &[&'static str])
     );
 }
 
-/// Whether it is what /validate finds, not of a fix or of what is dropped.
+/// Whether a warning is a finding of /validate, and not about a fix or a dropped status.
 fn is_foresight(warning: &str) -> bool {
-    let is_own = warning.contains(": was ") || warning.ends_with("[status-ignored]");
+    const FIXES: [&str; 4] = [" was stored as ", ": missing, set to ", ": missing, kept as stored", "; restored to "];
+    let is_own = FIXES.iter().any(|text| warning.contains(text)) || warning.ends_with("[status-ignored]");
     warning.ends_with(']') && !is_own
 }
 
