@@ -7,16 +7,22 @@
 
 use std::{borrow::Cow, fmt};
 
-pub(crate) use self::read::{Takes, takes_object};
 pub use self::{
     items::{Items, MAX_ITEMS, Past},
-    read::{Blank, Content, Field, Json, Lean},
+    listed::{AccessProvider, Cluster, Condition, Extension, Property},
+    read::{Content, Field, Json},
+};
+pub(crate) use self::{
+    object::Listed,
+    read::{Takes, takes_object},
 };
 use crate::json::{Reader, Unreadable};
 
 pub(crate) mod condition;
 mod fields;
 mod items;
+mod listed;
+mod object;
 mod read;
 
 /// API group of ClusterProfile.
@@ -48,6 +54,9 @@ impl Version {
 
 /// Text of a field, borrowed from the object's bytes unless it is written with escapes.
 pub type Text<'a> = Field<Cow<'a, str>>;
+
+/// Text of a field in a list.
+pub type ListedText<'a> = Field<&'a str>;
 
 /// A list of items of that type.
 pub type List<'a, T> = Field<Items<'a, T>>;
@@ -121,73 +130,6 @@ pub struct Status<'a> {
 pub struct ClusterVersion<'a> {
     /// As the cluster's API server reports it.
     pub kubernetes: Text<'a>,
-}
-
-/// `status.properties[*]`
-#[derive(Debug, Default, PartialEq)]
-pub struct Property<'a> {
-    /// Unique in the list.
-    pub name: Text<'a>,
-    /// At most 1024 code points.
-    pub value: Text<'a>,
-    /// RFC 3339.
-    pub last_observed_time: Text<'a>,
-}
-
-/// `status.conditions[*]`, a `metav1.Condition`.
-#[derive(Debug, Default, PartialEq, Hash)]
-pub struct Condition<'a> {
-    /// Unique in the list.
-    pub kind: Text<'a>,
-    /// `True`, `False` or `Unknown`.
-    pub status: Text<'a>,
-    /// One word in CamelCase.
-    pub reason: Text<'a>,
-    /// For people; may be empty.
-    pub message: Text<'a>,
-    /// RFC 3339.
-    pub last_transition_time: Text<'a>,
-    /// Generation of the object that the condition was made from.
-    pub observed_generation: Field<i64>,
-}
-
-/// `status.accessProviders[*]`
-#[derive(Debug, Default, PartialEq)]
-pub struct AccessProvider<'a> {
-    /// Unique in the list.
-    pub name: Text<'a>,
-    /// How to reach the member cluster.
-    pub cluster: Field<Lean<Cluster<'a>>>,
-}
-
-/// `status.accessProviders[*].cluster`, client-go's `clientcmd/api/v1.Cluster`.
-#[derive(Debug, Default, PartialEq)]
-pub struct Cluster<'a> {
-    /// URL of the API server.
-    pub server: Text<'a>,
-    /// Host name to expect in the server's certificate.
-    pub tls_server_name: Text<'a>,
-    /// Whether a consumer is told to trust any certificate.
-    pub insecure_skip_tls_verify: Field<bool>,
-    /// Path of a file on the consumer's machine.
-    pub certificate_authority: Text<'a>,
-    /// PEM certificates in base64.
-    pub certificate_authority_data: Text<'a>,
-    /// URL of a proxy.
-    pub proxy_url: Text<'a>,
-    /// Whether a consumer is told not to ask for gzip.
-    pub disable_compression: Field<bool>,
-    /// `extensions`
-    pub extensions: List<'a, Extension<'a>>,
-}
-
-/// `extensions[*]`, client-go's `NamedExtension`.
-#[derive(Debug, Default, PartialEq)]
-pub struct Extension<'a> {
-    /// Says who reads the extension.
-    pub name: Text<'a>,
-    /// Any JSON; null is absent.
-    pub extension: Option<Body<'a>>,
 }
 
 /// An extension's JSON, unread.
@@ -329,13 +271,13 @@ impl<'a> Status<'a> {
 
     /// The condition of that type, the first if there are several.
     #[must_use]
-    pub fn condition(&self, kind: &str) -> Option<&Condition<'a>> {
-        self.conditions.items().map(|(_, condition)| condition).find(|condition| condition.kind.is(kind))
+    pub fn condition(&'a self, kind: &str) -> Option<Condition<'a>> {
+        self.conditions.items().map(|(_, condition)| condition).find(|condition| condition.kind().is(kind))
     }
 
     /// The value of the property of that name, the first if there are several.
     #[must_use]
-    pub fn property(&self, name: &str) -> Option<&Cow<'a, str>> {
-        self.properties.items().find(|(_, property)| property.name.is(name))?.1.value.set()
+    pub fn property(&'a self, name: &str) -> Option<&'a str> {
+        self.properties.items().find(|(_, property)| property.name().is(name))?.1.value().text()
     }
 }

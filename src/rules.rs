@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan as _};
 
 use crate::{
     field_path::FieldPath,
-    profile::Text,
+    profile::ListedText,
     review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
     suggest::unknown,
     syntax::rfc3339,
@@ -84,12 +84,12 @@ pub fn named(name: &str) -> Result<&'static Rule, String> {
 /// Reports a time that is not RFC 3339, and warns about one that is further in the future than clocks differ. Returns whether a
 /// time is set and neither is wrong.
 fn check_time<'a>(
-    time: &'a Text<'a>,
+    time: ListedText<'a>,
     path: impl FnOnce() -> FieldPath<'a>,
     change: &Change<'a>,
     reporter: &mut Reporter<'_, 'a>,
 ) -> bool {
-    let Some(text) = time.set() else { return false };
+    let Some(text) = time.text() else { return false };
     match rfc3339(text) {
         None => {
             let detail = "must be RFC 3339, such as 2026-01-31T12:00:00Z";

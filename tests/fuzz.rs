@@ -19,6 +19,11 @@ mod random;
 
 use std::{fs, iter, panic, path::Path};
 
+use allocation_counter::measure;
+use clusterprofile_webhook::{
+    admission::respond,
+    review::{Phase, Policy},
+};
 use serde_json::{Value, json};
 
 use self::random::Random;
@@ -199,5 +204,52 @@ fn the_worst_shapes_cost_no_more() {
                 .unwrap();
         review["request"]["object"]["status"] = status;
         run(name, review.to_string().as_bytes(), |body| cost::cost(body, 64 << 10));
+    }
+}
+
+#[test]
+fn the_shortest_items_take_at_most_nine_bytes_of_memory_for_each_of_theirs() {
+    /// Most bytes of memory for each byte of a body.
+    const MOST: usize = 9;
+    /// Bytes of a body.
+    const BYTES: usize = 150_000;
+    /// What a review of any size may take.
+    const BASE: usize = 256 << 10;
+    let now = "2026-11-24T12:00:00Z".parse().expect("it is a time");
+    let of_names = [
+        "0",
+        "{}",
+        r#"{"name":0}"#,
+        r#"{"name":""}"#,
+        r#"{"name":"\n"}"#,
+        r#"{"value":0}"#,
+        r#"{"cluster":{}}"#,
+        r#"{"cluster":{"server":0}}"#,
+        r#"{"cluster":{"extensions":[0]}}"#,
+        r#"{"cluster":{"extensions":[{"name":""}]}}"#,
+        r#"{"cluster":{"extensions":[{"extension":0}]}}"#,
+    ];
+    let of_types = ["0", "{}", r#"{"type":0}"#, r#"{"type":""}"#, r#"{"status":true}"#, r#"{"message":0}"#];
+    let lists = ["properties", "accessProviders", "credentialProviders"].map(|list| (list, &of_names[..]));
+    for (list, items) in lists.into_iter().chain([("conditions", &of_types[..])]) {
+        for item in items {
+            for objects in [1, 2] {
+                let items = vec![*item; BYTES / objects / (item.len() + 1)].join(",");
+                let status = |is_there: bool| if is_there { format!(r#"{{"{list}":[{items}]}}"#) } else { "{}".into() };
+                let body = format!(
+                    r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","kind":{{"group":"multicluster.x-k8s.io","version":"v1alpha1","kind":"ClusterProfile"}},"subResource":"status","operation":"UPDATE","object":{{"status":{}}},"oldObject":{{"status":{}}}}}}}"#,
+                    status(true),
+                    status(objects == 2),
+                );
+                for phase in [Phase::Mutate, Phase::Validate] {
+                    let used = measure(|| {
+                        respond(body.as_bytes(), phase, &Policy::default(), now).expect("it is a review");
+                    });
+                    let most = BASE + MOST * body.len();
+                    let used = usize::try_from(used.bytes_max).expect("it fits into memory");
+                    assert!(used <= most, "{phase} of {list} of {item} in {objects}: {used} bytes of at most {most}");
+                }
+            }
+        }
     }
 }

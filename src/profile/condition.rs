@@ -8,10 +8,10 @@ pub(crate) const PREDEFINED: [&str; 2] = ["ControlPlaneHealthy", "Joined"];
 /// The values of a condition's status (`metav1.ConditionStatus`).
 pub(crate) const STATUSES: &[&str] = &["True", "False", "Unknown"];
 
-impl Condition<'_> {
+impl<'a> Condition<'a> {
     /// The condition's status, with a boolean as the string that it becomes.
-    pub(crate) fn status_value(&self) -> Option<&str> {
-        match &self.status {
+    pub(crate) fn status_value(self) -> Option<&'a str> {
+        match self.status() {
             Field::Set(status) => Some(status),
             Field::Mistyped(Json::Boolean(true)) => Some("True"),
             Field::Mistyped(Json::Boolean(false)) => Some("False"),

@@ -1,8 +1,11 @@
 //! Lists, as far as rules read them.
 
+use std::{iter, marker::PhantomData};
+
 use super::{
     Json,
-    read::{Blank, Field, Takes},
+    object::{Arena, Chunks, Listed, Object, Place},
+    read::{Field, Takes},
 };
 use crate::{
     digest,
@@ -19,10 +22,12 @@ pub const MAX_ITEMS: usize = 65_536;
 /// An item that is no object, or one without fields, is two bytes of a body; it takes one byte here.
 #[derive(Debug)]
 pub struct Items<'a, T> {
-    /// The items that say something, in order: the first [`CHUNK`] of them.
-    first: Vec<T>,
-    /// What hardly any list has.
-    rest: Option<Box<Rest<T>>>,
+    /// The items that say something, in order.
+    said: Chunks<Place>,
+    /// Their fields.
+    arena: Arena<'a>,
+    /// What every judged item is; empty where all of them say something.
+    kinds: Vec<Kind>,
     /// The list as it was written.
     text: &'a str,
     /// How many items are judged.
@@ -31,18 +36,8 @@ pub struct Items<'a, T> {
     len: u32,
     /// Where in the text the first item is that is not judged.
     judged_text: u32,
+    item: PhantomData<T>,
 }
-
-#[derive(Debug)]
-struct Rest<T> {
-    /// The items that say something, past the first, [`CHUNK`] by [`CHUNK`].
-    chunks: Vec<Vec<T>>,
-    /// What every judged item is; empty where all of them say something.
-    kinds: Vec<Kind>,
-}
-
-/// Items that are kept together: growing a list of tens of thousands would for a moment take twice its memory.
-const CHUNK: usize = 512;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -63,17 +58,26 @@ pub struct Past {
     pub digest: u64,
 }
 
-impl<'a, T: Takes<'a> + Blank> Takes<'a> for Items<'a, T> {
+impl<'a, T: Listed<'a>> Takes<'a> for Items<'a, T> {
     fn array(reader: &mut Reader<'a>) -> Result<Field<Self>, Unreadable> {
         /// A body that is as long as a count or a place in it does not come in.
         const SHORT: &str = "a body has less than 4 GiB";
         let start = reader.position();
-        let mut items = Self { first: Vec::new(), rest: None, text: "", judged: 0, len: 0, judged_text: 0 };
+        let mut items = Self {
+            said: Chunks::default(),
+            arena: Arena::default(),
+            kinds: Vec::new(),
+            text: "",
+            judged: 0,
+            len: 0,
+            judged_text: 0,
+            item: PhantomData,
+        };
         reader.array(|reader| {
             items.len += 1;
             if reader.take_item() {
                 items.judged += 1;
-                items.add(Field::read(reader)?);
+                items.add(reader)?;
                 items.judged_text = u32::try_from(reader.since(start).len()).expect(SHORT);
                 return Ok(());
             }
@@ -84,69 +88,49 @@ impl<'a, T: Takes<'a> + Blank> Takes<'a> for Items<'a, T> {
     }
 }
 
-impl<T: Blank> Items<'_, T> {
-    fn add(&mut self, item: Field<T>) {
-        let kind = match item {
-            Field::Set(item) if item == *T::blank() => Kind::Blank,
-            Field::Set(item) => {
-                self.push(item);
+#[expect(private_bounds, reason = "reading is the crate's own")]
+impl<'a, T: Listed<'a>> Items<'a, T> {
+    fn add(&mut self, reader: &mut Reader<'a>) -> Result<(), Unreadable> {
+        let kind = if reader.peek() == Some(b'{') {
+            let place = T::read(reader, &mut self.arena)?;
+            if place.is_blank() {
+                Kind::Blank
+            } else {
+                self.said.push(place);
                 Kind::Read
             }
-            Field::Absent | Field::Mistyped(_) => Kind::Other,
+        } else {
+            Json::read(reader)?;
+            Kind::Other
         };
-        if kind == Kind::Read && self.kinds().is_empty() {
-            return;
+        if kind == Kind::Read && self.kinds.is_empty() {
+            return Ok(());
         }
-        let before = self.judged as usize - 1;
-        let kinds = &mut self.rest().kinds;
-        if kinds.is_empty() {
-            kinds.resize(before, Kind::Read);
+        if self.kinds.is_empty() {
+            self.kinds.resize(self.judged as usize - 1, Kind::Read);
         }
-        kinds.push(kind);
-    }
-
-    fn push(&mut self, item: T) {
-        if self.first.len() < CHUNK {
-            return self.first.push(item);
-        }
-        let chunks = &mut self.rest().chunks;
-        if let Some(chunk) = chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
-            return chunk.push(item);
-        }
-        let mut chunk = Vec::with_capacity(CHUNK);
-        chunk.push(item);
-        chunks.push(chunk);
-    }
-
-    fn rest(&mut self) -> &mut Rest<T> {
-        self.rest.get_or_insert_with(|| Box::new(Rest { chunks: Vec::new(), kinds: Vec::new() }))
+        self.kinds.push(kind);
+        Ok(())
     }
 }
 
 impl<T> Items<'_, T> {
-    fn kinds(&self) -> &[Kind] {
-        self.rest.as_ref().map_or(&[], |rest| &rest.kinds)
+    /// The items that say something, in order.
+    fn said(&self) -> impl Iterator<Item = Object<'_>> {
+        let arena = &self.arena;
+        self.said.iter().map(|place| arena.object(*place))
     }
 
-    /// The items that say something, in order.
-    fn said(&self) -> impl Iterator<Item = &T> {
-        let chunks = self.rest.iter().flat_map(|rest| &rest.chunks);
-        self.first.iter().chain(chunks.flatten())
+    /// The list in no more memory than it needs.
+    pub(super) fn shrunk(mut self) -> Self {
+        self.said.shrink();
+        self.arena.shrink();
+        self
     }
 
     /// How many items say something.
     pub(crate) fn said_len(&self) -> u32 {
-        let chunks = self.rest.iter().flat_map(|rest| &rest.chunks).map(Vec::len).sum::<usize>();
-        u32::try_from(self.first.len() + chunks).unwrap_or(u32::MAX)
-    }
-
-    /// The item at that position among those that say something, which is no index where others stand between them.
-    pub(crate) fn said_at(&self, position: u32) -> Option<&T> {
-        let position = position as usize;
-        match position.checked_sub(CHUNK) {
-            None => self.first.get(position),
-            Some(position) => self.rest.as_ref()?.chunks.get(position / CHUNK)?.get(position % CHUNK),
-        }
+        u32::try_from(self.said.len()).unwrap_or(u32::MAX)
     }
 
     /// How many items the list has, those that are not judged, too.
@@ -171,10 +155,10 @@ impl<T> Items<'_, T> {
 
     /// Calls `tell` with every judged item that is no object, and its index.
     pub fn each_other(&self, mut tell: impl FnMut(usize, Json)) {
-        if !self.kinds().contains(&Kind::Other) {
+        if !self.kinds.contains(&Kind::Other) {
             return;
         }
-        let mut kinds = self.kinds().iter().enumerate();
+        let mut kinds = self.kinds.iter().enumerate();
         // The list has been read once, so it is sound.
         let _ = Reader::new(self.text, 0).array(|reader| {
             match kinds.next() {
@@ -186,34 +170,44 @@ impl<T> Items<'_, T> {
     }
 }
 
-impl<T: Blank> Items<'_, T> {
-    fn objects(&self) -> impl Iterator<Item = (usize, &T)> {
-        let mut read = self.said();
-        let kinds = self.kinds().iter().copied().chain(std::iter::repeat(Kind::Read));
+#[expect(private_bounds, reason = "reading is the crate's own")]
+impl<'a, T: Listed<'a>> Items<'a, T> {
+    /// Judged items that are objects, with their index.
+    pub fn objects(&'a self) -> impl Iterator<Item = (usize, T)> {
+        let blank = Object::blank(&self.arena);
+        let mut said = self.said();
+        let kinds = self.kinds.iter().copied().chain(iter::repeat(Kind::Read));
         (0..self.judged as usize).zip(kinds).filter_map(move |(index, kind)| match kind {
-            Kind::Read => Some((index, read.next()?)),
-            Kind::Blank => Some((index, T::blank())),
+            Kind::Read => Some((index, T::of(said.next()?))),
+            Kind::Blank => Some((index, T::of(blank))),
             Kind::Other => None,
         })
     }
-}
 
-impl<T: Blank> Items<'_, T> {
+    /// The item at that position among those that say something, which is no index where others stand between them.
+    pub(crate) fn said_at(&'a self, position: u32) -> Option<T> {
+        self.said.from(position).first().map(|place| T::of(self.arena.object(*place)))
+    }
+
     /// The indices and keys of judged items whose key an earlier one has, where `key` gives one.
     ///
     /// By sorting positions: a set of the keys would take more memory than a body of nothing but keys.
-    pub(crate) fn repeated<'s>(
-        &'s self,
-        key: impl Fn(&'s T) -> Option<&'s str>,
-    ) -> impl Iterator<Item = (usize, &'s str)> {
+    pub(crate) fn repeated(&'a self, key: impl Fn(T) -> Option<&'a str>) -> impl Iterator<Item = (usize, &'a str)> {
         let mut later = self.repeated_positions(&key).into_iter().peekable();
-        let said = self.objects().filter(|(_, item)| !std::ptr::eq(*item, T::blank()));
-        said.zip(0..)
-            .filter_map(move |((index, item), position)| later.next_if_eq(&position).and(Some(index)).zip(key(item)))
+        let said = self.indices().zip(0..);
+        said.filter_map(move |(index, position)| {
+            later.next_if_eq(&position).and_then(|position| key(self.said_at(position)?)).map(|key| (index, key))
+        })
     }
 
-    fn repeated_positions<'s>(&'s self, key: impl Fn(&'s T) -> Option<&'s str>) -> Vec<u32> {
-        let keys = || self.said().map(&key);
+    /// The indices of the items that say something.
+    fn indices(&self) -> impl Iterator<Item = usize> {
+        let kinds = self.kinds.iter().copied().chain(iter::repeat(Kind::Read));
+        (0..self.judged as usize).zip(kinds).filter(|(_, kind)| *kind == Kind::Read).map(|(index, _)| index)
+    }
+
+    fn repeated_positions(&'a self, key: impl Fn(T) -> Option<&'a str>) -> Vec<u32> {
+        let keys = || self.said().map(|object| key(T::of(object)));
         if keys().flatten().is_sorted_by(|earlier, later| earlier < later) {
             return Vec::new();
         }
@@ -232,30 +226,39 @@ impl<T: Blank> Items<'_, T> {
 }
 
 /// Items that are not judged, or no objects, are the same where they are written the same.
-impl<T: PartialEq> PartialEq for Items<'_, T> {
+impl<T> PartialEq for Items<'_, T> {
     fn eq(&self, other: &Self) -> bool {
-        let is_read = |items: &Self| items.judged == items.len && !items.kinds().contains(&Kind::Other);
+        let is_read = |items: &Self| items.judged == items.len && !items.kinds.contains(&Kind::Other);
         let same_objects = || {
             is_read(self)
                 && is_read(other)
                 && self.len == other.len
-                && self.kinds() == other.kinds()
+                && self.kinds == other.kinds
                 && self.said().eq(other.said())
         };
         self.text == other.text || same_objects()
     }
 }
 
-impl<T: Blank> Field<Items<'_, T>> {
+#[expect(private_bounds, reason = "reading is the crate's own")]
+impl<'a, T: Listed<'a>> Field<Items<'a, T>> {
     /// Judged items of the right type, with their index.
-    pub fn items(&self) -> impl Iterator<Item = (usize, &T)> {
+    pub fn items(&'a self) -> impl Iterator<Item = (usize, T)> {
         self.set().into_iter().flat_map(Items::objects)
     }
 
     /// The judged item at that index, in a list whose items are all objects that say something; none in any other, where
     /// finding it would take a search.
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<&T> {
-        self.set().filter(|items| items.kinds().is_empty())?.said_at(u32::try_from(index).ok()?)
+    pub fn get(&'a self, index: usize) -> Option<T> {
+        self.set().filter(|items| items.kinds.is_empty())?.said_at(u32::try_from(index).ok()?)
+    }
+}
+
+#[expect(private_bounds, reason = "reading is the crate's own")]
+impl<'a, T: Listed<'a>> Field<&'a Items<'a, T>> {
+    /// Judged items of the right type, with their index.
+    pub fn items(self) -> impl Iterator<Item = (usize, T)> {
+        self.into_set().into_iter().flat_map(Items::objects)
     }
 }

@@ -1,6 +1,6 @@
 //! Reading a field that may be absent, null or of the wrong JSON type.
 
-use std::{borrow::Cow, fmt, ops::Deref};
+use std::{borrow::Cow, fmt};
 
 use serde_json::Number;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A field as it was written.
-#[derive(Debug, Default, PartialEq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Hash)]
 pub enum Field<T> {
     /// Not there, or null.
     #[default]
@@ -61,6 +61,14 @@ impl<T> Field<T> {
         }
     }
 
+    /// The value, where it has the right type.
+    pub fn into_set(self) -> Option<T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Absent | Self::Mistyped(_) => None,
+        }
+    }
+
     /// The value of the wrong type, where it has one.
     pub fn mistyped(&self) -> Option<&Json> {
         match self {
@@ -80,6 +88,23 @@ impl Field<Cow<'_, str>> {
     /// Whether it is this text.
     #[must_use]
     pub fn is(&self, text: &str) -> bool {
+        self.text() == Some(text)
+    }
+}
+
+impl<'a> Field<&'a str> {
+    /// The text, where it is one.
+    #[must_use]
+    pub fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Set(text) => Some(text),
+            Self::Absent | Self::Mistyped(_) => None,
+        }
+    }
+
+    /// Whether it is this text.
+    #[must_use]
+    pub fn is(self, text: &str) -> bool {
         self.text() == Some(text)
     }
 }
@@ -191,36 +216,6 @@ pub(super) fn map_value<'a>(reader: &mut Reader<'a>) -> Result<Field<Cow<'a, str
         Field::Absent => Field::Set(Cow::Borrowed("")),
         other => other,
     })
-}
-
-/// A type of objects of which a hostile body has very many without a field: one value stands for all of those.
-pub trait Blank: PartialEq {
-    /// An object without fields.
-    fn blank<'b>() -> &'b Self
-    where
-        Self: 'b;
-}
-
-/// An object that takes no memory where it is blank.
-#[derive(Debug, PartialEq)]
-pub struct Lean<T>(Option<Box<T>>);
-
-impl<T: Blank> Deref for Lean<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        self.0.as_deref().unwrap_or_else(|| T::blank())
-    }
-}
-
-impl<'a, T: Takes<'a> + Blank> Takes<'a> for Lean<T> {
-    fn object(reader: &mut Reader<'a>) -> Result<Field<Self>, Unreadable> {
-        Ok(match T::object(reader)? {
-            Field::Set(object) => Field::Set(Self(Some(object).filter(|object| object != T::blank()).map(Box::new))),
-            Field::Absent => Field::Absent,
-            Field::Mistyped(json) => Field::Mistyped(json),
-        })
-    }
 }
 
 /// Reads an object whose fields are known by name; a field that is there twice is an error, for readers differ on which

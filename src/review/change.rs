@@ -73,7 +73,7 @@ impl<'a> Change<'a> {
         let changes_health = judges_status
             && old.and_then(|old| Some((old.status.set()?, new.status.set()?))).is_some_and(|(old, new)| {
                 HEALTH.iter().any(|kind| {
-                    let status = |status: &'a Status<'a>| status.condition(kind)?.status.text();
+                    let status = |status: &'a Status<'a>| status.condition(kind)?.status().text();
                     status(new)
                         .is_some_and(|new| CONDITION_STATUS.contains(&new) && status(old).is_some_and(|old| old != new))
                 })

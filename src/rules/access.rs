@@ -26,14 +26,14 @@ const ACCESS_PROVIDERS: &str = "accessProviders";
 pub(super) struct Item<'a> {
     list: &'static str,
     index: usize,
-    pub(super) provider: &'a AccessProvider<'a>,
+    pub(super) provider: AccessProvider<'a>,
     /// Made once: it takes reading the name, and there may be many findings below.
     path: OnceCell<FieldPath<'a>>,
 }
 
 impl<'a> Item<'a> {
     pub(super) fn path(&self) -> FieldPath<'a> {
-        let path = || FieldPath::of(&["status", self.list]).item(self.index, self.provider.name.text());
+        let path = || FieldPath::of(&["status", self.list]).item(self.index, self.provider.name().text());
         self.path.get_or_init(path).clone()
     }
 }
@@ -49,9 +49,9 @@ pub(super) fn providers<'a>(change: &Change<'a>) -> impl Iterator<Item = Item<'a
 pub(super) fn is_stored_ca(item: &Item<'_>, data: &str, change: &Change<'_>) -> bool {
     let stored = change.old_status().and_then(|status| {
         let list = if item.list == ACCESS_PROVIDERS { &status.access_providers } else { &status.credential_providers };
-        list.get(item.index).filter(|stored| stored.name == item.provider.name)?.cluster.set()
+        list.get(item.index).filter(|stored| stored.name() == item.provider.name())?.cluster().into_set()
     });
-    stored.is_some_and(|stored| stored.certificate_authority_data.is(data))
+    stored.is_some_and(|stored| stored.certificate_authority_data().is(data))
 }
 
 /// The last verdict, kept because the providers of a cluster nearly always have the same CA data.
@@ -70,10 +70,10 @@ impl<K: Copy + PartialEq, V: Copy> Memo<K, V> {
 }
 
 /// Every provider that has a cluster, with the path of the cluster.
-pub(super) fn clusters<'a>(change: &Change<'a>) -> impl Iterator<Item = (Item<'a>, &'a Cluster<'a>)> {
+pub(super) fn clusters<'a>(change: &Change<'a>) -> impl Iterator<Item = (Item<'a>, Cluster<'a>)> {
     providers(change).filter_map(|item| {
-        let cluster = item.provider.cluster.set()?;
-        Some((item, &**cluster))
+        let cluster = item.provider.cluster().into_set()?;
+        Some((item, cluster))
     })
 }
 
@@ -114,8 +114,8 @@ fn is_too_long(url: &str) -> bool {
 }
 
 /// The path of an extension of the provider at `provider`.
-pub(super) fn extension_path<'a>(provider: FieldPath<'a>, index: usize, extension: &'a Extension<'a>) -> FieldPath<'a> {
-    provider.field("cluster").field("extensions").item(index, extension.name.text())
+pub(super) fn extension_path<'a>(provider: FieldPath<'a>, index: usize, extension: Extension<'a>) -> FieldPath<'a> {
+    provider.field("cluster").field("extensions").item(index, extension.name().text())
 }
 
 /// `path`, and the steps from there.

@@ -33,10 +33,10 @@ fn kind<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     const LIMIT: usize = 316;
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("type");
-        match &condition.kind {
+        match condition.kind() {
             Field::Set(kind) if kind.len() <= LIMIT && syntax::is_condition_type(kind) => {}
             Field::Set(kind) if kind.chars().count() > LIMIT => {
-                reporter.report(path, Problem::TooLong(kind.as_ref().into(), LIMIT));
+                reporter.report(path, Problem::TooLong(kind.into(), LIMIT));
             }
             Field::Set(kind) if !kind.is_empty() => {
                 let detail = "must be CamelCase, such as Joined or example.com/Joined";
@@ -68,8 +68,8 @@ fn type_spelling<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
             && letters.next().is_none()
     };
     for (index, condition) in conditions(change) {
-        let Some(kind) = condition.kind.set() else { continue };
-        let meant = PREDEFINED.into_iter().find(|predefined| kind != predefined && is_variant(kind, predefined));
+        let Some(kind) = condition.kind().text() else { continue };
+        let meant = PREDEFINED.into_iter().find(|predefined| kind != *predefined && is_variant(kind, predefined));
         if let Some(meant) = meant {
             let warning = format!("is not found by consumers, which look for {meant:?}; use that spelling");
             let wording = Wording::new(format!("must be spelled {meant:?}"), warning);
@@ -92,7 +92,7 @@ pub(crate) static UNIQUE: Rule = Rule {
 
 fn unique<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(list) = change.status().and_then(|status| status.conditions.set()) else { return };
-    for (index, kind) in list.repeated(|condition| condition.kind.text()) {
+    for (index, kind) in list.repeated(|condition| condition.kind().text()) {
         let path = FieldPath::of(&["status", "conditions"]).item(index, Some(kind)).field("type");
         reporter.report(path, Problem::Duplicate(Value::of(kind)));
     }
@@ -116,8 +116,8 @@ fn status<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("status");
-        match &condition.status {
-            Field::Set(status) if STATUSES.contains(&status.as_ref()) => {}
+        match condition.status() {
+            Field::Set(status) if STATUSES.contains(&status) => {}
             Field::Set(status) => reporter.report(path, Problem::NotSupported(Value::of(status), STATUSES)),
             Field::Absent => {
                 reporter.report(path, Problem::Required("must be \"True\", \"False\" or \"Unknown\"".into()));
@@ -128,7 +128,7 @@ fn status<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
                     Some(status) => format!("must be a string: put it in quotes, {status:?}").into(),
                     None => "must be the string \"True\", \"False\" or \"Unknown\"".into(),
                 };
-                reporter.report(path, Problem::TypeInvalid(json.into(), detail));
+                reporter.report(path, Problem::TypeInvalid(Value::Json(json), detail));
                 if let Some(status) = quoted {
                     fill_in(
                         &stored,
@@ -182,10 +182,10 @@ fn reason<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("reason");
-        match &condition.reason {
+        match condition.reason() {
             Field::Set(reason) if is_sound(reason) => {}
             Field::Set(reason) if reason.chars().count() > LIMIT => {
-                reporter.report(path, Problem::TooLong(reason.as_ref().into(), LIMIT));
+                reporter.report(path, Problem::TooLong(reason.into(), LIMIT));
             }
             Field::Set(reason) if !reason.is_empty() => {
                 reporter.report(path, Problem::Invalid(Value::of(reason), REASON_REQUIRED.into()));
@@ -193,7 +193,7 @@ fn reason<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
             Field::Set(_) => reporter.report(path, Problem::Empty(REASON_REQUIRED.into())),
             Field::Absent => {
                 reporter.report(path, Problem::Required(REASON_REQUIRED.into()));
-                let before = stored.unchanged(condition).and_then(|stored| stored.reason.text());
+                let before = stored.unchanged(condition).and_then(|stored| stored.reason().text());
                 let before = before.filter(|reason| is_sound(reason));
                 let kept = "missing, kept as stored. Give one CamelCase word, such as \"ClusterRegistered\"";
                 let set = "missing, set to \"Unspecified\". Give one CamelCase word, such as \"ClusterRegistered\"";
@@ -226,9 +226,9 @@ fn message<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("message");
-        match &condition.message {
+        match condition.message() {
             Field::Set(message) if message.len() > LIMIT && message.chars().count() > LIMIT => {
-                reporter.report(path, Problem::TooLong(message.as_ref().into(), LIMIT));
+                reporter.report(path, Problem::TooLong(message.into(), LIMIT));
             }
             Field::Set(_) => {}
             Field::Absent => {
@@ -236,7 +236,7 @@ fn message<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
                 fill_in(&stored, condition, path, "", None, reporter);
             }
             Field::Mistyped(json) => {
-                reporter.report(path, Problem::no_string(json));
+                reporter.report(path, Problem::no_string(&json));
             }
         }
     }
@@ -258,11 +258,11 @@ fn observed_generation<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>)
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("observedGeneration");
         let detail = "must be an integer >= 0";
-        match &condition.observed_generation {
+        match condition.observed_generation() {
             Field::Set(generation @ ..0) => {
-                reporter.report(path, Problem::Invalid(Value::Bare(*generation), detail.into()));
+                reporter.report(path, Problem::Invalid(Value::Bare(generation), detail.into()));
             }
-            Field::Mistyped(json) => reporter.report(path, Problem::TypeInvalid(json.into(), detail.into())),
+            Field::Mistyped(json) => reporter.report(path, Problem::TypeInvalid(Value::Json(json), detail.into())),
             Field::Set(_) | Field::Absent => {}
         }
     }
@@ -295,10 +295,10 @@ fn unless_dropped(change: &Change<'_>, warning: &'static str) -> Option<Cow<'sta
     (change.part != Part::Main).then_some(Cow::Borrowed(warning))
 }
 
-pub(super) fn conditions<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, &'a Condition<'a>)> {
+pub(super) fn conditions<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, Condition<'a>)> {
     change.status().into_iter().flat_map(|status| status.conditions.items())
 }
 
-pub(super) fn item<'a>(index: usize, condition: &'a Condition<'a>) -> FieldPath<'a> {
-    FieldPath::of(&["status", "conditions"]).item(index, condition.kind.text())
+pub(super) fn item<'a>(index: usize, condition: Condition<'a>) -> FieldPath<'a> {
+    FieldPath::of(&["status", "conditions"]).item(index, condition.kind().text())
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     field_path::FieldPath,
-    profile::{ClusterProfile, Field, Json, List, Status},
+    profile::{ClusterProfile, Field, Items, Json, List, Status},
     review::{Change, Effect, Problem, Reporter, Rule, Value},
     rules::access::{clusters, has_deprecated_fields, providers},
 };
@@ -93,45 +93,48 @@ fn check_status<'a>(status: &'a Status<'a>, reporter: &mut Reporter<'_, 'a>) {
     }
     expect_objects(&status.properties, || FieldPath::of(&["status", "properties"]), reporter);
     for (index, property) in status.properties.items() {
-        let path = || FieldPath::of(&["status", "properties"]).item(index, property.name.text());
-        expect(&property.name, Problem::no_string, || path().field("name"), reporter);
-        expect(&property.last_observed_time, Problem::no_string, || path().field("lastObservedTime"), reporter);
+        let path = || FieldPath::of(&["status", "properties"]).item(index, property.name().text());
+        expect(&property.name(), Problem::no_string, || path().field("name"), reporter);
+        expect(&property.last_observed_time(), Problem::no_string, || path().field("lastObservedTime"), reporter);
     }
     expect_objects(&status.conditions, || FieldPath::of(&["status", "conditions"]), reporter);
     for (index, condition) in status.conditions.items() {
-        let path = || FieldPath::of(&["status", "conditions"]).item(index, condition.kind.text());
-        expect(&condition.kind, Problem::no_string, || path().field("type"), reporter);
-        expect(&condition.reason, Problem::no_string, || path().field("reason"), reporter);
-        expect(&condition.last_transition_time, Problem::no_string, || path().field("lastTransitionTime"), reporter);
+        let path = || FieldPath::of(&["status", "conditions"]).item(index, condition.kind().text());
+        expect(&condition.kind(), Problem::no_string, || path().field("type"), reporter);
+        expect(&condition.reason(), Problem::no_string, || path().field("reason"), reporter);
+        expect(&condition.last_transition_time(), Problem::no_string, || path().field("lastTransitionTime"), reporter);
     }
     expect_objects(&status.access_providers, || FieldPath::of(&["status", "accessProviders"]), reporter);
 }
 
 fn check_providers<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for item in providers(change) {
-        expect(&item.provider.name, Problem::no_string, || item.path().field("name"), reporter);
-        expect(&item.provider.cluster, no_object, || item.path().field("cluster"), reporter);
+        expect(&item.provider.name(), Problem::no_string, || item.path().field("name"), reporter);
+        expect(&item.provider.cluster(), no_object, || item.path().field("cluster"), reporter);
     }
     for (item, cluster) in clusters(change) {
         let path = |field| item.path().field("cluster").field(field);
-        expect(&cluster.server, Problem::no_string, || path("server"), reporter);
-        expect(&cluster.tls_server_name, Problem::no_string, || path("tls-server-name"), reporter);
-        expect(&cluster.insecure_skip_tls_verify, no_boolean, || path("insecure-skip-tls-verify"), reporter);
+        expect(&cluster.server(), Problem::no_string, || path("server"), reporter);
+        expect(&cluster.tls_server_name(), Problem::no_string, || path("tls-server-name"), reporter);
+        expect(&cluster.insecure_skip_tls_verify(), no_boolean, || path("insecure-skip-tls-verify"), reporter);
         if has_deprecated_fields(change) {
-            expect(&cluster.certificate_authority, Problem::no_string, || path("certificate-authority"), reporter);
+            expect(&cluster.certificate_authority(), Problem::no_string, || path("certificate-authority"), reporter);
         }
         expect(
-            &cluster.certificate_authority_data,
+            &cluster.certificate_authority_data(),
             Problem::no_string,
             || path("certificate-authority-data"),
             reporter,
         );
-        expect(&cluster.proxy_url, Problem::no_string, || path("proxy-url"), reporter);
-        expect(&cluster.disable_compression, no_boolean, || path("disable-compression"), reporter);
-        expect_objects(&cluster.extensions, || path("extensions"), reporter);
-        for (index, extension) in cluster.extensions.items() {
-            let path = || path("extensions").item(index, extension.name.text());
-            expect(&extension.name, Problem::no_string, || path().field("name"), reporter);
+        expect(&cluster.proxy_url(), Problem::no_string, || path("proxy-url"), reporter);
+        expect(&cluster.disable_compression(), no_boolean, || path("disable-compression"), reporter);
+        expect(&cluster.extensions(), no_array, || path("extensions"), reporter);
+        if let Some(extensions) = cluster.extensions().into_set() {
+            expect_items(extensions, || path("extensions"), reporter);
+        }
+        for (index, extension) in cluster.extensions().items() {
+            let path = || path("extensions").item(index, extension.name().text());
+            expect(&extension.name(), Problem::no_string, || path().field("name"), reporter);
         }
     }
 }
@@ -149,7 +152,12 @@ fn expect<'a, T>(
 
 fn expect_objects<'a, T>(list: &List<'_, T>, path: impl Fn() -> FieldPath<'a>, reporter: &mut Reporter<'_, 'a>) {
     expect(list, no_array, &path, reporter);
-    let Some(items) = list.set() else { return };
+    if let Some(items) = list.set() {
+        expect_items(items, path, reporter);
+    }
+}
+
+fn expect_items<'a, T>(items: &Items<'_, T>, path: impl Fn() -> FieldPath<'a>, reporter: &mut Reporter<'_, 'a>) {
     items.each_other(|index, json| reporter.report(path().item(index, None), no_object(&json)));
     if let Some(past) = items.past() {
         reporter.report(path, Problem::Past(past));

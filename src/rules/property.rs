@@ -28,10 +28,10 @@ pub(crate) static NAME: Rule = Rule {
 fn name<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (index, property) in properties(change) {
         let path = || item(index, property).field("name");
-        match &property.name {
+        match property.name() {
             Field::Set(name) if is_name(name) => {}
             Field::Set(name) if name.chars().count() > syntax::SUBDOMAIN_LIMIT => {
-                reporter.report(path, Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
+                reporter.report(path, Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT));
             }
             Field::Set(name) if !name.is_empty() => {
                 reporter.report(path, Problem::Invalid(Value::of(name), name_syntax(name).into()));
@@ -77,7 +77,7 @@ pub(crate) static UNIQUE: Rule = Rule {
 
 fn unique<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(list) = change.status().and_then(|status| status.properties.set()) else { return };
-    for (index, name) in list.repeated(|property| property.name.text()) {
+    for (index, name) in list.repeated(|property| property.name().text()) {
         let path = FieldPath::of(&["status", "properties"]).item(index, Some(name)).field("name");
         reporter.report(path, Problem::Duplicate(Value::of(name)));
     }
@@ -101,15 +101,15 @@ fn value<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     const LIMIT: usize = 1024;
     for (index, property) in properties(change) {
         let path = || item(index, property).field("value");
-        match &property.value {
-            Field::Set(value) if value.is_empty() => reporter.report(path, Problem::Empty(VALUE_REQUIRED.into())),
+        match property.value() {
+            Field::Set("") => reporter.report(path, Problem::Empty(VALUE_REQUIRED.into())),
             Field::Set(value) if value.len() > LIMIT && value.chars().count() > LIMIT => {
-                reporter.report(path, Problem::TooLong(value.as_ref().into(), LIMIT));
+                reporter.report(path, Problem::TooLong(value.into(), LIMIT));
             }
             Field::Set(_) => {}
             Field::Absent => reporter.report(path, Problem::Required(VALUE_REQUIRED.into())),
             Field::Mistyped(json) => {
-                reporter.report(path, Problem::no_string(json));
+                reporter.report(path, Problem::no_string(&json));
             }
         }
     }
@@ -135,7 +135,7 @@ fn observed_time<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     // Agents observe all properties at once, so most times are the same.
     let mut valid = None;
     for (index, property) in properties(change) {
-        let time = &property.last_observed_time;
+        let time = property.last_observed_time();
         if valid.is_some() && time.text() == valid {
             continue;
         }
@@ -181,7 +181,7 @@ fn reserved_suffix<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         "metrics-endpoints.k8s.io",
     ];
     for (index, property) in properties(change) {
-        let Some(name) = property.name.text() else { continue };
+        let Some(name) = property.name().text() else { continue };
         let prefix = name.split_once('/').map_or(name, |(prefix, _)| prefix);
         let reserved = [prefix, name].iter().any(|text| text.ends_with(".k8s.io") || text.ends_with(".kubernetes.io"));
         if reserved && !WELL_KNOWN.contains(&name) {
@@ -209,7 +209,7 @@ fn cluster_id<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     /// KEP-2149: an id has fewer characters.
     const LIMIT: usize = 128;
     for (index, property) in cluster_ids(change) {
-        let Some(id) = property.value.set().filter(|id| !id.is_empty()) else { continue };
+        let Some(id) = property.value().text().filter(|id| !id.is_empty()) else { continue };
         if id.len() >= LIMIT || !syntax::is_subdomain(id) {
             let warning = "cannot be part of a host name; use a DNS name of at most 127 characters";
             let wording = Wording::new("must be a DNS name of at most 127 characters", warning);
@@ -234,7 +234,8 @@ pub(crate) static CLUSTER_ID_CHANGED: Rule = Rule {
 
 fn cluster_id_changed<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let (Some(new), Some(old)) = (change.status(), change.old_status()) else { return };
-    let is_member = |status: &Status<'_>| status.property(CLUSTERSET).is_some_and(|clusterset| !clusterset.is_empty());
+    let is_member =
+        |status: &'a Status<'a>| status.property(CLUSTERSET).is_some_and(|clusterset| !clusterset.is_empty());
     if !is_member(new) || !is_member(old) {
         return;
     }
@@ -242,8 +243,8 @@ fn cluster_id_changed<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) 
     // Made once for each id, however many properties differ from it: quoting searches for secrets.
     let wordings = CLUSTER_IDS.map(|_| OnceCell::new());
     for (index, property) in cluster_ids(change) {
-        let known = CLUSTER_IDS.iter().zip(stored).zip(&wordings).find(|((name, _), _)| property.name.is(name));
-        if let (Some(id), Some(((_, Some(stored)), wording))) = (property.value.set(), known)
+        let known = CLUSTER_IDS.iter().zip(stored).zip(&wordings).find(|((name, _), _)| property.name().is(name));
+        if let (Some(id), Some(((_, Some(stored)), wording))) = (property.value().text(), known)
             && id != stored
         {
             let wording = wording.get_or_init(|| {
@@ -258,7 +259,7 @@ fn cluster_id_changed<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) 
     }
     for (name, stored) in CLUSTER_IDS.into_iter().zip(stored) {
         // The KEP has renamed the property: the same id under the other name is still there.
-        let is_kept = |stored| cluster_ids(change).any(|(_, it)| it.name.is(name) || it.value.is(stored));
+        let is_kept = |stored| cluster_ids(change).any(|(_, it)| it.name().is(name) || it.value().is(stored));
         if let Some(stored) = stored.filter(|stored| !is_kept(stored)) {
             let stored = quote(stored);
             let warning = format!(
@@ -277,14 +278,14 @@ const CLUSTERSET: &str = "clusterset.k8s.io";
 /// The properties whose value identifies the cluster: the KEP's name for it, and its former name.
 const CLUSTER_IDS: [&str; 2] = ["id.k8s.io", "cluster.clusterset.k8s.io"];
 
-fn cluster_ids<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, &'a Property<'a>)> {
-    properties(change).filter(|(_, property)| CLUSTER_IDS.iter().any(|name| property.name.is(name)))
+fn cluster_ids<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, Property<'a>)> {
+    properties(change).filter(|(_, property)| CLUSTER_IDS.iter().any(|name| property.name().is(name)))
 }
 
-fn properties<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, &'a Property<'a>)> {
+fn properties<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, Property<'a>)> {
     change.status().into_iter().flat_map(|status| status.properties.items())
 }
 
-fn item<'a>(index: usize, property: &'a Property<'a>) -> FieldPath<'a> {
-    FieldPath::of(&["status", "properties"]).item(index, property.name.text())
+fn item<'a>(index: usize, property: Property<'a>) -> FieldPath<'a> {
+    FieldPath::of(&["status", "properties"]).item(index, property.name().text())
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     field_path::FieldPath,
-    profile::{Field, Json, Text},
+    profile::{Field, Json, ListedText},
     review::{Change, Effect, Part, Phase, Problem, Reporter, Rule},
 };
 
@@ -23,9 +23,9 @@ fn status_ignored<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     if change.part != Part::Main || *change.status_field() == Field::Absent {
         return;
     }
-    let is_boolean = |status: &Text<'_>| matches!(status, Field::Mistyped(Json::Boolean(_)));
+    let is_boolean = |status: ListedText<'_>| matches!(status, Field::Mistyped(Json::Boolean(_)));
     let boolean =
-        change.status().is_some_and(|status| status.conditions.items().any(|(_, item)| is_boolean(&item.status)));
+        change.status().is_some_and(|status| status.conditions.items().any(|(_, item)| is_boolean(item.status())));
     let detail = if boolean {
         "write it with --subresource=status, and quote every condition's status, as in \"True\""
     } else {

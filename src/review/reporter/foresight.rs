@@ -8,7 +8,7 @@ use std::{
 use super::{Reporter, Review};
 use crate::{
     field_path::{FieldPath, Segment},
-    profile::{AccessProvider, Blank, Condition, Field, Items, List, Status, Text},
+    profile::{AccessProvider, Condition, Field, Items, List, Listed, ListedText, Status},
     review::{Change, CrdInForce, Finding, Omitted, Part, Policy, Problem, Report},
 };
 
@@ -120,9 +120,9 @@ impl Foresight {
         }
         let changed = change.status().zip(change.old_status()).is_some_and(|(new, old)| {
             let (new, old) = (provider(new, list, index), provider(old, list, index));
-            new.zip(old).filter(|(new, old)| new.name == old.name).is_some_and(|(new, old)| {
-                let clusters = new.cluster.set().zip(old.cluster.set());
-                clusters.is_some_and(|(new, old)| new.extensions != old.extensions)
+            new.zip(old).filter(|(new, old)| new.name() == old.name()).is_some_and(|(new, old)| {
+                let clusters = new.cluster().into_set().zip(old.cluster().into_set());
+                clusters.is_some_and(|(new, old)| new.extensions() != old.extensions())
             })
         });
         self.extensions.set(Some((list, index, changed)));
@@ -160,10 +160,10 @@ impl Foresight {
     fn is_loose(&self, change: &Change<'_>, list: &'static str, status: &Status<'_>) -> bool {
         self.is_keyed(change, list, key_of(list))
             && match list {
-                "conditions" => is_loose(&status.conditions, |condition| condition.kind.text()),
-                "properties" => is_loose(&status.properties, |property| property.name.text()),
-                "accessProviders" => is_loose(&status.access_providers, |provider| provider.name.text()),
-                _ => is_loose(&status.credential_providers, |provider| provider.name.text()),
+                "conditions" => is_loose(&status.conditions, |condition| condition.kind().text()),
+                "properties" => is_loose(&status.properties, |property| property.name().text()),
+                "accessProviders" => is_loose(&status.access_providers, |provider| provider.name().text()),
+                _ => is_loose(&status.credential_providers, |provider| provider.name().text()),
             }
     }
 
@@ -207,20 +207,20 @@ fn changes_item(change: &Change<'_>, list: &str, index: usize) -> bool {
     match list {
         "conditions" => {
             let items = new.conditions.get(index).zip(old.conditions.get(index));
-            items.is_some_and(|(new, old)| new.kind == old.kind && is_changed(new, old))
+            items.is_some_and(|(new, old)| new.kind() == old.kind() && is_changed(new, old))
         }
         "properties" => {
             let items = new.properties.get(index).zip(old.properties.get(index));
-            items.is_some_and(|(new, old)| new.name == old.name && new != old)
+            items.is_some_and(|(new, old)| new.name() == old.name() && new != old)
         }
         _ => {
             let items = provider(new, list, index).zip(provider(old, list, index));
-            items.is_some_and(|(new, old)| new.name == old.name && new != old)
+            items.is_some_and(|(new, old)| new.name() == old.name() && new != old)
         }
     }
 }
 
-fn provider<'p, 'a>(status: &'p Status<'a>, list: &str, index: usize) -> Option<&'p AccessProvider<'a>> {
+fn provider<'a>(status: &'a Status<'a>, list: &str, index: usize) -> Option<AccessProvider<'a>> {
     let list = if list == "accessProviders" { &status.access_providers } else { &status.credential_providers };
     list.get(index)
 }
@@ -280,17 +280,17 @@ fn key_of(list: &str) -> &'static str {
 }
 
 /// Whether a condition is another one whatever is filled in, which may be what is stored.
-fn is_changed(new: &Condition<'_>, old: &Condition<'_>) -> bool {
-    let is_other = |new: &Text<'_>, old: &Text<'_>| *new != Field::Absent && new != old;
-    new.kind != old.kind
+fn is_changed(new: Condition<'_>, old: Condition<'_>) -> bool {
+    let is_other = |new: ListedText<'_>, old: ListedText<'_>| new != Field::Absent && new != old;
+    new.kind() != old.kind()
         || new.status_value() != old.status_value()
-        || new.observed_generation != old.observed_generation
-        || is_other(&new.reason, &old.reason)
-        || is_other(&new.message, &old.message)
-        || is_other(&new.last_transition_time, &old.last_transition_time)
+        || new.observed_generation() != old.observed_generation()
+        || is_other(new.reason(), old.reason())
+        || is_other(new.message(), old.message())
+        || is_other(new.last_transition_time(), old.last_transition_time())
 }
 
-fn is_loose<'p, 'a, T: Blank>(list: &'p List<'a, T>, key: impl Fn(&'p T) -> Option<&'p str>) -> bool {
+fn is_loose<'a, T: Listed<'a>>(list: &'a List<'a, T>, key: impl Fn(T) -> Option<&'a str>) -> bool {
     list.items().any(|(_, item)| key(item).is_none())
         || list.set().is_some_and(|list| list.repeated(key).next().is_some())
 }

@@ -28,7 +28,7 @@ pub(crate) static CA: Rule = Rule {
 fn ca<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let mut last = Memo::new();
     for (item, cluster) in clusters(change) {
-        let Some(data) = cluster.certificate_authority_data.text() else { continue };
+        let Some(data) = cluster.certificate_authority_data().text() else { continue };
         // Stored data is parsed only if a finding in it would be reported.
         let is_known = is_stored_ca(&item, data, change) && !reporter.reports_stored(Effect::Warn);
         let depth = if is_known { Depth::Encoding } else { Depth::Certificates };

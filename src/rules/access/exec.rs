@@ -20,8 +20,10 @@ pub(crate) static EXEC: Rule = Rule {
 
 fn exec<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (item, cluster) in clusters(change) {
-        for (index, extension) in cluster.extensions.items() {
-            let Some(body) = extension.extension.filter(|_| extension.name.is(ADDITIONAL_ENVS)) else { continue };
+        for (index, extension) in cluster.extensions().items() {
+            let Some(body) = extension.extension().into_set().filter(|_| extension.name().is(ADDITIONAL_ENVS)) else {
+                continue;
+            };
             let path = extension_path(item.path(), index, extension).field("extension");
             body.each_member(|name, value| {
                 if environment::takes_over(&name) {

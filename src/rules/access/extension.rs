@@ -1,9 +1,9 @@
-//! `access-extension`: `cluster.extensions`, which configure a consumer's credential plugin.
+//! `access-extension`: `cluster.extensions()`, which configure a consumer's credential plugin.
 
 use super::{clusters, denied_by_v1alpha2, extension_path, shown};
 use crate::{
     field_path::FieldPath,
-    profile::{Body, Extension, Field, Text},
+    profile::{Body, Extension, Field, ListedText},
     review::{Change, Effect, IN_QUOTES, Problem, Reporter, Rule, Value, Wording},
     syntax,
 };
@@ -33,11 +33,11 @@ pub(crate) static EXTENSION: Rule = Rule {
 
 fn extension<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (item, cluster) in clusters(change) {
-        let Some(list) = cluster.extensions.set() else { continue };
-        let mut repeated = list.repeated(|extension| extension.name.text()).peekable();
-        for (index, extension) in cluster.extensions.items() {
+        let Some(list) = cluster.extensions().into_set() else { continue };
+        let mut repeated = list.repeated(|extension| extension.name().text()).peekable();
+        for (index, extension) in cluster.extensions().items() {
             let path = || extension_path(item.path(), index, extension);
-            check_name(&extension.name, || path().field("name"), change, reporter);
+            check_name(extension.name(), || path().field("name"), change, reporter);
             if let Some((_, name)) = repeated.next_if(|(repeated, _)| *repeated == index) {
                 reporter.report_as(
                     denied_by_v1alpha2(change),
@@ -51,7 +51,7 @@ fn extension<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
 }
 
 fn check_name<'a>(
-    name: &'a Text<'a>,
+    name: ListedText<'a>,
     path: impl Fn() -> FieldPath<'a>,
     change: &Change<'a>,
     reporter: &mut Reporter<'_, 'a>,
@@ -59,7 +59,7 @@ fn check_name<'a>(
     let effect = denied_by_v1alpha2(change);
     let detail = "an extension needs a name";
     let Field::Set(name) = name else {
-        if *name == Field::Absent {
+        if name == Field::Absent {
             reporter.report(&path, Problem::Required(detail.into()));
         }
         return;
@@ -68,7 +68,7 @@ fn check_name<'a>(
         let wording = Wording::new(detail, "empty, so no client reads this extension; name it");
         reporter.report_as(effect, &path, Problem::Empty(wording));
     } else if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
-        reporter.report_as(effect, &path, Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT));
+        reporter.report_as(effect, &path, Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT));
     }
     if let Some(known) = meant(name) {
         let wording =
@@ -98,11 +98,11 @@ fn meant(name: &str) -> Option<&'static str> {
     known.into_iter().find(|known| is_like(known) || is_draft(known))
 }
 
-fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>, reporter: &mut Reporter<'_, 'a>) {
-    let Some(body) = extension.extension else {
+fn check_body<'a>(extension: Extension<'a>, path: impl Fn() -> FieldPath<'a>, reporter: &mut Reporter<'_, 'a>) {
+    let Some(body) = extension.extension().into_set() else {
         return reporter.report(path, Problem::Required("must be an object".into()));
     };
-    if extension.name.is(ADDITIONAL_ARGS) && (body.is_object() || body.is_array()) {
+    if extension.name().is(ADDITIONAL_ARGS) && (body.is_object() || body.is_array()) {
         let detail = if body.is_array() {
             "today's CRD does not store an array; leave it out"
         } else {
@@ -111,7 +111,7 @@ fn check_body<'a>(extension: &'a Extension<'a>, path: impl Fn() -> FieldPath<'a>
         reporter.report_as(Effect::Warn, path, Problem::Invalid(unread(body), detail.into()));
     } else if !body.is_object() {
         reporter.report(path, Problem::TypeInvalid(unread(body), "must be an object".into()));
-    } else if extension.name.is(ADDITIONAL_ENVS) {
+    } else if extension.name().is(ADDITIONAL_ENVS) {
         let path = path();
         body.each_member(|name, value| {
             if !value.is_string() {

@@ -25,15 +25,15 @@ fn name<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for item in providers(change) {
         let path = || item.path().field("name");
         let detail = "must name the provider";
-        match &item.provider.name {
-            Field::Set(name) if name.is_empty() => {
+        match item.provider.name() {
+            Field::Set("") => {
                 let wording = Wording::new(detail, "empty, so no consumer selects this provider; name it");
                 reporter.report_as(denied_by_v1alpha2(change), path, Problem::Empty(wording));
             }
             Field::Set(name)
                 if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT =>
             {
-                let problem = Problem::TooLong(name.as_ref().into(), syntax::SUBDOMAIN_LIMIT);
+                let problem = Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT);
                 reporter.report_as(denied_by_v1alpha2(change), path, problem);
             }
             Field::Absent => reporter.report(path, Problem::Required(detail.into())),
@@ -60,7 +60,7 @@ fn cluster<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     const LIMIT: usize = 64;
     let effect = if change.version >= Version::V1alpha2 { Effect::Deny } else { Effect::Off };
     for item in providers(change) {
-        if item.provider.cluster == Field::Absent {
+        if item.provider.cluster() == Field::Absent {
             let problem = Problem::Required("must say how to reach the member cluster".into());
             reporter.report_as(effect, item.path().field("cluster"), problem);
         }
@@ -88,7 +88,7 @@ pub(crate) static UNIQUE: Rule = Rule {
 fn unique<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (field, list) in lists(change) {
         let Some(list) = list.set() else { continue };
-        for (index, name) in list.repeated(|provider| provider.name.text()) {
+        for (index, name) in list.repeated(|provider| provider.name().text()) {
             let path = FieldPath::of(&["status", field]).item(index, Some(name)).field("name");
             reporter.report(path, Problem::Duplicate(Value::of(name)));
         }

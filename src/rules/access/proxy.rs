@@ -21,7 +21,7 @@ pub(crate) static PROXY: Rule = Rule {
 
 fn proxy<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (item, cluster) in clusters(change) {
-        let Some(url) = cluster.proxy_url.text().filter(|url| !url.is_empty()) else { continue };
+        let Some(url) = cluster.proxy_url().text().filter(|url| !url.is_empty()) else { continue };
         let path = || item.path().field("cluster").field("proxy-url");
         let effect = denied_by_v1alpha2(change);
         if is_too_long(url) {

@@ -80,12 +80,13 @@ impl Finder {
 
     fn status<'a>(&mut self, status: &'a Status<'a>, reporter: &mut Reporter<'_, 'a>) {
         for (index, property) in status.properties.items() {
-            let path = || FieldPath::of(&["status", "properties"]).item(index, property.name.text()).field("value");
-            self.search_text(property.value.text().unwrap_or_default(), path, reporter);
+            let path = || FieldPath::of(&["status", "properties"]).item(index, property.name().text()).field("value");
+            self.search_text(property.value().text().unwrap_or_default(), path, reporter);
         }
         for (index, condition) in status.conditions.items() {
-            let path = || FieldPath::of(&["status", "conditions"]).item(index, condition.kind.text()).field("message");
-            self.search_text(condition.message.text().unwrap_or_default(), path, reporter);
+            let path =
+                || FieldPath::of(&["status", "conditions"]).item(index, condition.kind().text()).field("message");
+            self.search_text(condition.message().text().unwrap_or_default(), path, reporter);
         }
     }
 
@@ -95,7 +96,7 @@ impl Finder {
         for (item, cluster) in clusters(change) {
             let path = || item.path().field("cluster");
             self.urls(cluster, path, reporter);
-            if let Some(data) = cluster.certificate_authority_data.text() {
+            if let Some(data) = cluster.certificate_authority_data().text() {
                 let is_stored = is_stored_ca(&item, data, change);
                 let known = last.take().filter(|last| (last.0, last.1) == (data, is_stored)).map(|last| last.2);
                 let found = known
@@ -112,12 +113,12 @@ impl Finder {
                 }
                 last = Some((data, is_stored, found));
             }
-            for (index, extension) in cluster.extensions.items() {
+            for (index, extension) in cluster.extensions().items() {
                 // Made once, for it takes reading two names, and there may be many secrets below.
                 let place = OnceCell::new();
                 let path = || place.get_or_init(|| extension_path(item.path(), index, extension)).clone();
-                self.search_text(extension.name.text().unwrap_or_default(), || path().field("name"), reporter);
-                let body = extension.extension.filter(|body| self.search.may_be_in(body.text()));
+                self.search_text(extension.name().text().unwrap_or_default(), || path().field("name"), reporter);
+                let body = extension.extension().into_set().filter(|body| self.search.may_be_in(body.text()));
                 let Some(body) = body else { continue };
                 each_string(body.text(), |steps, text| {
                     self.search_text(&text, || append(path().field("extension"), steps), reporter);
@@ -126,13 +127,8 @@ impl Finder {
         }
     }
 
-    fn urls<'a>(
-        &mut self,
-        cluster: &'a Cluster<'a>,
-        path: impl Fn() -> FieldPath<'a>,
-        reporter: &mut Reporter<'_, 'a>,
-    ) {
-        for (field, url) in [("server", &cluster.server), ("proxy-url", &cluster.proxy_url)] {
+    fn urls<'a>(&mut self, cluster: Cluster<'a>, path: impl Fn() -> FieldPath<'a>, reporter: &mut Reporter<'_, 'a>) {
+        for (field, url) in [("server", cluster.server()), ("proxy-url", cluster.proxy_url())] {
             let Some(url) = url.text() else { continue };
             let is_denied = url::has_password(url);
             let found = self.search.each(url);

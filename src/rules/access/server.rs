@@ -13,7 +13,7 @@ mod host;
 /// `access-server`
 pub(crate) static SERVER: Rule = Rule {
     name: "access-server",
-    summary: "`cluster.server` is an absolute `https` URL of at most 2048 characters, with a host and port that a consumer can \
+    summary: "`cluster.server()` is an absolute `https` URL of at most 2048 characters, with a host and port that a consumer can \
               reach and without userinfo; path and query are fine",
     source: "KEP-5339; v1alpha2 schema",
     effect: Effect::Deny,
@@ -29,7 +29,7 @@ fn server<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (item, cluster) in clusters(change) {
         let path = || item.path().field("cluster").field("server");
         let effect = denied_by_v1alpha2(change);
-        match &cluster.server {
+        match cluster.server() {
             Field::Absent => {
                 reporter.report(path, Problem::Required(REQUIRED.into()));
             }
@@ -38,7 +38,7 @@ fn server<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
                 reporter.report_as(effect, path, Problem::Empty(Wording::new(REQUIRED, warning)));
             }
             Field::Set(server) if is_too_long(server) => {
-                reporter.report_as(effect, path, Problem::TooLong(server.as_ref().into(), URL_LIMIT));
+                reporter.report_as(effect, path, Problem::TooLong(server.into(), URL_LIMIT));
             }
             Field::Set(server) => check_url(server, effect, path, reporter),
             Field::Mistyped(_) => {}

@@ -26,7 +26,7 @@ pub(crate) static TLS: Rule = Rule {
 fn tls<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (item, cluster) in clusters(change) {
         let path = |field| item.path().field("cluster").field(field);
-        if cluster.insecure_skip_tls_verify == Field::Set(true) {
+        if cluster.insecure_skip_tls_verify() == Field::Set(true) {
             let wording = if has_ca(cluster) {
                 let warning = "clients refuse to connect with both this and a CA: remove it";
                 Wording::new("must not be true: clients refuse it next to CA data", warning)
@@ -36,14 +36,14 @@ fn tls<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
             };
             reporter.report(path("insecure-skip-tls-verify"), Problem::Forbidden(Value::hidden("true"), wording));
         }
-        if is_used(&cluster.certificate_authority, |file| file.is_empty(), change) {
-            let file = cluster.certificate_authority.text().unwrap_or_default();
+        if is_used(&cluster.certificate_authority(), |file| file.is_empty(), change) {
+            let file = cluster.certificate_authority().text().unwrap_or_default();
             let warning =
                 "names a file that consumers do not have; put the CA certificate into certificate-authority-data";
             let wording = Wording::new("must not be used; use certificate-authority-data", warning);
             reporter.report(path("certificate-authority"), Problem::Forbidden(Value::hidden(file), wording));
         }
-        let Some(name) = cluster.tls_server_name.text().filter(|name| !name.is_empty()) else { continue };
+        let Some(name) = cluster.tls_server_name().text().filter(|name| !name.is_empty()) else { continue };
         if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
             let problem = Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT);
             reporter.report_as(denied_by_v1alpha2(change), path("tls-server-name"), problem);
@@ -58,8 +58,8 @@ fn tls<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
 
 /// Whether the cluster has a CA, as data or as a file: client-go's `TLSConfigFor` refuses one next to
 /// `insecure-skip-tls-verify`.
-fn has_ca(cluster: &Cluster<'_>) -> bool {
-    [&cluster.certificate_authority_data, &cluster.certificate_authority]
+fn has_ca(cluster: Cluster<'_>) -> bool {
+    [cluster.certificate_authority_data(), cluster.certificate_authority()]
         .iter()
         .any(|ca| ca.text().is_some_and(|ca| !ca.is_empty()))
 }

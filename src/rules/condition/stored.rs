@@ -40,7 +40,7 @@ impl<'a> Stored<'a> {
     }
 
     /// Whether a condition is stored that equals this one in all that rules read.
-    fn has(&self, new: &Condition<'_>) -> bool {
+    fn has(&self, new: Condition<'_>) -> bool {
         if self.is_kept {
             return true;
         }
@@ -54,15 +54,15 @@ impl<'a> Stored<'a> {
     }
 
     /// The stored condition of the same type: the one of the same status where there are several, else the first.
-    pub(super) fn condition(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
-        let kind = new.kind.text()?;
-        self.unchanged(new).or_else(|| self.find(&self.by_kind, kind, |condition| condition.kind.text()))
+    pub(super) fn condition(&self, new: Condition<'_>) -> Option<Condition<'a>> {
+        let kind = new.kind().text()?;
+        self.unchanged(new).or_else(|| self.find(&self.by_kind, kind, |condition| condition.kind().text()))
     }
 
     /// The stored condition of the same type and status.
-    pub(super) fn unchanged(&self, new: &Condition<'_>) -> Option<&'a Condition<'a>> {
-        let key = (new.kind.text()?, new.status_value()?);
-        self.find(&self.by_status, key, |condition| Some((condition.kind.text()?, condition.status_value()?)))
+    pub(super) fn unchanged(&self, new: Condition<'_>) -> Option<Condition<'a>> {
+        let key = (new.kind().text()?, new.status_value()?);
+        self.find(&self.by_status, key, |condition| Some((condition.kind().text()?, condition.status_value()?)))
     }
 
     /// The first condition of that key.
@@ -70,8 +70,8 @@ impl<'a> Stored<'a> {
         &self,
         index: &OnceCell<Vec<u32>>,
         key: K,
-        key_of: impl Fn(&'a Condition<'a>) -> Option<K>,
-    ) -> Option<&'a Condition<'a>> {
+        key_of: impl Fn(Condition<'a>) -> Option<K>,
+    ) -> Option<Condition<'a>> {
         let conditions = self.conditions?;
         let at = |position: &u32| conditions.said_at(*position);
         let key_at = |position: &u32| at(position).and_then(&key_of);
@@ -92,7 +92,7 @@ impl<'a> Stored<'a> {
 /// where the CRD has no list-map keys, as those that managers bundle. A default would be a change.
 pub(super) fn fill_in<'a>(
     stored: &Stored<'a>,
-    condition: &'a Condition<'a>,
+    condition: Condition<'a>,
     place: impl Place<'a>,
     value: impl Into<Cow<'a, str>>,
     warning: Option<Cow<'static, str>>,

@@ -30,10 +30,10 @@ fn time<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("lastTransitionTime");
-        if condition.last_transition_time == Field::Absent {
+        if condition.last_transition_time() == Field::Absent {
             reporter
                 .report(path, Problem::Required("must be the time of the last change of status, in RFC 3339".into()));
-            let before = stored.unchanged(condition).and_then(|stored| stored.last_transition_time.text());
+            let before = stored.unchanged(condition).and_then(|stored| stored.last_transition_time().text());
             match before.filter(|time| syntax::rfc3339(time).is_some()) {
                 Some(before) => fill_in(&stored, condition, path, before, None, reporter),
                 // Without a status it is unknown whether that changed, and each write would get another time.
@@ -44,7 +44,7 @@ fn time<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
                 }
             }
         }
-        check_time(&condition.last_transition_time, path, change, reporter);
+        check_time(condition.last_transition_time(), path, change, reporter);
     }
 }
 
@@ -67,7 +67,8 @@ fn transition<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let stored = Stored::of(change);
     for (index, condition) in conditions(change) {
         let Some(stored) = stored.condition(condition) else { continue };
-        let (Some(time), Some(before)) = (condition.last_transition_time.set(), stored.last_transition_time.set())
+        let (Some(time), Some(before)) =
+            (condition.last_transition_time().text(), stored.last_transition_time().text())
         else {
             continue;
         };
