@@ -1,8 +1,11 @@
-//! The `CustomResourceDefinition` of ClusterProfiles, made from Rust types: `v1alpha1`, which is stored, and `v1alpha2`.
+//! The `CustomResourceDefinition` of ClusterProfiles, generated from Rust types.
 //!
-//! What it validates equals upstream's: `config/crd/bases` of kubernetes-sigs/cluster-inventory-api for `v1alpha1`, the
-//! markers of its `apis/v1alpha2` for `v1alpha2`. These types describe objects that a CRD accepted; the webhook reads
-//! objects that no CRD has accepted yet, through [`crate::profile`].
+//! It has `v1alpha1`, the storage version, and `v1alpha2`. Its validation equals that of upstream
+//! (kubernetes-sigs/cluster-inventory-api): `config/crd/bases` for `v1alpha1`, and the markers of `apis/v1alpha2` for
+//! `v1alpha2`.
+//!
+//! These types describe objects that a CRD has accepted. The webhook reads objects before the CRD validates them,
+//! through [`crate::profile`].
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
 use kube::{CustomResourceExt, core::crd::merge_crds};
@@ -14,17 +17,17 @@ mod status;
 pub mod v1alpha1;
 pub mod v1alpha2;
 
-/// The definition `clusterprofiles.multicluster.x-k8s.io` with both versions served.
+/// Returns the definition `clusterprofiles.multicluster.x-k8s.io`, which serves both versions.
 ///
-/// The group needs no `api-approved.kubernetes.io` annotation: the API server protects `k8s.io` and `kubernetes.io` with
-/// their subdomains, and `x-k8s.io` is neither.
+/// The group needs no `api-approved.kubernetes.io` annotation: the API server protects only `k8s.io`, `kubernetes.io`
+/// and their subdomains, and `x-k8s.io` is neither.
 #[must_use]
 #[expect(clippy::missing_panics_doc, reason = "it has no input: it panics in the first test or never")]
 pub fn crd() -> CustomResourceDefinition {
     serde_json::from_value(document()).expect("a settled definition is still a definition")
 }
 
-/// [`crd`] as YAML: keys in alphabetical order, one document, always the same bytes.
+/// Returns [`crd`] as one YAML document with sorted keys. The bytes are always the same.
 #[must_use]
 #[expect(clippy::missing_panics_doc, reason = "it has no input: it panics in the first test or never")]
 pub fn yaml() -> String {
@@ -50,11 +53,11 @@ fn document() -> Value {
     document
 }
 
-/// Takes out what the derive says and upstream does not.
+/// Removes the differences between the derived definition and upstream's.
 ///
-/// An `Option` becomes `nullable`, which would make the API server keep nulls that it drops today; numbers become
-/// floating point; lists of short names, categories and columns are written even when they are empty; the lines of a
-/// doc comment stay lines.
+/// The derive marks an `Option` as `nullable`, which makes the API server keep nulls that it drops otherwise. It writes
+/// numbers as floating point, and empty lists of short names, categories and columns. It keeps the line breaks of a doc
+/// comment.
 fn settle(value: &mut Value) {
     match value {
         Value::Object(fields) => {

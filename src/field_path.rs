@@ -1,4 +1,4 @@
-//! Where in an object a finding is.
+//! The field of an object that a finding is about.
 
 use std::{borrow::Cow, fmt};
 
@@ -8,21 +8,21 @@ use crate::{digest, redact};
 
 /// Path to one field of an object.
 ///
-/// Rendered in two ways: dotted for causes and warnings, by [`Display`](fmt::Display), in the notation of apimachinery's
-/// `field.Path` (`status.conditions[0].type`, `metadata.labels[x-k8s.io/cluster-manager]`), and as a JSON Pointer
-/// (RFC 6901) for patches, by [`FieldPath::pointer`].
+/// A path has two forms. [`Display`](fmt::Display) writes the notation of apimachinery's `field.Path` for causes and
+/// warnings (`status.conditions[0].type`, `metadata.labels[x-k8s.io/cluster-manager]`). [`FieldPath::pointer`] returns
+/// a JSON Pointer (RFC 6901) for patches.
 ///
-/// It carries a digest of the place, so that a path below another, of whatever length, costs no more than its own step.
+/// A path holds a digest of its place. A further step updates the digest in constant time.
 #[derive(Clone, Debug, Default)]
 pub struct FieldPath<'a> {
-    /// As deep inline as nearly every path becomes.
+    /// Eight steps inline: few paths are deeper.
     segments: SmallVec<[Segment<'a>; 8]>,
     digest: u64,
 }
 
-/// Where something is: a path, or what makes one, which is asked only where the path is needed.
+/// A path, or a function that builds one only when the path is needed.
 pub trait Place<'a> {
-    /// The path.
+    /// Returns the path.
     fn path(self) -> FieldPath<'a>;
 }
 
@@ -50,19 +50,19 @@ pub(crate) enum Segment<'a> {
 }
 
 impl<'a> FieldPath<'a> {
-    /// The path of nested fields: `["spec", "displayName"]` is `spec.displayName`.
+    /// Returns the path of nested fields: `["spec", "displayName"]` is `spec.displayName`.
     #[must_use]
     pub fn of(fields: &[&'static str]) -> Self {
         fields.iter().fold(Self::default(), |path, name| path.field(name))
     }
 
-    /// This path, one field deeper.
+    /// Appends a field.
     #[must_use]
     pub fn field(self, name: &'static str) -> Self {
         self.step(Segment::Field(name), digest::of_name(name))
     }
 
-    /// This path, at a key that the object's author chose.
+    /// Appends a key that the object's author chose.
     #[must_use]
     pub fn key(self, key: impl Into<Cow<'a, str>>) -> Self {
         let key = key.into();
@@ -70,10 +70,10 @@ impl<'a> FieldPath<'a> {
         self.step(Segment::Key(key), digest)
     }
 
-    /// This path, at an item of a list.
+    /// Appends an item of a list.
     ///
-    /// `key` is the item's name or type in a list that is a map; inserting an item shifts the index of later ones, not
-    /// their key.
+    /// `key` is the item's name or type in a list that is a map. An inserted item shifts the index of later items, but
+    /// not their key.
     #[must_use]
     pub fn item(self, index: usize, key: Option<&str>) -> Self {
         let digest = key.map_or(index as u64, |key| digest::of(('=', key)));
@@ -86,18 +86,20 @@ impl<'a> FieldPath<'a> {
         self
     }
 
-    /// A digest of the place: of list items by their key where they have one, so that it is the same in two versions of an
-    /// object.
+    /// Returns a digest of the place.
+    ///
+    /// The digest uses the keys of list items if they have keys, so that it is the same in two versions of an object.
     pub(crate) fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// The steps of the way, from the root.
+    /// Returns the steps from the root.
     pub(crate) fn segments(&self) -> &[Segment<'a>] {
         &self.segments
     }
 
-    /// The name of the field, or the key, that the path ends with; empty at the root and at an item of a list.
+    /// Returns the field name or the key that the path ends with, or an empty text at the root and at an item of a
+    /// list.
     #[must_use]
     pub fn last(&self) -> &str {
         match self.segments.last() {
@@ -107,7 +109,7 @@ impl<'a> FieldPath<'a> {
         }
     }
 
-    /// The path as a JSON Pointer (RFC 6901).
+    /// Returns the path as a JSON Pointer (RFC 6901).
     #[must_use]
     pub fn pointer(&self) -> String {
         let mut pointer = String::new();
@@ -123,7 +125,7 @@ impl<'a> FieldPath<'a> {
     }
 }
 
-/// Two paths are the same where they are written the same.
+/// Two paths are equal if their written forms are equal. The digest does not count.
 impl PartialEq for FieldPath<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.segments == other.segments

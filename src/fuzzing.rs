@@ -1,10 +1,12 @@
-//! What the fuzz targets look at and nothing else may use: it changes without notice.
+//! Functions for the fuzz targets only. They change without notice.
 
 use serde_json::{Map, Value};
 
 use crate::json::{Reader, Unreadable};
 
-/// What the reader of bodies makes of a text; none where it cannot be read, or is nested deeper than `serde_json` reads.
+/// Parses a text with the JSON reader for request bodies.
+///
+/// Returns `None` if the text is not JSON, or is nested deeper than `serde_json` accepts.
 #[must_use]
 pub fn read(text: &str) -> Option<Value> {
     let mut reader = Reader::new(text, 0);
@@ -13,7 +15,7 @@ pub fn read(text: &str) -> Option<Value> {
 }
 
 fn value(reader: &mut Reader<'_>, depth: usize) -> Result<Value, Unreadable> {
-    /// As `serde_json` has it, which the reader is compared with.
+    /// The limit of `serde_json`, which the fuzz target compares the reader with.
     const DEPTH: usize = 128;
     if depth == DEPTH {
         return Err(Unreadable::Json);

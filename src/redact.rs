@@ -1,4 +1,4 @@
-//! What no reader may be shown as it is: secrets, and characters that change how the text around them looks.
+//! Hides secrets in texts, and escapes characters that change how the text around them looks.
 
 pub(crate) use self::{
     escaped::escaped,
@@ -14,10 +14,10 @@ mod sieve;
 #[cfg(test)]
 mod tests;
 
-/// `text` in quotes, without control characters, shortened where it is long and left out where it may be a secret.
+/// Returns `text` in quotes, with control characters escaped. Shortens a long text and hides a possible secret.
 #[must_use]
 pub fn quote(text: &str) -> String {
-    /// Longer ones push what must be done off the line.
+    /// A longer quote pushes the advice off the line.
     const SHOWN_CHARACTERS: usize = 63;
     let text = shown(text);
     match text.char_indices().nth(SHOWN_CHARACTERS) {
@@ -26,21 +26,21 @@ pub fn quote(text: &str) -> String {
     }
 }
 
-/// `text`, or `…` where it may be a secret.
+/// Returns `text`, or `…` if it may be a secret.
 #[must_use]
 pub fn shown(text: &str) -> &str {
-    /// Longer ones are not searched, so they are left out: every finding that is reported may quote one.
+    /// Bounds the cost of a search, because every reported finding may quote a text. A longer text is hidden.
     const SEARCHED_BYTES: usize = 1024;
     let is_shown = text.len() <= SEARCHED_BYTES && !is_secret(text);
     if is_shown { text } else { HIDDEN }
 }
 
-/// What stands where something is not shown.
+/// Replaces a hidden text.
 pub(crate) const HIDDEN: &str = "…";
 
-/// Whether `text` must not be shown: it gives something away, or holds a password before an `@`, as a URL does.
+/// Whether `text` holds a private key, a token, or a password before an `@` as in a URL.
 pub(crate) fn is_secret(text: &str) -> bool {
-    // A password may have spaces, slashes and more; what is hidden for nothing is a value in a message.
+    // A password may contain spaces and slashes. A false positive only hides a value in a message.
     let has_password = |text: &str| {
         let text = url::narrow(text);
         text.rsplit_once('@').is_some_and(|(before, _)| before.replacen("://", "", 1).contains(':'))
@@ -49,12 +49,12 @@ pub(crate) fn is_secret(text: &str) -> bool {
     (may_have && url::any_decoding(text, has_password)) || of(text).is_some()
 }
 
-/// Whether a private key may be in CA data, or behind one layer of base64 in it.
+/// Whether CA data may hold a private key, either in plain text or behind one layer of base64.
 ///
-/// All that is looked for in data that is stored already: to look deeper takes ten times as long, at each write, and what is
-/// found there is not refused.
+/// A quick check for data that is already stored. A full search takes ten times as long on every write, and the rule
+/// does not deny a stored key.
 pub(crate) fn shows_key(data: &str) -> bool {
-    /// `PRIVATE KEY`, and as much of it as base64 shows wherever in a group of three bytes it begins.
+    /// `PRIVATE KEY`, in plain text and in base64 at each of the three offsets within a group of three bytes.
     const SIGNS: [&str; 4] = ["PRIVATE KEY", "UFJJVkFURSBL", "SVZBVEUgS0VZ", "UklWQVRFIEtF"];
     SIGNS.iter().any(|sign| data.contains(sign))
 }

@@ -1,4 +1,4 @@
-//! The character sets and formats that the API machinery defines.
+//! Character sets and formats of the API machinery.
 
 use std::iter;
 
@@ -7,29 +7,29 @@ use jiff::{Timestamp, civil::DateTime, tz::Offset};
 pub(crate) mod base64;
 pub(crate) mod url;
 
-/// Longest DNS-1123 subdomain (RFC 1123), and longest name in most Kubernetes APIs.
+/// Maximum length of a DNS-1123 subdomain (RFC 1123) and of a name in most Kubernetes APIs.
 pub(crate) const SUBDOMAIN_LIMIT: usize = 253;
 
-/// Longest label value, and longest segment of a name.
+/// Maximum length of a label value and of a segment of a name.
 pub(crate) const SEGMENT_LIMIT: usize = 63;
 
-/// Whether `text` is a label value that is not empty: 1 to 63 of `[A-Za-z0-9._-]`, alphanumeric at both ends.
+/// Whether `text` is a nonempty label value: 1 to 63 of `[A-Za-z0-9._-]`, alphanumeric at both ends.
 pub(crate) fn is_segment(text: &str) -> bool {
     text.len() <= SEGMENT_LIMIT && is_word(text, ALPHANUMERIC, ALPHANUMERIC | JOINING)
 }
 
-/// Whether `text` is a DNS-1123 subdomain: labels of `[a-z0-9-]` joined by dots, at most 253 in all.
+/// Whether `text` is a DNS-1123 subdomain: labels of `[a-z0-9-]` joined by dots, at most 253 characters.
 pub(crate) fn is_subdomain(text: &str) -> bool {
     text.len() <= SUBDOMAIN_LIMIT && are_labels(text)
 }
 
-/// Whether `text` is a condition type by the pattern of `metav1.Condition`, its length aside.
+/// Whether `text` matches the pattern of a type in `metav1.Condition`. Does not check its length.
 pub(crate) fn is_condition_type(text: &str) -> bool {
     let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
     prefix.is_none_or(are_labels) && is_word(name, ALPHANUMERIC, ALPHANUMERIC | JOINING)
 }
 
-/// Whether `text` is a reason by the pattern of `metav1.Condition`, its length aside.
+/// Whether `text` matches the pattern of a reason in `metav1.Condition`. Does not check its length.
 pub(crate) fn is_reason(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && !text.ends_with([',', ':'])
@@ -45,7 +45,7 @@ fn are_labels(text: &str) -> bool {
     text.split('.').all(|label| is_word(label, LOWER, LOWER | HYPHEN))
 }
 
-/// Whether all of `text` is of the kinds `inner`, and both its ends of the kinds `end`.
+/// Whether all bytes of `text` are of the kinds `inner`, and its first and last byte of the kinds `end`.
 fn is_word(text: &str, end: u8, inner: u8) -> bool {
     let is = |byte: &u8, kinds: u8| KINDS.get(usize::from(*byte)).is_some_and(|kind| kind & kinds != 0);
     let bytes = text.as_bytes();
@@ -55,13 +55,13 @@ fn is_word(text: &str, end: u8, inner: u8) -> bool {
 }
 
 const ALPHANUMERIC: u8 = 1;
-/// Lower-case letters and digits.
+/// Lowercase letters and digits.
 const LOWER: u8 = 2;
 /// `-`, `.` and `_`.
 const JOINING: u8 = 4;
 const HYPHEN: u8 = 8;
 
-/// What each byte is: names are most of what rules read letter by letter.
+/// Kinds of each byte. A table, because names are most of the text that rules read byte by byte.
 #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
 static KINDS: [u8; 256] = {
     let mut kinds = [0; 256];
@@ -79,16 +79,16 @@ static KINDS: [u8; 256] = {
     kinds
 };
 
-/// The instant that `text` names, where it is RFC 3339 to the letter, but for leap seconds, which neither the CRD nor Go takes.
+/// Parses a strict RFC 3339 time. Refuses leap seconds, as the CRD and Go do.
 ///
-/// Digits past nanoseconds are left out, and what is later than the last [`Timestamp`] is that.
+/// Drops digits beyond nanoseconds, and returns [`Timestamp::MAX`] for a later instant.
 pub(crate) fn rfc3339(text: &str) -> Option<Timestamp> {
     let (seconds, rest) = text.split_at_checked("0000-00-00T00:00:00".len())?;
     let (fraction, zone) = match rest.strip_prefix('.') {
         Some(rest) => rest.split_at(rest.find(|letter: char| !letter.is_ascii_digit()).filter(|end| *end > 0)?),
         None => ("", rest),
     };
-    // jiff reads dates and times in other shapes, too.
+    // jiff also accepts other notations.
     let datetime: DateTime = seconds.parse().ok().filter(|_| has_shape(seconds, "0000-00-00T00:00:00"))?;
     let digits = fraction.bytes().map(|digit| i32::from(digit - b'0')).chain(iter::repeat(0)).take(9);
     let nanosecond = digits.fold(0, |number, digit| number * 10 + digit);
@@ -97,7 +97,7 @@ pub(crate) fn rfc3339(text: &str) -> Option<Timestamp> {
     Some(instant.unwrap_or(Timestamp::MAX)).filter(|_| !seconds.ends_with("60"))
 }
 
-/// Whether the CRD's format `date-time` takes `text`: as [`rfc3339`], but of an offset it looks at no more than the digits.
+/// Whether the CRD's format `date-time` accepts `text`: like [`rfc3339`], but with any digits in the offset.
 pub(crate) fn is_date_time(text: &str) -> bool {
     const OFFSET: &str = "00:00";
     let end = text.len().saturating_sub(OFFSET.len());
@@ -105,7 +105,7 @@ pub(crate) fn is_date_time(text: &str) -> bool {
     zeroed.map_or_else(|| rfc3339(text), |(rest, _)| rfc3339(&format!("{rest}{OFFSET}"))).is_some()
 }
 
-/// The seconds by which a zone is ahead of UTC.
+/// Returns the offset of a zone from UTC, in seconds.
 fn offset(zone: &str) -> Option<i32> {
     if has_shape(zone, "Z") {
         return Some(0);
@@ -121,7 +121,7 @@ fn offset(zone: &str) -> Option<i32> {
     }
 }
 
-/// Whether `text` has a digit wherever `shape` has `0`, and the same letters everywhere else.
+/// Whether `text` has a digit at each `0` of `shape`, and the same letter at each other position, in either case.
 fn has_shape(text: &str, shape: &str) -> bool {
     text.len() == shape.len()
         && text.bytes().zip(shape.bytes()).all(|(byte, shape)| match shape {
@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    /// Offsets aside, what the CRD's format `date-time` takes and refuses, asked of the API server's code.
+    /// The API server's code accepts and refuses the same times, except for the offsets at the end.
     #[test]
     fn times() {
         for good in [
@@ -197,7 +197,7 @@ mod tests {
         ] {
             assert!(rfc3339(bad).is_none() && !is_date_time(bad), "{bad}");
         }
-        // The CRD looks at no more than the digits of an offset; RFC 3339 and Go's clients do.
+        // The CRD accepts any digits in an offset; RFC 3339 and Go's clients do not.
         for bad in ["2023-05-08T07:56:55+24:00", "2023-05-08T07:56:55+25:59", "2023-05-08T07:56:55+23:60"] {
             assert!(rfc3339(bad).is_none() && is_date_time(bad), "{bad}");
         }

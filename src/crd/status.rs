@@ -1,4 +1,4 @@
-//! What the status of both versions has in common.
+//! The types that the status of both versions shares.
 
 #![expect(unreachable_pub, reason = "the derive repeats every public struct inside a function")]
 
@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// Versions of what runs in the member cluster.
+/// Versions of the software in the member cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterVersion {
     /// Version of Kubernetes, as the member cluster's API server reports it.
@@ -19,13 +19,13 @@ pub struct ClusterVersion {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Property {
-    /// When the value was last seen to be so.
+    /// Time when the cluster manager last observed the value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_observed_time: Option<Time>,
-    /// What the fact is called: a well-known name of KEP-2149, or one of the cluster manager's own.
+    /// Name of the fact: a well-known name of KEP-2149, or one that the cluster manager defines.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// What holds for the cluster.
+    /// Value of the fact.
     #[schemars(length(min = 1, max = 1024))]
     pub value: String,
 }
@@ -34,21 +34,22 @@ pub struct Property {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// When the status last became another one.
+    /// Time when the status last changed.
     pub last_transition_time: Time,
-    /// Details for people; may be empty.
+    /// Details for users; may be empty.
     #[schemars(length(max = 32768))]
     pub message: String,
-    /// The `metadata.generation` that the condition speaks of.
+    /// The `metadata.generation` that the condition is based on.
     #[schemars(range(min = 0))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Why the status is what it is, in one word for programs.
+    /// Reason for the status, in one word for programs.
     #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"))]
     pub reason: String,
     /// Whether the condition holds.
     pub status: ConditionStatus,
-    /// Which aspect: `ControlPlaneHealthy`, `Joined`, or one of the cluster manager's own, best with its domain in front.
+    /// Aspect of the state: `ControlPlaneHealthy`, `Joined`, or one that the cluster manager defines. Prefix it with a
+    /// domain.
     #[schemars(
         length(max = 316),
         regex(
@@ -61,15 +62,15 @@ pub struct Condition {
 /// Whether a condition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionStatus {
-    /// It holds.
+    /// The condition holds.
     True,
-    /// It does not hold.
+    /// The condition does not hold.
     False,
     /// The cluster manager does not know.
     Unknown,
 }
 
-/// An object with whatever fields it has.
+/// Schema of an object with any fields.
 pub(super) fn any_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }

@@ -1,4 +1,4 @@
-//! `multicluster.x-k8s.io/v1alpha1`, the version that is stored.
+//! `multicluster.x-k8s.io/v1alpha1`, the storage version.
 
 #![expect(unreachable_pub, reason = "the derive repeats every public struct inside a function")]
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{ClusterVersion, Condition, Property};
 
-/// What the owner of the hub and the cluster manager say about a member cluster.
+/// Identity of a member cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
 #[kube(
     group = "multicluster.x-k8s.io",
@@ -23,22 +23,22 @@ use super::{ClusterVersion, Condition, Property};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterProfileSpec {
-    /// The cluster manager that made this profile and keeps it up to date. It never changes.
+    /// The cluster manager that creates this profile and keeps it up to date. It never changes.
     #[x_kube(validation = Rule::new("self == oldSelf").message("ClusterManager is immutable"))]
     pub cluster_manager: ClusterManager,
-    /// Name of the member cluster for people.
+    /// Name of the member cluster for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
 }
 
-/// Who manages the member cluster.
+/// The cluster manager of the member cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterManager {
-    /// The cluster manager's name; the label `x-k8s.io/cluster-manager` must be equal to it.
+    /// Name of the cluster manager. The label `x-k8s.io/cluster-manager` must equal it.
     pub name: String,
 }
 
-/// What the cluster manager observed of the member cluster.
+/// State of the member cluster, as its cluster manager observes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterProfileStatus {
@@ -50,7 +50,7 @@ pub struct ClusterProfileStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Option<Vec<Condition>>,
-    /// Former name of `accessProviders`. Deprecated, and gone in v1alpha2.
+    /// Former name of `accessProviders`. Deprecated, and removed in v1alpha2.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub credential_providers: Option<Vec<AccessProvider>>,
@@ -58,7 +58,7 @@ pub struct ClusterProfileStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub properties: Option<Vec<Property>>,
-    /// Versions of what runs in the member cluster.
+    /// Versions of the software in the member cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<ClusterVersion>,
 }
@@ -69,7 +69,7 @@ pub struct AccessProvider {
     /// The API server of the member cluster, with the fields of a kubeconfig's cluster entry. No secrets belong here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Cluster>,
-    /// The provider's name, by which consumers choose a credential plugin.
+    /// Name of the provider. Consumers choose a credential plugin by it.
     pub name: String,
 }
 
@@ -84,21 +84,21 @@ pub struct Cluster {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "byte"))]
     pub certificate_authority_data: Option<ByteString>,
-    /// Whether clients must not ask for compressed answers.
+    /// Whether clients must not request compressed responses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disable_compression: Option<bool>,
     /// Additional data for the credential plugin, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extensions: Option<Vec<Extension>>,
-    /// Whether clients accept any certificate. Everybody on the way can then read the credentials.
+    /// Whether clients accept any server certificate. If true, an attacker on the network can read the credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub insecure_skip_tls_verify: Option<bool>,
-    /// Proxy on the way to the server: http, https or socks5.
+    /// URL of a proxy between clients and the server: http, https or socks5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_url: Option<String>,
     /// URL of the API server.
     pub server: String,
-    /// Name that the server's certificate is checked for, in place of the host of `server`.
+    /// Name that clients expect in the server's certificate, in place of the host of `server`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_server_name: Option<String>,
 }
@@ -106,9 +106,9 @@ pub struct Cluster {
 /// A named piece of configuration for a credential plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct Extension {
-    /// The configuration, in a form that the name decides.
+    /// The configuration. The name defines its form.
     #[schemars(schema_with = "super::status::any_object")]
     pub extension: Map<String, Value>,
-    /// What the configuration is for.
+    /// Purpose of the configuration.
     pub name: String,
 }

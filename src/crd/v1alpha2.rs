@@ -1,4 +1,4 @@
-//! `multicluster.x-k8s.io/v1alpha2`: what `v1alpha1` left to convention is validated, and what was deprecated is gone.
+//! `multicluster.x-k8s.io/v1alpha2`: validates the conventions of `v1alpha1`, and has no deprecated fields.
 
 #![expect(unreachable_pub, reason = "the derive repeats every public struct inside a function")]
 #![expect(clippy::duplicated_attributes, reason = "printer columns of one type are no duplicates")]
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{ClusterVersion, Condition, Property};
 
-/// What the owner of the hub and the cluster manager say about a member cluster.
+/// Identity of a member cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
 #[kube(
     group = "multicluster.x-k8s.io",
@@ -33,18 +33,18 @@ use super::{ClusterVersion, Condition, Property};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterProfileSpec {
-    /// The cluster manager that made this profile and keeps it up to date. It never changes.
+    /// The cluster manager that creates this profile and keeps it up to date. It never changes.
     #[x_kube(validation = Rule::new("self == oldSelf").message("ClusterManager is immutable"))]
     pub cluster_manager: ClusterManager,
-    /// Name of the member cluster for people.
+    /// Name of the member cluster for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
 }
 
-/// Who manages the member cluster.
+/// The cluster manager of the member cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct ClusterManager {
-    /// The cluster manager's name; the label `x-k8s.io/cluster-manager` must be equal to it.
+    /// Name of the cluster manager. The label `x-k8s.io/cluster-manager` must equal it.
     #[schemars(length(min = 1, max = 63))]
     #[x_kube(
         validation = Rule::new("!format.labelValue().validate(self).hasValue()")
@@ -53,7 +53,7 @@ pub struct ClusterManager {
     pub name: String,
 }
 
-/// What the cluster manager observed of the member cluster.
+/// State of the member cluster, as its cluster manager observes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterProfileStatus {
@@ -70,7 +70,7 @@ pub struct ClusterProfileStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub properties: Option<Vec<Property>>,
-    /// Versions of what runs in the member cluster.
+    /// Versions of the software in the member cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<ClusterVersion>,
 }
@@ -80,7 +80,7 @@ pub struct ClusterProfileStatus {
 pub struct AccessProvider {
     /// The API server of the member cluster, with the fields of a kubeconfig's cluster entry. No secrets belong here.
     pub cluster: Cluster,
-    /// The provider's name, by which consumers choose a credential plugin.
+    /// Name of the provider. Consumers choose a credential plugin by it.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 }
@@ -93,17 +93,17 @@ pub struct Cluster {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "byte"))]
     pub certificate_authority_data: Option<ByteString>,
-    /// Whether clients must not ask for compressed answers.
+    /// Whether clients must not request compressed responses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disable_compression: Option<bool>,
     /// Additional data for the credential plugin, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub extensions: Option<Vec<Extension>>,
-    /// Whether clients accept any certificate. Everybody on the way can then read the credentials.
+    /// Whether clients accept any server certificate. If true, an attacker on the network can read the credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub insecure_skip_tls_verify: Option<bool>,
-    /// Proxy on the way to the server: http, https or socks5.
+    /// URL of a proxy between clients and the server: http, https or socks5.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     #[x_kube(
@@ -118,7 +118,7 @@ pub struct Cluster {
             .message("server must be a valid absolute URL with a host")
     )]
     pub server: String,
-    /// Name that the server's certificate is checked for, in place of the host of `server`.
+    /// Name that clients expect in the server's certificate, in place of the host of `server`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub tls_server_name: Option<String>,
@@ -127,10 +127,10 @@ pub struct Cluster {
 /// A named piece of configuration for a credential plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct Extension {
-    /// The configuration, in a form that the name decides.
+    /// The configuration. The name defines its form.
     #[schemars(schema_with = "super::status::any_object")]
     pub extension: Map<String, Value>,
-    /// What the configuration is for.
+    /// Purpose of the configuration.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 }

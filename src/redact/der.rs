@@ -1,15 +1,17 @@
-//! Private keys in DER behind base64, which no header announces.
+//! Finds private keys in base64 of DER, which has no PEM header.
 //!
-//! PKCS#8 (RFC 5958, `PrivateKeyInfo` and `EncryptedPrivateKeyInfo`), PKCS#1 (RFC 8017, `RSAPrivateKey`) and SEC1 (RFC 5915,
-//! `ECPrivateKey`). All that is asked is how the structure begins: no certificate, certificate request, public key or
-//! signature begins so.
+//! The formats are PKCS#8 (RFC 5958, `PrivateKeyInfo` and `EncryptedPrivateKeyInfo`), PKCS#1 (RFC 8017,
+//! `RSAPrivateKey`) and SEC1 (RFC 5915, `ECPrivateKey`). The search compares only the first bytes of the structure.
+//! Certificates, certificate requests, public keys and signatures begin with other bytes.
 
 use crate::redact::letters::{decoded, value};
 
-/// Letters of base64 that hold so much of a key as tells that it is one.
-const HEAD: usize = 48;
+/// Number of base64 letters that are enough to recognize a key.
+const HEAD_LETTERS: usize = 48;
 
-/// Where the base64 of the first key begins and ends, with the letters that it shares with what is glued to it.
+/// Returns the start and the end of the first key, in letters.
+///
+/// The range includes a letter that the key shares with the text before or after it.
 pub(super) fn find(letters: &[u8]) -> Option<(usize, usize)> {
     (0..letters.len()).find_map(|at| {
         let lead = lead(letters.get(at..)?)?;
@@ -18,18 +20,18 @@ pub(super) fn find(letters: &[u8]) -> Option<(usize, usize)> {
     })
 }
 
-/// Whether a key begins not further before `at` than its version or its algorithm is from its beginning.
+/// Whether a key begins near `at`, where its version or its algorithm was found.
 #[inline(never)]
 pub(super) fn is_near(letters: &[u8], at: usize) -> bool {
-    /// So many letters hold both, with what is before them.
-    const FAR: usize = 32;
-    let start = at.saturating_sub(FAR);
-    letters.get(start..(at + HEAD).min(letters.len())).is_some_and(|letters| find(letters).is_some())
+    /// Maximum distance in letters from the start of a key to its version and its algorithm.
+    const MAX_DISTANCE: usize = 32;
+    let start = at.saturating_sub(MAX_DISTANCE);
+    letters.get(start..(at + HEAD_LETTERS).min(letters.len())).is_some_and(|letters| find(letters).is_some())
 }
 
-/// How many bytes of another text stand in the group of letters in which a key may begin with these.
+/// If a key may begin in these letters, returns the number of bytes before it in its group of three (0 to 2).
 ///
-/// A key begins with 0x30, and a length that begins with 0x2 to 0x7, or with 0x81 or 0x82.
+/// A key begins with 0x30. Its length follows: a byte from 0x20 to 0x7f, or 0x81 or 0x82.
 fn lead(letters: &[u8]) -> Option<usize> {
     match letters {
         [b'M', b'C'..=b'I', ..] => Some(0),
@@ -39,18 +41,18 @@ fn lead(letters: &[u8]) -> Option<usize> {
     }
 }
 
-/// How many letters the key takes that begins so many bytes after the first.
+/// Returns the length in letters of the key that begins after `lead` bytes.
 fn length(letters: &[u8], lead: usize) -> Option<usize> {
-    /// What tells most of what is no key.
-    const START: usize = 12;
-    let (start, _) = letters.get(..START)?.as_chunks::<4>();
-    let mut bytes = [0; HEAD / 4 * 3];
+    /// Number of letters that rule out most texts, so that the rest is decoded rarely.
+    const START_LETTERS: usize = 12;
+    let (start, _) = letters.get(..START_LETTERS)?.as_chunks::<4>();
+    let mut bytes = [0; HEAD_LETTERS / 4 * 3];
     fill(&mut bytes, start);
     let (header, _) = sequence(bytes.get(lead..)?)?;
     if !matches!(bytes.get(lead + header..)?, [2, 1, 0 | 1, ..] | [0x30, ..]) {
         return None;
     }
-    let (head, _) = letters.get(..HEAD.min(letters.len()))?.as_chunks::<4>();
+    let (head, _) = letters.get(..HEAD_LETTERS.min(letters.len()))?.as_chunks::<4>();
     fill(&mut bytes, head);
     let (header, content) = sequence(bytes.get(lead..)?)?;
     is_key(bytes.get(lead + header..)?, content).then_some(((lead + header + content) * 4).div_ceil(3))
@@ -61,7 +63,7 @@ fn fill(bytes: &mut [u8], groups: &[[u8; 4]]) {
     places.iter_mut().zip(groups).for_each(|(place, group)| *place = decoded(*group));
 }
 
-/// How long the header of a sequence is, and its content.
+/// Returns the length of a sequence's header and the length of its content, in bytes.
 fn sequence(bytes: &[u8]) -> Option<(usize, usize)> {
     match bytes {
         [0x30, length @ 0x20..=0x7f, ..] => Some((2, usize::from(*length))),
@@ -71,23 +73,23 @@ fn sequence(bytes: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-/// Whether the content of a sequence begins as that of a private key does.
+/// Whether the content of a sequence begins like a private key.
 fn is_key(content: &[u8], length: usize) -> bool {
-    /// The beginning of PKCS #5's and PKCS #12's object identifiers, 1.2.840.113549.1.
+    /// Common prefix of the object identifiers of PKCS #5 and PKCS #12: 1.2.840.113549.1.
     const PKCS: [u8; 7] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01];
     match content {
-        // PKCS#1: the version, and a modulus (of DSA: a prime) of at least 256 bits; PKCS#8 with long parameters.
+        // PKCS#1: version and modulus (for DSA, a prime) of at least 256 bits. Or PKCS#8 with long parameters.
         [2, 1, 0, 2, 0x20..=0x7f | 0x81..=0x82, ..]
         | [2, 1, 0 | 1, 0x30, 0x81, _, 6, ..]
         | [2, 1, 0 | 1, 0x30, 0x82, _, _, 6, ..] => true,
-        // SEC1: the version, and a number of 160 to 528 bits.
+        // SEC1: version and a number of 160 to 528 bits.
         [2, 1, 1, 4, number @ 20..=66, ..] => length > usize::from(*number),
-        // PKCS#8: the version, the algorithm, and the key as an octet string.
+        // PKCS#8: version, algorithm, and the key as an octet string.
         [2, 1, 0 | 1, 0x30, algorithm @ 5..=0x7f, 6, rest @ ..] => {
             let key = rest.get(usize::from(*algorithm) - 1..).unwrap_or_default();
             matches!(key, [] | [4, ..])
         }
-        // PKCS#8, encrypted: an algorithm that encrypts with a password.
+        // Encrypted PKCS#8: an algorithm that encrypts with a password.
         [0x30, 5..=0x7f, 6, 9 | 10, rest @ ..] => match rest.strip_prefix(&PKCS) {
             Some(rest) => matches!(rest, [5, ..] | [12, 1, ..]),
             None => false,
@@ -119,13 +121,13 @@ mod tests {
             for before in 0..4 {
                 let text = "x".repeat(before) + &STANDARD_NO_PAD.encode(&key);
                 assert_eq!(find(text.as_bytes()).map(|(start, _)| start), Some(before), "{key:x?}");
-                // As `cat cert.der key.der | base64` writes it.
+                // The output of `cat cert.der key.der | base64`.
                 let glued = [&vec![0xa0; before][..], &key].concat();
                 assert!(find(STANDARD_NO_PAD.encode(glued).as_bytes()).is_some(), "{before}: {key:x?}");
             }
         }
         let others = [
-            // A certificate, a request, a public key, PKCS#7.
+            // Certificate, certificate requests, public keys, PKCS#7.
             with(&[0x30, 0x82, 1, 9, 0x30, 0x82, 1, 0, 0xa0, 3, 2, 1, 2, 2, 1, 1]),
             with(&[0x30, 0x82, 1, 9, 0x30, 0x82, 1, 0, 2, 1, 0, 0x30, 0x0c, 0x31, 10]),
             with(&[0x30, 0x81, 0xf7, 2, 1, 0, 0x30, 0x0c, 0x31, 10]),

@@ -1,13 +1,13 @@
-//! Characters that change how the text around them looks.
+//! Escapes characters that change how the text around them looks.
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// `text` with every character that is invisible, or that steers a terminal or a viewer, written as its escape.
+/// Returns `text` with an escape for each character that is invisible or controls a terminal or a viewer.
 ///
-/// A name with a right-to-left override reads as another name in a log or a review; a line separator forges a line. Letters
-/// of every script stay as they are. Not good for secrets: nothing is left out.
+/// A right-to-left override makes a name look like another name in a log or a review. A line separator forges a line.
+/// Letters of every script stay unchanged. This function does not hide secrets.
 ///
-/// The form is that of Rust's `{:?}` (`\u{202e}`), so that a quoted text and a field path agree.
+/// The escapes have the form of Rust's `{:?}` (`\u{202e}`), so that a quoted text and a field path look alike.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(is_hidden) {
         return Cow::Borrowed(text);
@@ -18,7 +18,7 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
             '\n' => escaped.push_str("\\n"),
             '\r' => escaped.push_str("\\r"),
             '\t' => escaped.push_str("\\t"),
-            // Writing to a string does not fail.
+            // Writing to a string never fails.
             hidden if is_hidden(hidden) => drop(write!(escaped, "\\u{{{:x}}}", u32::from(hidden))),
             shown => escaped.push(shown),
         }
@@ -26,10 +26,10 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Whether a character has no glyph of its own, or changes the order of others.
+/// Whether a character has no glyph or changes the order of other characters.
 ///
-/// Control characters; those that Unicode calls bidirectional controls (UAX #9, section 2); line and paragraph separators;
-/// and the rest of what is invisible: soft hyphen, zero width characters, interlinear annotation, tags.
+/// These are control characters, bidirectional controls (UAX #9, section 2), line and paragraph separators, soft
+/// hyphen, zero-width characters, interlinear annotations and tags.
 fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(

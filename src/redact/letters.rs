@@ -1,11 +1,12 @@
-//! What a text shows byte by byte, and what letters of base64 stand for.
+//! Reads a text byte by byte without white space and escapes, and decodes letters of base64.
 
 use std::ops::RangeInclusive;
 
-/// What is shown at `at`, nothing where that is white space, and where the next begins; none at the end of the text.
+/// Returns the byte at `at` and the position of the next unit, or `None` at the end of the text.
 ///
-/// White space is also a zero byte, which is half of UTF-16; a backslash, which begins an escape; and whatever is not ASCII:
-/// the white space of other scripts, and characters that nobody sees. An escape shows what it stands for.
+/// The byte is `None` for white space. An escape counts as the character that it encodes. White space includes zero
+/// bytes, which fill up UTF-16; backslashes, which begin an escape; and bytes outside ASCII, which include invisible
+/// characters and the white space of other scripts.
 #[inline]
 pub(super) fn unit(text: &[u8], at: usize) -> Option<(Option<u8>, usize)> {
     let byte = *text.get(at)?;
@@ -22,20 +23,20 @@ fn shown(code: u32) -> Option<u8> {
     u8::try_from(code).ok().filter(|byte| !matches!(byte, b' ' | b'\t'..=b'\r' | b'\\' | 0 | 0x80..))
 }
 
-/// The character that an escape of JSON or YAML, of a URL or of HTML stands for, and where it ends.
+/// Decodes an escape of JSON, YAML, a URL or HTML. Returns the character and the end of the escape.
 ///
-/// One that was escaped again in the same way stands for the same, up to three times.
+/// Decodes an escape that was escaped again in the same way, up to three times.
 #[inline(never)]
 fn escape(text: &[u8], at: usize, mark: u8) -> Option<(u32, usize)> {
     let again: &[u8] = match mark {
         b'%' => b"25",
         b'&' => b"amp;",
-        // Each backslash of several is white space, the last an escape.
+        // Of several backslashes, the last one begins the escape. The others are white space.
         _ => b"\\",
     };
     let mut at = at + 1;
     let mut before = None;
-    for _ in 0..=MOST_AGAIN {
+    for _ in 0..=REESCAPE_LIMIT {
         let rest = text.get(at..)?;
         let found = match mark {
             b'%' => number(rest, 2..=2, 16),
@@ -54,10 +55,10 @@ fn escape(text: &[u8], at: usize, mark: u8) -> Option<(u32, usize)> {
     before
 }
 
-/// More often than tools escape what is escaped already.
-const MOST_AGAIN: usize = 3;
+/// Maximum times that an escape is escaped again. Tools do it less often.
+const REESCAPE_LIMIT: usize = 3;
 
-/// What follows a backslash.
+/// Decodes the part of an escape after the backslash. Returns the character and the length of the part.
 fn escaped(rest: &[u8]) -> Option<(u32, usize)> {
     let digits = rest.get(1..).unwrap_or_default();
     let (code, length) = match rest.first()? {
@@ -70,9 +71,9 @@ fn escaped(rest: &[u8]) -> Option<(u32, usize)> {
     Some((code, length + 1))
 }
 
-/// What follows an ampersand.
+/// Decodes the part of an HTML entity after the ampersand. Returns the character and the length of the part.
 fn entity(rest: &[u8]) -> Option<(u32, usize)> {
-    /// Those for white space and for letters of base64.
+    /// The named entities for white space and for letters of base64.
     const NAMES: [(&[u8], u8); 6] =
         [(b"nbsp;", b' '), (b"Tab;", b' '), (b"NewLine;", b' '), (b"plus;", b'+'), (b"sol;", b'/'), (b"lowbar;", b'_')];
     let (code, length) = match rest {
@@ -86,14 +87,14 @@ fn entity(rest: &[u8]) -> Option<(u32, usize)> {
     (rest.get(length) == Some(&b';')).then_some((code, length + 1))
 }
 
-/// A number of so many digits, and how many there are.
+/// Reads a number whose count of digits is within `lengths`. Returns the number and the count of digits.
 fn number(text: &[u8], lengths: RangeInclusive<usize>, radix: u32) -> Option<(u32, usize)> {
     let digits = text.iter().take(*lengths.end()).map_while(|byte| char::from(*byte).to_digit(radix));
     let (code, length) = digits.fold((0, 0), |(code, length), digit| (code * radix + digit, length + 1));
     lengths.contains(&length).then_some((code, length))
 }
 
-/// A text without its white space.
+/// Returns the text without white space and with its escapes decoded.
 pub(super) fn unfolded(text: &[u8]) -> Vec<u8> {
     let mut shown = Vec::new();
     let mut at = 0;
@@ -104,7 +105,7 @@ pub(super) fn unfolded(text: &[u8]) -> Vec<u8> {
     shown
 }
 
-/// Whether it is a letter of one of base64's two alphabets.
+/// Whether the byte is in one of the two base64 alphabets.
 #[inline]
 pub(super) fn is_letter(byte: u8) -> bool {
     const LETTERS: [bool; 256] = {
@@ -122,10 +123,10 @@ pub(super) fn is_letter(byte: u8) -> bool {
     LETTERS.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
-/// The letters of base64 in their order, those of its second alphabet behind those that they stand for.
+/// The base64 letters in order of their value. `-` and `_`, from the URL-safe alphabet, follow `+` and `/`.
 const ALPHABETS: &[u8; 66] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_";
 
-/// What a letter of either alphabet stands for.
+/// Returns the six bits that a letter of either alphabet encodes.
 pub(super) fn value(letter: u8) -> u8 {
     const VALUES: [u8; 256] = {
         let mut values = [0; 256];
@@ -142,19 +143,19 @@ pub(super) fn value(letter: u8) -> u8 {
     VALUES.get(usize::from(letter)).copied().unwrap_or_default()
 }
 
-/// The bytes that four letters stand for.
+/// Decodes four letters.
 pub(super) fn decoded(group: [u8; 4]) -> [u8; 3] {
     let [a, b, c, d] = group.map(value);
     [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]
 }
 
-/// Whether they stand for ASCII: none of three bytes has its highest bit.
+/// Whether the three bytes that the letters encode are ASCII.
 pub(super) fn is_ascii(group: [u8; 4]) -> bool {
     let [a, b, c, _] = group.map(value);
     a & 0b10_0000 == 0 && b & 0b1000 == 0 && c & 0b10 == 0
 }
 
-/// The bytes that two or three last letters stand for.
+/// Decodes the last two or three letters.
 pub(super) fn rest_of(rest: &[u8]) -> Vec<u8> {
     let mut group = [b'A'; 4];
     group.iter_mut().zip(rest).for_each(|(place, letter)| *place = *letter);

@@ -1,13 +1,14 @@
-//! Finds private keys and tokens in a text, however they are wrapped.
+//! Finds private keys and tokens in a text, even if they are wrapped.
 //!
-//! A key reaches a ClusterProfile inside a kubeconfig, behind base64, behind base64 again, folded by YAML, glued to a name. So
-//! a text is gone through without its white space, and of every run of base64 letters that is left what looks like text in one
-//! of the four ways to group them is decoded and gone through again. Decoding needs no more than that a text behind base64 has
-//! no byte past ASCII: one look at four letters of 32 tells the rest from noise. Of most texts a sieve tells at a fraction of
-//! that time that they hold nothing.
+//! A key reaches a ClusterProfile inside a kubeconfig, behind one or more layers of base64, folded by YAML, or next to
+//! a name. The search skips white space and collects runs of base64 letters. It groups each run in all four ways,
+//! decodes the groups that look like text, and searches the result in the same way. A group looks like text if it
+//! decodes to ASCII. The search decodes only eight or more such groups in a row, so it tests one group of eight.
 //!
-//! Linear: each layer is three quarters of the one before, and hardly any letters look like text in more than one way. Needs
-//! nearly four times the text in memory.
+//! [`Sieve`] first rules out most texts, in a fraction of the time.
+//!
+//! The time is linear in the length of the text: each layer has three quarters of the length of the layer before, and
+//! few runs look like text in more than one grouping. The memory is nearly four times the text.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -23,76 +24,81 @@ use crate::{
     },
 };
 
-/// What a text gives away.
+/// Kind of a secret, in ascending order of severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Secret {
-    /// Something of the shape of a signed JSON Web Token (RFC 7519).
+    /// A text shaped like a signed JSON Web Token (RFC 7519).
     Token,
     /// A private key of any kind: PEM, PGP, `PuTTY` or DER.
     PrivateKey,
 }
 
-/// A secret that was found.
+/// A secret in a text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Found {
     pub(crate) secret: Secret,
-    /// The secret alone, without white space: the same wherever it stands and however it is wrapped. Never shown.
+    /// The secret alone, without white space. It does not depend on the text around it or on the wrapping. Never show
+    /// it.
     pub(crate) text: String,
 }
 
 impl Found {
-    /// A digest by which it is known again.
+    /// Identifies the secret without showing it.
     pub(crate) fn digest(&self) -> u64 {
         digest::of((self.secret as u8, &self.text))
     }
 }
 
-/// Searches one text after the other.
+/// Searches texts one after another and reuses its buffers.
 #[derive(Default)]
 pub(crate) struct Search {
     found: Vec<Found>,
     more: Option<(Secret, DefaultHasher)>,
-    /// Whether it is enough to know what there is.
+    /// Whether only the kind of the worst secret matters, so that the search can stop at a private key.
     is_brief: bool,
-    /// Whether texts are gone through that the sieve rules out: what tests compare with.
+    /// Whether to search texts that the sieve rules out. Tests compare the two results.
     is_unsieved: bool,
     sieve: Sieve,
     buffer: Vec<u8>,
 }
 
-/// A Secret's manifest copied into a Secret is the deepest that people nest by mistake.
-const LAYERS: usize = 3;
+/// Maximum layers of base64. The deepest nesting by mistake is a Secret's manifest copied into another Secret.
+const LAYER_LIMIT: usize = 3;
 
-/// base64 of less than a PEM header; also longer than nearly all words, so that hardly any text is decoded.
+/// Minimum length of a run to decode, in letters.
+///
+/// It is shorter than base64 of a PEM header, and longer than nearly all words, so that the search decodes little.
 pub(super) const SHORTEST: usize = 32;
 
-/// Most secrets of a text that are told apart: what is past them counts as one.
-const MOST: usize = 32;
+/// Maximum secrets of a text that are kept separately. The rest count as one secret.
+const FOUND_LIMIT: usize = 32;
 
-/// What `text`, or what is behind base64 in it, gives away.
+/// Returns the kind of the worst secret in `text` or behind base64 in it.
 pub(crate) fn of(text: &str) -> Option<Secret> {
     let mut search = Search { is_brief: true, ..Search::default() };
     search.each(text).into_iter().map(|found| found.secret).max()
 }
 
 impl Search {
-    /// One that goes through every text.
+    /// A search without the sieve.
     #[cfg(test)]
     pub(super) fn unsieved() -> Self {
         Self { is_unsieved: true, ..Self::default() }
     }
 
-    /// Whether the strings of a JSON text may give something away; a no is certain. Takes less than to read them one by one.
+    /// Whether the strings of a JSON text may hold a secret. `false` is certain.
+    ///
+    /// This is faster than reading the strings one by one.
     pub(crate) fn may_be_in(&mut self, json: &str) -> bool {
-        // All other escapes are read as what they stand for. This one may stand for what begins another escape.
+        // The sieve decodes all other escapes. This one may encode the first character of another escape.
         json.contains("\\u") || self.sieve.may_hold(json.as_bytes())
     }
 
-    /// Every secret in `text`, each once.
+    /// Returns every secret in `text` once.
     pub(crate) fn each(&mut self, text: &str) -> Vec<Found> {
-        /// `eyJ.eyJ.a`, the shortest of them.
-        const LEAST: usize = 9;
-        if text.len() < LEAST || !(self.is_unsieved || self.sieve.may_hold(text.as_bytes())) {
+        /// Length of `eyJ.eyJ.a`, the shortest token.
+        const SHORTEST_TOKEN: usize = 9;
+        if text.len() < SHORTEST_TOKEN || !(self.is_unsieved || self.sieve.may_hold(text.as_bytes())) {
             return Vec::new();
         }
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -107,7 +113,7 @@ impl Search {
         found
     }
 
-    /// Goes through a text, which it overwrites: the letters of a run move to its beginning, so that the run is whole.
+    /// Searches a text and overwrites it: moves the letters of a run to its start, so that they are contiguous.
     fn layer(&mut self, text: &mut [u8], depth: usize) {
         let (mut at, mut run, mut token_end) = (0, Run::default(), 0);
         while let Some((byte, next)) = unit(text, at) {
@@ -131,7 +137,7 @@ impl Search {
                         let header = run.letters(text).get(start..).unwrap_or_default();
                         let token = [header, text.get(at - 1..end).unwrap_or_default()].concat();
                         self.add(Secret::Token, &token);
-                        // A key may hide behind what only looks like a token.
+                        // A key may follow a text that only looks like a token.
                         token_end = end;
                     }
                     self.run(run.letters(text), depth);
@@ -145,9 +151,9 @@ impl Search {
         self.run(run.letters(text), depth);
     }
 
-    /// Looks behind base64.
+    /// Decodes and searches a run of letters.
     fn run(&mut self, letters: &[u8], depth: usize) {
-        if letters.len() < SHORTEST || depth == LAYERS {
+        if letters.len() < SHORTEST || depth == LAYER_LIMIT {
             return;
         }
         let mut at = 0;
@@ -162,9 +168,9 @@ impl Search {
         }
     }
 
-    /// Goes through what is text if the letters are grouped like this.
+    /// Searches the parts that look like text in this grouping.
     fn texts(&mut self, groups: &[[u8; 4]], rest: &[u8], depth: usize) {
-        /// So many groups are no shorter than the shortest text that is looked for.
+        /// Groups in the shortest run to decode.
         const STEP: usize = SHORTEST / 4;
         let (mut at, mut done) = (0, 0);
         while let Some(group) = groups.get(at) {
@@ -177,7 +183,7 @@ impl Search {
             let after = groups.get(at..).unwrap_or_default().iter().take_while(|group| is_ascii(**group)).count();
             let (start, end) = (at - before, at + after);
             if end - start >= STEP {
-                // Text may begin and end within a group.
+                // The text may begin and end within a group.
                 let whole = groups.get(start.saturating_sub(1)..(end + 1).min(groups.len())).unwrap_or_default();
                 let mut text = Vec::with_capacity(whole.len() * 3 + 2);
                 for group in whole {
@@ -203,7 +209,7 @@ impl Search {
         if self.found.iter().any(is_known) || self.is_brief && self.found.iter().any(|found| found.secret >= secret) {
             return;
         }
-        if self.found.len() < MOST {
+        if self.found.len() < FOUND_LIMIT {
             let text = if self.is_brief { String::new() } else { String::from_utf8_lossy(text).into_owned() };
             self.found.push(Found { secret, text });
         } else {
@@ -218,16 +224,16 @@ impl Search {
     }
 }
 
-/// Letters that follow each other but for white space.
+/// Consecutive letters, with white space skipped.
 #[derive(Clone, Copy, Default)]
 struct Run {
     len: usize,
-    /// How many of them there are since the last white space.
+    /// Number of letters since the last white space.
     word: usize,
 }
 
 impl Run {
-    /// Takes a letter; there are never more than bytes that were read.
+    /// Appends a letter. The text has space for it, because each letter takes at least one byte of the text.
     fn push(&mut self, text: &mut [u8], letter: u8) {
         if let Some(place) = text.get_mut(self.len) {
             *place = letter;
@@ -240,10 +246,12 @@ impl Run {
         text.get(..self.len).unwrap_or_default()
     }
 
-    /// Where what follows the header of a private key begins, if one ends at `at`. In a form its spaces are `+`.
+    /// If a private key's header ends at `at`, returns the position after it.
+    ///
+    /// The header may have `+` in place of spaces, as form data does.
     fn key_header(self, text: &[u8], at: usize) -> Option<usize> {
-        /// Longer than `BEGINSSH2ENCRYPTED` and all others.
-        const KIND: usize = 32;
+        /// Longer than `BEGINSSH2ENCRYPTED` and the kinds of all other headers.
+        const KIND_LIMIT: usize = 32;
         let letters = self.letters(text);
         if letters.ends_with(b"PuTTY-User-Key-File-") {
             return Some(at);
@@ -253,7 +261,7 @@ impl Run {
             return None;
         }
         let is_of_kind = |byte: &&u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-        let kind: Vec<_> = iter::from_fn(|| before.next_if(is_of_kind)).take(KIND).collect();
+        let kind: Vec<_> = iter::from_fn(|| before.next_if(is_of_kind)).take(KIND_LIMIT).collect();
         if before.next() != Some(&b'-') || !kind.into_iter().rev().take(5).eq(b"BEGIN") {
             return None;
         }
@@ -272,9 +280,10 @@ impl Run {
         Some(after)
     }
 
-    /// Where a token begins in the run, and where it ends, if its header ends before the dot that ends at `at`.
+    /// If a token's header ends before the dot that ends at `at`, returns the token's start in the run and its end in
+    /// the text.
     fn token(self, text: &[u8], at: usize) -> Option<(usize, usize)> {
-        /// How a JSON object begins in base64.
+        /// Base64 of `{"`, the start of a JSON object.
         const OBJECT: &[u8] = b"eyJ";
         let length =
             |from: usize| text.get(from..).unwrap_or_default().iter().take_while(|byte| is_of_token(**byte)).count();
@@ -291,7 +300,7 @@ impl Run {
     }
 }
 
-/// Whether these letters follow but for white space and `+`, and where they end.
+/// Whether these letters follow, with white space and `+` skipped, and the position after them.
 fn takes(text: &[u8], at: usize, expected: &[u8]) -> (bool, usize) {
     let (mut at, mut left) = (at, expected.iter());
     let mut letter = left.next();
@@ -306,7 +315,9 @@ fn takes(text: &[u8], at: usize, expected: &[u8]) -> (bool, usize) {
     (letter.is_none(), at)
 }
 
-/// Where a key ends of which the header ended with `last`: before the next dashes; that of `PuTTY` has none.
+/// Returns the end of a key whose header ends with `last`.
+///
+/// The key ends before the next five dashes. A `PuTTY` key has no footer, so it ends with the text.
 fn end_of_key(text: &[u8], start: usize, last: u8) -> usize {
     /// `-----END PRIVATE KEY-----`.
     const DASHES: usize = 5;

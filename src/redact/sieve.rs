@@ -1,4 +1,4 @@
-//! Rules out most texts that give nothing away, 32 bytes at a time.
+//! Rules out most texts without a secret, 32 bytes at a time.
 
 use wide::u8x16;
 
@@ -8,25 +8,25 @@ use crate::redact::{
     search::SHORTEST,
 };
 
-/// Bytes that are looked at together.
+/// Number of bytes that are tested together.
 const BLOCK: usize = 32;
 
-/// Rules out texts that lack what every secret has.
+/// Rules out texts that lack the marks of a secret.
 ///
-/// A secret has the header of a key, the second object of a token, the version or the algorithm of a key in DER, or it is
-/// behind letters of which [`SHORTEST`] in a row stand for ASCII. Takes six instructions for each byte of a plain text; the
-/// search takes eighty. Holds for any bytes, so for what is behind base64, too.
+/// Each secret has one of these marks: the header of a key, the second object of a token, the version or the algorithm
+/// of a key in DER, or [`SHORTEST`] consecutive base64 letters that decode to ASCII. The sieve takes six instructions
+/// for each byte of a plain text; the search takes eighty. It accepts any bytes, so it also tests decoded base64.
 #[derive(Default)]
 pub(super) struct Sieve {
-    /// The text without its white space, and room behind it.
+    /// The text without white space, followed by zeros.
     shown: Vec<u8>,
 }
 
 impl Sieve {
-    /// Whether the text may give something away; a no is certain.
+    /// Whether the text may hold a secret. `false` is certain.
     pub(super) fn may_hold(&mut self, text: &[u8]) -> bool {
         let len = self.unfold(text);
-        let shown = self.shown.get(..len + ROOM).unwrap_or_default();
+        let shown = self.shown.get(..len + PADDING).unwrap_or_default();
         let (mut at, mut starts) = (0, 0);
         while at < len {
             let Some(block) = shown.get(at..).and_then(<[u8]>::first_chunk) else { break };
@@ -37,12 +37,13 @@ impl Sieve {
                 }
                 signs &= signs - 1;
             }
-            // Of the last 64 bytes, where groups of four letters follow each other of which each may stand for ASCII.
+            // One bit for each of the last 64 bytes: set in `starts` if a group that may decode to ASCII begins there,
+            // and in `runs` if that group and the seven after it may.
             starts = starts >> BLOCK | u64::from(both(block, may_start_ascii)) << BLOCK;
             let mut runs = starts & starts >> 4;
             runs &= runs >> 8;
             runs &= runs >> 16;
-            // Those of which the last group begins in this block, the others having been looked at.
+            // Earlier blocks have tested the runs whose last group begins before this block.
             runs &= 0xffff_ffff << (BLOCK - (SHORTEST - 4));
             while runs != 0 {
                 if stands_for_ascii(shown, at + runs.trailing_zeros() as usize - BLOCK) {
@@ -55,10 +56,10 @@ impl Sieve {
         false
     }
 
-    /// Takes the text without its white space; returns how long that is.
+    /// Copies the text without white space, and returns the length of the copy.
     fn unfold(&mut self, text: &[u8]) -> usize {
-        if self.shown.len() < text.len() + ROOM {
-            self.shown.resize(text.len() + ROOM, 0);
+        if self.shown.len() < text.len() + PADDING {
+            self.shown.resize(text.len() + PADDING, 0);
         }
         let shown = self.shown.as_mut_slice();
         let (mut at, mut len) = (0, 0);
@@ -72,8 +73,8 @@ impl Sieve {
             (at, len) =
                 if plain < count { put(text, at + plain, shown, len + plain) } else { (at + count, len + count) };
         }
-        if let Some(room) = shown.get_mut(len..).and_then(<[u8]>::first_chunk_mut::<ROOM>) {
-            *room = [0; ROOM];
+        if let Some(padding) = shown.get_mut(len..).and_then(<[u8]>::first_chunk_mut::<PADDING>) {
+            *padding = [0; PADDING];
         }
         len
     }
@@ -87,7 +88,7 @@ fn padded(rest: &[u8]) -> [u8; BLOCK] {
     block
 }
 
-/// Puts what is shown at `at` behind the bytes before; returns where the next is, and how many bytes there are.
+/// Appends the unit at `at`. Returns the position of the next unit and the new length.
 #[inline]
 fn put(text: &[u8], at: usize, shown: &mut [u8], len: usize) -> (usize, usize) {
     let Some((byte, next)) = unit(text, at) else { return (text.len(), len) };
@@ -100,21 +101,21 @@ fn put(text: &[u8], at: usize, shown: &mut [u8], len: usize) -> (usize, usize) {
     }
 }
 
-/// Zeros behind a text, so that a block may begin at its last byte.
-const ROOM: usize = BLOCK + 1;
+/// Number of zeros after the text, so that a block may begin at its last byte.
+const PADDING: usize = BLOCK + 1;
 
-/// Where bytes stand that [`unit`] does not take as they are, and some that it does.
+/// Marks the bytes that need [`unit`], and a few that [`unit`] would copy unchanged.
 #[inline]
 fn folds(block: &[u8; BLOCK]) -> u32 {
     let [low, high] = [lane::<0>(block), lane::<LANE>(block)].map(|lane| {
         let marks = lane.simd_eq(u8x16::splat(b'\\')) | is_all_but(b'%' ^ b'&', lane, b'%');
-        // Of a byte past ASCII the highest bit is set, which is all that a mask of bits is made of.
+        // `to_bitmask` takes the highest bit of each byte. A byte outside ASCII has it set.
         (at_most(lane, b' ') | marks | lane).to_bitmask()
     });
     low | high << LANE
 }
 
-/// Where `holds` of a byte and the next one.
+/// Marks the bytes for which `holds` is true of the byte and the next one.
 #[inline]
 fn both(block: &[u8; BLOCK + 1], holds: fn(u8x16, u8x16) -> u8x16) -> u32 {
     let low = holds(lane::<0>(block), lane::<1>(block)).to_bitmask();
@@ -127,7 +128,7 @@ fn lane<const AT: usize>(block: &[u8]) -> u8x16 {
     u8x16::new(block.get(AT..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default())
 }
 
-/// Of two bytes that may be a part of what [`is_sign`] looks for.
+/// Marks pairs of bytes that may belong to a mark that [`is_sign`] recognizes.
 #[inline]
 fn signs(lane: u8x16, next: u8x16) -> u8x16 {
     let is = |byte: u8| lane.simd_eq(u8x16::splat(byte));
@@ -138,17 +139,19 @@ fn signs(lane: u8x16, next: u8x16) -> u8x16 {
         | is(b'g') & next_is(b'E')
 }
 
-/// Of bytes that differ from `byte` in no other than these bits: a step less than to ask for each, at the price of some more.
+/// Marks bytes that differ from `byte` only in `bits`.
+///
+/// This saves an instruction compared with a test for each byte, and marks a few bytes more.
 #[inline]
 fn is_all_but(bits: u8, lane: u8x16, byte: u8) -> u8x16 {
     (lane & u8x16::splat(!bits)).simd_eq(u8x16::splat(byte & !bits))
 }
 
-/// Whether what every key and token has stands around `at`.
+/// Whether the text around `at` has a mark of a key or a token.
 ///
-/// Headers have `-BEGIN` or `PuTTY-User-Key`, and tokens a second object. In base64 the version of a key in DER (2, 1, 0 or 2,
-/// 1, 1) is `AgEA`, `IBA` or `CAQ`, by the group of bytes that it begins in; and the algorithm of one that is encrypted holds
-/// `NAQ`, `DQE` or `w0B`.
+/// Headers have `-BEGIN` or `PuTTY-User-Key`, and tokens have a second object. The version of a key in DER (2, 1, 0 or
+/// 2, 1, 1) is `AgEA`, `IBA` or `CAQ` in base64, depending on its offset in the group. The algorithm of an encrypted
+/// key holds `NAQ`, `DQE` or `w0B`.
 #[inline]
 fn is_sign(shown: &[u8], at: usize) -> bool {
     let after = shown.get(at..).unwrap_or_default();
@@ -164,7 +167,7 @@ fn is_sign(shown: &[u8], at: usize) -> bool {
     }
 }
 
-/// Of a letter that may be the first of four that stand for ASCII: `A` to `Z`, `a` to `f`, and what is between.
+/// Marks letters that may begin a group that decodes to ASCII: `A` to `f`, with the six characters between `Z` and `a`.
 #[inline]
 fn may_start_ascii(lane: u8x16, _: u8x16) -> u8x16 {
     at_most(lane - u8x16::splat(b'A'), b'f' - b'A')

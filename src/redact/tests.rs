@@ -49,7 +49,7 @@ fn folded(text: &str, width: usize, by: &str) -> String {
     lines.collect::<Vec<_>>().join(by)
 }
 
-/// YAML's `>` folds lines into spaces, and no tool agrees with another on the width.
+/// YAML's `>` folds lines into spaces, and each tool has its own width.
 #[test]
 fn keys_are_found_however_they_are_folded() {
     for pad in 0..4 {
@@ -77,7 +77,7 @@ fn keys_are_found_however_they_are_folded() {
     assert_eq!(of(&in_layers), Some(Secret::PrivateKey));
 }
 
-/// What is copied from a page or a document brings white space of other kinds, and characters that nobody sees.
+/// A text copied from a page or a document has other kinds of white space and invisible characters.
 #[test]
 fn keys_are_found_whatever_unicode_folds_them() {
     let folds = ["\u{a0}", "\u{85}", "\u{ad}", "\u{2003}", "\u{2028}", "\u{202f}", "\u{3000}", "\u{feff}"];
@@ -93,7 +93,7 @@ fn keys_are_found_whatever_unicode_folds_them() {
     }
 }
 
-/// A value that is JSON, YAML, a form or a page itself has escapes.
+/// A value that holds JSON, YAML, form data or HTML has escapes.
 #[test]
 fn keys_are_found_however_they_are_escaped() {
     let escapes = [
@@ -169,7 +169,7 @@ fn keys_of_other_programs_are_found() {
     }
 }
 
-/// What is compared with the stored object: the same key is the same secret, whatever is around it.
+/// The ratchet compares secrets with those of the stored object, so the text around a secret must not matter.
 #[test]
 fn a_secret_is_the_same_wherever_it_stands() {
     let mut search = Search::default();
@@ -244,7 +244,7 @@ fn names_words_and_certificates_are_none() {
     }
 }
 
-/// A text as an attacker or a generator may make one: pieces of secrets and of what resembles them, glued, folded and encoded.
+/// Generates texts from parts of secrets and from similar texts: joined, folded and encoded.
 fn texts() -> impl Strategy<Value = String> {
     const WHOLE: &[&str] =
         &[KEY, TOKEN, "PuTTY-User-Key-File-2: ssh-rsa", "-----BEGIN PGP PRIVATE KEY BLOCK-----", "kind: Config\n"];
@@ -286,7 +286,7 @@ fn texts() -> impl Strategy<Value = String> {
     })
 }
 
-/// How keys begin in DER: PKCS#1, PKCS#8, SEC1, and two that are encrypted.
+/// First bytes of keys in DER: PKCS#1, PKCS#8, SEC1, and two encrypted keys.
 const DER_HEADS: &[&[u8]] = &[
     &[0x30, 0x82, 1, 0x0a, 2, 1, 0, 2, 0x81, 0x81],
     &[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20],
@@ -303,7 +303,7 @@ proptest! {
         prop_assert_eq!(Search::default().each(&text), Search::unsieved().each(&text));
     }
 
-    /// Once, as in an extension, or twice, as in a last-applied annotation.
+    /// An extension encodes a text as JSON once, and the last-applied annotation encodes it twice.
     #[test]
     fn the_sieve_holds_nothing_back_that_is_in_json(texts in prop::collection::vec(texts(), 1..3), is_twice: bool) {
         let mut json = serde_json::to_string(&texts).unwrap();

@@ -1,6 +1,6 @@
-//! The CustomResourceDefinition in force: what the API server refuses by it, before /validate is called.
+//! Predicts which writes the API server refuses by the CustomResourceDefinition in force, before it calls /validate.
 //!
-//! Only what is certain counts: a pattern, a format or a CEL rule that is not known here refuses nothing.
+//! The prediction counts only certain refusals: an unknown pattern, format or CEL rule refuses nothing.
 
 use std::collections::BTreeMap;
 
@@ -15,33 +15,34 @@ use crate::{
     syntax::{self, base64, url},
 };
 
-/// What the CustomResourceDefinition in force refuses, as far as rules find the same.
+/// The validation of the CustomResourceDefinition in force, limited to problems that rules also find.
 ///
-/// Made by [`CrdInForce::read`] whenever the CRD changes, and given to the rules by [`Policy::set_crd`](super::Policy::set_crd).
-/// It answers one question: whether the API server refuses a write for what a rule has found. It is no validator of objects.
+/// The caller reads it with [`CrdInForce::read`] when the CRD changes, and passes it to the rules with
+/// [`Policy::set_crd`](super::Policy::set_crd). It answers one question: whether the API server refuses a write for the
+/// problem of a finding. It does not validate objects.
 #[derive(Debug)]
 pub struct CrdInForce {
     versions: Vec<Served>,
 }
 
-/// Why a CustomResourceDefinition cannot be used.
+/// A CustomResourceDefinition that cannot be used.
 #[derive(Debug, Error)]
 pub enum CrdError {
-    /// It is no `apiextensions.k8s.io/v1` definition.
+    /// The document is not an `apiextensions.k8s.io/v1` definition.
     #[error("the CustomResourceDefinition cannot be read")]
     Unreadable(#[from] serde_json::Error),
-    /// It would take more memory than any definition of ClusterProfiles is worth.
-    #[error("the CustomResourceDefinition has more than {NODES} fields")]
+    /// The definition has more fields than its memory limit allows.
+    #[error("the CustomResourceDefinition has more than {FIELD_LIMIT} fields")]
     TooLarge,
 }
 
-/// Most fields of all versions together. Upstream's has some sixty in each of two versions; each takes 400 bytes here.
-const NODES: usize = 2000;
+/// Maximum fields of all versions together. Each takes 400 bytes. Upstream has about sixty in each of two versions.
+const FIELD_LIMIT: usize = 2000;
 
 #[derive(Debug)]
 struct Served {
     version: Version,
-    /// Whether it has a status subresource.
+    /// Whether the version has a status subresource.
     has_status: bool,
     schema: Node,
 }
@@ -51,7 +52,7 @@ impl CrdInForce {
     ///
     /// # Errors
     ///
-    /// [`CrdError`] where it is none, or too large.
+    /// [`CrdError`] if `definition` is not a CustomResourceDefinition or is too large.
     pub fn read(definition: Document) -> Result<Self, CrdError> {
         let Definition { spec } = serde_json::from_value(definition)?;
         let served = spec.versions.into_iter().filter(|version| version.served).filter_map(|version| {
@@ -64,7 +65,7 @@ impl CrdInForce {
         let mut count = 0;
         while let Some(node) = nodes.pop() {
             count += 1;
-            if count > NODES {
+            if count > FIELD_LIMIT {
                 return Err(CrdError::TooLarge);
             }
             nodes.extend(node.properties.values().chain(node.items.as_deref()));
@@ -72,21 +73,21 @@ impl CrdInForce {
         Ok(Self { versions })
     }
 
-    /// Whether the API server keeps the status out of a write of the main resource.
+    /// Whether the API server drops the status from a write of the main resource.
     pub(super) fn has_status(&self, version: Version) -> bool {
         self.served(version).is_some_and(|served| served.has_status)
     }
 
-    /// Whether the API server refuses `change` by what it has in common with the finding of `problem` at `path`.
+    /// Whether the CRD refuses `change` for `problem` at `path`.
     ///
-    /// That what is stored already passes is not looked at.
+    /// Ignores that the API server may accept a problem that the stored object already has.
     pub(super) fn refuses(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
         let Some(Served { schema, .. }) = self.served(change.version) else { return false };
         let segments = path.segments();
         if let ([Segment::Field("metadata"), Segment::Field("labels"), Segment::Key(_)], Problem::Invalid(value, _)) =
             (segments, problem)
         {
-            // Of all objects, not by the CRD.
+            // The API server validates the labels of all objects, without the CRD.
             return matches!(value, Value::Shown(label) if Cel::LabelValue.refuses(label));
         }
         let is_absent = matches!(problem, Problem::Required(_));
@@ -113,7 +114,7 @@ impl CrdInForce {
         }
     }
 
-    /// Whether the items of a list have this key, by which the API server knows them again.
+    /// Whether the API server matches the items of a list by this key.
     pub(super) fn is_keyed(&self, version: Version, list: &[Segment<'_>], key: &str) -> bool {
         self.served(version).and_then(|served| served.schema.descend(list)).is_some_and(|list| list.is_keyed_by(key))
     }
@@ -123,8 +124,9 @@ impl CrdInForce {
     }
 }
 
-/// How much of the way to an absent field ends with what is absent itself: without a spec, the API server does not look for
-/// what must be in it.
+/// Returns the number of segments up to the outermost absent field.
+///
+/// Without a spec, the API server does not check the required fields of the spec.
 fn present(profile: &ClusterProfile<'_>, segments: &[Segment<'_>]) -> usize {
     let is_spec = matches!(segments.first(), Some(Segment::Field("spec")));
     match profile.spec.set().map(|spec| &spec.cluster_manager) {
@@ -134,7 +136,7 @@ fn present(profile: &ClusterProfile<'_>, segments: &[Segment<'_>]) -> usize {
     }
 }
 
-/// Whether the path is that of the cluster manager, which is not the stored one.
+/// Whether the path is in the cluster manager and the write changes the cluster manager.
 fn has_moved(change: &Change<'_>, segments: &[Segment<'_>]) -> bool {
     let is_manager = matches!(segments, [Segment::Field("spec"), Segment::Field("clusterManager"), ..]);
     let stored = change.old.and_then(ClusterProfile::cluster_manager);
@@ -172,11 +174,11 @@ struct Subresources {
     status: Option<Document>,
 }
 
-/// What the schema says of one field.
+/// The schema of one field.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Node {
-    /// The JSON type; empty where any will do.
+    /// The JSON type; empty if the schema allows any type.
     #[serde(rename = "type")]
     kind: String,
     nullable: bool,
@@ -201,7 +203,7 @@ struct Node {
     validations: Vec<Validation>,
 }
 
-/// A pattern: those of `metav1.Condition` are known.
+/// A pattern. Only the patterns of `metav1.Condition` are known.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(from = "String")]
 enum Pattern {
@@ -222,7 +224,6 @@ impl From<String> for Pattern {
     }
 }
 
-/// A format of strings.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(from = "String")]
 enum Format {
@@ -246,7 +247,7 @@ struct Validation {
     rule: Cel,
 }
 
-/// A rule in CEL: those of upstream's types are known.
+/// A CEL rule. Only the rules of upstream's types are known.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(from = "String")]
 enum Cel {
@@ -305,7 +306,7 @@ impl Node {
         self.list_type == "map" && matches!(&self.keys[..], [key] if key == name)
     }
 
-    /// Whether what is stored on that way must stay as it is.
+    /// Whether a node on the path is immutable.
     fn is_fixed(&self, segments: &[Segment<'_>]) -> bool {
         let ways = (1..=segments.len()).filter_map(|end| self.descend(segments.get(..end)?));
         ways.flat_map(|node| &node.validations).any(|validation| validation.rule == Cel::Immutable)
@@ -324,7 +325,7 @@ impl Node {
         }
     }
 
-    /// Whether it takes values of that JSON type.
+    /// Whether the schema allows values of this JSON type.
     fn takes(&self, kind: &str) -> bool {
         match self.kind.as_str() {
             "" => !self.is_int_or_string || matches!(kind, "integer" | "string"),
@@ -355,7 +356,7 @@ impl Node {
     }
 }
 
-/// The JSON type. What is read as a float is no integer to the API server either.
+/// Returns the JSON type. The API server does not accept a float as an integer either.
 fn kind(json: Json) -> &'static str {
     match json {
         Json::Null => "null",

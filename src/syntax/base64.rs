@@ -6,7 +6,7 @@ use base64::{
     engine::{GeneralPurpose, GeneralPurposeConfig},
 };
 
-/// The bytes behind base64 as the CRD and Go take it: padded, on one line, whatever its last bits are.
+/// Decodes base64 that the CRD and Go accept: padded, on one line, with any trailing bits.
 pub(crate) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     const ENGINE: GeneralPurpose =
         GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));

@@ -1,8 +1,8 @@
-//! URLs as the CRD's CEL reads them, which is as Go's `net/url` does.
+//! Parses URLs as the CRD's CEL and Go's `net/url` do.
 //!
-//! Only what rules ask: whether it is absolute with a host, what stands before the `@`, and as much of it as a message may
-//! show. Readers by RFC 3986 (`http::Uri`: takes `https://a:port`, refuses `https://a/b c`) or by WHATWG (`url`: takes
-//! `https:a`) take other texts.
+//! Covers only the needs of the rules: absolute URLs with a host, the userinfo, and the part that a message may show.
+//! Parsers for RFC 3986 and WHATWG accept other texts: `http::Uri` accepts `https://a:port` and refuses `https://a/b
+//! c`; `url` accepts `https:a`.
 
 use std::net::Ipv6Addr;
 
@@ -17,36 +17,36 @@ mod shown;
 /// An absolute URL that names a host.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Url<'a> {
-    /// As it was written; see [`Url::is`].
+    /// The scheme in its original case; compare it with [`Url::is`].
     scheme: &'a str,
-    /// What stands before the host's `@`, not decoded.
+    /// The text before the host's `@`, not decoded.
     pub(crate) userinfo: Option<&'a str>,
-    /// The host as it was written, an IPv6 address without its brackets and zone.
+    /// The host, not decoded. An IPv6 address has no brackets and no zone.
     pub(crate) host: &'a str,
-    /// The digits of the port, of which there may be none.
+    /// The digits of the port; may be empty.
     pub(crate) port: &'a str,
-    /// What follows the first `?`.
+    /// The text after the first `?`, with the fragment.
     query: &'a str,
 }
 
 impl Url<'_> {
-    /// Whether its scheme is one of these, in lower case or upper.
+    /// Whether the scheme is one of `schemes`, in either case.
     pub(crate) fn is(&self, schemes: &[&str]) -> bool {
         schemes.iter().any(|scheme| self.scheme.eq_ignore_ascii_case(scheme))
     }
 
-    /// Whether a parameter of its query has a value, and a name that says it is a secret.
+    /// Whether a query parameter has a value and is named like a secret.
     pub(crate) fn has_secret_parameter(&self) -> bool {
-        /// No parameter has a longer name, and the words of one take many times its bytes.
-        const LONGEST: usize = 256;
+        /// Bounds the memory, because the words of a name take many times its bytes. Real names are shorter.
+        const NAME_LIMIT: usize = 256;
         self.query.split(['&', ';', '#', '?']).any(|parameter| {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            !value.is_empty() && name.len() <= LONGEST && any_decoding(name, encoded::names_a_secret)
+            !value.is_empty() && name.len() <= NAME_LIMIT && any_decoding(name, encoded::names_a_secret)
         })
     }
 }
 
-/// Reads an absolute URL that names a host.
+/// Parses an absolute URL that names a host.
 pub(crate) fn parse(text: &str) -> Option<Url<'_>> {
     let (scheme, rest) = text.split_once(':').filter(|(scheme, _)| is_scheme(scheme))?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -62,13 +62,13 @@ pub(crate) fn parse(text: &str) -> Option<Url<'_>> {
     is_sound.then_some(Url { scheme, userinfo, host, port, query })
 }
 
-/// Whether the userinfo of a URL, or of what was meant for one, holds a password, percent-encoded or not, or before a
-/// full-width `@`.
+/// Whether the userinfo of a URL or of a malformed URL holds a password.
 ///
-/// A URL is read as Go reads it: what follows `https://admin:/` is a path, whatever was meant.
+/// The password may be percent-encoded, and the `@` after it may be full-width. This parses a URL as Go does: the text
+/// after `https://admin:/` is a path, even if its author meant a password.
 pub(crate) fn has_password(text: &str) -> bool {
     match parse(text) {
-        // What is encoded in its path or query ends no userinfo.
+        // An encoded `@` in the path or the query does not end the userinfo.
         Some(url) => {
             let before_at = |host: &str| narrow(host).rsplit_once('@').is_some_and(|(userinfo, _)| is_pair(userinfo));
             url.userinfo.is_some_and(|userinfo| any_decoding(userinfo, is_pair)) || any_decoding(url.host, before_at)
@@ -77,12 +77,12 @@ pub(crate) fn has_password(text: &str) -> bool {
     }
 }
 
-/// Whether it is a name and a password.
+/// Whether the userinfo has a nonempty password.
 pub(crate) fn is_pair(userinfo: &str) -> bool {
     userinfo.split_once(':').is_some_and(|(_, password)| !password.is_empty())
 }
 
-/// What stands before the host of a text that was meant for a URL, whether it is one or not.
+/// Returns the userinfo of a URL or of a malformed URL.
 fn userinfo(text: &str) -> Option<&str> {
     if let Some(url) = parse(text) {
         return url.userinfo;
@@ -101,7 +101,7 @@ fn is_userinfo(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte)
 }
 
-/// The host and the digits of its port; none where it is no host.
+/// Splits a host from the digits of its port. Returns `None` for an invalid host.
 fn split_port<'a>(host: &'a str, scheme: &str) -> Option<(&'a str, &'a str)> {
     if host.contains('[') {
         let literal = host.strip_prefix('[').filter(|rest| !rest.contains('['))?;
@@ -129,18 +129,18 @@ fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&byte)
 }
 
-/// The digits after the colon, of which there may be none; nothing where there is no colon.
+/// Returns the digits after the colon, or an empty text if there are none or `text` is empty.
 fn port_of(text: &str) -> Option<&str> {
     let digits = if text.is_empty() { text } else { text.strip_prefix(':')? };
     digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)
 }
 
-/// Whether every `%` is followed by two hexadecimal digits that stand for an allowed byte.
+/// Whether two hexadecimal digits of an allowed byte follow each `%`.
 fn has_escapes(text: &str, allowed: fn(u8) -> bool) -> bool {
     text.split('%').skip(1).all(|after| escape(after).is_some_and(allowed))
 }
 
-/// The byte that two hexadecimal digits after a `%` stand for.
+/// Decodes the two hexadecimal digits after a `%`.
 fn escape(after: &str) -> Option<u8> {
     let digits = after.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
     u8::from_str_radix(digits, 16).ok()
@@ -150,7 +150,7 @@ fn escape(after: &str) -> Option<u8> {
 mod tests {
     use super::{has_password, parse, userinfo};
 
-    /// What the CEL of the CRD's `server` takes (`isURL(self) && url(self).getHost() != ''`), asked of the API server's own code.
+    /// The API server's code accepts these for the CRD's `server` (`isURL(self) && url(self).getHost() != ''`).
     const TAKEN: &[&str] = &[
         "https://a:99999",
         "https://a:",
@@ -227,7 +227,7 @@ mod tests {
         "https://a:@b",
     ];
 
-    /// What it refuses.
+    /// The API server's code refuses these.
     const REFUSED: &[&str] = &[
         "https://a:port",
         "https://a:-1",
@@ -291,7 +291,7 @@ mod tests {
         "https://a@",
     ];
 
-    /// What it takes although a client can go nowhere with it: a port without a host, a host without a scheme.
+    /// The API server accepts these, but no client can connect: a port without a host, a host without a scheme.
     const USELESS: &[&str] = &["https://:6443", "//a"];
 
     #[test]
@@ -351,7 +351,7 @@ mod tests {
             "https://a%40b",
             "https://b:1/x%40y%3Az",
             "https://b?x=%3Ay@z",
-            // To Go these are a host with an empty port, and a path or a query.
+            // Go reads these as a host with an empty port, and a path or a query.
             "https://a:/p@b",
             "https://a://p@b",
             "https://a:?p@b",

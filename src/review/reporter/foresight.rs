@@ -1,4 +1,7 @@
-//! What /mutate says of a write that the API server will refuse by the CRD, so that /validate is never asked about it.
+//! Lets /mutate report the findings of /validate if the API server will refuse the write by the CRD.
+//!
+//! The API server validates a write against the CRD after /mutate and before /validate. If the CRD refuses the write,
+//! the API server never calls /validate, and the user sees only the message of the CRD.
 
 use std::{
     cell::{Cell, OnceCell},
@@ -12,39 +15,41 @@ use crate::{
     review::{Change, CrdInForce, Finding, Omitted, Part, Policy, Problem, Report},
 };
 
-/// What /mutate finds in place of /validate, and whether the API server refuses the write for any of it.
+/// Predicts, finding by finding, whether the API server refuses the write by the CRD.
 #[derive(Debug)]
 pub(super) struct Foresight {
     crd: Arc<CrdInForce>,
-    /// Whether the API server throws away the status of this write.
+    /// Whether the API server drops the status of this write.
     drops_status: bool,
-    /// Whether the write changes the lists of the status, each compared once: a body may have very many findings.
+    /// Whether the write changes each list of [`LISTS`]. Compared only once, because a body may have very many
+    /// findings.
     changed: [OnceCell<bool>; 4],
-    /// The same of the extensions of the provider that was asked about last.
+    /// List and index of the last compared provider, and whether the write changes its extensions.
     extensions: Cell<Option<(&'static str, usize, bool)>>,
-    /// Whether a stored list lacks keys, or has one twice.
+    /// Whether a stored list has an item without a key, or a duplicate key.
     is_stored_loose: OnceCell<bool>,
-    /// Whether the keys of those lists do not say which item was which.
+    /// Whether each list of [`LISTS`] has missing or duplicate keys, so that new items cannot be matched to stored
+    /// ones.
     ambiguous: [OnceCell<bool>; 4],
-    /// The last finding: a fix at the same place takes it back.
-    last: Option<Noted>,
-    /// Findings for which the API server refuses the write.
+    /// The last finding. A fix at the same place retracts it.
+    last: Option<LastFinding>,
+    /// Number of findings for which the API server refuses the write.
     refused: usize,
-    /// Those that are taken back.
-    mended: usize,
+    /// Number of such findings that a fix has retracted.
+    retracted: usize,
 }
 
-/// A finding, as far as a fix may take it back.
+/// The last finding, with the data that a fix needs to retract it.
 #[derive(Clone, Copy, Debug)]
-struct Noted {
+struct LastFinding {
     place: u64,
     is_refused: bool,
-    /// Whether it is past the limit of a report, so that it was only counted.
+    /// Whether the finding exceeds the limit of a report, so that the report only counts it.
     is_omitted: bool,
 }
 
 impl Foresight {
-    /// For a review of /mutate; nothing where it is not known which CRD is in force.
+    /// Starts a prediction for a review of /mutate. Returns `None` if the CRD in force is unknown.
     pub(super) fn of(change: &Change<'_>, policy: &Policy) -> Option<Self> {
         let crd = Arc::clone(policy.crd()?);
         let drops_status = change.part == Part::Main && crd.has_status(change.version);
@@ -57,16 +62,18 @@ impl Foresight {
             ambiguous: Default::default(),
             last: None,
             refused: 0,
-            mended: 0,
+            retracted: 0,
         })
     }
 
-    /// Whether what is at `path` is written at all.
+    /// Whether the API server keeps the value at `path`.
     pub(super) fn is_written(&self, path: &FieldPath<'_>) -> bool {
         !(self.drops_status && matches!(path.segments().first(), Some(Segment::Field("status"))))
     }
 
-    /// Whether the API server refuses the write for this. One such is enough, so that it is not looked for once there is one.
+    /// Whether the API server refuses the write for this problem.
+    ///
+    /// Returns `false` once a finding is refused, because one is enough to refuse the write.
     fn finds_refused(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>, is_stored: bool) -> bool {
         let passes = || match (path.segments(), problem) {
             (_, Problem::Duplicate(_)) => {
@@ -78,25 +85,27 @@ impl Foresight {
                 let is_keyless =
                     matches!((rest, problem), ([Segment::Field(field)], Problem::Required(_)) if *field == key);
                 let is_known = !is_keyless || !self.is_keyed(change, list, key);
-                is_known && (self.is_ambiguous(change, list) || (is_stored && !self.is_lost(change, path, problem)))
+                is_known
+                    && (self.is_ambiguous(change, list) || (is_stored && !self.ignores_stored(change, path, problem)))
             }
-            _ => is_stored && !self.is_lost(change, path, problem),
+            _ => is_stored && !self.ignores_stored(change, path, problem),
         };
         self.refused == 0 && self.crd.refuses(change, path, problem) && !passes()
     }
 
-    /// Whether the API server refuses what was stored, too: in a list that is changed and has no keys, of an item that is another
-    /// one, of the length of a list that is changed, and of labels.
-    fn is_lost(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
+    /// Whether the API server refuses the problem although the stored object already has it.
+    ///
+    /// This applies to a changed list without keys, a changed item, a changed length of a list, and labels.
+    fn ignores_stored(&self, change: &Change<'_>, path: &FieldPath<'_>, problem: &Problem<'_>) -> bool {
         match path.segments() {
             [Segment::Field("metadata"), ..] => true,
-            // Whether a list that has keys is changed, it knows whatever the order is.
+            // The API server ignores the order of a list that has keys.
             [Segment::Field("status"), Segment::Field("accessProviders")] => {
                 let count = |status: Option<&Status<'_>>| status?.access_providers.set().map(Items::len);
                 matches!(problem, Problem::TooMany(..)) && count(change.status()) != count(change.old_status())
             }
             [Segment::Field("status"), Segment::Field(list), Segment::Item(index), rest @ ..] => {
-                // That a field is absent is said of the item, which must be as it was.
+                // The CRD reports an absent field at the item, so the whole item must be unchanged.
                 let is_other =
                     || matches!((rest, problem), ([_], Problem::Required(_))) && changes_item(change, list, *index);
                 let is_keyed = |below: &[Segment<'_>], key| self.crd.is_keyed(change.version, below, key);
@@ -113,7 +122,7 @@ impl Foresight {
         }
     }
 
-    /// Whether the extensions of a provider are others than those that are stored for it at the same place.
+    /// Whether the extensions of a provider differ from those of the stored provider with the same name and index.
     fn changes_extensions(&self, change: &Change<'_>, list: &'static str, index: usize) -> bool {
         if let Some((.., changed)) = self.extensions.get().filter(|known| (known.0, known.1) == (list, index)) {
             return changed;
@@ -147,7 +156,7 @@ impl Foresight {
         }
     }
 
-    /// Whether the keys of a list do not say which item was which.
+    /// Whether missing or duplicate keys make it unclear which stored item an item of the list corresponds to.
     fn is_ambiguous(&self, change: &Change<'_>, list: &'static str) -> bool {
         let (Some(new), Some(old)) = (change.status(), change.old_status()) else { return false };
         let position = LISTS.iter().position(|(name, _)| *name == list);
@@ -156,7 +165,9 @@ impl Foresight {
         known.is_some_and(|known| *known.get_or_init(is_loose))
     }
 
-    /// Whether a list that has keys lacks one, or has one twice. Where a stored one does, the API server lets all lists do so.
+    /// Whether a list with keys has an item without a key, or a duplicate key.
+    ///
+    /// If a stored list is like this, the API server accepts the same in all lists.
     fn is_loose(&self, change: &Change<'_>, list: &'static str, status: &Status<'_>) -> bool {
         self.is_keyed(change, list, key_of(list))
             && match list {
@@ -171,7 +182,7 @@ impl Foresight {
         self.crd.is_keyed(change.version, &[Segment::Field("status"), Segment::Field(list)], key)
     }
 
-    /// Takes note of a finding.
+    /// Records a finding.
     pub(super) fn note(
         &mut self,
         change: &Change<'_>,
@@ -182,26 +193,26 @@ impl Foresight {
     ) {
         let is_refused = self.finds_refused(change, path, problem, is_stored);
         self.refused += usize::from(is_refused);
-        self.last = Some(Noted { place: path.digest(), is_refused, is_omitted });
+        self.last = Some(LastFinding { place: path.digest(), is_refused, is_omitted });
     }
 
-    /// Takes the last finding back, if the place that is filled in is its own.
-    fn mend(&mut self, place: u64) -> Option<Noted> {
-        let noted = self.last.take().filter(|noted| noted.place == place)?;
-        if noted.is_refused {
+    /// Retracts the last finding if the fix at `place` resolves it.
+    fn retract(&mut self, place: u64) -> Option<LastFinding> {
+        let finding = self.last.take().filter(|finding| finding.place == place)?;
+        if finding.is_refused {
             self.refused -= 1;
-            self.mended += 1;
+            self.retracted += 1;
         }
-        Some(noted)
+        Some(finding)
     }
 
-    /// Whether the API server refuses the write, where nothing can be filled in also for what was to be.
+    /// Whether the API server refuses the write. If there are too many fixes to apply, retracted findings count, too.
     fn is_refused(&self, too_many_fixes: bool) -> bool {
-        self.refused > 0 || (too_many_fixes && self.mended > 0)
+        self.refused > 0 || (too_many_fixes && self.retracted > 0)
     }
 }
 
-/// Whether the item at that place is another than the stored one, which has the same key.
+/// Whether the item at `index` differs from the stored item at the same index with the same key.
 fn changes_item(change: &Change<'_>, list: &str, index: usize) -> bool {
     let (Some(new), Some(old)) = (change.status(), change.old_status()) else { return false };
     match list {
@@ -226,11 +237,11 @@ fn provider<'a>(status: &'a Status<'a>, list: &str, index: usize) -> Option<Acce
 }
 
 impl Reporter<'_, '_> {
-    /// Takes the last finding back, if it is about the field that is filled in.
+    /// Retracts the last finding if it is about the field that a fix sets.
     pub(super) fn take_back(&mut self, path: &FieldPath<'_>) {
         let Review { foresight, report, .. } = &mut *self.review;
-        match foresight.as_mut().and_then(|foresight| foresight.mend(path.digest())) {
-            Some(Noted { is_omitted: true, .. }) => report.omitted.warnings -= 1,
+        match foresight.as_mut().and_then(|foresight| foresight.retract(path.digest())) {
+            Some(LastFinding { is_omitted: true, .. }) => report.omitted.warnings -= 1,
             Some(_) => {
                 self.warnings -= 1;
                 report.findings.pop();
@@ -241,17 +252,17 @@ impl Reporter<'_, '_> {
 }
 
 impl<'a> Review<'a> {
-    /// Whether /mutate may say what /validate would.
+    /// Whether /mutate may report the findings of /validate.
     pub(in crate::review) fn foresees(&self) -> bool {
         self.foresight.is_some()
     }
 
-    /// Whether the API server will refuse the write before it calls /validate, so that /mutate must.
+    /// Whether the API server will refuse the write before it calls /validate, so that /mutate must deny it.
     pub(in crate::review) fn is_foreseen(&self) -> bool {
         self.foresight.as_ref().is_some_and(|foresight| foresight.is_refused(self.report.too_many_fixes))
     }
 
-    /// Once all rules have run: the report, without what /validate will say itself.
+    /// Returns the report after all rules have run, without the findings that /validate will report itself.
     pub(in crate::review) fn finish(self) -> Report<'a> {
         let is_foreseen = self.is_foreseen();
         let Self { rules, phase, foresight, mut report, .. } = self;
@@ -263,7 +274,7 @@ impl<'a> Review<'a> {
             let position = |finding: &Finding<'_>| rules.iter().position(|rule| std::ptr::eq(*rule, finding.rule));
             report.findings.sort_by_cached_key(position);
         } else {
-            // Of its own, /mutate has no more than one finding.
+            // The rules of /mutate report at most one finding, so they omit none.
             report.findings.retain(|finding| finding.rule.phase == phase);
             report.omitted = Omitted::default();
         }
@@ -271,7 +282,7 @@ impl<'a> Review<'a> {
     }
 }
 
-/// The lists of the status, and the key that upstream gives their items.
+/// The lists of the status, and the key of their items in upstream's CRD.
 const LISTS: [(&str, &str); 4] =
     [("conditions", "type"), ("properties", "name"), ("accessProviders", "name"), ("credentialProviders", "name")];
 
@@ -279,7 +290,8 @@ fn key_of(list: &str) -> &'static str {
     LISTS.iter().find(|(name, _)| *name == list).map_or("", |(_, key)| key)
 }
 
-/// Whether a condition is another one whatever is filled in, which may be what is stored.
+/// Whether a condition differs from the stored one, ignoring absent fields, because a fix may set them to the stored
+/// value.
 fn is_changed(new: Condition<'_>, old: Condition<'_>) -> bool {
     let is_other = |new: ListedText<'_>, old: ListedText<'_>| new != Field::Absent && new != old;
     new.kind() != old.kind()

@@ -1,4 +1,4 @@
-//! `access-ca`: the CA certificates that a consumer verifies the server with.
+//! `access-ca`: consumers can read the CA certificates that they verify the server with.
 
 use self::certificate::Unreadable;
 use crate::{
@@ -11,7 +11,6 @@ mod certificate;
 mod der;
 mod pem;
 
-/// `access-ca`
 pub(crate) static CA: Rule = Rule {
     name: "access-ca",
     summary: "`certificate-authority-data` is base64 of PEM certificates, all of which Go's `crypto/x509` can read, and of which \
@@ -29,7 +28,7 @@ fn ca<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let mut last = Memo::new();
     for (item, cluster) in clusters(change) {
         let Some(data) = cluster.certificate_authority_data().text() else { continue };
-        // Stored data is parsed only if a finding in it would be reported.
+        // Parses stored data only if its findings are reported.
         let is_known = is_stored_ca(&item, data, change) && !reporter.reports_stored(Effect::Warn);
         let depth = if is_known { Depth::Encoding } else { Depth::Certificates };
         if let Some(fault) = last.of((data, depth), || fault(data, depth, change.now.as_second())) {
@@ -39,14 +38,13 @@ fn ca<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     }
 }
 
-/// How far into CA data one looks.
+/// How deep to check CA data.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Depth {
     Encoding,
     Certificates,
 }
 
-/// What is wrong with CA data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Broken,
@@ -54,9 +52,9 @@ enum Fault {
     EncodedTwice,
     Der,
     NoPem,
-    /// How many certificates are there, and of the first that cannot be read why.
+    /// Number of certificates, none of which can be read, and the reason for the first one.
     Unreadable(usize, Unreadable),
-    /// How many of how many can be read.
+    /// Number of certificates that can be read, and number of all certificates.
     Partly(usize, usize),
     Expired,
 }
@@ -110,7 +108,7 @@ fn fault(data: &str, depth: Depth, now: i64) -> Option<Fault> {
     expiries.iter().all(|expiry| *expiry < now).then_some(Fault::Expired)
 }
 
-/// What a bundle is that holds no header of a certificate.
+/// Returns the fault of a bundle without a certificate header.
 fn other_fault(bundle: &[u8]) -> Fault {
     let text: Vec<_> = bundle.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     if decode(text).is_some_and(|text| headers(&text) > 0) {
@@ -122,7 +120,7 @@ fn other_fault(bundle: &[u8]) -> Fault {
     }
 }
 
-/// How many certificates a bundle was meant to hold: whatever stands around their headers, and however it is indented.
+/// Counts the certificate headers of a bundle, including those that are indented or follow other text on their line.
 fn headers(bundle: &[u8]) -> usize {
     const HEADER: &[u8] = b"BEGIN CERTIFICATE";
     let is_beside = |byte: Option<&u8>| byte == Some(&b'-');

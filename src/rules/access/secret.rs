@@ -1,4 +1,4 @@
-//! `access-secret`: secrets, which a ClusterProfile must not hold.
+//! `access-secret`: a ClusterProfile must not hold secrets.
 
 use std::{cell::OnceCell, collections::HashMap};
 
@@ -14,7 +14,6 @@ use crate::{
     syntax::url,
 };
 
-/// `access-secret`
 pub(crate) static SECRET: Rule = Rule {
     name: "access-secret",
     summary: "no private key (PEM, PGP, PuTTY or DER, also behind base64) in CA data, extensions, property values, condition \
@@ -32,8 +31,8 @@ pub(crate) static SECRET: Rule = Rule {
 };
 
 fn secret<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
-    // In the stored object both count: a write that takes a key out of its field must not be refused for the copy in the
-    // annotation.
+    // In the stored object, the field and the annotation both count. Otherwise a write that removes a key from its
+    // field is denied because of the copy in the annotation.
     let is_stored = change.operation == Operation::Update && change.old.is_none();
     let mut finder = Finder { is_stored, ..Finder::default() };
     if let Some(profile) = change.metadata_and_spec() {
@@ -49,13 +48,13 @@ fn secret<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
 /// The annotation in which `kubectl apply` keeps the whole manifest.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Finds secrets, and reports one that is in the last applied manifest as well only at its own field.
+/// Finds secrets. Reports a secret that the last applied manifest repeats only at its own field.
 #[derive(Default)]
 struct Finder {
     search: Search,
-    /// Whether the stored object is searched.
+    /// Whether this searches the stored object.
     is_stored: bool,
-    /// Secrets that only the last applied manifest has so far, by digest, with their order in it.
+    /// Secrets of the last applied manifest that no other field has so far: digest to position and kind.
     applied: HashMap<u64, (usize, Secret)>,
 }
 
@@ -91,7 +90,7 @@ impl Finder {
     }
 
     fn clusters<'a>(&mut self, change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
-        // The providers of a cluster nearly always have the same CA data.
+        // The providers of a cluster usually have the same CA data, so the last result is reused.
         let mut last: Option<(&str, bool, Vec<Found>)> = None;
         for (item, cluster) in clusters(change) {
             let path = || item.path().field("cluster");
@@ -102,7 +101,7 @@ impl Finder {
                 let found = known
                     .unwrap_or_else(|| if is_stored && !shows_key(data) { Vec::new() } else { self.search.each(data) });
                 for found in &found {
-                    // The ratchet compares the data as a whole: a write that changes it writes the key again.
+                    // The ratchet compares the whole data: a write that changes the data writes the key again.
                     self.exclude_applied(found);
                     report_found(
                         found.secret,
@@ -114,7 +113,7 @@ impl Finder {
                 last = Some((data, is_stored, found));
             }
             for (index, extension) in cluster.extensions().items() {
-                // Made once, for it takes reading two names, and there may be many secrets below.
+                // Built once, because it reads two names and there may be many secrets below.
                 let place = OnceCell::new();
                 let path = || place.get_or_init(|| extension_path(item.path(), index, extension)).clone();
                 self.search_text(extension.name().text().unwrap_or_default(), || path().field("name"), reporter);
@@ -149,7 +148,6 @@ impl Finder {
         }
     }
 
-    /// Reports every secret in a text.
     fn search_text<'a>(&mut self, text: &str, path: impl Fn() -> FieldPath<'a>, reporter: &mut Reporter<'_, 'a>) {
         if reporter.is_over() {
             return;
@@ -160,7 +158,7 @@ impl Finder {
         }
     }
 
-    /// Searches the last applied manifest, string by string, as other fields are searched.
+    /// Searches each string of the last applied manifest in the same way as other fields.
     fn read_applied(&mut self, annotations: Body<'_>) {
         annotations.each_member(|name, value| {
             if name != LAST_APPLIED {
@@ -182,7 +180,7 @@ impl Finder {
         });
     }
 
-    /// Excludes a secret that has a field of its own from the last applied manifest's.
+    /// Drops a secret of the last applied manifest that another field also has.
     fn exclude_applied(&mut self, found: &Found) {
         if !self.is_stored {
             self.applied.remove(&found.digest());

@@ -1,15 +1,15 @@
-//! What is percent-encoded in a URL, or written with full-width signs, and what the names of its parameters say.
+//! Percent-encoding, full-width signs, and parameters that are named like a secret.
 
 use std::borrow::Cow;
 
 use crate::syntax::url::escape;
 
-/// Whether `holds` of the text, or of what it is percent-encoded for, once or more often.
+/// Whether `holds` is true of the text or of one of its repeated percent-decodings.
 pub(crate) fn any_decoding(text: &str, holds: impl Fn(&str) -> bool) -> bool {
-    /// More often than proxies and templates encode what is encoded already.
-    const TIMES: usize = 3;
+    /// Proxies and templates encode a text fewer times.
+    const DECODING_LIMIT: usize = 3;
     let mut text = Cow::Borrowed(text);
-    for _ in 0..TIMES {
+    for _ in 0..DECODING_LIMIT {
         if holds(&text) {
             return true;
         }
@@ -21,13 +21,15 @@ pub(crate) fn any_decoding(text: &str, holds: impl Fn(&str) -> bool) -> bool {
     holds(&text)
 }
 
-/// An `@` as some keyboards write it. To Go a letter of a host, so a password before it is no password; readers see one.
+/// Variants of `@` from some keyboards.
+///
+/// Go reads them as part of the host, so the text before them is no password to Go. A reader still sees one.
 pub(super) const WIDE_AT: [char; 2] = ['\u{ff20}', '\u{fe6b}'];
 
-/// A colon as some keyboards write it.
+/// Variants of the colon from some keyboards.
 pub(super) const WIDE_COLON: [char; 2] = ['\u{ff1a}', '\u{fe55}'];
 
-/// The text with `@` and `:` in place of signs that look like them.
+/// Replaces full-width and small variants of `@` and `:`.
 pub(crate) fn narrow(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
@@ -35,7 +37,7 @@ pub(crate) fn narrow(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace(WIDE_AT, "@").replace(WIDE_COLON, ":"))
 }
 
-/// The text without its percent-encoding; none where there is nothing encoded in it.
+/// Percent-decodes a text once. Returns `None` if the text has no percent-encoding.
 fn decoded(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
@@ -49,9 +51,9 @@ fn decoded(text: &str) -> Option<String> {
     is_encoded.then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Whether the name of a parameter says that its value is a secret, and not the name of one.
+/// Whether a parameter's name implies that its value is a secret, and not the name of a secret.
 pub(super) fn names_a_secret(name: &str) -> bool {
-    /// Written as one word.
+    /// Names without a separator between their words.
     const COMPOUND: [&str; 7] =
         ["apikey", "accesskey", "accountkey", "authkey", "privatekey", "secretkey", "sharedkey"];
     let words = words(name);
@@ -64,7 +66,7 @@ pub(super) fn names_a_secret(name: &str) -> bool {
         })
 }
 
-/// The words of a name in lower case: of `apiKey`, `api-key` and `API_KEY` two.
+/// Splits a name into lowercase words: `apiKey`, `api-key` and `API_KEY` have two.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_lower = false;

@@ -1,4 +1,4 @@
-//! As much of a URL as a message may show.
+//! Hides the parts of a URL that a message must not show.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use crate::syntax::url::{
     is_scheme, parse,
 };
 
-/// A URL, or what was meant for one, without what may be a secret: userinfo in any encoding, query, fragment, and what follows
-/// a colon that is no port.
+/// Returns a URL or a malformed URL with `…` in place of each part that may be a secret.
 ///
-/// `…` stands for what is left out. What is left may still be a token in a path: whoever quotes it looks for that.
+/// These parts are the userinfo in any encoding, the query, the fragment, and the text after a colon that begins no
+/// port. The path may still hold a token, so the caller must search the result.
 pub(crate) fn shown(url: &str) -> Cow<'_, str> {
     let is_whole = url.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte));
     if is_whole {
@@ -19,7 +19,7 @@ pub(crate) fn shown(url: &str) -> Cow<'_, str> {
     let (prefix, rest) = url.split_at(prefix(url));
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
     let (body, tail) = rest.split_at(end);
-    // A password may hold any of these; only of a URL that is one it is known where its userinfo ends.
+    // A password may hold `?` and `#`. Only a valid URL shows where its userinfo ends.
     if after_last_at(tail).is_some() && parse(url).is_none() {
         return Cow::Owned(format!("{prefix}…"));
     }
@@ -37,14 +37,14 @@ pub(crate) fn shown(url: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The length of `https://`, or of the slashes that stand in its place.
+/// Returns the length of `https://`, or of the leading slashes if there is no scheme.
 fn prefix(url: &str) -> usize {
     let scheme = url.split_once(':').filter(|(scheme, rest)| is_scheme(scheme) && rest.starts_with('/'));
     let rest = scheme.map_or(url, |(_, rest)| rest);
     url.len() - rest.trim_start_matches('/').len()
 }
 
-/// What follows the last `@`, percent-encoded or not, or full-width.
+/// Returns the position after the last `@`, which may be percent-encoded or full-width.
 fn after_last_at(text: &str) -> Option<usize> {
     let wide = text.rmatch_indices(WIDE_AT).map(|(at, sign)| at + sign.len()).next();
     let plain = text.rfind('@').map(|at| at + 1).max(wide);
@@ -52,7 +52,7 @@ fn after_last_at(text: &str) -> Option<usize> {
     plain.max(encoded)
 }
 
-/// Whether what stands at `at` follows a `%`, which may be encoded itself, once or more often.
+/// Whether a `%` precedes `at`. The `%` may be encoded itself, also more than once.
 fn is_escape(text: &str, at: usize) -> bool {
     let mut before = text.get(..at).unwrap_or_default();
     while let Some(shorter) = before.strip_suffix("25") {
@@ -61,7 +61,7 @@ fn is_escape(text: &str, at: usize) -> bool {
     before.ends_with('%')
 }
 
-/// The host with its port and path, as far as a colon that does not begin a port.
+/// Appends the host, port and path, up to a colon that begins no port.
 fn push_without_passwords(text: &mut String, body: &str) {
     let address = if body.starts_with('[') { body.find(']').unwrap_or(0) } else { 0 };
     let (address, mut rest) = body.split_at(address);
@@ -73,7 +73,7 @@ fn push_without_passwords(text: &mut String, body: &str) {
         let digits = port.split('/').next().unwrap_or_default();
         is_host &= !text.rsplit("://").next().unwrap_or_default().contains('/');
         let is_port = is_host && digits.len() <= 5 && digits.parse::<u16>().is_ok_and(|port| port > 0);
-        // A password may begin with a slash; nobody writes a colon without a port before a path.
+        // A password may begin with a slash. A URL with a path has no colon without a port before it.
         if !(is_port || port.is_empty() && is_host) {
             text.push_str(":…");
             return;
@@ -85,7 +85,7 @@ fn push_without_passwords(text: &mut String, body: &str) {
     text.push_str(rest);
 }
 
-/// Where the first colon is, percent-encoded or not, or full-width, and what follows it.
+/// Returns the start and the end of the first colon, which may be percent-encoded or full-width.
 fn colon(text: &str) -> Option<(usize, usize)> {
     let plain = text.find(':').map(|at| (at, at + 1));
     let wide = text.match_indices(WIDE_COLON).map(|(at, sign)| (at, at + sign.len())).next();

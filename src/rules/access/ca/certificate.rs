@@ -1,9 +1,11 @@
-//! X.509 certificates as Go's `x509.ParseCertificate` takes them: what it refuses, no consumer can use.
+//! Parses X.509 certificates as Go's `x509.ParseCertificate` does, because all consumers use Go.
 //!
-//! `x509-parser` is no judge of that: it takes negative serial numbers, algorithms that do not agree, text of wrong letters,
-//! and extensions that cannot be read, all of which Go refuses (1.23 and later), and it refuses some that Go takes.
-//! Two things are not asked here: whether the point of a key on P-224, which no library that is linked knows, is on its curve,
-//! and whether a URI among the alternative names is one to Go.
+//! `x509-parser` gives other results. It accepts negative serial numbers, algorithms that do not match, text with
+//! invalid characters, and malformed extensions. Go 1.23 and later refuse all of these. It also refuses certificates
+//! that Go accepts.
+//!
+//! Unlike Go, this parser does not check the points of P-224 keys, because no linked library supports that curve. It
+//! also does not check the syntax of URIs in subject alternative names.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, EcdsaVerificationAlgorithm, ParsedPublicKey,
@@ -19,11 +21,11 @@ mod extensions;
 pub(super) enum Unreadable {
     /// Go 1.23 and later refuse it.
     NegativeSerial,
-    /// It is broken.
+    /// Any other error.
     Broken,
 }
 
-/// When a certificate expires, in Unix seconds.
+/// Returns the time when a certificate expires, in Unix seconds.
 pub(super) fn expiry(der: &[u8]) -> Result<i64, Unreadable> {
     match parse(der) {
         Some((_, true)) => Err(Unreadable::NegativeSerial),
@@ -32,7 +34,7 @@ pub(super) fn expiry(der: &[u8]) -> Result<i64, Unreadable> {
     }
 }
 
-/// When it expires, and whether its serial number is negative.
+/// Returns the expiry in Unix seconds, and whether the serial number is negative.
 fn parse(der: &[u8]) -> Option<(i64, bool)> {
     let mut file = Der(der);
     let mut certificate = file.inside(SEQUENCE).filter(|_| file.is_empty())?;
@@ -94,7 +96,7 @@ fn read_name(body: &mut Der<'_>) -> Option<()> {
     Some(())
 }
 
-/// Whether the letters are those of the kind of text.
+/// Whether the string type `tag` allows all characters of `text`.
 fn is_text(tag: u8, text: &[u8]) -> bool {
     const UTF8: u8 = 12;
     const NUMERIC: u8 = 18;
@@ -107,7 +109,7 @@ fn is_text(tag: u8, text: &[u8]) -> bool {
         IA5 => text.is_ascii(),
         UTF8 => str::from_utf8(text).is_ok(),
         NUMERIC => text.iter().all(|byte| byte.is_ascii_digit() || *byte == b' '),
-        // `*` and `&` are none, but are in use.
+        // The standard excludes `*` and `&`, but Go accepts them because certificates use them.
         PRINTABLE => text.iter().all(|byte| byte.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(byte)),
         BMP => {
             let text = text.strip_suffix(&[0, 0]).filter(|_| text.len().is_multiple_of(2)).unwrap_or(text);
@@ -120,7 +122,7 @@ fn is_text(tag: u8, text: &[u8]) -> bool {
     }
 }
 
-/// A time in Unix seconds.
+/// Reads a time, in Unix seconds.
 fn read_time(validity: &mut Der<'_>) -> Option<i64> {
     let (tag, text) = validity.any()?;
     let text = str::from_utf8(text).ok()?;
@@ -153,7 +155,7 @@ fn read_time(validity: &mut Der<'_>) -> Option<i64> {
     let offset =
         digits.parse::<i64>().ok().filter(|_| digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     let (hours, minutes) = (offset / 100, offset % 100);
-    // Go writes no offset as `Z`, and takes a time only as it writes it.
+    // Go accepts only the notation that it writes itself, and it writes `Z` for a zero offset.
     if offset == 0 || hours >= 24 || minutes >= 60 {
         return None;
     }
@@ -161,7 +163,7 @@ fn read_time(validity: &mut Der<'_>) -> Option<i64> {
     Some(if sign == "+" { seconds - offset } else { seconds + offset })
 }
 
-/// A public key; of an algorithm that Go does not know, whatever it is.
+/// Reads a public key. Accepts any key of an algorithm that Go does not know.
 fn read_key(mut info: Der<'_>) -> Option<()> {
     const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
     const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];

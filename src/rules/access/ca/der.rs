@@ -1,6 +1,6 @@
-//! DER as Go's `cryptobyte` reads it: lengths of up to four bytes in their shortest form, tags of one byte.
+//! Reads DER as Go's `cryptobyte` does: tags of one byte, lengths of up to four bytes in their shortest form.
 
-/// What is left to read.
+/// The bytes that are not read yet.
 #[derive(Clone, Copy)]
 pub(super) struct Der<'a>(pub(super) &'a [u8]);
 
@@ -14,18 +14,18 @@ pub(super) const GENERALIZED_TIME: u8 = 24;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
 
-/// The tag that a specification writes in brackets: `[0]`.
+/// Returns the tag that specifications write as `[0]`.
 pub(super) const fn context(number: u8) -> u8 {
     0x80 | number
 }
 
-/// The same, around other elements.
+/// Returns the same tag for an element that contains other elements.
 pub(super) const fn constructed(number: u8) -> u8 {
     0xa0 | number
 }
 
 impl<'a> Der<'a> {
-    /// The next element: its tag and its content.
+    /// Reads the tag and the content of the next element.
     pub(super) fn any(&mut self) -> Option<(u8, &'a [u8])> {
         let (&tag, rest) = self.0.split_first()?;
         let (&short, mut rest) = rest.split_first().filter(|_| tag & 0x1f != 0x1f)?;
@@ -44,22 +44,22 @@ impl<'a> Der<'a> {
         Some((tag, content))
     }
 
-    /// The content of the next element, which must have that tag.
+    /// Reads the content of the next element, which must have this tag.
     pub(super) fn read(&mut self, tag: u8) -> Option<&'a [u8]> {
         if self.is(tag) { Some(self.any()?.1) } else { None }
     }
 
-    /// What is inside the next element, which must have that tag.
+    /// Reads the next element, which must have this tag, and returns a reader of its content.
     pub(super) fn inside(&mut self, tag: u8) -> Option<Self> {
         self.read(tag).map(Der)
     }
 
-    /// The content of the next element, where it has that tag; else nothing.
+    /// Reads the content of the next element if it has this tag, else returns an empty slice.
     pub(super) fn optional(&mut self, tag: u8) -> Option<&'a [u8]> {
         if self.is(tag) { self.read(tag) } else { Some(&[]) }
     }
 
-    /// Whether the next element has that tag.
+    /// Whether the next element has this tag.
     pub(super) fn is(self, tag: u8) -> bool {
         self.0.first() == Some(&tag)
     }
@@ -68,12 +68,12 @@ impl<'a> Der<'a> {
         self.0.is_empty()
     }
 
-    /// An integer in its shortest form.
+    /// Reads an integer, which must be in its shortest form.
     pub(super) fn integer(&mut self) -> Option<&'a [u8]> {
         shortest(self.read(INTEGER)?)
     }
 
-    /// An integer that a register holds.
+    /// Reads an integer of at most 8 bytes.
     pub(super) fn small(&mut self) -> Option<i64> {
         register(self.integer()?)
     }
@@ -86,7 +86,7 @@ impl<'a> Der<'a> {
         }
     }
 
-    /// An object identifier of which every number is below 2^31.
+    /// Reads an object identifier, whose numbers must be below 2^31.
     pub(super) fn object(&mut self) -> Option<&'a [u8]> {
         let bytes = self.read(OBJECT_IDENTIFIER)?;
         let is_end = |byte: &u8| byte & 0x80 == 0;
@@ -99,7 +99,7 @@ impl<'a> Der<'a> {
         is_sound.then_some(bytes)
     }
 
-    /// The bits of a string, to the right in whole bytes.
+    /// Reads a bit string, aligned to the right in whole bytes.
     pub(super) fn bits(&mut self) -> Option<Vec<u8>> {
         let (&unused, bytes) = self.read(BIT_STRING)?.split_first()?;
         let last = bytes.last().copied().unwrap_or_default();
@@ -116,19 +116,18 @@ impl<'a> Der<'a> {
     }
 }
 
-/// The bytes of an integer, where there are no more of them than it needs.
+/// Returns the bytes of an integer if they are its shortest form.
 pub(super) fn shortest(bytes: &[u8]) -> Option<&[u8]> {
     let is_longer = matches!(bytes, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]);
     (!is_longer).then_some(bytes)
 }
 
-/// An integer that a register holds.
+/// Returns an integer of at most 8 bytes.
 pub(super) fn register(bytes: &[u8]) -> Option<i64> {
     let sign = if bytes.first()? & 0x80 == 0 { 0 } else { -1 };
     (bytes.len() <= 8).then(|| bytes.iter().fold(sign, |value, byte| value << 8 | i64::from(*byte)))
 }
 
-/// Whether an integer is more than zero.
 pub(super) fn is_positive(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|first| first & 0x80 == 0) && bytes.iter().any(|byte| *byte != 0)
 }

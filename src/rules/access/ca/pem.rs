@@ -1,16 +1,16 @@
-//! PEM blocks as Go's `pem.Decode` finds them, which is where all consumers look for a CA.
+//! Finds PEM blocks as Go's `pem.Decode` does, because all consumers use it to read a CA bundle.
 //!
-//! Other readers find others. Go takes text before and between blocks, headers, spaces and tabs in the base64 and after the
-//! last dashes. It takes no block that does not begin and end on lines of its own, so two that are glued together are none;
-//! and where one is broken it goes on behind that one's `-----END `, so that the block around it is lost, too.
+//! Other parsers find other blocks. Go accepts text before and between blocks, headers, and spaces and tabs in the
+//! base64 and after the last dashes. Go skips a block that does not begin and end on lines of its own, so it skips two
+//! blocks that share a line. After a malformed block it continues behind that block's `-----END `, so it also loses an
+//! enclosing block.
 
 use crate::syntax::base64::decode;
 
-/// A block.
 pub(super) struct Block<'a> {
-    /// What stands between `BEGIN ` and the dashes.
+    /// The text between `BEGIN ` and the dashes.
     pub(super) label: &'a [u8],
-    /// Whether there are lines with a colon before the base64: `AppendCertsFromPEM` passes such blocks over.
+    /// Whether lines with a colon precede the base64. `AppendCertsFromPEM` skips such blocks.
     pub(super) has_headers: bool,
     pub(super) bytes: Vec<u8>,
 }
@@ -19,7 +19,6 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"\n-----END ";
 const DASHES: &[u8] = b"-----";
 
-/// The blocks of a text.
 pub(super) fn blocks(text: &[u8]) -> impl Iterator<Item = Block<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -29,11 +28,11 @@ pub(super) fn blocks(text: &[u8]) -> impl Iterator<Item = Block<'_>> {
     })
 }
 
-/// The next block, and what follows it.
+/// Returns the next block and the text after it.
 fn next(text: &[u8]) -> Option<(Block<'_>, &[u8])> {
     let mut rest = text;
     loop {
-        // The first end, and the last beginning before it: beginnings without an end are passed over.
+        // Takes the first end and the last beginning before it. Earlier beginnings have no end.
         let end = position(rest, END)?;
         let begin = rest.get(..end)?.windows(BEGIN.len()).rposition(|window| window == BEGIN);
         match begin.filter(|begin| *begin == 0 || rest.get(begin - 1) == Some(&b'\n')) {
@@ -47,18 +46,18 @@ fn next(text: &[u8]) -> Option<(Block<'_>, &[u8])> {
     }
 }
 
-/// What becomes of a block.
+/// Result of reading a block.
 enum Read<'a> {
     Block(Block<'a>, &'a [u8]),
-    /// It is broken; the search goes on here.
+    /// The block is malformed; the search continues in this text.
     Broken(&'a [u8]),
-    /// Nothing is found any more.
+    /// The search ends.
     Nothing,
 }
 
-/// Reads a block from behind its `-----BEGIN `, which stood `distance` before the line break that its end begins with.
+/// Reads a block after its `-----BEGIN `, whose start is `distance` bytes before the line break of its end line.
 fn block(text: &[u8], distance: usize) -> Read<'_> {
-    // Where the end begins; where the first line is the last one, before what is left.
+    // The start of the end line. Its line break may be the one of the first line.
     let end = distance.checked_sub(BEGIN.len());
     let behind = distance + END.len() - BEGIN.len();
     let broken = || text.get(behind..).map_or(Read::Nothing, Read::Broken);
@@ -77,7 +76,7 @@ fn block(text: &[u8], distance: usize) -> Read<'_> {
         rest = after;
     }
     let start = text.len() - rest.len();
-    // The line break before the end may be that of the first line, but no header's.
+    // The line break before the end line may be the one of the first line, but not the one of a header.
     let Some(end) = end.filter(|end| *end + 1 >= start && !(has_headers && *end < start)) else {
         return if behind < start { Read::Nothing } else { broken() };
     };
@@ -91,7 +90,7 @@ fn block(text: &[u8], distance: usize) -> Read<'_> {
     }
 }
 
-/// The first line without white space at its end, and what follows it.
+/// Returns the first line without trailing white space, and the text after it.
 fn line(text: &[u8]) -> (&[u8], &[u8]) {
     let end = text.iter().position(|byte| *byte == b'\n');
     let (line, rest) = text.split_at(end.unwrap_or(text.len()));
@@ -101,7 +100,6 @@ fn line(text: &[u8]) -> (&[u8], &[u8]) {
     (line.get(..line.len() - blank).unwrap_or_default(), rest)
 }
 
-/// Where a text begins in another.
 pub(super) fn position(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }

@@ -1,8 +1,8 @@
-//! Environment variables that change which code, credentials or servers a program uses.
+//! Environment variables that change the code, credentials or servers of a program.
 
-/// Variables that one kind of program reads.
+/// The variables of one kind of program.
 struct Family {
-    /// The manual that documents them; the rule's page links to it.
+    /// URL of the manual that documents the variables. The rule's page links to it.
     #[cfg_attr(not(test), expect(dead_code, reason = "for readers, and for the test that holds the page to it"))]
     source: &'static str,
     names: &'static [&'static str],
@@ -10,10 +10,10 @@ struct Family {
     suffixes: &'static [&'static str],
 }
 
-/// Whether a variable of that name, in upper case or lower, loads code, configuration, credentials, a proxy, an endpoint or
-/// trust from elsewhere.
+/// Whether a variable of this name loads code, configuration, credentials, a proxy, an endpoint or trust from
+/// elsewhere.
 ///
-/// Case does not matter: Windows ignores it, and programs read proxy variables in both.
+/// Ignores case, because Windows does and because programs read proxy variables in both cases.
 pub(super) fn takes_over(name: &str) -> bool {
     let name = name.as_bytes();
     let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
@@ -28,10 +28,12 @@ pub(super) fn takes_over(name: &str) -> bool {
     })
 }
 
-/// Not here: variables that choose among what the consumer has (`AWS_PROFILE`, `AWS_REGION`, `CLOUDSDK_CORE_PROJECT`) or name
-/// the client (`AZURE_CLIENT_ID`).
+/// All variables that [`takes_over`] knows.
+///
+/// The list omits variables that choose from the consumer's own configuration (`AWS_PROFILE`, `AWS_REGION`,
+/// `CLOUDSDK_CORE_PROJECT`) or name the client (`AZURE_CLIENT_ID`).
 const FAMILIES: &[Family] = &[
-    // The dynamic linker and the C library: the variables that they ignore in privileged programs.
+    // The variables that the dynamic linker and the C library ignore in privileged programs.
     Family {
         source: "https://man7.org/linux/man-pages/man8/ld.so.8.html",
         names: &[
@@ -49,7 +51,7 @@ const FAMILIES: &[Family] = &[
         prefixes: &["LD_", "DYLD_"],
         suffixes: &[],
     },
-    // Shells, and where programs find other programs and the user's configuration.
+    // Shells, and the paths of programs and of the user's configuration.
     Family {
         source: "https://www.gnu.org/software/bash/manual/html_node/Bash-Variables.html",
         names: &[
@@ -154,8 +156,7 @@ const FAMILIES: &[Family] = &[
         prefixes: &["COMPLUS_", "CORECLR_", "COR_ENABLE_", "COR_PROFILER", "DOTNET_ROOT"],
         suffixes: &[],
     },
-    // Go's runtime and libraries, where GODEBUG can switch off checks of certificates, and the go command (`go help
-    // environment`).
+    // The go command (`go help environment`), and Go's runtime and libraries. GODEBUG can disable certificate checks.
     Family {
         source: "https://go.dev/doc/godebug",
         names: &[
@@ -215,7 +216,7 @@ const FAMILIES: &[Family] = &[
         prefixes: &["OPENSSL_", "SSL_CERT_"],
         suffixes: &["_CA_BUNDLE", "_PROXY"],
     },
-    // Those of kubectl; client-go and its plugins read the others.
+    // kubectl reads the variables on this page. client-go and its plugins read the others.
     Family {
         source: "https://kubernetes.io/docs/reference/kubectl/kubectl/#environment-variables",
         names: &[

@@ -1,4 +1,4 @@
-//! Extensions of a certificate, which Go reads all before it trusts it.
+//! Certificate extensions. Go refuses a certificate if it cannot parse one of them.
 
 use std::{collections::HashSet, net::IpAddr};
 
@@ -6,7 +6,7 @@ use crate::rules::access::ca::der::{
     self, BOOLEAN, Der, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, constructed, context,
 };
 
-/// Reads them all; none may be there twice.
+/// Reads all extensions. Refuses a duplicate.
 pub(super) fn read(mut all: Der<'_>) -> Option<()> {
     let mut all = all.inside(SEQUENCE)?;
     let mut seen = HashSet::new();
@@ -139,25 +139,25 @@ fn name_constraints(mut value: Der<'_>) -> Option<()> {
     })
 }
 
-/// Whether it is a domain, or what all domains below one end with.
+/// Whether the name is a domain, or a dot and a domain, which matches all domains below it.
 fn is_constraint(name: &[u8]) -> bool {
     name != b"." && is_domain(name.strip_prefix(b".").unwrap_or(name))
 }
 
-/// Whether no label is empty or has other letters than ASCII shows; nothing is a domain, too.
+/// Whether the name is empty, or each label is nonempty and has only printable ASCII.
 fn is_domain(name: &[u8]) -> bool {
     let is_label = |label: &[u8]| !label.is_empty() && label.iter().all(u8::is_ascii_graphic);
     name.is_empty() || name.split(|byte| *byte == b'.').all(is_label)
 }
 
-/// Whether it is a mailbox (RFC 2821, section 4.1.2), as far as Go keeps to that: the name may be quoted, and a backslash takes
-/// any letter into it.
+/// Whether the name is a mailbox (RFC 2821, section 4.1.2) to Go: its local part may be quoted, and a backslash escapes
+/// any character.
 fn is_mailbox(name: &[u8]) -> bool {
     let rest = name.strip_prefix(b"\"").map_or_else(|| after_atoms(name), after_quoted);
     rest.and_then(|rest| rest.strip_prefix(b"@")).is_some_and(is_domain)
 }
 
-/// What follows the closing quote.
+/// Returns the text after the closing quote.
 fn after_quoted(name: &[u8]) -> Option<&[u8]> {
     let mut rest = name;
     loop {
@@ -172,7 +172,7 @@ fn after_quoted(name: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows words with dots between them.
+/// Returns the text after words joined by dots.
 fn after_atoms(name: &[u8]) -> Option<&[u8]> {
     let (mut rest, mut local) = (name, Vec::new());
     while let Some((&byte, after)) = rest.split_first() {
@@ -187,7 +187,7 @@ fn after_atoms(name: &[u8]) -> Option<&[u8]> {
     local.split(|byte| *byte == b'.').all(|atom| !atom.is_empty()).then_some(rest)
 }
 
-/// Whether no bit follows that is set, after one that is not.
+/// Whether all set bits precede all unset bits.
 fn is_mask(mask: &[u8]) -> bool {
     mask.is_sorted_by(|one, next| *one == 0xff || *next == 0)
         && mask.iter().all(|byte| byte.leading_ones() + byte.trailing_zeros() >= 8)
