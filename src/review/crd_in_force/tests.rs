@@ -8,7 +8,7 @@ use crate::{
     crd,
     review::{
         Effect, Phase, Policy,
-        crd_in_force::{CrdError, CrdInForce, NODES},
+        crd_in_force::{CrdError, CrdInForce, FIELD_LIMIT},
     },
     rules::find,
 };
@@ -217,7 +217,7 @@ fn an_invalid_or_too_large_definition_is_not_used() {
     assert!(matches!(CrdInForce::read(json!({"spec": {"versions": 5}})), Err(CrdError::Unreadable(_))));
     let mut large = definition();
     let schema = large.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties").expect("it is there");
-    for number in 0..NODES {
+    for number in 0..FIELD_LIMIT {
         schema[format!("field{number}")] = json!({"type": "string"});
     }
     assert!(matches!(CrdInForce::read(large), Err(CrdError::TooLarge)));

@@ -1,4 +1,4 @@
-//! `access-extension`: `cluster.extensions()`, which configure a consumer's credential plugin.
+//! `access-extension`: `cluster.extensions`, which configure a consumer's credential plugin.
 
 use super::{clusters, denied_by_v1alpha2, extension_path, shown};
 use crate::{

@@ -13,7 +13,7 @@ mod host;
 /// `access-server`
 pub(crate) static SERVER: Rule = Rule {
     name: "access-server",
-    summary: "`cluster.server()` is an absolute `https` URL of at most 2048 characters, with a host and port that a consumer can \
+    summary: "`cluster.server` is an absolute `https` URL of at most 2048 characters, with a host and port that a consumer can \
               reach and without userinfo; path and query are fine",
     source: "KEP-5339; v1alpha2 schema",
     effect: Effect::Deny,
