@@ -1,9 +1,11 @@
-//! What rules read of a ClusterProfile: a borrowed, read-only view that no JSON can break.
+//! A borrowed, read-only view of the ClusterProfile fields that rules read.
 //!
-//! Null is absent, a value of another JSON type is kept as [`Field::Mistyped`] for the rule `field-type`, and unknown fields
-//! are skipped without recursion, so that an extension nested thousands deep passes as it does in the API server.
-//! Field names and types: CRD `clusterprofiles.multicluster.x-k8s.io`, v1alpha1 and v1alpha2. Not good for writing an object
-//! back: only what rules read is here.
+//! Null counts as absent. A value of the wrong JSON type becomes [`Field::Mistyped`], which the rule `field-type` reports.
+//! The reader skips unknown fields without recursion, because the API server accepts extensions nested thousands of levels
+//! deep.
+//!
+//! Field names and types come from the CRD `clusterprofiles.multicluster.x-k8s.io`, v1alpha1 and v1alpha2. The view omits
+//! the fields that no rule reads, so do not use it to write an object back.
 
 use std::{borrow::Cow, fmt};
 
@@ -28,20 +30,20 @@ mod read;
 /// API group of ClusterProfile.
 pub const GROUP: &str = "multicluster.x-k8s.io";
 
-/// Kind of the one type that is reviewed.
+/// Kind of the only type that the webhook reviews.
 pub const KIND: &str = "ClusterProfile";
 
-/// An API version of ClusterProfile whose rules are known.
+/// An API version of ClusterProfile that the rules support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
-    /// The stored version.
+    /// The version that the API server stores.
     V1alpha1,
-    /// Served beside it, with a stricter schema.
+    /// A served version with a stricter schema.
     V1alpha2,
 }
 
 impl Version {
-    /// The version named `v1alpha1` or `v1alpha2`, none for any other.
+    /// Returns the version for `v1alpha1` or `v1alpha2`, and `None` for any other name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         match name {
@@ -52,13 +54,13 @@ impl Version {
     }
 }
 
-/// Text of a field, borrowed from the object's bytes unless it is written with escapes.
+/// A text field. The text is borrowed from the request body unless it has escapes.
 pub type Text<'a> = Field<Cow<'a, str>>;
 
-/// Text of a field in a list.
+/// A text field of a list item.
 pub type ListedText<'a> = Field<&'a str>;
 
-/// A list of items of that type.
+/// A list field with items of type `T`.
 pub type List<'a, T> = Field<Items<'a, T>>;
 
 /// A ClusterProfile.
@@ -72,32 +74,32 @@ pub struct ClusterProfile<'a> {
     pub status: Field<Status<'a>>,
 }
 
-/// `metadata`, of which API machinery has already checked all that it owns.
+/// `metadata`. The API machinery validates the fields that it defines before it calls the webhook.
 #[derive(Debug, Default, PartialEq)]
 pub struct Metadata<'a> {
-    /// Absent where `generateName` asks the API server for one.
+    /// Absent if the API server is to generate the name from `generateName`.
     pub name: Text<'a>,
-    /// Set from the moment that the object is being deleted.
+    /// Set while the object is being deleted.
     pub deletion_timestamp: Text<'a>,
     /// `metadata.labels`
     pub labels: Field<Labels<'a>>,
-    /// `metadata.annotations`, unread; null is absent.
+    /// `metadata.annotations` as unparsed JSON; `None` if absent or null.
     pub annotations: Option<Body<'a>>,
 }
 
 /// The labels that rules read.
 #[derive(Debug, Default, PartialEq)]
 pub struct Labels<'a> {
-    /// Names the cluster manager, for consumers that select by label (KEP-4322).
+    /// `x-k8s.io/cluster-manager`: name of the cluster manager, for consumers that select by label (KEP-4322).
     pub cluster_manager: Text<'a>,
-    /// Identifies the member cluster within its inventory (v1alpha2).
+    /// `multicluster.x-k8s.io/inventory-member-id`: ID of the member cluster in its inventory (v1alpha2).
     pub inventory_member_id: Text<'a>,
 }
 
 /// `spec`
 #[derive(Debug, Default, PartialEq)]
 pub struct Spec<'a> {
-    /// Name for people.
+    /// Human-readable name.
     pub display_name: Text<'a>,
     /// `spec.clusterManager`
     pub cluster_manager: Field<ClusterManager<'a>>,
@@ -106,7 +108,7 @@ pub struct Spec<'a> {
 /// `spec.clusterManager`
 #[derive(Debug, Default, PartialEq)]
 pub struct ClusterManager<'a> {
-    /// The one cluster manager of this profile.
+    /// Name of the only cluster manager that writes this profile.
     pub name: Text<'a>,
 }
 
@@ -121,18 +123,18 @@ pub struct Status<'a> {
     pub conditions: List<'a, Condition<'a>>,
     /// A list map by `name`.
     pub access_providers: List<'a, AccessProvider<'a>>,
-    /// The deprecated name of `accessProviders`; v1alpha1 alone has it.
+    /// The deprecated name of `accessProviders`, in v1alpha1 only.
     pub credential_providers: List<'a, AccessProvider<'a>>,
 }
 
 /// `status.version`
 #[derive(Debug, Default, PartialEq)]
 pub struct ClusterVersion<'a> {
-    /// As the cluster's API server reports it.
+    /// Kubernetes version that the member cluster's API server reports.
     pub kubernetes: Text<'a>,
 }
 
-/// An extension's JSON, unread.
+/// The unparsed, valid JSON of an extension or of the annotations. It is never null.
 #[derive(Clone, Copy)]
 pub struct Body<'a>(&'a str);
 
@@ -143,42 +145,43 @@ impl<'a> Body<'a> {
         Ok((!is_null).then_some(Self(text)))
     }
 
-    /// Calls `tell` with the name and the value of each member of an object, but for those that are null. Of what is no
-    /// object there are none, and of one with a name that stands for no text, those before it.
-    pub(crate) fn each_member(self, mut tell: impl FnMut(Cow<'a, str>, Self)) {
+    /// Calls `visit` with the name and the value of each member of an object, except for null values.
+    ///
+    /// If the JSON is not an object, it calls nothing. If a name cannot be decoded, it stops at that member.
+    pub(crate) fn each_member(self, mut visit: impl FnMut(Cow<'a, str>, Self)) {
         let _ = Reader::new(self.0, 0).object(|reader, name| {
             if let Some(value) = Self::read(reader)? {
-                tell(name, value);
+                visit(name, value);
             }
             Ok(())
         });
     }
 
-    /// The JSON as it was written.
+    /// Returns the JSON as written.
     #[must_use]
     pub fn text(self) -> &'a str {
         self.0
     }
 
-    /// Whether it is a JSON object.
+    /// Returns whether the JSON is an object.
     #[must_use]
     pub fn is_object(self) -> bool {
         self.text().starts_with('{')
     }
 
-    /// Whether it is a JSON array.
+    /// Returns whether the JSON is an array.
     #[must_use]
     pub fn is_array(self) -> bool {
         self.text().starts_with('[')
     }
 
-    /// Whether it is a JSON string.
+    /// Returns whether the JSON is a string.
     #[must_use]
     pub fn is_string(self) -> bool {
         self.text().starts_with('"')
     }
 
-    /// The name of its JSON type.
+    /// Returns the name of the JSON type.
     #[must_use]
     pub fn kind(self) -> &'static str {
         match self.text().as_bytes().first() {
@@ -197,7 +200,7 @@ impl PartialEq for Body<'_> {
     }
 }
 
-/// Keeps what may be a secret out of logs.
+/// Omits the JSON, because it may hold a secret.
 impl fmt::Debug for Body<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Body({} bytes)", self.text().len())
@@ -205,43 +208,44 @@ impl fmt::Debug for Body<'_> {
 }
 
 impl<'a> ClusterProfile<'a> {
-    /// Reads the JSON of an object; what is none is [`Field::Mistyped`], null is [`Field::Absent`].
+    /// Reads a ClusterProfile from JSON. Null is [`Field::Absent`]; any other value that is not an object is
+    /// [`Field::Mistyped`].
     ///
     /// # Errors
     ///
-    /// Why it cannot be read: it is no JSON, or has a field twice that rules read.
+    /// The text is not valid JSON, or a field that rules read occurs twice.
     pub fn parse(text: &'a str) -> Result<Field<Self>, String> {
         let mut reader = Reader::new(text, MAX_ITEMS);
         let profile = Field::read(&mut reader).and_then(|profile| reader.end().map(|()| profile));
         profile.map_err(|error| error.to_string())
     }
 
-    /// `spec.clusterManager.name`, where it is a string.
+    /// Returns `spec.clusterManager.name` if it is a string.
     #[must_use]
     pub fn cluster_manager(&self) -> Option<&Cow<'a, str>> {
         self.spec.set()?.cluster_manager.set()?.name.set()
     }
 
-    /// The labels, where there are any.
+    /// Returns the labels if they are an object.
     #[must_use]
     pub fn labels(&self) -> Option<&Labels<'a>> {
         self.metadata.set()?.labels.set()
     }
 
-    /// The annotations, where they are an object.
+    /// Returns the annotations if they are an object.
     #[must_use]
     pub fn annotations(&self) -> Option<Body<'a>> {
         self.metadata.set()?.annotations.filter(|annotations| annotations.is_object())
     }
 
-    /// Whether `field-type` tells why there are no labels.
+    /// Returns whether `metadata` or `metadata.labels` has the wrong JSON type, which `field-type` reports.
     #[must_use]
     pub fn has_mistyped_labels(&self) -> bool {
         self.metadata.mistyped().is_some()
             || self.metadata.set().is_some_and(|metadata| metadata.labels.mistyped().is_some())
     }
 
-    /// Whether the object is being deleted.
+    /// Returns whether `metadata.deletionTimestamp` is set and not empty.
     #[must_use]
     pub fn is_being_deleted(&self) -> bool {
         self.metadata.set().and_then(|metadata| metadata.deletion_timestamp.text()).is_some_and(|time| !time.is_empty())
@@ -249,33 +253,33 @@ impl<'a> ClusterProfile<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    /// What of it rules read, and writers may change.
+    /// Returns the fields that rules read and clients can change.
     pub(crate) fn texts(&self) -> (&Field<Labels<'a>>, Option<Body<'a>>) {
         (&self.labels, self.annotations)
     }
 }
 
 impl<'a> Status<'a> {
-    /// Whether it says nothing: only absent fields, empty objects and empty lists, as typed clients send.
+    /// Returns whether the status has no content: only absent fields, empty objects and empty lists, as typed clients send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        fn nothing<T>(list: &List<'_, T>) -> bool {
+        fn is_empty_list<T>(list: &List<'_, T>) -> bool {
             matches!(list, Field::Absent) || list.set().is_some_and(Items::is_empty)
         }
         matches!(&self.version, Field::Absent | Field::Set(ClusterVersion { kubernetes: Field::Absent }))
-            && nothing(&self.properties)
-            && nothing(&self.conditions)
-            && nothing(&self.access_providers)
-            && nothing(&self.credential_providers)
+            && is_empty_list(&self.properties)
+            && is_empty_list(&self.conditions)
+            && is_empty_list(&self.access_providers)
+            && is_empty_list(&self.credential_providers)
     }
 
-    /// The condition of that type, the first if there are several.
+    /// Returns the first condition of this type.
     #[must_use]
     pub fn condition(&'a self, kind: &str) -> Option<Condition<'a>> {
         self.conditions.items().map(|(_, condition)| condition).find(|condition| condition.kind().is(kind))
     }
 
-    /// The value of the property of that name, the first if there are several.
+    /// Returns the value of the first property with this name, if it is a string.
     #[must_use]
     pub fn property(&'a self, name: &str) -> Option<&'a str> {
         self.properties.items().find(|(_, property)| property.name().is(name))?.1.value().text()

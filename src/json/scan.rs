@@ -1,13 +1,13 @@
-//! Finding where strings, lists and objects end, sixteen bytes at a time.
+//! Finds the ends of strings, lists and objects, 16 bytes at a time.
 
 use wide::u8x16;
 
-/// Bytes that are looked at together.
+/// Number of bytes that one SIMD comparison covers.
 const LANE: usize = 16;
 
-/// Where the string that `at` is in has its closing quote, and whether it has escapes.
+/// Returns the position of a string's closing quote, and whether the string has escapes. `at` is inside the string.
 ///
-/// None where it does not end, or has a control character.
+/// Returns `None` if the string does not end or contains a control character.
 pub(super) fn string_end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
     let mut escaped = false;
     loop {
@@ -20,7 +20,7 @@ pub(super) fn string_end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
     }
 }
 
-/// Where the first quote, backslash or control character is.
+/// Returns the position of the first quote, backslash or control character.
 #[inline]
 fn string_stop(bytes: &[u8], mut at: usize) -> Option<usize> {
     while let Some(lane) = bytes.get(at..)?.first_chunk::<LANE>() {
@@ -36,9 +36,10 @@ fn string_stop(bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' '))?)
 }
 
-/// Where the list or object that `at` is in has ended.
+/// Returns the position after the closing bracket of a list or object. `at` is inside it.
 ///
-/// Of what is in it, brackets are counted, those in strings left out. None where it does not end.
+/// It counts the brackets outside strings and does not check which kind closes which. Returns `None` if the list or object
+/// does not end.
 pub(super) fn container_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     let mut depth: u64 = 1;
     let mut strings = Strings::default();
@@ -64,7 +65,7 @@ pub(super) fn container_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Where in 64 bytes what is: the first byte is the lowest bit.
+/// Positions of the structural characters in 64 bytes, as bit masks. The lowest bit is the first byte.
 struct Block {
     quotes: u64,
     backslashes: u64,
@@ -75,10 +76,10 @@ struct Block {
 impl Block {
     const LENGTH: usize = 64;
 
-    /// The one bit in which `{` and `[` differ, and `}` and `]`.
+    /// The only bit that differs between `{` and `[`, and between `}` and `]`.
     const CURLY: u8 = 0x20;
 
-    /// The first 64 bytes, where there are fewer as if zeroes followed.
+    /// Classifies the first 64 bytes. A shorter slice is padded with zeroes.
     fn of(bytes: &[u8]) -> Self {
         let mut padded = [0; Self::LENGTH];
         let bytes = bytes.first_chunk::<{ Self::LENGTH }>().unwrap_or_else(|| {
@@ -99,20 +100,20 @@ impl Block {
     }
 }
 
-/// What the blocks so far say of the next one.
+/// The state that carries over from one block to the next.
 #[derive(Default)]
 struct Strings {
-    /// All ones where it begins in a string.
+    /// All ones if the next block begins inside a string, 0 otherwise.
     inside: u64,
-    /// One where its first byte is escaped.
+    /// 1 if the first byte of the next block is escaped, 0 otherwise.
     escaped: u64,
 }
 
 impl Strings {
-    /// The bytes of the next block that are in strings, opening quotes with them.
+    /// Marks the bytes of the block that are inside strings. Opening quotes count as inside, closing quotes as outside.
     fn mask(&mut self, block: &Block) -> u64 {
         let quotes = block.quotes & !self.escapes(block.backslashes);
-        // A bit is set where the number of quotes up to it is odd.
+        // A bit is set if the number of quotes up to and including it is odd.
         let mut odd = quotes;
         for shift in [1, 2, 4, 8, 16, 32] {
             odd ^= odd << shift;
@@ -122,14 +123,14 @@ impl Strings {
         inside
     }
 
-    /// The bytes that a backslash stands before which is not escaped itself.
+    /// Marks the bytes that follow an unescaped backslash.
     fn escapes(&mut self, mut backslashes: u64) -> u64 {
         let mut escaped = self.escaped;
         self.escaped = 0;
         backslashes &= !escaped;
         while backslashes != 0 {
             let next = (backslashes & backslashes.wrapping_neg()) << 1;
-            // The one that stands last escapes the first byte of the block after.
+            // A backslash in the last byte escapes the first byte of the next block.
             self.escaped = u64::from(next == 0);
             escaped |= next;
             backslashes = backslashes & (backslashes - 1) & !next;

@@ -1,17 +1,17 @@
-//! The strings of an extension's JSON, however deep they are.
+//! Finds every string in the JSON of an extension, at any depth.
 
 use std::{borrow::Cow, cell::OnceCell};
 
 /// A step from a JSON value to one inside it.
 #[derive(Debug)]
 pub(crate) enum Step<'a> {
-    /// To the member of that name.
+    /// To the member with this name.
     Member(Name<'a>),
-    /// To the item at that index.
+    /// To the item at this index.
     Item(usize),
 }
 
-/// A member's name, and whether a path may show it, which takes a search and so is found out once.
+/// A member's name, with its form for field paths. That form takes a search for secrets, so it is computed at most once.
 #[derive(Debug, Default)]
 pub(crate) struct Name<'a> {
     text: Cow<'a, str>,
@@ -19,20 +19,21 @@ pub(crate) struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    /// What a path may show of it, by `shown`, which is asked once.
+    /// Returns the form of the name for field paths. `shown` computes it on the first call.
     pub(crate) fn shown(&self, shown: impl Fn(&Cow<'a, str>) -> Cow<'a, str>) -> Cow<'a, str> {
         self.shown.get_or_init(|| shown(&self.text)).clone()
     }
 }
 
-/// Most steps that are kept: deeper than any extension in use. The way into a text of nothing but brackets would take many
-/// times its memory, and a path into the depths would be longer than what it leads to.
+/// Maximum number of steps that are kept, deeper than any extension in use.
+///
+/// Without a limit, the path into a text of only brackets takes many times the memory of the text.
 const STEPS: usize = 8;
 
-/// Calls `visit` with every string of a JSON text, names of members too, and the first steps of the way to it.
+/// Calls `visit` with every string of a JSON text and the first [`STEPS`] steps of its path.
 ///
-/// Goes from token to token without recursion: the API server accepts extensions that would end a recursive reader's stack.
-/// `json` must be valid JSON, as `serde_json` has found it to be.
+/// Names of members count as strings. The function does not recurse, because the API server accepts extensions nested deeper
+/// than a stack allows. The caller passes valid JSON, which [`Reader::raw`](super::Reader::raw) has checked.
 pub(crate) fn each_string<'a>(json: &'a str, mut visit: impl FnMut(&[Step<'a>], Cow<'a, str>)) {
     let mut steps: Vec<Step<'a>> = Vec::new();
     let mut depth = 0_usize;
@@ -68,7 +69,7 @@ pub(crate) fn each_string<'a>(json: &'a str, mut visit: impl FnMut(&[Step<'a>], 
     }
 }
 
-/// A string whose opening quote was read, and what follows its closing one.
+/// Decodes a string after its opening quote, and returns it with the text after its closing quote.
 fn rest_of_string(text: &str) -> (Cow<'_, str>, &str) {
     let mut escaped = false;
     let end = text.bytes().position(|byte| {
@@ -80,7 +81,7 @@ fn rest_of_string(text: &str) -> (Cow<'_, str>, &str) {
     if !raw.contains('\\') {
         return (Cow::Borrowed(raw), after);
     }
-    // A lone surrogate is no text to Rust, but Go reads on past it.
+    // Rust cannot decode a lone surrogate. Go accepts it, so keep the string as written.
     let decoded = serde_json::from_str(&format!("\"{raw}\""));
     (decoded.map_or(Cow::Borrowed(raw), Cow::Owned), after)
 }
@@ -92,17 +93,17 @@ mod tests {
     fn strings(json: &str) -> Vec<String> {
         let mut strings = Vec::new();
         each_string(json, |steps, text| {
-            let way = steps.iter().map(|step| match step {
+            let path = steps.iter().map(|step| match step {
                 Step::Member(name) => format!(".{}", name.text),
                 Step::Item(index) => format!("[{index}]"),
             });
-            strings.push(format!("{} {text}", way.collect::<String>()));
+            strings.push(format!("{} {text}", path.collect::<String>()));
         });
         strings
     }
 
     #[test]
-    fn tells_the_way_to_each_string() {
+    fn visits_each_string_with_its_path() {
         let found = strings(r#"{"a": {"b,}" : ["x", {"c": "\"y\\"}, 1, "]"]}, "d": "z"}"#);
         let expected =
             [".a a", ".a.b,} b,}", ".a.b,}[0] x", ".a.b,}[1].c c", r#".a.b,}[1].c "y\"#, ".a.b,}[3] ]", ".d d", ".d z"];
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn goes_as_deep_as_the_text_and_keeps_the_first_steps() {
+    fn visits_strings_at_any_depth_and_keeps_the_first_steps() {
         let deep = format!(r#"[{}"x"{}, "y"]"#, "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(strings(&deep), [format!("{} x", "[0]".repeat(STEPS)), "[1] y".to_owned()]);
     }

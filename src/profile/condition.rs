@@ -1,15 +1,15 @@
-//! What the API says of conditions.
+//! Condition types and statuses that the API defines.
 
 use super::{Condition, Field, Json};
 
-/// The types that KEP-4322 predefines, both about the health of the cluster.
+/// The condition types that KEP-4322 predefines. Both describe the health of the member cluster.
 pub(crate) const PREDEFINED: [&str; 2] = ["ControlPlaneHealthy", "Joined"];
 
-/// The values of a condition's status (`metav1.ConditionStatus`).
+/// The valid statuses of a condition (`metav1.ConditionStatus`).
 pub(crate) const STATUSES: &[&str] = &["True", "False", "Unknown"];
 
 impl<'a> Condition<'a> {
-    /// The condition's status, with a boolean as the string that it becomes.
+    /// Returns the status. A boolean counts as the string that /mutate replaces it with.
     pub(crate) fn status_value(self) -> Option<&'a str> {
         match self.status() {
             Field::Set(status) => Some(status),

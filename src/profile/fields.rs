@@ -1,4 +1,4 @@
-//! The names of fields in JSON.
+//! The JSON name of each field outside lists, and the function that reads it.
 
 use super::{
     Body, ClusterManager, ClusterProfile, ClusterVersion, Field, Labels, Metadata, Spec, Status,

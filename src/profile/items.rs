@@ -1,4 +1,4 @@
-//! Lists, as far as rules read them.
+//! The lists of an object, with a limit on the items that rules judge.
 
 use std::{iter, marker::PhantomData};
 
@@ -12,59 +12,59 @@ use crate::{
     json::{Reader, Unreadable},
 };
 
-/// Most items of all lists of an object that rules read, together.
+/// Maximum number of items that rules judge, over all lists of an object. Items after the limit are not judged.
 ///
-/// Past what any object that etcd can hold has room for, if each says something. What is past them is not judged.
+/// An object that fits into etcd cannot exceed the limit if each item has a field that rules read.
 pub const MAX_ITEMS: usize = 65_536;
 
-/// A list: items that are objects, and what else stands between them.
+/// A list. Its items are objects or, if a client sends a wrong type, any other JSON.
 ///
-/// An item that is no object, or one without fields, is two bytes of a body; it takes one byte here.
+/// An object is *filled* if it has a field that rules read, and *blank* otherwise. A blank object or another value takes as
+/// little as two bytes of a body, so it takes only one byte of memory here.
 #[derive(Debug)]
 pub struct Items<'a, T> {
-    /// The items that say something, in order.
-    said: Chunks<Place>,
-    /// Their fields.
+    /// The filled objects, in order.
+    filled: Chunks<Place>,
+    /// The fields of the filled objects.
     arena: Arena<'a>,
-    /// What every judged item is; empty where all of them say something.
+    /// The kind of every judged item; empty if all of them are filled objects.
     kinds: Vec<Kind>,
-    /// The list as it was written.
+    /// The list as written.
     text: &'a str,
-    /// How many items are judged.
+    /// Number of judged items.
     judged: u32,
-    /// How many there are.
+    /// Number of all items.
     len: u32,
-    /// Where in the text the first item is that is not judged.
+    /// Position in the text after the last judged item.
     judged_text: u32,
     item: PhantomData<T>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// An object that says something.
-    Read,
-    /// An object that says nothing.
+    /// An object with a field that rules read.
+    Filled,
+    /// An object without such a field.
     Blank,
-    /// Null, or of another type.
+    /// Null, or a value of another JSON type.
     Other,
 }
 
-/// What of a list is not judged.
+/// The items of a list after the limit [`MAX_ITEMS`], which are not judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Past {
-    /// How many items.
+    /// Number of items.
     pub count: usize,
-    /// A digest of them.
+    /// A digest of their text.
     pub digest: u64,
 }
 
 impl<'a, T: Listed<'a>> Takes<'a> for Items<'a, T> {
     fn array(reader: &mut Reader<'a>) -> Result<Field<Self>, Unreadable> {
-        /// A body that is as long as a count or a place in it does not come in.
-        const SHORT: &str = "a body has less than 4 GiB";
+        const FITS_U32: &str = "a body has less than 4 GiB";
         let start = reader.position();
         let mut items = Self {
-            said: Chunks::default(),
+            filled: Chunks::default(),
             arena: Arena::default(),
             kinds: Vec::new(),
             text: "",
@@ -78,7 +78,7 @@ impl<'a, T: Listed<'a>> Takes<'a> for Items<'a, T> {
             if reader.take_item() {
                 items.judged += 1;
                 items.add(reader)?;
-                items.judged_text = u32::try_from(reader.since(start).len()).expect(SHORT);
+                items.judged_text = u32::try_from(reader.since(start).len()).expect(FITS_U32);
                 return Ok(());
             }
             reader.skip()
@@ -96,18 +96,18 @@ impl<'a, T: Listed<'a>> Items<'a, T> {
             if place.is_blank() {
                 Kind::Blank
             } else {
-                self.said.push(place);
-                Kind::Read
+                self.filled.push(place);
+                Kind::Filled
             }
         } else {
             Json::read(reader)?;
             Kind::Other
         };
-        if kind == Kind::Read && self.kinds.is_empty() {
+        if kind == Kind::Filled && self.kinds.is_empty() {
             return Ok(());
         }
         if self.kinds.is_empty() {
-            self.kinds.resize(self.judged as usize - 1, Kind::Read);
+            self.kinds.resize(self.judged as usize - 1, Kind::Filled);
         }
         self.kinds.push(kind);
         Ok(())
@@ -115,37 +115,36 @@ impl<'a, T: Listed<'a>> Items<'a, T> {
 }
 
 impl<T> Items<'_, T> {
-    /// The items that say something, in order.
-    fn said(&self) -> impl Iterator<Item = Object<'_>> {
+    fn filled(&self) -> impl Iterator<Item = Object<'_>> {
         let arena = &self.arena;
-        self.said.iter().map(|place| arena.object(*place))
+        self.filled.iter().map(|place| arena.object(*place))
     }
 
-    /// The list in no more memory than it needs.
+    /// Frees unused capacity.
     pub(super) fn shrunk(mut self) -> Self {
-        self.said.shrink();
+        self.filled.shrink();
         self.arena.shrink();
         self
     }
 
-    /// How many items say something.
-    pub(crate) fn said_len(&self) -> u32 {
-        u32::try_from(self.said.len()).unwrap_or(u32::MAX)
+    /// Returns the number of filled objects.
+    pub(crate) fn filled_len(&self) -> u32 {
+        u32::try_from(self.filled.len()).unwrap_or(u32::MAX)
     }
 
-    /// How many items the list has, those that are not judged, too.
+    /// Returns the number of all items, including those that are not judged.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len as usize
     }
 
-    /// Whether the list has no items.
+    /// Returns whether the list has no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// What is past the most that are judged.
+    /// Returns the items after the limit, if there are any.
     #[must_use]
     pub fn past(&self) -> Option<Past> {
         let count = (self.len - self.judged) as usize;
@@ -153,16 +152,16 @@ impl<T> Items<'_, T> {
         (count > 0).then(|| Past { count, digest: digest() })
     }
 
-    /// Calls `tell` with every judged item that is no object, and its index.
-    pub fn each_other(&self, mut tell: impl FnMut(usize, Json)) {
+    /// Calls `visit` with the index and the value of every judged item that is not an object.
+    pub fn each_non_object(&self, mut visit: impl FnMut(usize, Json)) {
         if !self.kinds.contains(&Kind::Other) {
             return;
         }
         let mut kinds = self.kinds.iter().enumerate();
-        // The list has been read once, so it is sound.
+        // The list has been read before, so a second read cannot fail.
         let _ = Reader::new(self.text, 0).array(|reader| {
             match kinds.next() {
-                Some((index, Kind::Other)) => tell(index, Json::read(reader)?),
+                Some((index, Kind::Other)) => visit(index, Json::read(reader)?),
                 _ => reader.skip()?,
             }
             Ok(())
@@ -172,47 +171,50 @@ impl<T> Items<'_, T> {
 
 #[expect(private_bounds, reason = "reading is the crate's own")]
 impl<'a, T: Listed<'a>> Items<'a, T> {
-    /// Judged items that are objects, with their index.
+    /// Returns the judged items that are objects, with their indices.
     pub fn objects(&'a self) -> impl Iterator<Item = (usize, T)> {
         let blank = Object::blank(&self.arena);
-        let mut said = self.said();
-        let kinds = self.kinds.iter().copied().chain(iter::repeat(Kind::Read));
+        let mut filled = self.filled();
+        let kinds = self.kinds.iter().copied().chain(iter::repeat(Kind::Filled));
         (0..self.judged as usize).zip(kinds).filter_map(move |(index, kind)| match kind {
-            Kind::Read => Some((index, T::of(said.next()?))),
+            Kind::Filled => Some((index, T::of(filled.next()?))),
             Kind::Blank => Some((index, T::of(blank))),
             Kind::Other => None,
         })
     }
 
-    /// The item at that position among those that say something, which is no index where others stand between them.
-    pub(crate) fn said_at(&'a self, position: u32) -> Option<T> {
-        self.said.from(position).first().map(|place| T::of(self.arena.object(*place)))
+    /// Returns the filled object at a position among the filled objects.
+    ///
+    /// The position differs from the item's index if blank objects or other values come before it.
+    pub(crate) fn filled_at(&'a self, position: u32) -> Option<T> {
+        self.filled.from(position).first().map(|place| T::of(self.arena.object(*place)))
     }
 
-    /// The indices and keys of judged items whose key an earlier one has, where `key` gives one.
+    /// Returns the index and the key of each judged item that repeats the key of an earlier item.
     ///
-    /// By sorting positions: a set of the keys would take more memory than a body of nothing but keys.
+    /// It ignores items for which `key` returns `None`. It sorts positions, because a set of keys takes more memory than a body
+    /// of only keys.
     pub(crate) fn repeated(&'a self, key: impl Fn(T) -> Option<&'a str>) -> impl Iterator<Item = (usize, &'a str)> {
         let mut later = self.repeated_positions(&key).into_iter().peekable();
-        let said = self.indices().zip(0..);
-        said.filter_map(move |(index, position)| {
-            later.next_if_eq(&position).and_then(|position| key(self.said_at(position)?)).map(|key| (index, key))
+        let filled = self.filled_indices().zip(0..);
+        filled.filter_map(move |(index, position)| {
+            later.next_if_eq(&position).and_then(|position| key(self.filled_at(position)?)).map(|key| (index, key))
         })
     }
 
-    /// The indices of the items that say something.
-    fn indices(&self) -> impl Iterator<Item = usize> {
-        let kinds = self.kinds.iter().copied().chain(iter::repeat(Kind::Read));
-        (0..self.judged as usize).zip(kinds).filter(|(_, kind)| *kind == Kind::Read).map(|(index, _)| index)
+    /// Returns the indices of the filled objects among all items.
+    fn filled_indices(&self) -> impl Iterator<Item = usize> {
+        let kinds = self.kinds.iter().copied().chain(iter::repeat(Kind::Filled));
+        (0..self.judged as usize).zip(kinds).filter(|(_, kind)| *kind == Kind::Filled).map(|(index, _)| index)
     }
 
     fn repeated_positions(&'a self, key: impl Fn(T) -> Option<&'a str>) -> Vec<u32> {
-        let keys = || self.said().map(|object| key(T::of(object)));
+        let keys = || self.filled().map(|object| key(T::of(object)));
         if keys().flatten().is_sorted_by(|earlier, later| earlier < later) {
             return Vec::new();
         }
-        let key_at = |position: u32| self.said_at(position).and_then(&key);
-        let mut order: Vec<u32> = Vec::with_capacity(self.said_len() as usize);
+        let key_at = |position: u32| self.filled_at(position).and_then(&key);
+        let mut order: Vec<u32> = Vec::with_capacity(self.filled_len() as usize);
         order.extend((0..).zip(keys()).filter(|(_, key)| key.is_some()).map(|(position, _)| position));
         order.sort_unstable_by(|a, b| key_at(*a).cmp(&key_at(*b)).then(a.cmp(b)));
         let mut last = None;
@@ -225,16 +227,16 @@ impl<'a, T: Listed<'a>> Items<'a, T> {
     }
 }
 
-/// Items that are not judged, or no objects, are the same where they are written the same.
+/// Two lists are equal if their text is equal, or if both contain only judged objects and these are equal.
 impl<T> PartialEq for Items<'_, T> {
     fn eq(&self, other: &Self) -> bool {
-        let is_read = |items: &Self| items.judged == items.len && !items.kinds.contains(&Kind::Other);
+        let all_objects_judged = |items: &Self| items.judged == items.len && !items.kinds.contains(&Kind::Other);
         let same_objects = || {
-            is_read(self)
-                && is_read(other)
+            all_objects_judged(self)
+                && all_objects_judged(other)
                 && self.len == other.len
                 && self.kinds == other.kinds
-                && self.said().eq(other.said())
+                && self.filled().eq(other.filled())
         };
         self.text == other.text || same_objects()
     }
@@ -242,22 +244,23 @@ impl<T> PartialEq for Items<'_, T> {
 
 #[expect(private_bounds, reason = "reading is the crate's own")]
 impl<'a, T: Listed<'a>> Field<Items<'a, T>> {
-    /// Judged items of the right type, with their index.
+    /// Returns the judged items that are objects, with their indices.
     pub fn items(&'a self) -> impl Iterator<Item = (usize, T)> {
         self.set().into_iter().flat_map(Items::objects)
     }
 
-    /// The judged item at that index, in a list whose items are all objects that say something; none in any other, where
-    /// finding it would take a search.
+    /// Returns the judged item at an index, if all judged items of the list are filled objects.
+    ///
+    /// Otherwise it returns `None`, because it would have to search for the item.
     #[must_use]
     pub fn get(&'a self, index: usize) -> Option<T> {
-        self.set().filter(|items| items.kinds.is_empty())?.said_at(u32::try_from(index).ok()?)
+        self.set().filter(|items| items.kinds.is_empty())?.filled_at(u32::try_from(index).ok()?)
     }
 }
 
 #[expect(private_bounds, reason = "reading is the crate's own")]
 impl<'a, T: Listed<'a>> Field<&'a Items<'a, T>> {
-    /// Judged items of the right type, with their index.
+    /// Returns the judged items that are objects, with their indices.
     pub fn items(self) -> impl Iterator<Item = (usize, T)> {
         self.into_set().into_iter().flat_map(Items::objects)
     }

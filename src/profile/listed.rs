@@ -1,4 +1,4 @@
-//! The objects that stand in lists of a ClusterProfile.
+//! The types of list items in a ClusterProfile.
 
 use std::hash::{Hash, Hasher};
 
@@ -23,13 +23,13 @@ listed! {
         0 "type" => kind: &'a str,
         /// `True`, `False` or `Unknown`.
         1 "status" => status: &'a str,
-        /// One word in CamelCase.
+        /// A machine-readable word in CamelCase.
         2 "reason" => reason: &'a str,
-        /// For people; may be empty.
+        /// Human-readable text; may be empty.
         3 "message" => message: &'a str,
         /// RFC 3339.
         4 "lastTransitionTime" => last_transition_time: &'a str,
-        /// Generation of the object that the condition was made from.
+        /// The `metadata.generation` that the condition is based on.
         5 "observedGeneration" => observed_generation: i64,
     }
 }
@@ -46,7 +46,7 @@ listed! {
     AccessProvider[2] {
         /// Unique in the list.
         0 "name" => name: &'a str,
-        /// How to reach the member cluster.
+        /// Connection settings for the member cluster's API server.
         1 "cluster" => cluster: Cluster<'a>,
     }
 }
@@ -56,17 +56,17 @@ listed! {
     Cluster[8] {
         /// URL of the API server.
         0 "server" => server: &'a str,
-        /// Host name to expect in the server's certificate.
+        /// Host name that consumers verify the serving certificate against.
         1 "tls-server-name" => tls_server_name: &'a str,
-        /// Whether a consumer is told to trust any certificate.
+        /// If true, consumers accept any serving certificate.
         2 "insecure-skip-tls-verify" => insecure_skip_tls_verify: bool,
-        /// Path of a file on the consumer's machine.
+        /// Path of a CA file on the consumer's machine.
         3 "certificate-authority" => certificate_authority: &'a str,
-        /// PEM certificates in base64.
+        /// CA certificates: PEM, encoded in base64.
         4 "certificate-authority-data" => certificate_authority_data: &'a str,
-        /// URL of a proxy.
+        /// URL of the proxy to the API server.
         5 "proxy-url" => proxy_url: &'a str,
-        /// Whether a consumer is told not to ask for gzip.
+        /// If true, consumers do not request gzip.
         6 "disable-compression" => disable_compression: bool,
         /// `extensions`
         7 "extensions" => extensions: &'a Items<'a, Extension<'a>>,
@@ -76,9 +76,9 @@ listed! {
 listed! {
     /// `extensions[*]`, client-go's `NamedExtension`.
     Extension[2] {
-        /// Says who reads the extension.
+        /// Identifies the consumer of the extension.
         0 "name" => name: &'a str,
-        /// Any JSON; null is absent.
+        /// Any JSON. Null counts as absent.
         1 "extension" => extension: Body<'a>,
     }
 }

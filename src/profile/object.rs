@@ -1,7 +1,7 @@
-//! Objects of lists: only the fields that are present take memory.
+//! Storage for the objects in lists. Only the fields that are present take memory.
 //!
-//! The shortest item that says something is ten bytes of a body, and a body may hold nothing else. So an item is eight bytes
-//! here and 24 for each of its fields, which lie one after the other for all items of a list.
+//! The shortest object with a field that rules read is ten bytes long, and a body may consist of such objects. An object
+//! takes eight bytes here, plus 24 bytes for each field. A list keeps the fields of all its items one after the other.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,7 +10,7 @@ use crate::json::{Reader, Unreadable};
 
 /// A field that is present.
 ///
-/// Objects are compared by [`Object`], since the same object may have another place in another list.
+/// [`Object`] compares the objects in fields, because equal objects can have different places in two lists.
 #[derive(Debug, PartialEq)]
 pub(super) enum Part<'a> {
     Text(Cow<'a, str>),
@@ -22,34 +22,35 @@ pub(super) enum Part<'a> {
     Mistyped(Json),
 }
 
-const _: () = assert!(size_of::<Part<'_>>() == 24, "an item's memory is counted by it");
+const _: () = assert!(size_of::<Part<'_>>() == 24, "the memory of an item is based on this size");
 
-/// Where an object's parts are.
+/// The position of an object's fields in its arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     start: u32,
-    /// For each field four bits, the lowest for the first: one more than its distance from the start, or 0 if it is absent.
+    /// Four bits for each field, the lowest for the first: 0 if the field is absent, else its distance from `start` plus 1.
     order: u32,
 }
 
+/// Number of bits for each field in [`Place::order`].
 const BITS: usize = 4;
 
 impl Place {
-    /// Whether the object has no fields.
+    /// Returns whether the object has no fields.
     pub(super) fn is_blank(self) -> bool {
         self.order == 0
     }
 }
 
-/// The parts of all items of a list, and of the objects in them.
+/// The fields of all items of a list, and of the objects in these items.
 #[derive(Debug, Default)]
 pub(crate) struct Arena<'a>(Chunks<Part<'a>>);
 
 impl<'a> Arena<'a> {
-    /// Keeps the fields of an object.
+    /// Stores the fields of an object and returns their place.
     pub(super) fn keep<const N: usize>(&mut self, fields: Fields<'a, N>) -> Place {
         let count = fields.parts.iter().flatten().count();
-        let (start, chunk) = self.0.room(count);
+        let (start, chunk) = self.0.reserve(count);
         let mut place = Place { start, order: 0 };
         let mut next = 1;
         for (field, part) in fields.parts.into_iter().enumerate() {
@@ -71,10 +72,10 @@ impl<'a> Arena<'a> {
     }
 }
 
-/// The fields of an object while it is read.
+/// The fields of an object that is being read.
 pub(super) struct Fields<'a, const N: usize> {
     parts: [Option<Part<'a>>; N],
-    /// A bit for each field that has been read, null or not.
+    /// One bit for each field that has been read, including null fields.
     seen: u8,
 }
 
@@ -84,7 +85,7 @@ impl<'a, const N: usize> Fields<'a, N> {
         Self { parts: [const { None }; N], seen: 0 }
     }
 
-    /// Takes a field; one that is there twice is an error, for readers differ on which counts.
+    /// Sets a field. A field that occurs twice is an error, because JSON readers differ on which value they use.
     pub(super) fn put(&mut self, field: usize, name: &'static str, part: Option<Part<'a>>) -> Result<(), Unreadable> {
         if self.seen & (1 << field) != 0 {
             return Err(Unreadable::Twice(name));
@@ -97,17 +98,17 @@ impl<'a, const N: usize> Fields<'a, N> {
     }
 }
 
-/// An object in a list, or in an item of one.
+/// An object in a list, or in a list item.
 #[derive(Clone, Copy)]
 pub(crate) struct Object<'a> {
     arena: &'a Arena<'a>,
-    /// From its own first part on.
+    /// The parts from the object's first part on. Parts of later objects may follow.
     parts: &'a [Part<'a>],
     order: u32,
 }
 
 impl<'a> Object<'a> {
-    /// One without fields.
+    /// Returns an object without fields.
     pub(super) fn blank(arena: &'a Arena<'a>) -> Self {
         Self { arena, parts: &[], order: 0 }
     }
@@ -135,18 +136,18 @@ impl PartialEq for Object<'_> {
     }
 }
 
-/// A type of objects that stand in lists, or in items of lists.
+/// A type of objects in lists or in list items.
 pub(crate) trait Listed<'a>: Copy {
-    /// The object as one of this type.
+    /// Wraps an object in this type.
     fn of(object: Object<'a>) -> Self;
 
-    /// Reads the object that is next.
+    /// Reads the next value, which is an object.
     fn read(reader: &mut Reader<'a>, arena: &mut Arena<'a>) -> Result<Place, Unreadable>;
 }
 
-/// The type of a field of such an object.
+/// The type of a field of a [`Listed`] object.
 pub(super) trait Value<'a>: Sized {
-    /// Reads the next value; none where it is null.
+    /// Reads the next value. Returns `None` if it is null.
     fn read(reader: &mut Reader<'a>, arena: &mut Arena<'a>) -> Result<Option<Part<'a>>, Unreadable>;
 
     fn field(object: Object<'a>, part: Option<&'a Part<'a>>) -> Field<Self>;
@@ -216,12 +217,13 @@ impl<'a, T: Listed<'a>> Value<'a> for T {
     }
 }
 
-/// No value.
+/// A type without values: every JSON type is mistyped.
 enum Never {}
 
 impl Takes<'_> for Never {}
 
-/// A view of an object by the names of its fields, each at the place that it is kept by.
+/// Defines a view of an object with one method for each field. The number before the name is the field's index in
+/// [`Place::order`].
 macro_rules! listed {
     ($(#[$doc:meta])* $type:ident[$count:literal] {
         $($(#[$field_doc:meta])* $place:literal $name:literal => $field:ident: $value:ty),+ $(,)?
@@ -265,18 +267,20 @@ macro_rules! listed {
 }
 pub(super) use listed;
 
-/// A list that grows without being moved: growing one of tens of thousands would for a moment take twice its memory.
+/// A list that grows by chunks.
+///
+/// A vector moves its items when it grows. With tens of thousands of items, that takes twice the memory for a moment.
 #[derive(Debug)]
 pub(super) struct Chunks<X> {
     first: Vec<X>,
-    /// What hardly any list has.
+    /// The chunks after the first. Few lists have any, so the box keeps the type small.
     rest: Option<Box<Rest<X>>>,
 }
 
 #[derive(Debug)]
 struct Rest<X>(Vec<Vec<X>>);
 
-/// Most that is kept in one piece.
+/// Maximum number of items in a chunk.
 const CHUNK: usize = 512;
 
 impl<X> Default for Chunks<X> {
@@ -286,14 +290,13 @@ impl<X> Default for Chunks<X> {
 }
 
 impl<X> Chunks<X> {
-    /// Where so many more may be pushed to stand side by side, and the position of the first of them.
+    /// Returns a chunk to which `count` more items can be pushed side by side, and the position of the first of them.
     ///
     /// # Panics
     ///
-    /// Where there are more than fit into a body of 4 GiB.
-    fn room(&mut self, count: usize) -> (u32, &mut Vec<X>) {
-        /// A body that is as long as a place in a list does not come in.
-        const SHORT: &str = "a body has less than 4 GiB";
+    /// If a position exceeds `u32`. A body of less than 4 GiB cannot cause that.
+    fn reserve(&mut self, count: usize) -> (u32, &mut Vec<X>) {
+        const FITS_U32: &str = "a body has less than 4 GiB";
         let (before, chunk) = if self.rest.is_none() && self.first.len() + count <= CHUNK {
             (0, &mut self.first)
         } else {
@@ -303,20 +306,20 @@ impl<X> Chunks<X> {
             }
             (chunks.len() * CHUNK, chunks.last_mut().expect("one was pushed if there was none"))
         };
-        (u32::try_from(before + chunk.len()).expect(SHORT), chunk)
+        (u32::try_from(before + chunk.len()).expect(FITS_U32), chunk)
     }
 
-    /// Gives back what a short list has room for: a body may hold thousands of lists of one item.
+    /// Frees the unused capacity of a short list, because a body may hold thousands of lists with one item.
     pub(super) fn shrink(&mut self) {
-        /// What a vector takes at first.
-        const LEAST: usize = 4;
-        if self.first.len() < LEAST {
+        /// Capacity of a vector after its first push.
+        const FIRST_CAPACITY: usize = 4;
+        if self.first.len() < FIRST_CAPACITY {
             self.first.shrink_to_fit();
         }
     }
 
     pub(super) fn push(&mut self, value: X) {
-        self.room(1).1.push(value);
+        self.reserve(1).1.push(value);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -328,7 +331,7 @@ impl<X> Chunks<X> {
         self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.0.iter().flatten()))
     }
 
-    /// What stands beside that position, from there on.
+    /// Returns the items from a position to the end of its chunk.
     #[inline]
     pub(super) fn from(&self, start: u32) -> &[X] {
         let start = start as usize;

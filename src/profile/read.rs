@@ -1,4 +1,4 @@
-//! Reading a field that may be absent, null or of the wrong JSON type.
+//! Reads a field that may be absent, null or of the wrong JSON type.
 
 use std::{borrow::Cow, fmt};
 
@@ -9,40 +9,40 @@ use crate::{
     json::{Reader, Unreadable},
 };
 
-/// A field as it was written.
+/// A field of an object: absent, valid or of the wrong JSON type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Hash)]
 pub enum Field<T> {
-    /// Not there, or null.
+    /// The field is missing or null.
     #[default]
     Absent,
-    /// Of the type that the API gives it.
+    /// The value has the JSON type that the API defines.
     Set(T),
-    /// Of another JSON type.
+    /// The value has another JSON type.
     Mistyped(Json),
 }
 
-/// A JSON value of a type that its field does not take, as far as a finding shows it.
+/// A JSON value of the wrong type for its field, reduced to the part that a finding shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Json {
-    /// `null`, as an item of a list.
+    /// `null` as a list item.
     Null,
     /// `true` or `false`.
     Boolean(bool),
-    /// An integer.
+    /// An integer that fits into `i64`.
     Integer(i64),
-    /// An integer past those.
+    /// An integer greater than `i64::MAX`.
     Unsigned(u64),
-    /// The bits of a floating-point number, which are as they are written.
+    /// The bits of a floating-point number, so that the type can implement `Eq` and `Hash`.
     Float(u64),
-    /// A string.
+    /// A string, kept as a digest.
     String(Content),
-    /// An array.
+    /// An array, kept as a digest of its text.
     Array(Content),
-    /// An object.
+    /// An object, kept as a digest of its text.
     Object(Content),
 }
 
-/// What a value holds, to be told from another: a digest of it, since it is never shown and may be a secret.
+/// A digest of a value. It distinguishes values without keeping them, because a value may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Content(u64);
 
@@ -53,7 +53,7 @@ impl Content {
 }
 
 impl<T> Field<T> {
-    /// The value, where it has the right type.
+    /// Returns a reference to the value if it has the right type.
     pub fn set(&self) -> Option<&T> {
         match self {
             Self::Set(value) => Some(value),
@@ -61,7 +61,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value, where it has the right type.
+    /// Returns the value if it has the right type.
     pub fn into_set(self) -> Option<T> {
         match self {
             Self::Set(value) => Some(value),
@@ -69,7 +69,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value of the wrong type, where it has one.
+    /// Returns the value if it has the wrong type.
     pub fn mistyped(&self) -> Option<&Json> {
         match self {
             Self::Mistyped(json) => Some(json),
@@ -79,13 +79,13 @@ impl<T> Field<T> {
 }
 
 impl Field<Cow<'_, str>> {
-    /// The text, where it is one.
+    /// Returns the text if the value is a string.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         self.set().map(AsRef::as_ref)
     }
 
-    /// Whether it is this text.
+    /// Returns whether the value is this text.
     #[must_use]
     pub fn is(&self, text: &str) -> bool {
         self.text() == Some(text)
@@ -93,7 +93,7 @@ impl Field<Cow<'_, str>> {
 }
 
 impl<'a> Field<&'a str> {
-    /// The text, where it is one.
+    /// Returns the text if the value is a string.
     #[must_use]
     pub fn text(self) -> Option<&'a str> {
         match self {
@@ -102,7 +102,7 @@ impl<'a> Field<&'a str> {
         }
     }
 
-    /// Whether it is this text.
+    /// Returns whether the value is this text.
     #[must_use]
     pub fn is(self, text: &str) -> bool {
         self.text() == Some(text)
@@ -128,9 +128,9 @@ impl fmt::Display for Json {
 }
 
 impl Json {
-    /// The next value.
+    /// Reads the next value as one of the wrong type.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
-        /// A type that takes no value.
+        /// A type that takes no JSON type, so every value but null is mistyped.
         struct Nothing;
         impl Takes<'_> for Nothing {}
         match Field::<Nothing>::read(reader)? {
@@ -140,7 +140,7 @@ impl Json {
     }
 }
 
-/// The JSON types that a field takes; every other is mistyped.
+/// Conversion from the JSON types that a field takes. By default, every JSON type is mistyped.
 pub(crate) trait Takes<'a>: Sized {
     fn string(text: Cow<'a, str>) -> Field<Self> {
         Field::Mistyped(Json::String(Content::of(&text)))
@@ -183,7 +183,7 @@ impl Takes<'_> for i64 {
 
 #[expect(private_bounds, reason = "reading is the crate's own")]
 impl<'a, T: Takes<'a>> Field<T> {
-    /// The next value.
+    /// Reads the next value.
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
         match reader.peek().ok_or(Unreadable::Json)? {
             b'"' => reader.string().map(T::string),
@@ -195,7 +195,7 @@ impl<'a, T: Takes<'a>> Field<T> {
     }
 
     fn of_number(number: &Number) -> Self {
-        /// The largest number up to which a float tells every integer from the next.
+        /// 2^53 - 1: up to this number, an `f64` represents every integer exactly.
         const EXACT: f64 = 9_007_199_254_740_991.0;
         if let Some(integer) = number.as_i64() {
             return T::integer(integer);
@@ -204,13 +204,13 @@ impl<'a, T: Takes<'a>> Field<T> {
             return Self::Mistyped(Json::Unsigned(unsigned));
         }
         let value = number.as_f64().unwrap_or_default();
-        // JSON Schema, and so the API server, takes 1.0 for an integer.
+        // In JSON Schema, and so in the API server, 1.0 is an integer.
         let integer = if value.abs() <= EXACT { format!("{value}") } else { String::new() }.parse();
         integer.map_or(Self::Mistyped(Json::Float(value.to_bits())), T::integer)
     }
 }
 
-/// A value of a map of strings, of which the API server stores null as `""`.
+/// Reads a value in a map of strings. Null becomes `""`, because the API server stores it so.
 pub(super) fn map_value<'a>(reader: &mut Reader<'a>) -> Result<Field<Cow<'a, str>>, Unreadable> {
     Ok(match Field::read(reader)? {
         Field::Absent => Field::Set(Cow::Borrowed("")),
@@ -218,8 +218,9 @@ pub(super) fn map_value<'a>(reader: &mut Reader<'a>) -> Result<Field<Cow<'a, str
     })
 }
 
-/// Reads an object whose fields are known by name; a field that is there twice is an error, for readers differ on which
-/// counts.
+/// Implements [`Takes`] for an object with known field names.
+///
+/// A field that occurs twice is an error, because JSON readers differ on which value they use.
 macro_rules! takes_object {
     ($type:ident { $($name:literal => $field:ident = $read:path),+ $(,)? }) => {
         impl<'a> $crate::profile::Takes<'a> for $type<'a> {

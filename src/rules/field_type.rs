@@ -158,7 +158,7 @@ fn expect_objects<'a, T>(list: &List<'_, T>, path: impl Fn() -> FieldPath<'a>, r
 }
 
 fn expect_items<'a, T>(items: &Items<'_, T>, path: impl Fn() -> FieldPath<'a>, reporter: &mut Reporter<'_, 'a>) {
-    items.each_other(|index, json| reporter.report(path().item(index, None), no_object(&json)));
+    items.each_non_object(|index, json| reporter.report(path().item(index, None), no_object(&json)));
     if let Some(past) = items.past() {
         reporter.report(path, Problem::Past(past));
     }

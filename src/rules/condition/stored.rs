@@ -73,10 +73,10 @@ impl<'a> Stored<'a> {
         key_of: impl Fn(Condition<'a>) -> Option<K>,
     ) -> Option<Condition<'a>> {
         let conditions = self.conditions?;
-        let at = |position: &u32| conditions.said_at(*position);
+        let at = |position: &u32| conditions.filled_at(*position);
         let key_at = |position: &u32| at(position).and_then(&key_of);
         let index = index.get_or_init(|| {
-            let mut order: Vec<u32> = (0..conditions.said_len()).collect();
+            let mut order: Vec<u32> = (0..conditions.filled_len()).collect();
             order.sort_unstable_by(|a, b| key_at(a).cmp(&key_at(b)).then(a.cmp(b)));
             order
         });
