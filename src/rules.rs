@@ -97,7 +97,7 @@ fn check_time<'a>(
             false
         }
         Some(time) if time > latest(change) => {
-            let warning = "more than 5 minutes in the future; check the clock of its writer";
+            let warning = "more than 5 minutes in the future; check the clock of the client that wrote it";
             let wording = Wording::new("must not be in the future", warning);
             reporter.report_as(Effect::Warn, path, Problem::Invalid(Value::hidden(text), wording));
             false

@@ -250,7 +250,7 @@ fn causes(report: &Report<'_>, decision: Option<&Decision<'_>>) -> Vec<StatusCau
 
 /// The warning next to a denial of a write to an object that is being deleted.
 const DELETED: &str =
-    "metadata.finalizers: this object is being deleted; to finish that, remove its finalizers and change nothing else";
+    "metadata.finalizers: this object is being deleted; a write that only removes finalizers is always allowed";
 
 /// One line for each warning, as many as the API server passes on.
 fn warnings(report: &Report<'_>, denied: bool, too_many_fixes: bool, decision: Option<&Decision<'_>>) -> Vec<String> {

@@ -85,10 +85,11 @@ pub(super) struct Args {
     /// its connection's share waits for memory in the other half until its deadline. By default 64MiB
     #[arg(long, value_name = "SIZE", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_IN_FLIGHT")]
     max_in_flight: Option<usize>,
-    /// Maximum requests waiting for body memory. Further requests get 503 immediately and can be retried. By default 1024
+    /// Maximum requests waiting for body memory. When full, the client address with the most waiting requests gets 503 and can
+    /// retry. By default 1024
     #[arg(long, value_name = "COUNT", env = "CLUSTERPROFILE_WEBHOOK_MAX_QUEUE")]
     max_queue: Option<u32>,
-    /// Maximum open connections. When full, a new connection evicts one that has completed no request, or else the least
+    /// Maximum open connections. When full, a new connection evicts one that has completed no review, or else the least
     /// recently active one. By default 2048
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), env = "CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS")]
     max_connections: Option<u32>,

@@ -74,14 +74,15 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         path: "limits.maxQueue",
-        docs: "Maximum requests waiting for body memory. Further requests get 503 immediately and can be retried.",
+        docs: "Maximum requests waiting for body memory. When full, the client address with the most waiting requests gets \
+               503 and can retry.",
         default: "1024",
         schema: || json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
         read: |node, settings, mistakes| settings.max_queue = count(node, "limits.maxQueue", 0, mistakes),
     },
     Key {
         path: "limits.maxConnections",
-        docs: "Maximum open connections. When full, a new connection evicts one that has completed no request, or else the \
+        docs: "Maximum open connections. When full, a new connection evicts one that has completed no review, or else the \
                least recently active one.",
         default: "2048",
         schema: || json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),

@@ -106,7 +106,7 @@ impl Downgrade {
     /// What a warning says of it; a warning about a refusal of the API server says nothing.
     fn note(self) -> &'static str {
         match self {
-            Self::Stored => "; already stored, so it only warns",
+            Self::Stored => "; allowed, because it is already stored",
             Self::Health => "; passed because this write changes the cluster's health",
             Self::Audit => "; audit: would be refused",
             Self::BreakGlass => "; set aside by break-glass",

@@ -148,16 +148,16 @@ fn status<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
 fn quote_it(change: &Change<'_>, status: &str) -> &'static str {
     match (change.operation, status) {
         (Operation::Create, "True") => {
-            "the boolean true was stored as \"True\". Quote it, or the API server forgets field owners (managedFields)"
+            "the boolean true was changed to \"True\". Quote it, or the API server forgets field owners (managedFields)"
         }
         (Operation::Create, _) => {
-            "the boolean false was stored as \"False\". Quote it, or the API server forgets field owners (managedFields)"
+            "the boolean false was changed to \"False\". Quote it, or the API server forgets field owners (managedFields)"
         }
         (Operation::Update, "True") => {
-            "the boolean true was stored as \"True\". Quote it, or API servers before 1.37 forget field owners (managedFields)"
+            "the boolean true was changed to \"True\". Quote it, or API servers before 1.37 forget field owners (managedFields)"
         }
         (Operation::Update, _) => {
-            "the boolean false was stored as \"False\". Quote it, or API servers before 1.37 forget field owners (managedFields)"
+            "the boolean false was changed to \"False\". Quote it, or API servers before 1.37 forget field owners (managedFields)"
         }
     }
 }
@@ -195,7 +195,7 @@ fn reason<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
                 reporter.report(path, Problem::Required(REASON_REQUIRED.into()));
                 let before = stored.unchanged(condition).and_then(|stored| stored.reason().text());
                 let before = before.filter(|reason| is_sound(reason));
-                let kept = "missing, kept as stored. Give one CamelCase word, such as \"ClusterRegistered\"";
+                let kept = "missing, set to the stored reason. Give one CamelCase word, such as \"ClusterRegistered\"";
                 let set = "missing, set to \"Unspecified\". Give one CamelCase word, such as \"ClusterRegistered\"";
                 let (reason, warning) = before.map_or(("Unspecified", set), |before| (before, kept));
                 fill_in(&stored, condition, path, reason, unless_dropped(change, warning), reporter);
@@ -299,6 +299,6 @@ pub(super) fn conditions<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize
     change.status().into_iter().flat_map(|status| status.conditions.items())
 }
 
-pub(super) fn item<'a>(index: usize, condition: Condition<'a>) -> FieldPath<'a> {
+pub(super) fn item(index: usize, condition: Condition<'_>) -> FieldPath<'_> {
     FieldPath::of(&["status", "conditions"]).item(index, condition.kind().text())
 }

@@ -8,7 +8,7 @@ use crate::{
 /// `kubernetes-version`
 pub(crate) static KUBERNETES_VERSION: Rule = Rule {
     name: "kubernetes-version",
-    summary: "`status.version.kubernetes` is empty or begins with `v?N.N` and has no spaces; it is never normalised",
+    summary: "`status.version.kubernetes` is empty or begins with `v?N.N` and has no spaces; it is never normalized",
     source: "KEP-4322 Version",
     effect: Effect::Warn,
     since: "0.1.0",

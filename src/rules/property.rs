@@ -286,6 +286,6 @@ fn properties<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, Property<
     change.status().into_iter().flat_map(|status| status.properties.items())
 }
 
-fn item<'a>(index: usize, property: Property<'a>) -> FieldPath<'a> {
+fn item(index: usize, property: Property<'_>) -> FieldPath<'_> {
     FieldPath::of(&["status", "properties"]).item(index, property.name().text())
 }

@@ -123,7 +123,7 @@ fn refuse_nothing(name: &str, control: &ControlPlane, versions: &[&'static str])
 
 /// Whether a warning is a finding of /validate, and not about a fix or a dropped status.
 fn is_foresight(warning: &str) -> bool {
-    const FIXES: [&str; 4] = [" was stored as ", ": missing, set to ", ": missing, kept as stored", "; restored to "];
+    const FIXES: [&str; 3] = [" was changed to ", ": missing, set to ", "; restored to "];
     let is_own = FIXES.iter().any(|text| warning.contains(text)) || warning.ends_with("[status-ignored]");
     warning.ends_with(']') && !is_own
 }

@@ -257,7 +257,7 @@ impl<'a> Review<'a> {
         self.foresight.is_some()
     }
 
-    /// Whether the API server will refuse the write before it calls /validate, so that /mutate must deny it.
+    /// Whether the API server will refuse the write before it calls /validate, so that /mutate must report the findings.
     pub(in crate::review) fn is_foreseen(&self) -> bool {
         self.foresight.as_ref().is_some_and(|foresight| foresight.is_refused(self.report.too_many_fixes))
     }

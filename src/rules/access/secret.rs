@@ -132,7 +132,7 @@ impl Finder {
             let is_denied = url::has_password(url);
             let found = self.search.each(url);
             if is_denied {
-                let detail = "must not hold a password: name a Secret";
+                let detail = "must not hold a password; remove it from the URL and revoke it";
                 reporter.report(path().field(field), Problem::Forbidden(Value::hidden(url), detail.into()));
             } else if found.is_empty() && url::parse(url).is_some_and(|url| url.has_secret_parameter()) {
                 let warning = "may have a token, password or key in its query, which every reader sees; remove it";
@@ -193,7 +193,9 @@ impl Finder {
         for (digest, (_, secret)) in applied {
             let path = FieldPath::of(&["metadata", "annotations"]).key(LAST_APPLIED);
             let (effect, wording) = match secret {
-                Secret::PrivateKey => (Effect::Deny, "must not hold a private key: remove it from the manifest".into()),
+                Secret::PrivateKey => {
+                    (Effect::Deny, "must not hold a private key; remove it from the manifest and revoke it".into())
+                }
                 Secret::Token => {
                     let warning = "may hold a token, which every reader sees; remove it from the manifest";
                     (Effect::Warn, Wording::new("must not hold a token: remove it from the manifest", warning))
@@ -206,7 +208,7 @@ impl Finder {
 
 fn report_found<'a>(secret: Secret, path: FieldPath<'a>, value: Value<'a>, reporter: &mut Reporter<'_, 'a>) {
     let (effect, wording) = match secret {
-        Secret::PrivateKey => (Effect::Deny, "must not hold a private key".into()),
+        Secret::PrivateKey => (Effect::Deny, "must not hold a private key; remove it and revoke it".into()),
         Secret::Token => {
             let warning = "may hold a token, which every reader sees; name a Secret instead";
             (Effect::Warn, Wording::new("must not hold a token", warning))

@@ -33,7 +33,7 @@ fn server<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
             Field::Absent => {
                 reporter.report(path, Problem::Required(REQUIRED.into()));
             }
-            Field::Set(server) if server.is_empty() => {
+            Field::Set("") => {
                 let warning = "empty, so consumers cannot connect; set the https URL of the member cluster";
                 reporter.report_as(effect, path, Problem::Empty(Wording::new(REQUIRED, warning)));
             }

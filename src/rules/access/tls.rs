@@ -28,7 +28,7 @@ fn tls<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         let path = |field| item.path().field("cluster").field(field);
         if cluster.insecure_skip_tls_verify() == Field::Set(true) {
             let wording = if has_ca(cluster) {
-                let warning = "clients refuse to connect with both this and a CA: remove it";
+                let warning = "clients refuse this next to a CA; remove insecure-skip-tls-verify";
                 Wording::new("must not be true: clients refuse it next to CA data", warning)
             } else {
                 let warning = "consumers will not verify this server: remove it and set certificate-authority-data";
