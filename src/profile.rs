@@ -20,6 +20,7 @@ pub(crate) use self::{
 };
 use crate::json::{Reader, Unreadable};
 
+mod chunks;
 pub(crate) mod condition;
 mod fields;
 mod items;

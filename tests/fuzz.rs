@@ -212,7 +212,7 @@ fn the_shortest_items_take_at_most_nine_bytes_of_memory_for_each_of_theirs() {
     /// Most bytes of memory for each byte of a body.
     const MOST: usize = 9;
     /// Bytes of a body.
-    const BYTES: usize = 150_000;
+    const BYTES: usize = 100_000;
     /// What a review of any size may take.
     const BASE: usize = 256 << 10;
     let now = "2026-11-24T12:00:00Z".parse().expect("it is a time");

@@ -4,7 +4,8 @@ use std::{iter, marker::PhantomData};
 
 use super::{
     Json,
-    object::{Arena, Chunks, Listed, Object, Place},
+    chunks::Chunks,
+    object::{Arena, Listed, Object, Place},
     read::{Field, Takes},
 };
 use crate::{
@@ -92,6 +93,11 @@ impl<'a, T: Listed<'a>> Takes<'a> for Items<'a, T> {
 impl<'a, T: Listed<'a>> Items<'a, T> {
     fn add(&mut self, reader: &mut Reader<'a>) -> Result<(), Unreadable> {
         let kind = if reader.peek() == Some(b'{') {
+            if self.judged == 1 {
+                let (items, parts) = T::USUAL;
+                self.filled.allocate(items);
+                self.arena.allocate(items * parts);
+            }
             let place = T::read(reader, &mut self.arena)?;
             if place.is_blank() {
                 Kind::Blank
@@ -118,13 +124,6 @@ impl<T> Items<'_, T> {
     fn filled(&self) -> impl Iterator<Item = Object<'_>> {
         let arena = &self.arena;
         self.filled.iter().map(|place| arena.object(*place))
-    }
-
-    /// Frees unused capacity.
-    pub(super) fn shrunk(mut self) -> Self {
-        self.filled.shrink();
-        self.arena.shrink();
-        self
     }
 
     /// Returns the number of filled objects.
@@ -173,19 +172,22 @@ impl<T> Items<'_, T> {
 impl<'a, T: Listed<'a>> Items<'a, T> {
     /// Returns the judged items that are objects, with their indices.
     pub fn objects(&'a self) -> impl Iterator<Item = (usize, T)> {
-        let blank = Object::blank(&self.arena);
-        let mut filled = self.filled();
-        let kinds = self.kinds.iter().copied().chain(iter::repeat(Kind::Filled));
-        (0..self.judged as usize).zip(kinds).filter_map(move |(index, kind)| match kind {
-            Kind::Filled => Some((index, T::of(filled.next()?))),
-            Kind::Blank => Some((index, T::of(blank))),
-            Kind::Other => None,
+        let mut position = 0;
+        (0..self.judged as usize).filter_map(move |index| match self.kinds.get(index) {
+            None | Some(Kind::Filled) => {
+                let item = self.filled_at(position)?;
+                position += 1;
+                Some((index, item))
+            }
+            Some(Kind::Blank) => Some((index, T::of(Object::blank(&self.arena)))),
+            Some(Kind::Other) => None,
         })
     }
 
     /// Returns the filled object at a position among the filled objects.
     ///
     /// The position differs from the item's index if blank objects or other values come before it.
+    #[inline]
     pub(crate) fn filled_at(&'a self, position: u32) -> Option<T> {
         self.filled.from(position).first().map(|place| T::of(self.arena.object(*place)))
     }
@@ -263,5 +265,66 @@ impl<'a, T: Listed<'a>> Field<&'a Items<'a, T>> {
     /// Returns the judged items that are objects, with their indices.
     pub fn items(self) -> impl Iterator<Item = (usize, T)> {
         self.into_set().into_iter().flat_map(Items::objects)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::profile::{ClusterProfile, Field};
+
+    fn providers(count: usize) -> Vec<Value> {
+        let provider = |number: usize| match number % 5 {
+            0 => json!({"name": format!("p{number}")}),
+            1 => json!({"cluster": {"server": format!("https://{number}"), "proxy-url": number}}),
+            2 => json!({}),
+            3 => json!({"cluster": {"extensions": [{"name": format!("e{number}")}, 0]}, "name": "\n"}),
+            _ => json!(number),
+        };
+        (0..count).map(provider).collect()
+    }
+
+    #[test]
+    fn every_item_of_a_long_list_keeps_its_fields() {
+        let list = providers(4000);
+        let text = json!({"status": {"accessProviders": list}}).to_string();
+        let Ok(Field::Set(profile)) = ClusterProfile::parse(&text) else { panic!("it is a profile") };
+        let status = profile.status.set().expect("it has one");
+        let items: Vec<_> = status.access_providers.items().collect();
+        assert_eq!(items.len(), 3200);
+        for (index, provider) in items {
+            let written = list.get(index).expect("it was written");
+            assert_eq!(provider.name().text(), written["name"].as_str());
+            let cluster = provider.cluster().into_set();
+            assert_eq!(cluster.is_some(), written["cluster"].is_object());
+            let Some(cluster) = cluster else { continue };
+            assert_eq!(cluster.server().text(), written["cluster"]["server"].as_str());
+            assert_eq!(cluster.proxy_url().mistyped().is_some(), written["cluster"]["proxy-url"].is_number());
+            let extensions: Vec<_> = cluster.extensions().items().collect();
+            assert_eq!(extensions.len(), usize::from(written["cluster"]["extensions"].is_array()));
+            for (_, extension) in extensions {
+                assert_eq!(extension.name().text(), written["cluster"]["extensions"][0]["name"].as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn items_are_equal_wherever_they_stand_and_however_they_are_written() {
+        let whole =
+            r#"{"status":{"conditions":[{"status":"a","type":"b"}],"accessProviders":[{"cluster":{"server":"c"}}]}}"#;
+        let other = r#"{"status":{"accessProviders":[{"name":null,"cluster":{"server":"\u0063"}}],"conditions":[{"type":"b","status":"a"}]}}"#;
+        let changed = other.replace("0063", "0064");
+        let read = |text| ClusterProfile::parse(text).expect("it is JSON");
+        assert_eq!(read(whole), read(other));
+        assert_ne!(read(whole), read(&changed));
+    }
+
+    #[test]
+    fn a_field_that_is_there_twice_is_an_error() {
+        for twice in [r#"{"type":"a","type":"a"}"#, r#"{"type":null,"t\u0079pe":1}"#] {
+            let text = format!(r#"{{"status":{{"conditions":[{twice}]}}}}"#);
+            assert_eq!(ClusterProfile::parse(&text), Err("duplicate field `type`".to_owned()), "{twice}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::{Body, Items, object::listed};
 
 listed! {
     /// `status.properties[*]`
-    Property[3] {
+    Property[32 of 3] {
         /// Unique in the list.
         0 "name" => name: &'a str,
         /// At most 1024 code points.
@@ -18,7 +18,7 @@ listed! {
 
 listed! {
     /// `status.conditions[*]`, a `metav1.Condition`.
-    Condition[6] {
+    Condition[8 of 6] {
         /// Unique in the list.
         0 "type" => kind: &'a str,
         /// `True`, `False` or `Unknown`.
@@ -43,7 +43,7 @@ impl Hash for Condition<'_> {
 
 listed! {
     /// `status.accessProviders[*]`
-    AccessProvider[2] {
+    AccessProvider[4 of 2] {
         /// Unique in the list.
         0 "name" => name: &'a str,
         /// Connection settings for the member cluster's API server.
@@ -53,7 +53,7 @@ listed! {
 
 listed! {
     /// `status.accessProviders[*].cluster`, client-go's `clientcmd/api/v1.Cluster`.
-    Cluster[8] {
+    Cluster[4 of 8] {
         /// URL of the API server.
         0 "server" => server: &'a str,
         /// Host name that consumers verify the serving certificate against.
@@ -75,7 +75,7 @@ listed! {
 
 listed! {
     /// `extensions[*]`, client-go's `NamedExtension`.
-    Extension[2] {
+    Extension[1 of 2] {
         /// Identifies the consumer of the extension.
         0 "name" => name: &'a str,
         /// Any JSON. Null counts as absent.

@@ -5,20 +5,24 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Body, Extension, Field, Items, Json, read::Takes};
+use super::{Body, Extension, Field, Items, Json, chunks::Chunks, read::Takes};
 use crate::json::{Reader, Unreadable};
 
 /// A field that is present.
 ///
-/// [`Object`] compares the objects in fields, because equal objects can have different places in two lists.
-#[derive(Debug, PartialEq)]
-pub(super) enum Part<'a> {
-    Text(Cow<'a, str>),
+/// It is [`Copy`], because dropping fields one by one takes longer than reading them. [`Object`] compares fields: equal objects
+/// can have different places in two lists, and equal texts can be written with and without escapes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part<'a> {
+    Text(&'a str),
+    /// The position of a text that was written with escapes.
+    Unescaped(u32),
     Integer(i64),
     Boolean(bool),
     Body(Body<'a>),
     Object(Place),
-    Extensions(Box<Items<'a, Extension<'a>>>),
+    /// The position of a list.
+    Extensions(u32),
     Mistyped(Json),
 }
 
@@ -44,57 +48,76 @@ impl Place {
 
 /// The fields of all items of a list, and of the objects in these items.
 #[derive(Debug, Default)]
-pub(crate) struct Arena<'a>(Chunks<Part<'a>>);
+pub(crate) struct Arena<'a> {
+    parts: Chunks<Part<'a>>,
+    /// What [`Part`] only points to. Few lists have any.
+    owned: Option<Box<Owned<'a>>>,
+}
+
+#[derive(Debug, Default)]
+struct Owned<'a> {
+    unescaped: Chunks<Box<str>>,
+    extensions: Chunks<Items<'a, Extension<'a>>>,
+}
 
 impl<'a> Arena<'a> {
-    /// Stores the fields of an object and returns their place.
-    pub(super) fn keep<const N: usize>(&mut self, fields: Fields<'a, N>) -> Place {
-        let count = fields.parts.iter().flatten().count();
-        let (start, chunk) = self.0.reserve(count);
-        let mut place = Place { start, order: 0 };
-        let mut next = 1;
-        for (field, part) in fields.parts.into_iter().enumerate() {
-            if let Some(part) = part {
-                chunk.push(part);
-                place.order |= next << (field * BITS);
-                next += 1;
-            }
-        }
-        place
+    /// Adds an object that has no fields yet, and at most `fields` later.
+    #[inline]
+    pub(super) fn add(&mut self, fields: usize) -> Added<'_, 'a> {
+        let (start, parts) = self.parts.reserve(fields);
+        Added { place: Place { start, order: 0 }, next: 1, parts }
     }
 
-    pub(super) fn shrink(&mut self) {
-        self.0.shrink();
+    /// Allocates memory for `parts` fields.
+    pub(super) fn allocate(&mut self, parts: usize) {
+        self.parts.allocate(parts);
+    }
+
+    #[inline]
+    fn text(&mut self, text: Cow<'a, str>) -> Part<'a> {
+        match text {
+            Cow::Borrowed(text) => Part::Text(text),
+            Cow::Owned(text) => self.unescaped(text),
+        }
+    }
+
+    #[cold]
+    fn unescaped(&mut self, text: String) -> Part<'a> {
+        Part::Unescaped(self.owned.get_or_insert_default().unescaped.push(text.into_boxed_str()))
+    }
+
+    fn extensions(&mut self, list: Items<'a, Extension<'a>>) -> Part<'a> {
+        Part::Extensions(self.owned.get_or_insert_default().extensions.push(list))
     }
 
     pub(super) fn object(&'a self, place: Place) -> Object<'a> {
-        Object { arena: self, parts: self.0.from(place.start), order: place.order }
+        Object { arena: self, parts: self.parts.from(place.start), order: place.order }
     }
 }
 
-/// The fields of an object that is being read.
-pub(super) struct Fields<'a, const N: usize> {
-    parts: [Option<Part<'a>>; N],
-    /// One bit for each field that has been read, including null fields.
-    seen: u8,
+/// Maximum number of fields of an object that rules read.
+pub(super) const FIELDS: usize = 8;
+
+/// An object whose fields are being stored.
+pub(crate) struct Added<'k, 'a> {
+    place: Place,
+    next: u32,
+    parts: &'k mut Vec<Part<'a>>,
 }
 
-impl<'a, const N: usize> Fields<'a, N> {
-    pub(super) fn new() -> Self {
-        const { assert!(N * BITS <= u32::BITS as usize && N <= u8::BITS as usize) };
-        Self { parts: [const { None }; N], seen: 0 }
+impl<'a> Added<'_, 'a> {
+    /// Stores a field.
+    #[inline]
+    pub(super) fn store(&mut self, field: usize, part: Option<Part<'a>>) {
+        if let Some(part) = part {
+            self.place.order |= self.next << (field * BITS);
+            self.next += 1;
+            self.parts.push(part);
+        }
     }
 
-    /// Sets a field. A field that occurs twice is an error, because JSON readers differ on which value they use.
-    pub(super) fn put(&mut self, field: usize, name: &'static str, part: Option<Part<'a>>) -> Result<(), Unreadable> {
-        if self.seen & (1 << field) != 0 {
-            return Err(Unreadable::Twice(name));
-        }
-        self.seen |= 1 << field;
-        if let Some(slot) = self.parts.get_mut(field) {
-            *slot = part;
-        }
-        Ok(())
+    pub(super) fn place(self) -> Place {
+        self.place
     }
 }
 
@@ -118,26 +141,56 @@ impl<'a> Object<'a> {
         let distance = (self.order >> (field * BITS)) & 0xF;
         self.parts.get((distance as usize).checked_sub(1)?)
     }
+
+    #[inline]
+    fn text(self, part: &Part<'a>) -> Option<&'a str> {
+        match part {
+            Part::Text(text) => Some(text),
+            Part::Unescaped(number) => self.arena.owned.as_ref()?.unescaped.from(*number).first().map(AsRef::as_ref),
+            _ => None,
+        }
+    }
+
+    fn list(self, part: &Part<'a>) -> Option<&'a Items<'a, Extension<'a>>> {
+        match part {
+            Part::Extensions(number) => self.arena.owned.as_ref()?.extensions.from(*number).first(),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Debug for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = 0..u32::BITS as usize / BITS;
-        f.debug_map().entries(fields.filter_map(|field| Some((field, self.part(field)?)))).finish()
+        f.debug_map().entries((0..FIELDS).filter_map(|field| Some((field, self.part(field)?)))).finish()
     }
 }
 
 impl PartialEq for Object<'_> {
     fn eq(&self, other: &Self) -> bool {
-        (0..u32::BITS as usize / BITS).all(|field| match (self.part(field), other.part(field)) {
-            (Some(Part::Object(own)), Some(Part::Object(its))) => self.arena.object(*own) == other.arena.object(*its),
-            (own, its) => own == its,
+        (0..FIELDS).all(|field| match (self.part(field), other.part(field)) {
+            (None, None) => true,
+            (Some(own), Some(its)) => match (own, its) {
+                (Part::Text(_) | Part::Unescaped(_), _) => {
+                    self.text(own).is_some_and(|own| other.text(its) == Some(own))
+                }
+                (Part::Integer(own), Part::Integer(its)) => own == its,
+                (Part::Boolean(own), Part::Boolean(its)) => own == its,
+                (Part::Body(own), Part::Body(its)) => own == its,
+                (Part::Object(own), Part::Object(its)) => self.arena.object(*own) == other.arena.object(*its),
+                (Part::Extensions(_), _) => self.list(own).is_some_and(|own| other.list(its) == Some(own)),
+                (Part::Mistyped(own), Part::Mistyped(its)) => own == its,
+                _ => false,
+            },
+            _ => false,
         })
     }
 }
 
 /// A type of objects in lists or in list items.
 pub(crate) trait Listed<'a>: Copy {
+    /// Usual length of a list, and number of fields of an item: the memory that is allocated at once.
+    const USUAL: (usize, usize);
+
     /// Wraps an object in this type.
     fn of(object: Object<'a>) -> Self;
 
@@ -153,7 +206,11 @@ pub(super) trait Value<'a>: Sized {
     fn field(object: Object<'a>, part: Option<&'a Part<'a>>) -> Field<Self>;
 }
 
-fn part<'a, T: Takes<'a>>(reader: &mut Reader<'a>, set: fn(T) -> Part<'a>) -> Result<Option<Part<'a>>, Unreadable> {
+#[inline]
+fn part<'a, T: Takes<'a>>(
+    reader: &mut Reader<'a>,
+    set: impl FnOnce(T) -> Part<'a>,
+) -> Result<Option<Part<'a>>, Unreadable> {
     Ok(match Field::read(reader)? {
         Field::Set(value) => Some(set(value)),
         Field::Mistyped(json) => Some(Part::Mistyped(json)),
@@ -161,17 +218,48 @@ fn part<'a, T: Takes<'a>>(reader: &mut Reader<'a>, set: fn(T) -> Part<'a>) -> Re
     })
 }
 
+impl<'a> Value<'a> for &'a str {
+    #[inline]
+    fn read(reader: &mut Reader<'a>, arena: &mut Arena<'a>) -> Result<Option<Part<'a>>, Unreadable> {
+        if reader.peek() == Some(b'"') {
+            return reader.string().map(|text| Some(arena.text(text)));
+        }
+        part::<Never>(reader, |never| match never {})
+    }
+
+    #[inline]
+    fn field(object: Object<'a>, part: Option<&'a Part<'a>>) -> Field<Self> {
+        match part {
+            Some(Part::Mistyped(json)) => Field::Mistyped(*json),
+            part => part.and_then(|part| object.text(part)).map_or(Field::Absent, Field::Set),
+        }
+    }
+}
+
+impl<'a> Value<'a> for &'a Items<'a, Extension<'a>> {
+    fn read(reader: &mut Reader<'a>, arena: &mut Arena<'a>) -> Result<Option<Part<'a>>, Unreadable> {
+        part(reader, |list| arena.extensions(list))
+    }
+
+    fn field(object: Object<'a>, part: Option<&'a Part<'a>>) -> Field<Self> {
+        match part {
+            Some(Part::Mistyped(json)) => Field::Mistyped(*json),
+            part => part.and_then(|part| object.list(part)).map_or(Field::Absent, Field::Set),
+        }
+    }
+}
+
 macro_rules! value {
-    ($type:ty, $read:expr, $object:pat, $part:pat => $value:expr) => {
+    ($type:ty, $part:ident) => {
         impl<'a> Value<'a> for $type {
             fn read(reader: &mut Reader<'a>, _: &mut Arena<'a>) -> Result<Option<Part<'a>>, Unreadable> {
-                part(reader, $read)
+                part(reader, Part::$part)
             }
 
             #[inline]
             fn field(_: Object<'a>, part: Option<&'a Part<'a>>) -> Field<Self> {
                 match part {
-                    Some($part) => Field::Set($value),
+                    Some(Part::$part(value)) => Field::Set(*value),
                     Some(Part::Mistyped(json)) => Field::Mistyped(*json),
                     _ => Field::Absent,
                 }
@@ -180,10 +268,8 @@ macro_rules! value {
     };
 }
 
-value!(&'a str, Part::Text, _, Part::Text(text) => text);
-value!(i64, Part::Integer, _, Part::Integer(value) => *value);
-value!(bool, Part::Boolean, _, Part::Boolean(value) => *value);
-value!(&'a Items<'a, Extension<'a>>, |items: Items<'a, _>| Part::Extensions(Box::new(items.shrunk())), _, Part::Extensions(items) => items);
+value!(i64, Integer);
+value!(bool, Boolean);
 
 impl<'a> Value<'a> for Body<'a> {
     fn read(reader: &mut Reader<'a>, _: &mut Arena<'a>) -> Result<Option<Part<'a>>, Unreadable> {
@@ -223,9 +309,9 @@ enum Never {}
 impl Takes<'_> for Never {}
 
 /// Defines a view of an object with one method for each field. The number before the name is the field's index in
-/// [`Place::order`].
+/// [`Place::order`]. A field that occurs twice is an error, because JSON readers differ on which value they use.
 macro_rules! listed {
-    ($(#[$doc:meta])* $type:ident[$count:literal] {
+    ($(#[$doc:meta])* $type:ident[$usual:literal of $count:literal] {
         $($(#[$field_doc:meta])* $place:literal $name:literal => $field:ident: $value:ty),+ $(,)?
     }) => {
         $(#[$doc])*
@@ -244,6 +330,8 @@ macro_rules! listed {
         }
 
         impl<'a> $crate::profile::object::Listed<'a> for $type<'a> {
+            const USUAL: (usize, usize) = ($usual, $count);
+
             fn of(object: $crate::profile::object::Object<'a>) -> Self {
                 Self(object)
             }
@@ -252,93 +340,25 @@ macro_rules! listed {
                 reader: &mut $crate::json::Reader<'a>,
                 arena: &mut $crate::profile::object::Arena<'a>,
             ) -> Result<$crate::profile::object::Place, $crate::json::Unreadable> {
-                let mut fields = $crate::profile::object::Fields::<$count>::new();
-                reader.object(|reader, name| match name.as_ref() {
-                    $($name => {
-                        let part = <$value as $crate::profile::object::Value<'a>>::read(reader, arena)?;
-                        fields.put($place, $name, part)
-                    })+
-                    _ => reader.skip(),
+                const { assert!($count <= $crate::profile::object::FIELDS) };
+                $(let mut $field = None;)+
+                reader.object(|reader, name| {
+                    match name.as_ref() {
+                        $($name => {
+                            let part = <$value as $crate::profile::object::Value<'a>>::read(reader, arena)?;
+                            if $field.replace(part).is_some() {
+                                return Err($crate::json::Unreadable::Twice($name));
+                            }
+                        })+
+                        _ => reader.skip()?,
+                    }
+                    Ok(())
                 })?;
-                Ok(arena.keep(fields))
+                let mut object = arena.add($count);
+                $(object.store($place, $field.flatten());)+
+                Ok(object.place())
             }
         }
     };
 }
 pub(super) use listed;
-
-/// A list that grows by chunks.
-///
-/// A vector moves its items when it grows. With tens of thousands of items, that takes twice the memory for a moment.
-#[derive(Debug)]
-pub(super) struct Chunks<X> {
-    first: Vec<X>,
-    /// The chunks after the first. Few lists have any, so the box keeps the type small.
-    rest: Option<Box<Rest<X>>>,
-}
-
-#[derive(Debug)]
-struct Rest<X>(Vec<Vec<X>>);
-
-/// Maximum number of items in a chunk.
-const CHUNK: usize = 512;
-
-impl<X> Default for Chunks<X> {
-    fn default() -> Self {
-        Self { first: Vec::new(), rest: None }
-    }
-}
-
-impl<X> Chunks<X> {
-    /// Returns a chunk to which `count` more items can be pushed side by side, and the position of the first of them.
-    ///
-    /// # Panics
-    ///
-    /// If a position exceeds `u32`. A body of less than 4 GiB cannot cause that.
-    fn reserve(&mut self, count: usize) -> (u32, &mut Vec<X>) {
-        const FITS_U32: &str = "a body has less than 4 GiB";
-        let (before, chunk) = if self.rest.is_none() && self.first.len() + count <= CHUNK {
-            (0, &mut self.first)
-        } else {
-            let Rest(chunks) = self.rest.get_or_insert_with(|| Box::new(Rest(Vec::new()))).as_mut();
-            if chunks.last().is_none_or(|chunk| chunk.len() + count > CHUNK) {
-                chunks.push(Vec::with_capacity(CHUNK));
-            }
-            (chunks.len() * CHUNK, chunks.last_mut().expect("one was pushed if there was none"))
-        };
-        (u32::try_from(before + chunk.len()).expect(FITS_U32), chunk)
-    }
-
-    /// Frees the unused capacity of a short list, because a body may hold thousands of lists with one item.
-    pub(super) fn shrink(&mut self) {
-        /// Capacity of a vector after its first push.
-        const FIRST_CAPACITY: usize = 4;
-        if self.first.len() < FIRST_CAPACITY {
-            self.first.shrink_to_fit();
-        }
-    }
-
-    pub(super) fn push(&mut self, value: X) {
-        self.reserve(1).1.push(value);
-    }
-
-    pub(super) fn len(&self) -> usize {
-        let rest = self.rest.iter().flat_map(|rest| &rest.0);
-        self.first.len() + rest.map(Vec::len).sum::<usize>()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &X> {
-        self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.0.iter().flatten()))
-    }
-
-    /// Returns the items from a position to the end of its chunk.
-    #[inline]
-    pub(super) fn from(&self, start: u32) -> &[X] {
-        let start = start as usize;
-        let (chunk, start) = match start.checked_sub(CHUNK) {
-            None => (Some(&self.first), start),
-            Some(past) => (self.rest.as_ref().and_then(|rest| rest.0.get(past / CHUNK)), past % CHUNK),
-        };
-        chunk.and_then(|chunk| chunk.get(start..)).unwrap_or_default()
-    }
-}
