@@ -210,7 +210,7 @@ bench-core: ## measures parsing, rules and response without a server
 	cargo bench --locked --bench core
 
 .PHONY: bench-worst
-bench-worst: ## measures the cost per byte of worst-case bodies against the limits; 5 minutes
+bench-worst: ## measures the cost per byte of worst-case bodies against the limits; 15 minutes
 	cargo bench --locked --quiet --bench worst
 
 # Measure the release binary: cargo bench would build another one, with features of libraries that only tests need.
