@@ -106,8 +106,8 @@ impl Downgrade {
     /// What a warning says of it; a warning about a refusal of the API server says nothing.
     fn note(self) -> &'static str {
         match self {
-            Self::Stored => "; allowed, because it is already stored",
-            Self::Health => "; passed because this write changes the cluster's health",
+            Self::Stored => "; already stored, so it does not block the write",
+            Self::Health => "; does not block the write, which changes the cluster's health",
             Self::Audit => "; audit: would be refused",
             Self::BreakGlass => "; set aside by break-glass",
             Self::Foreseen => "",
