@@ -120,8 +120,9 @@ pub(super) fn answer(
     if !rules.is_empty() {
         audit_annotations.insert("rules", rules.join(","));
     }
-    if !report.passed_for_health.is_empty() {
-        audit_annotations.insert("passed-for-health", report.passed_for_health.join(","));
+    let passed_for_health = if denied { Vec::new() } else { report.passed_for_health.clone() };
+    if !passed_for_health.is_empty() {
+        audit_annotations.insert("passed-for-health", passed_for_health.join(","));
     }
     let break_glass = decision.map(Decision::outcome);
     if let Some(outcome) = break_glass {
@@ -138,7 +139,7 @@ pub(super) fn answer(
         audit_annotations,
         ..Wire::new(request, !denied)
     };
-    Response { break_glass, passed_for_health: report.passed_for_health.clone(), ..write(request, rules, wire) }
+    Response { passed_for_health, break_glass, ..write(request, rules, wire) }
 }
 
 impl<'a> Wire<'a> {

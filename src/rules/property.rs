@@ -1,8 +1,9 @@
 //! `property-*`: names and values of `status.properties` that consumers can rely on.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, collections::HashSet};
 
 use crate::{
+    digest,
     field_path::FieldPath,
     profile::{Field, Property, Status},
     redact::quote,
@@ -240,12 +241,14 @@ fn cluster_id_changed<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) 
         return;
     }
     let stored = CLUSTER_IDS.map(|name| old.property(name));
+    let all_stored = OnceCell::new();
     // Made once for each id, however many properties differ from it: quoting searches for secrets.
     let wordings = CLUSTER_IDS.map(|_| OnceCell::new());
     for (index, property) in cluster_ids(change) {
         let known = CLUSTER_IDS.iter().zip(stored).zip(&wordings).find(|((name, _), _)| property.name().is(name));
         if let (Some(id), Some(((_, Some(stored)), wording))) = (property.value().text(), known)
             && id != stored
+            && !all_stored.get_or_init(|| id_digests(old)).contains(&digest::of((property.name().text(), Some(id))))
         {
             let wording = wording.get_or_init(|| {
                 let stored = quote(stored);
@@ -279,7 +282,17 @@ const CLUSTERSET: &str = "clusterset.k8s.io";
 const CLUSTER_IDS: [&str; 2] = ["id.k8s.io", "cluster.clusterset.k8s.io"];
 
 fn cluster_ids<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, Property<'a>)> {
-    properties(change).filter(|(_, property)| CLUSTER_IDS.iter().any(|name| property.name().is(name)))
+    properties(change).filter(|(_, property)| is_cluster_id(*property))
+}
+
+/// Digests of the name and value of each id: CRDs without list-map keys store a name twice.
+fn id_digests(status: &Status<'_>) -> HashSet<u64> {
+    let ids = status.properties.items().filter(|(_, property)| is_cluster_id(*property));
+    ids.map(|(_, id)| digest::of((id.name().text(), id.value().text()))).collect()
+}
+
+fn is_cluster_id(property: Property<'_>) -> bool {
+    CLUSTER_IDS.iter().any(|name| property.name().is(name))
 }
 
 fn properties<'a>(change: &Change<'a>) -> impl Iterator<Item = (usize, Property<'a>)> {

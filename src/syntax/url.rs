@@ -65,8 +65,15 @@ pub(crate) fn parse(text: &str) -> Option<Url<'_>> {
 /// Whether the userinfo of a URL or of a malformed URL holds a password.
 ///
 /// The password may be percent-encoded, and the `@` after it may be full-width. This parses a URL as Go does: the text
-/// after `https://admin:/` is a path, even if its author meant a password.
+/// after `https://admin:/` is a path, even if its author meant a password. A URL inside the text, as in a list of URLs
+/// or a query parameter, counts too.
 pub(crate) fn has_password(text: &str) -> bool {
+    // Each part is searched up to the next one, so the work stays linear.
+    let mut inner = text.split("://").skip(2);
+    if inner.any(|part| any_decoding(authority(part), |authority| userinfo_of(&narrow(authority)).is_some_and(is_pair)))
+    {
+        return true;
+    }
     match parse(text) {
         // An encoded `@` in the path or the query does not end the userinfo.
         Some(url) => {
@@ -75,6 +82,16 @@ pub(crate) fn has_password(text: &str) -> bool {
         }
         None => any_decoding(text, |text| userinfo(&narrow(text)).is_some_and(is_pair)),
     }
+}
+
+/// Returns the text before a path, query, fragment or white space.
+fn authority(text: &str) -> &str {
+    let end = text.find(|letter: char| "/?#".contains(letter) || letter.is_whitespace());
+    text.get(..end.unwrap_or(text.len())).unwrap_or(text)
+}
+
+fn userinfo_of(authority: &str) -> Option<&str> {
+    authority.rsplit_once('@').map(|(userinfo, _)| userinfo)
 }
 
 /// Whether the userinfo has a nonempty password.
@@ -343,6 +360,10 @@ mod tests {
             "https://a:12\u{ff20}b:6443",
             "socks5://a:p\u{ff20}b:1080",
             "https://a:#p@b",
+            "https://a,https://u:p@b",
+            "https://a/x?to=https://u:p@b/y",
+            "https://a/socks5://u%3Ap@b",
+            "https://a,https://u:p,q@b",
         ];
         let without = [
             "https://b",
@@ -355,6 +376,8 @@ mod tests {
             "https://a:/p@b",
             "https://a://p@b",
             "https://a:?p@b",
+            "https://a,https://u@b",
+            "https://a/https://b:1/u:p@c",
             "https://a\u{ff20}b",
             "https://b\u{fc}cher.example",
         ];

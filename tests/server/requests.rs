@@ -40,6 +40,47 @@ fn reviews_are_answered_on_both_paths_and_counted() {
 }
 
 #[test]
+fn a_refused_write_does_not_count_as_passed_for_health() {
+    let server = Server::start(Config::default());
+    let mut client = connect(&server);
+    let counted = |count: u64| {
+        metric(&server, &format!("clusterprofile_webhook_passed_for_health_total{{rule=\"property-name\"}} {count}"))
+    };
+    let mut passes = |provider: &str| {
+        let response = client.post("/validate", &lost(provider)).unwrap();
+        let review: Value = serde_json::from_slice(&response.body).unwrap();
+        (review["response"]["allowed"].clone(), review["response"]["auditAnnotations"]["passed-for-health"].clone())
+    };
+    assert_eq!(passes("https://u:p@spoke-1"), (json!(false), Value::Null));
+    assert!(counted(0));
+    assert_eq!(passes("https://spoke-1"), (json!(true), json!("property-name")));
+    assert!(counted(1));
+}
+
+/// A write that reports a lost cluster, with an invalid property name and the given URL of an API server.
+fn lost(server: &str) -> Vec<u8> {
+    let profile = |status: &str, name: &str| {
+        let condition = json!({"type": "ControlPlaneHealthy", "status": status, "reason": "A", "message": "",
+            "lastTransitionTime": "2024-01-01T00:00:00Z"});
+        let access = json!({"name": "k", "cluster": {"server": server}});
+        json!({
+            "apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ClusterProfile",
+            "metadata": {"name": "a", "namespace": "b", "labels": {"x-k8s.io/cluster-manager": "m"}},
+            "spec": {"clusterManager": {"name": "m"}},
+            "status": {"conditions": [condition], "properties": [{"name": name, "value": "x"}],
+                "accessProviders": if name == "valid" { json!([]) } else { json!([access]) }},
+        })
+    };
+    let mut review: Value = serde_json::from_slice(REVIEW).unwrap();
+    let request = &mut review["request"];
+    request["operation"] = json!("UPDATE");
+    request["subResource"] = json!("status");
+    request["oldObject"] = profile("True", "valid");
+    request["object"] = profile("False", "trailing-");
+    review.to_string().into_bytes()
+}
+
+#[test]
 fn what_is_no_review_gets_one_clear_line() {
     let server = Server::start(Config::default());
     for (path, body, status) in [("/validate", &b"x"[..], 400), ("/nothing", REVIEW, 404), ("/validate", b"{}", 400)] {

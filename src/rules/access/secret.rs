@@ -4,7 +4,7 @@ use std::{cell::OnceCell, collections::HashMap};
 
 use serde::de::IgnoredAny;
 
-use super::{append, clusters, extension_path, is_stored_ca, shown};
+use super::{append, extension_path, is_stored_ca, providers, shown};
 use crate::{
     field_path::FieldPath,
     json::each_string,
@@ -16,9 +16,8 @@ use crate::{
 
 pub(crate) static SECRET: Rule = Rule {
     name: "access-secret",
-    summary: "no private key (PEM, PGP, PuTTY or DER, also behind base64) in CA data, extensions, property values, condition \
-              messages, `displayName` or annotations; no password in the userinfo of `server` or `proxy-url`; keys named \
-              token or secret are fine",
+    summary: "no private key (PEM, PGP, PuTTY or DER, also behind base64) in any text of spec, status or annotations, names \
+              included; no password in the userinfo of `server` or `proxy-url`; keys named token or secret are fine",
     source: "KEP-4322: a ClusterProfile holds no secrets",
     effect: Effect::Deny,
     exceptions: "Warn for a value shaped like a JWT, and for a query parameter of `server` or `proxy-url` that is named like a \
@@ -41,7 +40,7 @@ fn secret<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     if let Some(status) = change.status() {
         finder.status(status, reporter);
     }
-    finder.clusters(change, reporter);
+    finder.providers(change, reporter);
     finder.report_applied(reporter);
 }
 
@@ -64,8 +63,10 @@ impl Finder {
         if let Some(annotations) = annotations {
             self.read_applied(annotations);
         }
-        if let Some(name) = profile.spec.set().and_then(|spec| spec.display_name.text()) {
-            self.search_text(name, || FieldPath::of(&["spec", "displayName"]), reporter);
+        if let Some(spec) = profile.spec.set() {
+            let manager = spec.cluster_manager.set().and_then(|manager| manager.name.text());
+            self.search_field(manager, || FieldPath::of(&["spec", "clusterManager", "name"]), reporter);
+            self.search_field(spec.display_name.text(), || FieldPath::of(&["spec", "displayName"]), reporter);
         }
         let Some(annotations) = annotations else { return };
         annotations.each_member(|name, value| {
@@ -78,23 +79,35 @@ impl Finder {
     }
 
     fn status<'a>(&mut self, status: &'a Status<'a>, reporter: &mut Reporter<'_, 'a>) {
+        let version = status.version.set().and_then(|version| version.kubernetes.text());
+        self.search_field(version, || FieldPath::of(&["status", "version", "kubernetes"]), reporter);
         for (index, property) in status.properties.items() {
-            let path = || FieldPath::of(&["status", "properties"]).item(index, property.name().text()).field("value");
-            self.search_text(property.value().text().unwrap_or_default(), path, reporter);
+            let path = || FieldPath::of(&["status", "properties"]).item(index, property.name().text());
+            self.search_field(property.name().text(), || path().field("name"), reporter);
+            self.search_field(property.value().text(), || path().field("value"), reporter);
         }
         for (index, condition) in status.conditions.items() {
-            let path =
-                || FieldPath::of(&["status", "conditions"]).item(index, condition.kind().text()).field("message");
-            self.search_text(condition.message().text().unwrap_or_default(), path, reporter);
+            let path = || FieldPath::of(&["status", "conditions"]).item(index, condition.kind().text());
+            self.search_field(condition.kind().text(), || path().field("type"), reporter);
+            self.search_field(condition.reason().text(), || path().field("reason"), reporter);
+            self.search_field(condition.message().text(), || path().field("message"), reporter);
         }
     }
 
-    fn clusters<'a>(&mut self, change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
+    fn providers<'a>(&mut self, change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         // The providers of a cluster usually have the same CA data, so the last result is reused.
         let mut last: Option<(&str, bool, Vec<Found>)> = None;
-        for (item, cluster) in clusters(change) {
+        for item in providers(change) {
+            self.search_field(item.provider.name().text(), || item.path().field("name"), reporter);
+            let Some(cluster) = item.provider.cluster().into_set() else { continue };
             let path = || item.path().field("cluster");
             self.urls(cluster, path, reporter);
+            for (field, text) in [
+                ("tls-server-name", cluster.tls_server_name()),
+                ("certificate-authority", cluster.certificate_authority()),
+            ] {
+                self.search_field(text.text(), || path().field(field), reporter);
+            }
             if let Some(data) = cluster.certificate_authority_data().text() {
                 let is_stored = is_stored_ca(&item, data, change);
                 let known = last.take().filter(|last| (last.0, last.1) == (data, is_stored)).map(|last| last.2);
@@ -116,7 +129,7 @@ impl Finder {
                 // Built once, because it reads two names and there may be many secrets below.
                 let place = OnceCell::new();
                 let path = || place.get_or_init(|| extension_path(item.path(), index, extension)).clone();
-                self.search_text(extension.name().text().unwrap_or_default(), || path().field("name"), reporter);
+                self.search_field(extension.name().text(), || path().field("name"), reporter);
                 let body = extension.extension().into_set().filter(|body| self.search.may_be_in(body.text()));
                 let Some(body) = body else { continue };
                 each_string(body.text(), |steps, text| {
@@ -145,6 +158,17 @@ impl Finder {
                     report_found(found.secret, path().field(field), Value::Digest(found.digest()), reporter);
                 }
             }
+        }
+    }
+
+    fn search_field<'a>(
+        &mut self,
+        text: Option<&str>,
+        path: impl Fn() -> FieldPath<'a>,
+        reporter: &mut Reporter<'_, 'a>,
+    ) {
+        if let Some(text) = text {
+            self.search_text(text, path, reporter);
         }
     }
 

@@ -40,7 +40,7 @@ impl<'a> Stored<'a> {
     }
 
     /// Whether a condition is stored that equals this one in all that rules read.
-    fn has(&self, new: Condition<'_>) -> bool {
+    pub(super) fn has(&self, new: Condition<'_>) -> bool {
         if self.is_kept {
             return true;
         }
