@@ -53,6 +53,7 @@ pub mod kube;
 pub mod manifest;
 pub mod metrics;
 pub mod profile;
+mod random;
 pub mod redact;
 pub mod review;
 pub mod rules;

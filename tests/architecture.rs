@@ -9,7 +9,7 @@ use std::{
 use regex::Regex;
 
 /// The modules of the library, lowest first: each may use those before it. The core ends with `config`.
-const MODULES: [&str; 28] = [
+const MODULES: [&str; 29] = [
     "digest",
     "units",
     "json",
@@ -28,6 +28,7 @@ const MODULES: [&str; 28] = [
     "config",
     "error",
     "files",
+    "random",
     "metrics",
     "kube",
     "tls",
