@@ -1,6 +1,9 @@
 //! Leader election by a Lease, with the algorithm of client-go's leaderelection.
 //!
 //! It only avoids conflicts. Two leaders at once would do no harm: every write requires the resourceVersion that was read.
+//!
+//! Written by hand: `kube-leader-election` compares `renewTime` with the local clock and patches without a resourceVersion,
+//! so with skewed clocks two replicas would take the Lease from each other.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
