@@ -6,12 +6,12 @@ SHELL := bash
 
 BENCH_SERVER := target/bench-server
 CERTS := certs-dev
-CONTROL_PLANE := tests/control-plane
-CERT_MANAGER := tests/cert-manager
-CA_BUNDLES := tests/ca-bundles
-COLLECTOR := tests/collector
-HELM := tests/helm
-SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/stress.sh tests/previous/build.sh tests/support/build.sh \
+CONTROL_PLANE := tools/control-plane
+CERT_MANAGER := tools/cert-manager
+CA_BUNDLES := tools/ca-bundles
+COLLECTOR := tools/collector
+HELM := tools/helm
+SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/e2e/stress.sh tools/build.sh tools/previous/build.sh \
     $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh $(CA_BUNDLES)/build.sh $(HELM)/build.sh
 # Without Go, skip what is built with it, unless CI or E2E=require is set.
 OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
@@ -92,7 +92,7 @@ prove-certificates: ## proves under load that no certificate rotation fails a ca
 .PHONY: prove-rollout
 prove-rollout: ## proves that no upgrade or rolling restart fails a call; 4 minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
-	@tests/previous/build.sh
+	@tools/previous/build.sh
 	cargo test --locked --test prove -- prove rollout
 
 .PHONY: prove-overload
@@ -107,7 +107,7 @@ stress: ## repeats the end-to-end tests while LOAD (20) processes keep the machi
 	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the story with cert-manager is)
 	@$(COLLECTOR)/build.sh $(call OPTIONAL,the story of traces is)
 	@$(HELM)/build.sh $(call OPTIONAL,the stories of the chart are)
-	@tests/stress.sh
+	@tests/e2e/stress.sh
 
 ##@ Build the Go programs that tests use
 

@@ -1,11 +1,13 @@
 # shellcheck shell=bash
-# What the scripts share that build a test's programs from published Go modules: sourced by MODULE/build.sh, which has said
-# in NAMES which executables there must be, in BINARY which of them is built, and in WANTS what is wanted where it cannot be.
+# Builds a program that tests use from published Go modules. MODULE/build.sh sources this file after it has set:
+#   NAMES   the executables that target/MODULE must have
+#   BINARY  the one of them that is compiled
+#   WANTS   what to do if Go is missing or too old
 set -euo pipefail
 
 # As in each go.mod.
 readonly GO_MINOR=26
-# Often enough to see that it goes on, rarely enough for a log that is kept.
+# Shows progress without filling the log of CI.
 readonly PROGRESS_SECONDS=30
 
 module=$(cd "$(dirname "${BASH_SOURCE[1]}")" && pwd)
@@ -31,8 +33,8 @@ complete() {
 up_to_date() {
     local file
     complete "$out" || return 1
-    for file in "$module"/{build.sh,go.mod,go.sum,*.go} "$root/tests/support/build.sh"; do
-        # A module without sources of its own builds another's program.
+    for file in "$module"/{build.sh,go.mod,go.sum,*.go} "$root/tools/build.sh"; do
+        # A module without its own sources builds the program of another module.
         [ ! -e "$file" ] || [ "$out/$BINARY" -nt "$file" ] || return 1
     done
 }
@@ -44,40 +46,41 @@ end_if_up_to_date() {
     fi
 }
 
-# Sets go and go_minor. With --optional WHAT a missing Go is no failure: one line says that WHAT is left out, and all ends.
+# Sets go and go_minor. If Go is missing or too old, this fails; with --optional WHAT, it prints that WHAT is skipped, and
+# exits with 0.
 find_go() {
-    # Otherwise Go fetches another Go when go.mod asks for a later one than is installed.
+    # Otherwise Go downloads another toolchain if go.mod requires a later version than the installed one.
     export GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS=-mod=readonly GOWORK=off
     go=$(go env GOVERSION 2>/dev/null) || go=
     go_minor=$(sed -n 's/.*go1\.\([0-9]*\).*/\1/p' <<<"$go")
     [ "${go_minor:-0}" -lt "$GO_MINOR" ] || return 0
-    # shellcheck disable=SC2153 # It is said by whoever sources this.
+    # shellcheck disable=SC2153 # The script that sources this one sets WANTS.
     local wants="Go is ${go:-not installed}: $WANTS"
     [ "${1:-}" = --optional ] || fail "$wants"
     if complete "$out"; then
         say "$out is older than its sources and used as it is. $wants"
     else
-        say "${2:?what is left out} left out. $wants"
+        say "${2:?} skipped. $wants"
     fi
     exit
 }
 
 clean() {
-    # make passes on a signal that the terminal has sent already.
+    # make passes on a signal that the terminal has already sent.
     trap '' INT TERM HUP
     [ -z "$build" ] || { kill -- "-$build" && wait "$build"; } 2>/dev/null || true
     rm -rf "$work"
 }
 
-# Builds $work/$BINARY with these flags of the linker, from the module or from another package that it pins. $work is next to
-# its place, so that what is complete is moved there in one step, and what is not never is there.
+# compile LDFLAGS [PACKAGE]: compiles $work/$BINARY from the module, or from PACKAGE, which it pins. $work is on the same
+# file system as $out, so that put_in_place can rename: an incomplete program is never in $out.
 compile() {
     mkdir -p "$out"
     work=$(mktemp -d "$out/build.XXXXXX")
     build=
     trap clean EXIT
     trap 'exit 130' INT TERM HUP
-    # A process group of its own, so that the compilers stop with it; its temporary files where they are removed with ours.
+    # Its own process group, so that clean stops the compilers too, and temporary files in $work, so that clean removes them.
     set -m
     (
         cd "$module"
@@ -103,7 +106,7 @@ compile() {
     build=
 }
 
-# Moves what was compiled to its place.
+# Moves the compiled program to $out.
 put_in_place() {
     mv -f "$work/$BINARY" "$out/$BINARY"
     say "$out made in $SECONDS s, $(du -m "$out/$BINARY" | cut -f 1) MB"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the end-to-end stories beside busy processes: `make stress`.
 #
-# LOAD (20) is the number of busy processes, HARMED (10) the number of runs of the story `harmed`, OTHERS (2) that of all other
-# stories. Each run must end within LIMIT (20m). A failure is printed with the name of its story when it happens and at the end.
+# LOAD (20) is the number of busy processes, HARMED (10) the number of runs of the story `harmed`, OTHERS (2) the number of runs
+# of all other stories. Each run must end within LIMIT (20m). Each failure is printed with its story, at once and at the end.
 set -euo pipefail
 
 load=${LOAD:-20} harmed=${HARMED:-10} others=${OTHERS:-2} limit=${LIMIT:-20m}
@@ -20,7 +20,7 @@ for ((number = 0; number < load; number++)); do
 done
 
 failures=()
-# Runs the tests that these arguments select, and notes the failed ones.
+# run NAME ARGUMENT...: runs the tests that the arguments select, and records the failed ones.
 run() {
     local name=$1 log=$logs/$1.log started=$SECONDS failed code=0
     shift
@@ -38,7 +38,7 @@ run() {
 for ((round = 1; round <= harmed; round++)); do
     run "harmed-$round" --exact manifests::harmed
 done
-# Without the case files, which wait for nothing. Two at a time, so that the load keeps the machine busy, not the stories.
+# Without the case files, which wait for nothing. Two at a time, so that the load and not the stories keep the machine busy.
 for ((round = 1; round <= others; round++)); do
     run "others-$round" --test-threads=2 --skip apiserver:: --skip crd:: --skip manifests::harmed
 done

@@ -38,7 +38,7 @@ pub(crate) fn versions() -> String {
         ("Helm", "helm", "helm.sh/helm/v4"),
     ];
     let rows = PROGRAMS.map(|(program, directory, module)| {
-        let path = format!("tests/{directory}/go.mod");
+        let path = format!("tools/{directory}/go.mod");
         let text = fs::read_to_string(&path).expect("the module is readable");
         let mut words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
         let version = words.find_map(|words| match words[..] {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes target/previous/clusterprofile-webhook: the release before, of which a rolling update to this one is proven, with its
-# manifests in target/previous/source. Does nothing when that is up to date.
+# Builds target/previous/clusterprofile-webhook: the previous release, from which `make prove-rollout` upgrades, with its
+# manifests in target/previous/source. Does nothing if it is up to date.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# Until there is a tag: the last commit whose replicas give no proof when the leader probes them.
+# Until there is a tag: the last commit whose replicas do not prove themselves to the leader's probe.
 readonly COMMIT=2f5ad8eb65947e93599cf53d271c0ee3c03f8729
 readonly OUT=target/previous
 readonly BINARY=$OUT/clusterprofile-webhook
@@ -17,7 +17,7 @@ git cat-file -e "$COMMIT^{commit}" 2>/dev/null || {
     exit 1
 }
 
-echo "previous: building ${COMMIT:0:7}: one to four minutes the first time, later nothing"
+echo "previous: building ${COMMIT:0:7}: one to four minutes, once"
 rm -rf "$OUT/source"
 mkdir -p "$OUT/source"
 git archive "$COMMIT" | tar -x -C "$OUT/source"
