@@ -87,19 +87,19 @@ test-image: static ## tests the content of the image in an empty root, installed
 .PHONY: prove-certificates
 prove-certificates: ## proves under load that no certificate rotation fails a call; 3 minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
-	cargo test --locked --test prove -- prove certificates
+	cargo test --locked --test proofs -- prove certificates
 
 .PHONY: prove-rollout
 prove-rollout: ## proves that no upgrade or rolling restart fails a call; 4 minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
 	@tools/previous/build.sh
-	cargo test --locked --test prove -- prove rollout
+	cargo test --locked --test proofs -- prove rollout
 
 .PHONY: prove-overload
 prove-overload: export STATIC_BINARY = $(CURDIR)/$(STATIC)
 prove-overload: static ## proves that clients that send too much or too slowly block no others; 5 minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
-	cargo test --locked --test prove -- prove overload
+	cargo test --locked --test proofs -- prove overload
 
 .PHONY: stress
 stress: ## repeats the end-to-end tests while LOAD (20) processes keep the machine busy; 1 hour; requires Go
@@ -135,10 +135,10 @@ helm: ## builds helm for the tests of the chart; requires Go
 
 .PHONY: lint
 lint: ## checks formatting, clippy, licenses and sources of dependencies, shell scripts and the chart
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	@cargo metadata --locked --quiet --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null # Fails if its lock file is stale.
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo check --locked --quiet --manifest-path fuzz/Cargo.toml
 	@cargo deny --version >/dev/null 2>&1 || \
 	    { echo 'lint: cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2' >&2; exit 1; }
@@ -155,7 +155,7 @@ lint: ## checks formatting, clippy, licenses and sources of dependencies, shell 
 
 .PHONY: fmt
 fmt: ## formats the code
-	cargo fmt
+	cargo fmt --all
 	cargo fmt --manifest-path fuzz/Cargo.toml
 	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE) $(CERT_MANAGER) $(COLLECTOR) $(CA_BUNDLES)
 
@@ -189,7 +189,7 @@ certs: ## makes a development CA and certificate in certs-dev, if missing
 generate: ## regenerates the CRD, the chart's files, the blocks in README and docs, and with an API server the transcripts
 	UPDATE=1 cargo test --locked --quiet --test manifests -- chart::has
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
-	UPDATE=1 cargo test --locked --quiet --test crd --test readme
+	UPDATE=1 cargo test --locked --quiet --test docs
 
 ##@ Measure
 

@@ -14,11 +14,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use jiff::Timestamp;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
-
-#[path = "support/bodies.rs"]
-mod bodies;
-
-use self::bodies::{BODIES, Counts, growing};
+use testkit::bodies::{BODIES, Counts, growing};
 
 criterion_group!(benches, sizes, growth);
 criterion_main!(benches);

@@ -24,13 +24,7 @@ use clusterprofile_webhook::{
 };
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
-
-#[path = "support/bodies.rs"]
-mod bodies;
-#[path = "support/worst.rs"]
-mod worst;
-
-use self::{
+use testkit::{
     bodies::BODIES,
     worst::{REVIEWS, SHAPES},
 };

@@ -12,11 +12,7 @@ use std::{env, fs, process::ExitCode, time::Duration};
 use allocation_counter::measure;
 use clusterprofile_webhook::admission;
 use jiff::Timestamp;
-
-#[path = "support/worst.rs"]
-mod worst;
-
-use self::worst::{REVIEWS, Review, SHAPES, Shape};
+use testkit::worst::{REVIEWS, Review, SHAPES, Shape};
 
 /// Nanoseconds for each byte of a body.
 const NANOSECONDS: f64 = 600.0;

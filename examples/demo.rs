@@ -2,19 +2,11 @@
 
 #![expect(clippy::print_stdout, reason = "showing is what a demo is for")]
 
-#[path = "client.rs"]
-#[expect(dead_code, reason = "the server's own tests need more of it")]
-mod client;
-#[path = "server.rs"]
-#[expect(dead_code, reason = "the server's own tests need more of it")]
-mod server;
-
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{manifest, server::Config};
 use serde_json::{Value, json};
-
-use self::{client::Client, server::Server};
+use testkit::{client::Client, server::Server};
 
 /// What is written, and the part that it is written to.
 const WRITES: [(&str, &str, &str); 4] = [
@@ -24,7 +16,7 @@ const WRITES: [(&str, &str, &str); 4] = [
     ("a sound profile", "", ACCEPTED),
 ];
 
-const EXAMPLE: &str = include_str!("../transcripts/overview.yaml");
+const EXAMPLE: &str = include_str!("../tests/transcripts/overview.yaml");
 
 const DEFAULTED: &str = "
 apiVersion: multicluster.x-k8s.io/v1alpha1

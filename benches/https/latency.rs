@@ -2,8 +2,9 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use testkit::bodies::BODIES;
+
 use super::{
-    bodies::BODIES,
     client::{Connection, request},
     figures::{Figures, Round, Row, multiples},
     load, plot, report, runtime,

@@ -14,9 +14,8 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
+use testkit::bodies::BODIES;
 
-#[path = "../support/bodies.rs"]
-mod bodies;
 mod client;
 mod figures;
 mod floor;
@@ -27,8 +26,6 @@ mod plot;
 mod report;
 mod server;
 mod start;
-
-use self::bodies::BODIES;
 
 #[derive(Parser)]
 struct Cli {

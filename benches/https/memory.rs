@@ -3,9 +3,9 @@
 use std::{path::Path, sync::Arc, thread::sleep, time::Duration};
 
 use serde::Serialize;
+use testkit::bodies::BODIES;
 
 use super::{
-    bodies::BODIES,
     client::{Connection, request},
     load, report, runtime,
     server::{Cores, Kind, Server, Trust},

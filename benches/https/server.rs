@@ -10,15 +10,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
+use testkit::ca::Ca;
 use tokio_rustls::TlsConnector;
 
 use super::client::{self, Connection};
-
-#[path = "../../tests/support/authority.rs"]
-#[expect(dead_code, reason = "the end-to-end tests want more of it")]
-mod authority;
-
-use self::authority::Authority;
 
 /// The core of the servers; the load has the other.
 const SERVER_CORE: &str = "1";
@@ -59,7 +54,7 @@ pub(crate) struct Server {
 
 impl Trust {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        let authority = Authority::new("benchmark");
+        let authority = Ca::new("benchmark");
         let pair = authority.server(&[client::NAME]);
         let directory = tempfile::tempdir()?;
         fs::write(directory.path().join("tls.crt"), pair.certificate)?;

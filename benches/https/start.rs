@@ -3,9 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use serde::Serialize;
+use testkit::bodies::BODIES;
 
 use super::{
-    bodies::BODIES,
     client::request,
     figures::median,
     report, runtime,

@@ -1,4 +1,4 @@
-//! Calls of the API server, as its clients make them.
+//! Requests to the API server, as its clients send them.
 
 use std::{
     io::{Read as _, Write as _},
@@ -17,25 +17,29 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-/// A client of one user.
-pub(crate) struct Api {
+/// A client of the API server for one user. Every method blocks until the response is complete.
+///
+/// Methods panic if the API server cannot be reached; an HTTP error is returned as an [`Answer`].
+pub struct Api {
     client: Client,
-    /// Whom it impersonates.
+    /// The user that it impersonates.
     user: Option<String>,
     runtime: Runtime,
 }
 
-/// What came back.
+/// A response of the API server.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub struct Answer {
     pub status: u16,
-    /// Texts of the `Warning` headers.
+    /// Texts of the `Warning` headers, in order.
     pub warnings: Vec<String>,
+    /// JSON, or a string if the body is not JSON.
     pub body: Value,
 }
 
 impl Api {
-    pub(crate) fn new(kubeconfig: &Path) -> Self {
+    /// Reads cluster and credentials from a kubeconfig.
+    pub fn new(kubeconfig: &Path) -> Self {
         let runtime = Runtime::new().expect("a runtime can be made");
         let client = runtime.block_on(async {
             let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("it was just written");
@@ -46,43 +50,44 @@ impl Api {
         Self { client, user: None, runtime }
     }
 
-    /// As a user of this name and of no group, where the kubeconfig's own may impersonate.
-    pub(crate) fn impersonating(kubeconfig: &Path, user: &str) -> Self {
+    /// Impersonates a user without groups. The user of the kubeconfig needs the right to impersonate.
+    pub fn impersonating(kubeconfig: &Path, user: &str) -> Self {
         Self { user: Some(user.to_owned()), ..Self::new(kubeconfig) }
     }
 
-    /// What sends for it, for as long as it lives.
-    pub(crate) fn client(&self) -> Client {
+    /// The underlying client. It works as long as this `Api` exists, which owns its runtime.
+    pub fn client(&self) -> Client {
         self.client.clone()
     }
 
-    pub(crate) fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         self.call("GET", path, None)
     }
 
-    pub(crate) fn post(&self, path: &str, object: &Value) -> Answer {
+    pub fn post(&self, path: &str, object: &Value) -> Answer {
         self.call("POST", path, Some(("application/json", object)))
     }
 
-    pub(crate) fn put(&self, path: &str, object: &Value) -> Answer {
+    pub fn put(&self, path: &str, object: &Value) -> Answer {
         self.call("PUT", path, Some(("application/json", object)))
     }
 
-    pub(crate) fn delete(&self, path: &str) -> Answer {
+    pub fn delete(&self, path: &str) -> Answer {
         self.call("DELETE", path, None)
     }
 
-    /// A patch of the media type `application/KIND-patch+json`, or of server-side apply.
-    pub(crate) fn patch(&self, resource: &str, kind: &str, patch: &Value) -> Answer {
+    /// Sends a patch. `kind` is `json`, `merge`, `strategic-merge`, or `apply` for server-side apply.
+    pub fn patch(&self, resource: &str, kind: &str, patch: &Value) -> Answer {
         let format = if kind == "apply" { "yaml" } else { "json" };
         self.call("PATCH", resource, Some((&format!("application/{kind}-patch+{format}"), patch)))
     }
 
-    pub(crate) fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         self.try_call("GET", "/readyz", None).is_ok_and(|response| response.status() == 200)
     }
 
-    pub(crate) fn call(&self, method: &str, path: &str, body: Option<(&str, &Value)>) -> Answer {
+    /// Sends a request. `body` has the media type and the object.
+    pub fn call(&self, method: &str, path: &str, body: Option<(&str, &Value)>) -> Answer {
         let response = self.try_call(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         let status = response.status().as_u16();
         let warnings = response.headers().get_all("warning").iter();
@@ -105,10 +110,10 @@ impl Api {
     }
 }
 
-/// Puts a value into etcd, through its own HTTP API.
-pub(crate) fn put_in_etcd(address: SocketAddrV4, key: &str, object: &Value) {
+/// Writes an object directly to etcd, without the API server and its checks.
+pub fn put_in_etcd(address: SocketAddrV4, key: &str, object: &Value) {
     let body = json!({"key": STANDARD.encode(key), "value": STANDARD.encode(object.to_string())}).to_string();
-    let mut stream = TcpStream::connect(address).expect("etcd takes connections");
+    let mut stream = TcpStream::connect(address).expect("etcd accepts connections");
     let length = body.len();
     write!(stream, "POST /v3/kv/put HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}").expect("etcd reads");
     let mut answer = String::new();
@@ -116,7 +121,7 @@ pub(crate) fn put_in_etcd(address: SocketAddrV4, key: &str, object: &Value) {
     assert!(answer.contains(" 200 OK"), "{answer}");
 }
 
-/// The text within `299 - "text"` (RFC 9111, 5.5 of RFC 7234).
+/// Returns the text of a `Warning` header, `299 - "text"` (RFC 7234, 5.5).
 fn warning_text(header: &str) -> String {
     let quoted = header.strip_prefix("299 - \"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(header);
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What a Service does: its connections go to its Pods in turn.
+//! A Service: a TCP proxy that connects to Pods in turn.
 
 use std::{
     io,
@@ -15,8 +15,8 @@ use tokio::{
     runtime::Runtime,
 };
 
-/// Listens at the address of a Service, and knows nothing of TLS.
-pub(crate) struct Balancer {
+/// Listens at the address of a Service and forwards connections to its backends, without reading TLS.
+pub struct Balancer {
     backends: Arc<Backends>,
     _runtime: Runtime,
 }
@@ -28,26 +28,26 @@ struct Backends {
     refused: AtomicU64,
 }
 
-/// Where a Pod listens, and what came of it.
-pub(crate) struct Backend {
+/// A Pod behind the Service, and counts of its connections.
+pub struct Backend {
     address: SocketAddr,
-    /// Connections there ever were, and those that have ended.
     opened: AtomicU64,
     closed: AtomicU64,
     owed: AtomicU64,
 }
 
-/// Whether the API server waits for an answer on a connection, as far as can be told without looking into TLS.
+/// A connection of the API server. From the sizes of what is sent, it guesses whether a review waits for its response.
 struct Call<'b> {
     backend: &'b Backend,
-    /// Whether the server has said anything: the handshake is then over, but for what the API server sends with a review.
+    /// Whether the server has sent anything. The handshake is then over, except for what the API server sends with a review.
     is_open: AtomicBool,
-    /// Bytes from the API server since anything came back.
+    /// Bytes from the API server since the server last sent something.
     unanswered: AtomicUsize,
 }
 
 impl Balancer {
-    pub(crate) fn start(address: SocketAddr) -> Self {
+    /// Listens at `address`, without backends.
+    pub fn start(address: SocketAddr) -> Self {
         let runtime = Runtime::new().expect("a runtime can be made");
         let listener = runtime.block_on(TcpListener::bind(address)).expect("the Service's address is free");
         let backends = Arc::new(Backends::default());
@@ -55,7 +55,7 @@ impl Balancer {
         runtime.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let backends = Arc::clone(&shared);
-                // It ends with one of its ends, or with the runtime.
+                // The task ends with its connection, or with the runtime.
                 tokio::spawn(async move {
                     if let Some((backend, server)) = backends.connect().await {
                         drop(Call::new(&backend).carry(client, server).await);
@@ -66,49 +66,49 @@ impl Balancer {
         Self { backends, _runtime: runtime }
     }
 
-    /// Sends connections there, too.
-    pub(crate) fn add(&self, address: SocketAddr) -> Arc<Backend> {
+    /// Adds a backend.
+    pub fn add(&self, address: SocketAddr) -> Arc<Backend> {
         let count = || AtomicU64::new(0);
         let backend = Arc::new(Backend { address, opened: count(), closed: count(), owed: count() });
         self.backends.list().push(Arc::clone(&backend));
         backend
     }
 
-    /// Sends no more connections there; those that are open stay.
-    pub(crate) fn remove(&self, backend: &Backend) {
+    /// Sends no more connections to a backend. Open ones continue.
+    pub fn remove(&self, backend: &Backend) {
         self.backends.list().retain(|known| known.address != backend.address);
     }
 
-    /// How many connections a Pod has refused: what sends packets for a Service would not have found another.
-    pub(crate) fn refused(&self) -> u64 {
+    /// The number of connections that a Pod has refused. A real Service would not have tried another Pod.
+    pub fn refused(&self) -> u64 {
         self.backends.refused.load(Ordering::Relaxed)
     }
 }
 
 impl Backend {
-    /// How many calls wait for an answer.
-    pub(crate) fn owed(&self) -> u64 {
+    /// The number of reviews that wait for a response.
+    pub fn owed(&self) -> u64 {
         self.owed.load(Ordering::Relaxed)
     }
 
-    /// How many connections there ever were.
-    pub(crate) fn opened(&self) -> u64 {
+    /// The number of connections since the start.
+    pub fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// How many connections have ended.
-    pub(crate) fn closed(&self) -> u64 {
+    /// The number of connections that have ended.
+    pub fn closed(&self) -> u64 {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// How many connections were open when so many had ended, or were opened later.
-    pub(crate) fn open_since(&self, closed: u64) -> u64 {
+    /// The number of connections that were open when `closed` of them had ended, or were opened later.
+    pub fn open_since(&self, closed: u64) -> u64 {
         self.opened() - closed
     }
 }
 
 impl Backends {
-    /// The next in turn, but for those that refuse.
+    /// Connects to the next backend in turn, and skips those that refuse.
     async fn connect(&self) -> Option<(Arc<Backend>, TcpStream)> {
         let list = self.list().clone();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -132,7 +132,7 @@ impl<'b> Call<'b> {
         Self { backend, is_open: AtomicBool::new(false), unanswered: AtomicUsize::new(0) }
     }
 
-    /// Carries bytes both ways until the server closes, or either is gone.
+    /// Forwards bytes in both directions until one side closes.
     async fn carry(&self, mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
         for end in [&client, &server] {
             end.set_nodelay(true)?;
@@ -183,7 +183,7 @@ impl<'b> Call<'b> {
     }
 }
 
-/// Shorter than any review, and longer than the end of a handshake or of a connection.
+/// Bytes: less than any review, and more than the end of a handshake or of a connection.
 const REVIEW: usize = 500;
 
 impl Drop for Call<'_> {
@@ -193,5 +193,5 @@ impl Drop for Call<'_> {
     }
 }
 
-/// More than a review of these tests has.
+/// Bytes: more than a review of these tests.
 const BUFFER: usize = 16 << 10;

@@ -1,28 +1,28 @@
-//! Admission reviews as an API server sends them: compact, the keys of objects sorted, `managedFields` in both objects.
+//! Typical admission reviews, as an API server sends them: compact JSON with sorted keys, and `managedFields` in both objects.
 //!
-//! Made from nothing but numbers, so that every run and every machine reads the same bytes. The shape is that of
-//! `tests/data/admission-reviews`, which a real API server sent.
+//! They are generated from constants, so that they have the same bytes in every run on every machine. Their shape is that of
+//! `tests/data/admission-reviews`, which were recorded from a real API server.
 
 #![expect(clippy::indexing_slicing, reason = "a key that is assigned to is made")]
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-/// The name of a review, and what makes it.
-pub(crate) type Body = (&'static str, fn() -> Vec<u8>);
+/// The name of a review, and the function that generates it.
+pub type Body = (&'static str, fn() -> Vec<u8>);
 
-/// The reviews that figures are given for.
-pub(crate) const BODIES: [Body; 3] = [("3 KB", create), ("36 KB", update), ("2.4 MB", large)];
+/// The reviews that benchmarks measure.
+pub const BODIES: [Body; 3] = [("3 KB", create), ("36 KB", update), ("2.4 MB", large)];
 
-/// How many of what an update's status holds.
+/// The lengths of the lists in a status.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Counts {
+pub struct Counts {
     pub properties: usize,
     pub conditions: usize,
     pub providers: usize,
 }
 
-/// A manifest as `kubectl apply` sends it, without a display name, so that /mutate has something to fill in.
+/// A create by `kubectl apply`, without a display name, so that /mutate has something to fill in.
 fn create() -> Vec<u8> {
     let text = text(0, 20);
     let manifest = json!({
@@ -60,22 +60,22 @@ fn create() -> Vec<u8> {
     review("CREATE", "", &object, &Value::Null)
 }
 
-/// An agent's write of a status of the usual kind.
+/// An update of a typical status by a cluster manager.
 fn update() -> Vec<u8> {
     growing(Counts { properties: 30, conditions: 6, providers: 3 })
 }
 
-/// About as much as etcd can hold, twice.
+/// An update with two objects of about the largest size that etcd accepts.
 fn large() -> Vec<u8> {
     status_update(Counts { properties: 1000, ..Counts::default() }, 1000)
 }
 
-/// A status update whose lists are this long.
-pub(crate) fn growing(counts: Counts) -> Vec<u8> {
+/// A status update with lists of these lengths.
+pub fn growing(counts: Counts) -> Vec<u8> {
     status_update(counts, 50)
 }
 
-/// An update of the status in which one property, one condition and the time of the last write are other than stored.
+/// An update of the status that changes one property, one condition and the time of the last write.
 fn status_update(counts: Counts, value_bytes: usize) -> Vec<u8> {
     review("UPDATE", "status", &stored(counts, value_bytes, 1), &stored(counts, value_bytes, 0))
 }
@@ -234,7 +234,7 @@ fn managed(manager: &str, subresource: &str, fields: &Value) -> Value {
     entry
 }
 
-/// The envelope, its fields in the order in which Go writes them.
+/// The `AdmissionReview`, with its fields in the order in which Go writes them.
 fn review(operation: &str, subresource: &str, object: &Value, old_object: &Value) -> Vec<u8> {
     let kind = r#"{"group":"multicluster.x-k8s.io","version":"v1alpha1","kind":"ClusterProfile"}"#;
     let resource = r#"{"group":"multicluster.x-k8s.io","version":"v1alpha1","resource":"clusterprofiles"}"#;
@@ -253,7 +253,7 @@ const UID: &str = "672587ac-6b43-426c-8a76-8a2aedea26de";
 
 const USER: &str = r#"{"username":"system:serviceaccount:open-cluster-management-hub:registration-controller-sa","uid":"0b1e6cc8-3d9a-4a55-9d61-5a6f0f8f2f11","groups":["system:serviceaccounts","system:serviceaccounts:open-cluster-management-hub","system:authenticated"],"extra":{"authentication.kubernetes.io/credential-id":["JTI=89880698-311b-43e6-b940-f1ff2bf9f00c"],"authentication.kubernetes.io/node-name":["hub-worker-2"],"authentication.kubernetes.io/pod-name":["registration-controller-6f7d8b9c5-x2x7k"]}}"#;
 
-/// Text of so many bytes, another for each seed, as people and programs write it: letters, digits and what joins them.
+/// Text of `bytes` bytes: words and identifiers, different for each seed.
 fn text(seed: usize, bytes: usize) -> String {
     const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -";
     let mut state = (seed as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);

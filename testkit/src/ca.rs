@@ -1,24 +1,25 @@
-//! A certificate authority of a test's own.
+//! A certificate authority for one test.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
-/// Signs what a test needs signed.
-pub(crate) struct Authority {
+/// A CA. It signs certificates for servers and for users of the API server.
+pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
-    /// PEM of its certificate.
+    /// Its certificate, PEM.
     pub certificate: String,
 }
 
-/// A certificate and its key, PEM.
-pub(crate) struct Pair {
+/// A leaf certificate and its private key, PEM.
+pub struct Leaf {
     pub certificate: String,
     pub key: String,
 }
 
-impl Authority {
-    pub(crate) fn new(name: &str) -> Self {
+impl Ca {
+    /// Makes a self-signed CA with this common name.
+    pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -28,30 +29,31 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), certificate }
     }
 
-    /// PEM of the key to its certificate.
-    pub(crate) fn key(&self) -> String {
+    /// Its private key, PEM.
+    pub fn key(&self) -> String {
         self.issuer.key().serialize_pem()
     }
 
-    /// For a server of these names and addresses.
-    pub(crate) fn server(&self, names: &[&str]) -> Pair {
+    /// Signs a serving certificate for DNS names and IP addresses.
+    pub fn server(&self, names: &[&str]) -> Leaf {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         let params = CertificateParams::new(names).expect("the names are ASCII");
         self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
-    /// For a user of the API server.
-    pub(crate) fn client(&self, user: &str, group: &str) -> Pair {
+    /// Signs a client certificate. The API server takes the user from the common name and the group from the organization.
+    pub fn client(&self, user: &str, group: &str) -> Leaf {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, user);
         params.distinguished_name.push(DnType::OrganizationName, group);
         self.sign(params, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
-    pub(crate) fn sign(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Pair {
+    /// Signs a certificate with a new key and this extended key usage.
+    pub fn sign(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Leaf {
         params.extended_key_usages = vec![usage];
         let key = KeyPair::generate().expect("a key can be made");
         let certificate = params.signed_by(&key, &self.issuer).expect("the parameters are sound").pem();
-        Pair { certificate, key: key.serialize_pem() }
+        Leaf { certificate, key: key.serialize_pem() }
     }
 }

@@ -1,18 +1,18 @@
-//! How the API server counts its calls of webhooks.
+//! The API server's own count of its calls to webhooks.
 
-use super::api::Api;
+use crate::api::Api;
 
-/// Calls since the API server started.
+/// Calls to all webhooks since the API server started.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Calls {
-    /// All of them.
+pub struct Calls {
     pub made: u64,
-    /// Those that failed: a write was refused for it, or went on without the webhook.
+    /// Calls that failed, so that a write was refused or passed without the webhook.
     pub failed: u64,
 }
 
 impl Calls {
-    pub(crate) fn count(api: &Api) -> Self {
+    /// Reads the counters from `/metrics`.
+    pub fn count(api: &Api) -> Self {
         let metrics = api.get("/metrics").body;
         let metrics = metrics.as_str().expect("metrics are text");
         let sum = |is_one: fn(&str) -> bool| {

@@ -1,4 +1,4 @@
-//! Case files: what is written, and what is expected of it on every surface.
+//! Case files: a write, and what is expected of it on every surface. CONTRIBUTING.md shows an example.
 
 use std::{
     collections::BTreeMap,
@@ -14,20 +14,21 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// One behaviour.
+/// A case file: one behavior of the webhooks.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Case {
-    /// `DELETE`; else CREATE, or UPDATE where there is an old object.
+pub struct Case {
+    /// `DELETE`. By default CREATE, or UPDATE if `oldObject` is set.
     #[serde(default)]
     pub operation: Option<String>,
     #[serde(default)]
     pub part: Part,
     #[serde(default = "v1alpha1")]
     pub version: String,
-    /// The kind of the request, where it is another.
+    /// The kind in the request, if it is not `ClusterProfile`.
     #[serde(default)]
     pub kind: Option<String>,
+    /// The time of the request. Over HTTPS it is the current time.
     #[serde(default = "new_year")]
     pub now: Timestamp,
     #[serde(default)]
@@ -36,104 +37,107 @@ pub(crate) struct Case {
     pub old_object: Option<Value>,
     pub object: Value,
     pub expect: Expect,
-    /// What the CRD says to the write; none where it accepts it.
+    /// Set if the CRD alone rejects the write.
     #[serde(default)]
     pub crd: Option<Crd>,
+    /// Surfaces on which the outcome is different.
     #[serde(default)]
     pub surfaces: BTreeMap<Surface, Difference>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Part {
+pub enum Part {
     #[default]
     Main,
     Status,
 }
 
-/// Where a case runs.
+/// A way to run a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Surface {
+pub enum Surface {
     /// In process.
     Core,
-    /// A real HTTPS server.
+    /// The HTTPS server, in this process.
     Https,
-    /// The binary's `check`, which judges whole manifests.
+    /// The command `check`, which reviews main part and status together.
     Check,
-    /// A real API server that calls the webhooks. It drops the status of the main resource before /validate.
+    /// A real API server with the webhooks. It removes the status from a write of the main part before /validate.
     ApiServer,
     /// A real API server without webhooks.
     Crd,
 }
 
-/// A write that the API server refuses by itself, before it calls /validate.
+/// A write that the API server rejects by the CRD, before it calls /validate.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Crd {
-    /// A part of what it says.
+pub struct Crd {
+    /// A part of its message.
     pub rejects: String,
-    /// What makes it accept the write.
+    /// The condition under which it accepts the write.
     #[serde(default)]
     pub unless: Option<Unless>,
-    /// Whether it calls no webhook before: it cannot read the metadata.
+    /// Whether it does not call /mutate either, because it cannot read the metadata.
     #[serde(default)]
     pub uncalled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Unless {
-    /// What /mutate fills in.
+pub enum Unless {
+    /// /mutate fills in a value.
     Filled,
-    /// Lists with keys: by them the API server knows which items were stored before, and lets those pass.
+    /// The lists have keys. The API server then knows which items were stored before, and accepts those.
     Keyed,
-    /// Lists without keys, as the CRDs that OCM and KubeFleet bundle have them.
+    /// The lists have no keys, as in the CRDs that OCM and KubeFleet bundle.
     Unkeyed,
 }
 
+/// The configuration of a case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct PolicyOf {
+pub struct PolicyOf {
     pub audit: bool,
+    /// Effects by rule.
     pub effects: BTreeMap<String, String>,
 }
 
-/// The outcome of the two webhooks, one after the other.
+/// The expected outcome of /mutate and of /validate after it. What is left out is empty; `allowed` is true.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Expect {
-    /// Of /mutate. `$now` stands for the time of the request.
+pub struct Expect {
+    /// The JSON Patch of /mutate. The value `$now` stands for the time of the request.
     #[serde(default)]
     pub patch: Vec<Value>,
-    /// Warnings of /mutate.
     #[serde(default)]
     pub mutate_warnings: Vec<Warned>,
-    /// Of /validate, shown the object after the patch.
+    /// The verdict of /validate on the patched object.
     #[serde(default = "yes")]
     pub allowed: bool,
     #[serde(default)]
     pub causes: Vec<Cause>,
     #[serde(default)]
     pub warnings: Vec<Warned>,
-    /// Of /validate, shown the object as it was written: /mutate had failed open.
+    /// The verdict of /validate on the object without the patch: /mutate has failed open.
     #[serde(default)]
     pub unpatched: Option<Verdict>,
-    /// One cause or warning to the letter.
+    /// The full text of one cause or warning.
     #[serde(default)]
     pub text: Option<String>,
 }
 
 impl Expect {
-    /// Of /validate, shown the object after the patch.
-    pub(crate) fn verdict(&self) -> Verdict {
+    /// The verdict of /validate on the patched object.
+    pub fn verdict(&self) -> Verdict {
         Verdict { allowed: self.allowed, causes: self.causes.clone(), warnings: self.warnings.clone() }
     }
 }
 
+/// What /validate decides.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     #[serde(default = "yes")]
     pub allowed: bool,
     #[serde(default)]
@@ -142,26 +146,30 @@ pub(crate) struct Verdict {
     pub warnings: Vec<Warned>,
 }
 
+/// A denied finding.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Cause {
+pub struct Cause {
     pub rule: String,
     pub reason: String,
     pub field: String,
 }
 
+/// A finding that only warns.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Warned {
+pub struct Warned {
     pub rule: String,
     pub field: String,
 }
 
-/// How a surface differs, and why.
+/// What is different on a surface. What is left out is as on the others.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Difference {
+pub struct Difference {
+    /// The reason; never empty.
     pub why: String,
+    /// Whether the case does not run there.
     #[serde(default)]
     pub skip: bool,
     #[serde(default)]
@@ -184,8 +192,12 @@ fn yes() -> bool {
     true
 }
 
-/// Every case below `directory`, with its name.
-pub(crate) fn all(directory: &Path) -> Vec<(String, Case)> {
+/// Reads every case file (`.yaml`) below `directory`. The name of a case is its path without the extension.
+///
+/// # Panics
+///
+/// Panics if a file is not a case.
+pub fn all(directory: &Path) -> Vec<(String, Case)> {
     let named = |file: PathBuf| {
         let name = file.strip_prefix(directory).expect("it is below").with_extension("").display().to_string();
         (name, Case::read(&file))
@@ -199,7 +211,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
         let path = entry.expect("a directory is readable").path();
         if path.is_dir() {
             files.extend(self::files(&path));
-        } else {
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
             files.push(path);
         }
     }
@@ -208,8 +220,12 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 impl Case {
-    /// Reads a case file; metadata and spec that it leaves out are those of a sound profile.
-    pub(crate) fn read(path: &Path) -> Self {
+    /// Reads a case file. `metadata` and `spec` that it leaves out are those of a valid profile.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the file is not a case, its first line is not a comment, or a difference has no reason.
+    pub fn read(path: &Path) -> Self {
         let text = fs::read_to_string(path).expect("case files are readable");
         assert!(text.starts_with("# "), "{}: the first line must say why the case matters", path.display());
         let mut case: Self =
@@ -232,17 +248,17 @@ impl Case {
         case
     }
 
-    /// What /mutate warns of where the API server refuses the write by itself: all that is found. The API server drops the
-    /// status of the main resource.
-    pub(crate) fn foreseen(&self, verdict: Verdict) -> Vec<Warned> {
+    /// The warnings of /mutate if the API server will reject the write by the CRD: every finding, because /validate is not
+    /// called. A write of the main part has no status, which the API server has removed.
+    pub fn foreseen(&self, verdict: Verdict) -> Vec<Warned> {
         let Verdict { causes, warnings, .. } = verdict;
         let causes = causes.into_iter().map(|cause| Warned { rule: cause.rule, field: cause.field });
         let is_written = |warned: &Warned| self.part == Part::Status || !warned.field.starts_with("status");
         self.expect.mutate_warnings.iter().cloned().chain(causes.chain(warnings).filter(is_written)).collect()
     }
 
-    /// What is expected on a surface, `verdict` unless the case says how the surface differs.
-    pub(crate) fn on(&self, surface: Surface, verdict: Verdict) -> Verdict {
+    /// The expected verdict on a surface: `verdict`, with the differences that the case has for the surface.
+    pub fn on(&self, surface: Surface, verdict: Verdict) -> Verdict {
         let Some(Difference { allowed, causes, warnings, .. }) = self.surfaces.get(&surface).cloned() else {
             return verdict;
         };
@@ -253,7 +269,12 @@ impl Case {
         }
     }
 
-    pub(crate) fn policy(&self) -> Policy {
+    /// The policy that the case configures.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the case names an unknown rule or effect.
+    pub fn policy(&self) -> Policy {
         let mut policy = Policy::default();
         policy.set_audit(self.policy.audit);
         for (rule, effect) in &self.policy.effects {
@@ -263,8 +284,8 @@ impl Case {
         policy
     }
 
-    /// The bytes that an API server would send, with `object` as the object.
-    pub(crate) fn review(&self, object: &Value) -> Vec<u8> {
+    /// The `AdmissionReview` that an API server would send for this case with `object` as the new object, as JSON.
+    pub fn review(&self, object: &Value) -> Vec<u8> {
         let operation =
             self.operation.as_deref().unwrap_or(if self.old_object.is_some() { "UPDATE" } else { "CREATE" });
         let metadata = |field: &str| object.pointer(&format!("/metadata/{field}")).cloned();
@@ -300,5 +321,5 @@ impl Case {
     }
 }
 
-/// The request's, which every answer must bear.
-pub(crate) const UID: &str = "0c8a3b6e-0000-4000-8000-000000000000";
+/// The uid of the request, which every response must have.
+pub const UID: &str = "0c8a3b6e-0000-4000-8000-000000000000";

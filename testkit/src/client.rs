@@ -1,4 +1,4 @@
-//! A small HTTPS client: one connection, kept between requests.
+//! A small HTTPS client with one persistent connection.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
@@ -14,30 +14,32 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-/// A connection to the webhook.
-pub(crate) struct Client(pub(crate) BufReader<StreamOwned<ClientConnection, TcpStream>>);
+/// A connection to the webhook. A response that takes more than a minute is an error.
+pub struct Client(pub BufReader<StreamOwned<ClientConnection, TcpStream>>);
 
-/// What came back.
+/// An HTTP response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub struct Answer {
     pub status: u16,
-    /// Lines of the head, in lower case.
+    /// The status line and the headers, in lower case.
     pub head: Vec<String>,
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn closes(&self) -> bool {
+    /// Whether the server closes the connection after this response.
+    pub fn closes(&self) -> bool {
         self.head.iter().any(|line| line == "connection: close")
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// The body, which must be UTF-8.
+    pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).expect("answers are text")
     }
 }
 
-/// Trusts `ca`, PEM; offers the given TLS versions.
-pub(crate) fn tls(ca: &[u8], versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<ClientConfig> {
+/// A TLS configuration that trusts the certificates in `ca` (PEM) and offers these TLS versions.
+pub fn tls(ca: &[u8], versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca) {
         roots.add(certificate.expect("the CA is PEM")).expect("the CA is a certificate");
@@ -49,18 +51,20 @@ pub(crate) fn tls(ca: &[u8], versions: &[&'static rustls::SupportedProtocolVersi
 }
 
 impl Client {
-    pub(crate) fn connect(address: SocketAddr, ca: &[u8]) -> io::Result<Self> {
+    /// Connects to `address` with a server name of `localhost`, and trusts the certificates in `ca` (PEM).
+    pub fn connect(address: SocketAddr, ca: &[u8]) -> io::Result<Self> {
         Self::connect_with(address, tls(ca, &[&TLS13, &TLS12]))
     }
 
-    pub(crate) fn connect_with(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<Self> {
+    /// As [`Client::connect`], with a TLS configuration.
+    pub fn connect_with(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<Self> {
         Self::over(TcpStream::connect(address)?, config)
     }
 
-    /// Speaks TLS over a connection that is there.
-    pub(crate) fn over(stream: TcpStream, config: Arc<ClientConfig>) -> io::Result<Self> {
+    /// As [`Client::connect_with`], over an existing TCP connection.
+    pub fn over(stream: TcpStream, config: Arc<ClientConfig>) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        // A server that never answers must fail the test, not hang it.
+        // A server that never responds must fail the test, not block it.
         stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         let name = ServerName::try_from("localhost").expect("localhost is a name");
         let mut connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
@@ -69,23 +73,26 @@ impl Client {
         Ok(Self(BufReader::new(StreamOwned::new(connection, stream))))
     }
 
-    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> io::Result<Answer> {
+    /// Posts `body` as JSON and reads the response.
+    pub fn post(&mut self, path: &str, body: &[u8]) -> io::Result<Answer> {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         self.send(head.as_bytes())?;
-        // A server that refuses a body early may close before all of it is written; its answer still counts.
+        // A server that rejects a body early may close before all of it is written. Its response still counts.
         let _ = self.send(body);
         self.answer()
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes raw bytes.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.get_mut().write_all(bytes)?;
         self.0.get_mut().flush()
     }
 
-    pub(crate) fn answer(&mut self) -> io::Result<Answer> {
+    /// Reads one response. Without `Content-Length`, its body is empty.
+    pub fn answer(&mut self) -> io::Result<Answer> {
         let mut head = Vec::new();
         loop {
             let mut line = String::new();
@@ -106,8 +113,8 @@ impl Client {
         Ok(Answer { status, head, body })
     }
 
-    /// Whether the server ends the connection without another byte; blocks until it says something.
-    pub(crate) fn is_closed(&mut self) -> bool {
+    /// Whether the server closes the connection before it sends another byte. Blocks until one of the two happens.
+    pub fn is_closed(&mut self) -> bool {
         let mut byte = [0];
         !matches!(self.0.read(&mut byte), Ok(1..))
     }

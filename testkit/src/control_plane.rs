@@ -1,4 +1,4 @@
-//! A real etcd and a real API server, on loopback.
+//! A real etcd and a real API server on loopback.
 
 use std::{
     fs,
@@ -10,19 +10,23 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
+use crate::{
     api::{Api, put_in_etcd},
-    assets::Assets,
-    authority::Authority,
+    ca::Ca,
     loopback::{Network, PORTS},
     process::Process,
+    programs::Assets,
+    root,
     wait::wait_until,
 };
 
-/// A control plane without controllers, nodes or proxies: what writes ClusterProfiles meets, and nothing else.
+/// A control plane of etcd and kube-apiserver, without controllers, nodes or proxies. Both end when it is dropped.
 ///
-/// Fields are dropped in this order: an API server that has lost its etcd lingers.
-pub(crate) struct ControlPlane {
+/// Each has its own network of loopback addresses, so that several run side by side, and Services have addresses at which a
+/// test can listen. `api` is a client with all rights.
+///
+/// The order of the fields is the order in which they are dropped: an API server without its etcd does not end.
+pub struct ControlPlane {
     pub api: Api,
     _server: Process,
     _etcd: Process,
@@ -35,17 +39,21 @@ pub(crate) struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts both, and waits until `crds` are served.
+    /// Starts both programs and waits until all versions of `crds` are served.
     ///
-    /// `name` is that of the directory for certificates, data and logs, which stays until [`ControlPlane::forget`].
-    pub(crate) fn start(assets: &Assets, name: &str, crds: &[Value]) -> Self {
+    /// Certificates, data and logs are in `target/tmp/NAME-PID`, which remains for debugging until [`ControlPlane::forget`].
+    ///
+    /// # Panics
+    ///
+    /// Panics with the end of its log if a program does not start.
+    pub fn start(assets: &Assets, name: &str, crds: &[Value]) -> Self {
         Self::start_with(assets, name, crds, &[])
     }
 
-    /// The same, with more flags for the API server.
-    pub(crate) fn start_with(assets: &Assets, name: &str, crds: &[Value], flags: &[String]) -> Self {
+    /// As [`ControlPlane::start`], with more flags for the API server.
+    pub fn start_with(assets: &Assets, name: &str, crds: &[Value], flags: &[String]) -> Self {
         let network = Network::claim();
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("target/tmp/{name}-{}", std::process::id()));
+        let directory = root().join(format!("target/tmp/{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory can be made");
         let etcd = start_etcd(assets, &network, &directory);
         let (server, api) = start_api_server(assets, &network, &directory, flags);
@@ -77,8 +85,8 @@ impl ControlPlane {
         }
     }
 
-    /// A namespace that no other test uses.
-    pub(crate) fn namespace(&self, labels: &Value) -> String {
+    /// Creates a namespace that no other test uses, and returns its name.
+    pub fn namespace(&self, labels: &Value) -> String {
         let name = format!("test-{}", self.namespaces.fetch_add(1, Ordering::Relaxed));
         let namespace = json!({"metadata": {"name": name, "labels": labels}});
         let created = self.api.post("/api/v1/namespaces", &namespace);
@@ -86,22 +94,22 @@ impl ControlPlane {
         name
     }
 
-    /// An address for a Service that no other has, and whose ports are this test's.
-    pub(crate) fn host(&self) -> u8 {
+    /// The last byte of an unused address for a Service: `network().at(host, port)`.
+    pub fn host(&self) -> u8 {
         self.hosts.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Where the API server is.
-    pub(crate) fn address(&self) -> SocketAddrV4 {
+    /// The address of the API server.
+    pub fn address(&self) -> SocketAddrV4 {
         self.network.at(1, PORTS[2])
     }
 
-    pub(crate) fn network(&self) -> &Network {
+    pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// kubectl as an administrator, without colours or a home.
-    pub(crate) fn kubectl(&self) -> Command {
+    /// kubectl with the rights of an administrator, and with no other configuration.
+    pub fn kubectl(&self) -> Command {
         let mut kubectl = Command::new(self.assets.program("kubectl"));
         kubectl
             .env_clear()
@@ -112,12 +120,13 @@ impl ControlPlane {
         kubectl
     }
 
-    pub(crate) fn kubeconfig(&self) -> PathBuf {
+    /// The kubeconfig of an administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
         self.directory.join(KUBECONFIG)
     }
 
-    /// A kubeconfig with a token of a service account, in whose namespace it is.
-    pub(crate) fn service_account(&self, namespace: &str, name: &str) -> PathBuf {
+    /// Writes a kubeconfig with a token of a service account, and its namespace as the default.
+    pub fn service_account(&self, namespace: &str, name: &str) -> PathBuf {
         let kubeconfig = fs::read(self.kubeconfig()).expect("it was just written");
         let mut kubeconfig: Value = serde_json::from_slice(&kubeconfig).expect("it is JSON");
         kubeconfig["users"][0]["user"] = json!({"token": self.token(namespace, name)});
@@ -127,14 +136,14 @@ impl ControlPlane {
         path
     }
 
-    /// Lines of the audit log about ClusterProfiles that were written.
-    pub(crate) fn audited(&self) -> Vec<Value> {
+    /// The events of the audit log, which has all writes of ClusterProfiles.
+    pub fn audited(&self) -> Vec<Value> {
         let log = fs::read_to_string(self.directory.join(AUDIT_LOG)).expect("the API server has made it");
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// A token of a service account, as `kubectl create token` has it.
-    pub(crate) fn token(&self, namespace: &str, name: &str) -> String {
+    /// Requests a token of a service account, as `kubectl create token` does.
+    pub fn token(&self, namespace: &str, name: &str) -> String {
         let tokens = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
         let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
         let issued = self.api.post(&tokens, &request);
@@ -142,8 +151,8 @@ impl ControlPlane {
         issued.body["status"]["token"].as_str().expect("it was issued").to_owned()
     }
 
-    /// Puts a profile where the API server keeps it, past every check, as if it had been stored long ago.
-    pub(crate) fn store(&self, namespace: &str, mut profile: Value) {
+    /// Writes a profile directly to etcd, without any check, as if it had been stored long ago.
+    pub fn store(&self, namespace: &str, mut profile: Value) {
         let metadata = &mut profile["metadata"];
         metadata["namespace"] = json!(namespace);
         metadata["uid"] = json!(format!("5f3a1c52-8d7e-4d57-9a53-{:012}", self.stored.fetch_add(1, Ordering::Relaxed)));
@@ -154,24 +163,25 @@ impl ControlPlane {
         put_in_etcd(self.network.at(1, PORTS[0]), key, &profile);
     }
 
-    /// Removes what is left of it; else it stays, for whoever looks for the cause of a failure.
-    pub(crate) fn forget(self) {
+    /// Ends both programs and removes their directory. Call it only after a success: the logs show why a test failed.
+    pub fn forget(self) {
         let directory = self.directory.clone();
         drop(self);
         fs::remove_dir_all(directory).expect("it was made by this test");
     }
 
-    pub(crate) fn directory(&self) -> &Path {
+    /// The directory of certificates, data and logs, in which a test can make its own files.
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 }
 
-/// The API server gives the first address to its own Service. For those that name none it takes one from the upper end.
+/// The API server uses the first address for its own Service, and allocates from the upper end of the range.
 const FIRST_HOST: u8 = 2;
 
 const KUBECONFIG: &str = "kubeconfig";
 
-/// Who wrote which ClusterProfile, and what webhooks have annotated.
+/// Logs every write of a ClusterProfile with its user and the audit annotations of webhooks.
 const AUDIT: &str = "
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -193,10 +203,10 @@ fn start_etcd(assets: &Assets, network: &Network, directory: &Path) -> Process {
     command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
     command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
     command.args(["--initial-cluster", &format!("default={peers}"), "--unsafe-no-fsync", "--log-level=warn"]);
-    // With one member there is nobody to wait for.
+    // With one member, an election needs no time.
     command.args(["--heartbeat-interval=10", "--election-timeout=100"]);
     let mut etcd = Process::start(&mut command, &directory.join("etcd.log"));
-    etcd.wait_until("etcd takes connections", || std::net::TcpStream::connect(network.at(1, PORTS[0])).is_ok());
+    etcd.wait_until("etcd accepts connections", || std::net::TcpStream::connect(network.at(1, PORTS[0])).is_ok());
     etcd
 }
 
@@ -206,11 +216,11 @@ fn start_api_server(assets: &Assets, network: &Network, directory: &Path, more: 
         fs::write(&path, content).expect("a file can be written");
         path.display().to_string()
     };
-    let authority = Authority::new("control-plane");
+    let signer = Ca::new("control-plane");
     let address = network.at(1, PORTS[2]);
-    let serving = authority.server(&[&address.ip().to_string()]);
-    let tokens = authority.server(&["tokens"]);
-    let ca = file("ca.crt", &authority.certificate);
+    let serving = signer.server(&[&address.ip().to_string()]);
+    let tokens = signer.server(&["tokens"]);
+    let ca = file("ca.crt", &signer.certificate);
     let flags = [
         ("etcd-servers", format!("http://{}", network.at(1, PORTS[0]))),
         ("bind-address", address.ip().to_string()),
@@ -233,7 +243,7 @@ fn start_api_server(assets: &Assets, network: &Network, directory: &Path, more: 
     command.args(flags.map(|(name, value)| format!("--{name}={value}"))).args(more);
     let mut server = Process::start(&mut command, &directory.join("kube-apiserver.log"));
 
-    let admin = authority.client("admin", "system:masters");
+    let admin = signer.client("admin", "system:masters");
     let kubeconfig = json!({
         "apiVersion": "v1",
         "kind": "Config",

@@ -1,23 +1,23 @@
-//! helm, as `make helm` builds it.
+//! Helm, built by `make helm`.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
-use super::built::built;
+use crate::programs::find;
 
-/// The directory of the program.
-pub(crate) struct Helm(PathBuf);
+/// The Helm program.
+pub struct Helm(PathBuf);
 
 impl Helm {
-    /// None where it is not built and the tests that want it may be left out.
-    pub(crate) fn find() -> Option<Self> {
-        built("helm", "what tests the chart").map(Self)
+    /// Finds Helm, with the rules of [`find`].
+    pub fn find() -> Option<Self> {
+        find("helm", "the tests of the chart are").map(Self)
     }
 
-    /// Without a cluster, and with a home in which it leaves nothing to others.
-    pub(crate) fn command(&self, home: &Path) -> Command {
+    /// A command without a cluster. Its cache and configuration are in `home`.
+    pub fn command(&self, home: &Path) -> Command {
         let mut helm = Command::new(self.0.join("helm"));
         helm.env_clear().env("HOME", home);
         helm

@@ -1,4 +1,4 @@
-//! What kubelet does with the Secret that a Pod mounts.
+//! A mounted Secret, updated as kubelet updates it.
 
 use std::{
     fs::{self, File},
@@ -11,23 +11,24 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
-use super::rendered::{at, text};
+use crate::rendered::{at, text};
 
-/// A directory in which a link `..data` leads to the files of one version; another takes its place in one step.
-pub(crate) struct Mount {
+/// The directory of a mounted Secret. Its link `..data` points to the files of one version, and is replaced atomically.
+pub struct Mount {
     pub directory: PathBuf,
     data: Map<String, Value>,
     versions: usize,
 }
 
 impl Mount {
-    pub(crate) fn new(directory: PathBuf) -> Self {
+    /// Makes the directory, without files.
+    pub fn new(directory: PathBuf) -> Self {
         fs::create_dir(&directory).expect("a directory can be made");
         Self { directory, data: Map::new(), versions: 0 }
     }
 
-    /// Brings the Secret's data in.
-    pub(crate) fn put(&mut self, secret: &Value) {
+    /// Replaces the files by the data of `secret`. Does nothing if the data are the same.
+    pub fn put(&mut self, secret: &Value) {
         let data = at(secret, "/data").as_object().expect("a Secret's data is a map");
         if *data == self.data {
             return;
@@ -47,7 +48,7 @@ impl Mount {
             symlink(PathBuf::from(DATA).join(name), self.directory.join(name)).expect("a link can be made");
         }
         if let Ok(before) = before {
-            fs::remove_dir_all(self.directory.join(before)).expect("nobody else removes it");
+            fs::remove_dir_all(self.directory.join(before)).expect("only this mount removes versions");
         }
         self.data.clone_from(data);
     }
@@ -55,14 +56,15 @@ impl Mount {
 
 const DATA: &str = "..data";
 
-/// Keeps a mount as the Secret is. While there is none, what is mounted stays.
-pub(crate) struct Kubelet {
+/// Watches a Secret and updates its mount. If the Secret is deleted, the mount keeps the last version.
+pub struct Kubelet {
     watch: Child,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Kubelet {
-    pub(crate) fn start(mut kubectl: Command, namespace: &str, secret: &str, mut mount: Mount) -> Self {
+    /// Starts the watch with `kubectl`. It ends when this is dropped.
+    pub fn start(mut kubectl: Command, namespace: &str, secret: &str, mut mount: Mount) -> Self {
         let log = File::create(mount.directory.with_extension("log")).expect("a log can be written");
         kubectl.args(["get", "secrets", "--namespace", namespace, "--field-selector"]);
         kubectl.args([&format!("metadata.name={secret}"), "--watch", "--output-watch-events", "--output=json"]);
@@ -70,7 +72,7 @@ impl Kubelet {
             kubectl.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("kubectl can be run");
         let events = watch.stdout.take().expect("it is piped");
         let thread = thread::spawn(move || {
-            // It ends in the middle of an event where kubectl is killed.
+            // When kubectl is killed, the stream ends in the middle of an event.
             for event in serde_json::Deserializer::from_reader(events).into_iter::<Value>().map_while(Result::ok) {
                 if text(&event, "/type") != "DELETED" {
                     mount.put(at(&event, "/object"));

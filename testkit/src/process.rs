@@ -1,4 +1,4 @@
-//! Programs that a test starts, and that end with it.
+//! Programs that a test starts.
 
 use std::{
     fs::{self, File},
@@ -6,17 +6,17 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::wait::wait_until;
+use crate::wait::wait_until;
 
-/// A program that is killed when it is dropped, also by a panic.
-pub(crate) struct Process {
+/// A running program. It is killed when this is dropped, also by a panic.
+pub struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
-    /// Starts it, its output in `log`.
-    pub(crate) fn start(command: &mut Command, log: &Path) -> Self {
+    /// Starts a program without input, and writes its output to the file `log`.
+    pub fn start(command: &mut Command, log: &Path) -> Self {
         let output = File::create(log).expect("a log can be written");
         command.stdin(Stdio::null());
         command.stdout(output.try_clone().expect("a file can be shared")).stderr(output);
@@ -28,8 +28,8 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// Where it does not in time, or the program ends before: then with the end of its log.
-    pub(crate) fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
+    /// Panics if the condition does not hold in time, or with the end of the log if the program exits first.
+    pub fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
         wait_until(what, || {
             let ended = self.child.try_wait().expect("a child can be asked");
             assert!(ended.is_none(), "{what} ({ended:?}):\n{}", self.last_words());
@@ -37,22 +37,22 @@ impl Process {
         });
     }
 
-    /// Sends SIGTERM, and waits until it has ended well.
+    /// Sends SIGTERM and waits for the exit code 0.
     ///
     /// # Panics
     ///
-    /// Where it has not: then with the end of its log.
-    pub(crate) fn stop(&mut self) {
+    /// Panics with the end of the log if the program fails or does not exit.
+    pub fn stop(&mut self) {
         self.signal("TERM");
         self.wait_for_end();
     }
 
-    /// Waits until it has ended well.
+    /// Waits for the exit code 0.
     ///
     /// # Panics
     ///
-    /// Where it has not: then with the end of its log.
-    pub(crate) fn wait_for_end(&mut self) {
+    /// Panics with the end of the log if the program fails or does not exit.
+    pub fn wait_for_end(&mut self) {
         let mut ended = None;
         wait_until("it ends", || {
             ended = self.child.try_wait().expect("a child can be asked");
@@ -61,18 +61,18 @@ impl Process {
         assert!(ended.is_some_and(|status| status.success()), "{ended:?}:\n{}", self.last_words());
     }
 
-    /// Sends a signal of that name.
-    pub(crate) fn signal(&self, name: &str) {
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(sent.expect("kill can be run").success());
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What the system tells of it in a file of this name.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
+    /// The path of a file in its directory of `/proc`.
+    pub fn file(&self, name: &str) -> PathBuf {
         Path::new("/proc").join(self.child.id().to_string()).join(name)
     }
 

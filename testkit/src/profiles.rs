@@ -1,48 +1,49 @@
-//! Profiles in a namespace of a test's own, good ones and bad ones.
+//! Valid and invalid profiles in a namespace of one test.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{
+use crate::{
     api::{Answer, Api},
     control_plane::ControlPlane,
     wait::wait_until,
 };
 
-/// The label by which managers tell their profiles.
-pub(crate) const MANAGER: &str = "x-k8s.io/cluster-manager";
+/// The label by which a cluster manager finds its profiles.
+pub const MANAGER: &str = "x-k8s.io/cluster-manager";
 
-/// A namespace for profiles.
-pub(crate) struct Profiles<'c> {
+/// The profiles of a new namespace.
+pub struct Profiles<'c> {
     pub api: &'c Api,
     collection: String,
 }
 
 impl<'c> Profiles<'c> {
-    /// A new namespace with these labels.
-    pub(crate) fn new(control: &'c ControlPlane, labels: &Value) -> Self {
+    /// Creates a namespace with these labels.
+    pub fn new(control: &'c ControlPlane, labels: &Value) -> Self {
         let namespace = control.namespace(labels);
         let collection = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{namespace}/clusterprofiles");
         Self { api: &control.api, collection }
     }
 
-    pub(crate) fn create(&self, profile: &Value) -> Answer {
+    pub fn create(&self, profile: &Value) -> Answer {
         self.api.post(&self.collection, profile)
     }
 
-    /// As [`Profiles::create`], but nothing is stored.
-    pub(crate) fn try_to_create(&self, profile: &Value) -> Answer {
+    /// Creates a profile as a dry run.
+    pub fn try_to_create(&self, profile: &Value) -> Answer {
         self.api.post(&format!("{}?dryRun=All", self.collection), profile)
     }
 
-    /// Where the profile of that name is.
-    pub(crate) fn path(&self, name: &str) -> String {
+    /// The URL path of a profile.
+    pub fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.collection)
     }
 
-    /// Waits until both webhooks are called; then a good profile is filled in and stored, a bad one denied by its rule.
-    pub(crate) fn assert_that_both_webhooks_are_called(&self) {
+    /// Waits until the API server calls both webhooks. Then asserts that a valid profile gets its label and is stored, and that an
+    /// invalid one is denied.
+    pub fn assert_that_both_webhooks_are_called(&self) {
         wait_until("both webhooks are called", || {
             self.try_to_create(&bad("a", 0)).status == 422 && is_filled_in(&self.try_to_create(&good("a")))
         });
@@ -52,16 +53,16 @@ impl<'c> Profiles<'c> {
         assert!(denied.status == 422 && denied.body.to_string().contains("[cluster-manager-label]"), "{denied:#?}");
     }
 
-    /// Which there are.
-    pub(crate) fn names(&self) -> BTreeSet<String> {
+    /// The names of all stored profiles.
+    pub fn names(&self) -> BTreeSet<String> {
         let list = self.api.get(&self.collection);
         let items = list.body["items"].as_array().expect("a list has items");
         items.iter().map(|item| item["metadata"]["name"].as_str().expect("it has a name").to_owned()).collect()
     }
 }
 
-/// As a person writes it: sound, and without what the webhook fills in.
-pub(crate) fn good(name: &str) -> Value {
+/// A valid profile without the label that the webhook adds.
+pub fn good(name: &str) -> Value {
     json!({
         "apiVersion": "multicluster.x-k8s.io/v1alpha1",
         "kind": "ClusterProfile",
@@ -70,15 +71,15 @@ pub(crate) fn good(name: &str) -> Value {
     })
 }
 
-/// Sound, with nothing to fill in.
-pub(crate) fn labelled(name: &str) -> Value {
+/// A valid profile in which the webhook has nothing to fill in.
+pub fn labelled(name: &str) -> Value {
     let mut profile = good(name);
     profile["metadata"]["labels"] = json!({MANAGER: "ocm"});
     profile
 }
 
-/// What a rule denies, and the CRD does not; a few kinds of it.
-pub(crate) fn bad(name: &str, kind: usize) -> Value {
+/// A profile that a rule denies and the CRD accepts. `kind` selects one of three mistakes.
+pub fn bad(name: &str, kind: usize) -> Value {
     let mut profile = labelled(name);
     match kind % 3 {
         0 => profile["metadata"]["labels"][MANAGER] = json!("another"),
@@ -88,7 +89,7 @@ pub(crate) fn bad(name: &str, kind: usize) -> Value {
     profile
 }
 
-/// Whether the webhook has filled in the label.
-pub(crate) fn is_filled_in(answer: &Answer) -> bool {
+/// Whether the webhook has added the label.
+pub fn is_filled_in(answer: &Answer) -> bool {
     answer.body["metadata"]["labels"][MANAGER] == "ocm"
 }

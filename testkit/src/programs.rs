@@ -1,34 +1,54 @@
-//! The programs of a control plane: those of `KUBEBUILDER_ASSETS`, else what `make control-plane` has built.
+//! Programs that `make` builds for tests, in `target`.
+//!
+//! A missing program skips the tests that need it, and a line reports this. With `CI` set, or `E2E=require`, it is an error: a test
+//! that is skipped without notice proves nothing.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::{env, path::PathBuf};
 
-/// A directory that holds `etcd`, `kube-apiserver` and `kubectl`.
+use crate::root;
+
+/// The directory with `etcd`, `kube-apiserver` and `kubectl`.
 #[derive(Clone, Debug)]
-pub(crate) struct Assets(PathBuf);
+pub struct Assets(PathBuf);
 
 impl Assets {
-    /// None where there are none and the tests that want them may be left out.
+    /// Finds the programs in `KUBEBUILDER_ASSETS`, or else in `target/control-plane`. Returns `None` if one is missing.
     ///
-    /// In CI they may not, nor with `E2E=require`: a test that is left out in silence is no test.
-    pub(crate) fn find() -> Option<Self> {
+    /// # Panics
+    ///
+    /// Panics if one is missing and tests must not be skipped.
+    pub fn find() -> Option<Self> {
         let named = env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty()).map(PathBuf::from);
-        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/control-plane");
-        let assets = Self(named.unwrap_or(built));
+        let assets = Self(named.unwrap_or_else(|| root().join("target/control-plane")));
         let missing = ["etcd", "kube-apiserver", "kubectl"].into_iter().find(|name| !assets.program(name).exists());
         let Some(missing) = missing else { return Some(assets) };
-        assert!(!must_be_there(), "{}: {missing} is missing: run `make control-plane`", assets.0.display());
+        assert!(!are_required(), "{}: {missing} is missing: run `make control-plane`", assets.0.display());
         None
     }
 
-    pub(crate) fn program(&self, name: &str) -> PathBuf {
+    /// The path of one of the programs.
+    pub fn program(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
 
-/// Whether nothing may be left out.
-pub(crate) fn must_be_there() -> bool {
+/// Finds the directory `target/NAME` that `make NAME` builds. If the program NAME is not in it, prints that `tests` ("the tests of the
+/// chart are") skipped, and returns `None`.
+///
+/// # Panics
+///
+/// Panics if the program is missing and tests must not be skipped.
+pub fn find(name: &str, tests: &str) -> Option<PathBuf> {
+    let directory = root().join("target").join(name);
+    if directory.join(name).exists() {
+        return Some(directory);
+    }
+    assert!(!are_required(), "{}: {name} is missing: run `make {name}`", directory.display());
+    println!("{tests} skipped: run `make {name}`");
+    None
+}
+
+/// Whether a missing program is an error.
+pub fn are_required() -> bool {
     env::var("CI").is_ok_and(|value| !value.is_empty()) || env::var("E2E").is_ok_and(|value| value == "require")
 }

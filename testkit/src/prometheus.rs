@@ -1,4 +1,4 @@
-//! A real Prometheus, and its promtool.
+//! A real Prometheus server, and promtool.
 
 use std::{
     env,
@@ -12,20 +12,22 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{assets::must_be_there, process::Process};
+use crate::{process::Process, programs::are_required};
 
-/// Where a program of Debian's package `prometheus` is.
+/// Finds a program of Debian's package `prometheus` in `PATH`. Returns `None` if it is not installed.
 ///
-/// None where it is not installed and the tests that want it may be left out.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
+/// # Panics
+///
+/// Panics if it is missing and tests must not be skipped.
+pub fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.is_file());
-    assert!(found.is_some() || !must_be_there(), "{name} is missing: apt-get install prometheus");
+    assert!(found.is_some() || !are_required(), "{name} is missing: apt-get install prometheus");
     found
 }
 
-/// The rules of the `PrometheusRule`, as a file of Prometheus's own; each is first changed.
-pub(crate) fn rules(rule: &Value, change: impl Fn(&mut Value)) -> String {
+/// The content of a rule file of Prometheus with the rules of a `PrometheusRule`, after `change` was applied to each.
+pub fn rules(rule: &Value, change: impl Fn(&mut Value)) -> String {
     let mut groups = rule["spec"]["groups"].clone();
     for group in groups.as_array_mut().expect("there are groups") {
         group["rules"].as_array_mut().expect("a group has rules").iter_mut().for_each(&change);
@@ -33,15 +35,15 @@ pub(crate) fn rules(rule: &Value, change: impl Fn(&mut Value)) -> String {
     json!({"groups": groups}).to_string()
 }
 
-/// A server that scrapes and judges often, and ends with the test.
-pub(crate) struct Prometheus {
+/// A server that scrapes and evaluates rules four times a second. It ends when this is dropped.
+pub struct Prometheus {
     process: Process,
     address: SocketAddr,
 }
 
 impl Prometheus {
-    /// Starts it at a free address with these jobs and the content of a file of rules.
-    pub(crate) fn start(address: SocketAddr, directory: &Path, jobs: &Value, rules: &str) -> Self {
+    /// Starts the server at a free `address` with scrape jobs and the content of a rule file, and waits until it is ready.
+    pub fn start(address: SocketAddr, directory: &Path, jobs: &Value, rules: &str) -> Self {
         fs::create_dir_all(directory).expect("a directory can be made");
         let file = |name: &str, content: &str| {
             let path = directory.join(name);
@@ -55,7 +57,7 @@ impl Prometheus {
             "rule_files": [rules],
             "scrape_configs": jobs,
         });
-        let mut command = Command::new(program("prometheus").expect("who starts it has looked"));
+        let mut command = Command::new(program("prometheus").expect("the caller has checked that it is installed"));
         command.env_clear().arg("--config.file").arg(file("prometheus.yaml", &config.to_string()));
         command.arg("--storage.tsdb.path").arg(directory.join("data"));
         command.arg(format!("--web.listen-address={address}"));
@@ -66,32 +68,32 @@ impl Prometheus {
         Self { process, address }
     }
 
-    /// Waits until `condition` holds, while it runs.
-    pub(crate) fn wait_until(&mut self, what: &str, mut condition: impl FnMut(SocketAddr) -> bool) {
+    /// Waits until `condition` holds. Panics with the end of the log if the server exits first.
+    pub fn wait_until(&mut self, what: &str, mut condition: impl FnMut(SocketAddr) -> bool) {
         let address = self.address;
         self.process.wait_until(what, || condition(address));
     }
 
-    /// What a query gives now, as a vector.
-    pub(crate) fn query(&self, query: &str) -> Vec<Value> {
+    /// Evaluates a query now. Its result must be a vector.
+    pub fn query(&self, query: &str) -> Vec<Value> {
         query_at(self.address, query)
     }
 
-    /// Labels of the series that a selector has ever selected.
-    pub(crate) fn series(&self, selector: &str) -> Vec<Value> {
+    /// The labels of all series that match a selector, also of those that have ended.
+    pub fn series(&self, selector: &str) -> Vec<Value> {
         list(&call(self.address, &format!("/api/v1/series?match[]={}", encoded(selector))))
     }
 }
 
-/// The vector that a query gives at the server of this address.
-pub(crate) fn query_at(address: SocketAddr, query: &str) -> Vec<Value> {
+/// Evaluates a query at the server of this address. Its result must be a vector.
+pub fn query_at(address: SocketAddr, query: &str) -> Vec<Value> {
     let data = call(address, &format!("/api/v1/query?query={}", encoded(query)));
     assert_eq!(data["resultType"], "vector", "{query}");
     list(&data["result"])
 }
 
-/// The alerts that fire.
-pub(crate) fn firing(address: SocketAddr) -> Vec<Value> {
+/// The alerts that are firing.
+pub fn firing(address: SocketAddr) -> Vec<Value> {
     let mut alerts = list(&call(address, "/api/v1/alerts")["alerts"]);
     alerts.retain(|alert| alert["state"] == "firing");
     alerts
@@ -109,9 +111,9 @@ fn call(address: SocketAddr, path: &str) -> Value {
     body["data"].take()
 }
 
-/// By HTTP/1.0, in which nothing is chunked.
+/// Sends a GET request with HTTP/1.0, which has no chunked responses.
 fn ask(address: SocketAddr, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("Prometheus takes connections");
+    let mut stream = TcpStream::connect(address).expect("Prometheus accepts connections");
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("the answer is text");

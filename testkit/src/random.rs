@@ -1,11 +1,11 @@
-//! Random choices that are the same everywhere.
+//! Random choices that are the same in every run.
 
-/// The `SplitMix64` generator: small and good enough.
-pub(crate) struct Random(pub(crate) u64);
+/// The `SplitMix64` generator, created with its seed.
+pub struct Random(pub u64);
 
 impl Random {
-    /// A number below `limit`; zero where that is zero.
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
+    /// A number below `limit`, or zero if `limit` is zero.
+    pub fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -14,7 +14,7 @@ impl Random {
         usize::try_from((mixed ^ (mixed >> 31)) % limit).expect("it is below a length")
     }
 
-    pub(crate) fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+    pub fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]
     }
 }

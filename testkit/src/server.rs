@@ -1,4 +1,4 @@
-//! The real server, in this process, on free ports of loopback.
+//! The real server in the process of the test.
 
 use std::{
     io::{Read as _, Write as _},
@@ -14,32 +14,35 @@ use clusterprofile_webhook::{
 };
 use tokio::{net::TcpListener, sync::mpsc};
 
-/// A server that is stopped when it is dropped.
-pub(crate) struct Server {
+/// A running server on a thread of its own. Dropping it stops it, and panics if it has panicked.
+///
+/// To run the binary instead, use [`Replica`](crate::replica::Replica).
+pub struct Server {
     pub address: SocketAddr,
+    /// The address of probes and metrics.
     pub admin: SocketAddr,
-    /// PEM of the CA to trust.
+    /// The CA certificate of the server, PEM.
     pub ca: Vec<u8>,
     stop: mpsc::UnboundedSender<()>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Serves with a development pair.
-    pub(crate) fn start(config: Config) -> Self {
+    /// Serves with a development certificate on a free port.
+    pub fn start(config: Config) -> Self {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let ca = directory.path().join("ca.crt");
         let pair = tls::dev_pair(&ca).expect("a pair can be made");
         Self::start_with(config, Certificates::new(pair), None, std::fs::read(ca).expect("the CA was written"))
     }
 
-    /// Serves with the pair of `files`, read again as it changes.
-    pub(crate) fn start_with(config: Config, certificates: Certificates, files: Option<Files>, ca: Vec<u8>) -> Self {
+    /// Serves with `certificates` on a free port, and reloads `files` when they change.
+    pub fn start_with(config: Config, certificates: Certificates, files: Option<Files>, ca: Vec<u8>) -> Self {
         Self::start_at(([127, 0, 0, 1], 0).into(), config, certificates, files, ca)
     }
 
-    /// Serves at an address of the caller's.
-    pub(crate) fn start_at(
+    /// As [`Server::start_with`], at `address`. Port 0 stands for a free port.
+    pub fn start_at(
         address: SocketAddr,
         config: Config,
         certificates: Certificates,
@@ -58,7 +61,7 @@ impl Server {
                 let listener = TcpListener::bind(address).await.expect("the address is free");
                 let admin = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
                 let address = |listener: &TcpListener| listener.local_addr().expect("it is bound");
-                bound.send((address(&listener), address(&admin))).expect("somebody waits for it");
+                bound.send((address(&listener), address(&admin))).expect("the caller waits for it");
                 let (certificates, metrics) = (Arc::new(certificates), Arc::new(Metrics::default()));
                 if let Some(files) = files {
                     tokio::spawn(tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics)));
@@ -76,8 +79,8 @@ impl Server {
         Self { address, admin, ca, stop, thread: Some(thread) }
     }
 
-    /// Tells the server to stop, as SIGTERM does; it is still there. Told again, it drains no longer.
-    pub(crate) fn stop(&self) {
+    /// Starts the drain, as SIGTERM does, and returns. A second call ends the drain.
+    pub fn stop(&self) {
         let _ = self.stop.send(());
     }
 }
@@ -94,15 +97,15 @@ impl Drop for Server {
     }
 }
 
-/// The value of a series, without what the names of all begin with.
-pub(crate) fn value_of(admin: SocketAddr, series: &str) -> u64 {
+/// The value of a series in the metrics of the server. `series` has no `clusterprofile_webhook_` prefix.
+pub fn value_of(admin: SocketAddr, series: &str) -> u64 {
     let begin = format!("clusterprofile_webhook_{series} ");
     let metrics = get(admin, "/metrics");
     metrics.lines().find_map(|line| line.strip_prefix(&begin)?.parse().ok()).expect(series)
 }
 
-/// What a probe or the metrics say.
-pub(crate) fn get(address: SocketAddr, path: &str) -> String {
+/// Sends a GET request to the admin listener, and returns head and body of the response.
+pub fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the admin listener is there");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
     let mut text = String::new();

@@ -1,10 +1,6 @@
-//! What transcripts of kubectl play on: a namespace that the webhook reviews, and a directory with their manifests.
+//! The setting of transcripts: a control plane with the webhook, a namespace, users, and a directory with manifests.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use clusterprofile_webhook::{
     kube::permissions::Permissions,
@@ -15,13 +11,15 @@ use clusterprofile_webhook::{
 };
 use serde_json::json;
 
-use super::{control_plane::ControlPlane, webhook::Webhook};
+use crate::{control_plane::ControlPlane, root, webhook::Webhook};
 
-/// The namespace of the API overview's example, and of all transcripts.
-pub(crate) const NAMESPACE: &str = "fleet-system";
+/// The namespace of all transcripts, and of the API overview's example.
+pub const NAMESPACE: &str = "fleet-system";
 
-/// Registers the webhook, with break-glass as the manifests have it, and makes the namespace, where some users may write.
-pub(crate) fn set(control: &ControlPlane) -> Webhook {
+/// Registers a webhook with break-glass, and creates the namespace, in which the users alice and bob can write profiles.
+///
+/// Returns the webhook, which serves until it is dropped.
+pub fn set(control: &ControlPlane) -> Webhook {
     let mut policy = Policy::default();
     policy.set_break_glass(true);
     let definition = control
@@ -56,8 +54,8 @@ pub(crate) fn set(control: &ControlPlane) -> Webhook {
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// A directory of a transcript's own, with the manifests of all.
-pub(crate) fn directory(name: &str, control: &ControlPlane) -> PathBuf {
+/// Makes a directory for one transcript, with a copy of every manifest in `tests/transcripts`.
+pub fn directory(name: &str, control: &ControlPlane) -> PathBuf {
     let directory = control.directory().join("transcripts").join(name);
     fs::create_dir_all(&directory).expect("a directory can be made");
     for file in files("yaml") {
@@ -66,9 +64,9 @@ pub(crate) fn directory(name: &str, control: &ControlPlane) -> PathBuf {
     directory
 }
 
-/// The files of the transcripts that end so.
-pub(crate) fn files(extension: &str) -> Vec<PathBuf> {
-    let transcripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+/// The files in `tests/transcripts` with this extension, sorted.
+pub fn files(extension: &str) -> Vec<PathBuf> {
+    let transcripts = root().join("tests/transcripts");
     let entries = fs::read_dir(transcripts).expect("the transcripts are there");
     let files = entries.map(|entry| entry.expect("it is readable").path());
     let mut files: Vec<_> = files.filter(|file| file.extension().is_some_and(|found| found == extension)).collect();

@@ -1,7 +1,6 @@
-//! Transcripts: what a person types into a shell, and what comes out of it.
+//! Transcripts: commands in a shell and their output.
 //!
-//! A line that begins with `$ ` is a command, and the lines right after it that begin with `> ` go on with it; the rest is
-//! what came out, as a terminal shows it.
+//! A line that begins with `$ ` is a command. Lines right after it that begin with `> ` continue it. All other lines are output.
 
 use std::{
     env, fmt,
@@ -11,7 +10,7 @@ use std::{
 };
 
 /// The commands of a transcript.
-pub(crate) fn commands(transcript: &str) -> Vec<String> {
+pub fn commands(transcript: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     let mut continues = false;
     for line in transcript.lines() {
@@ -19,7 +18,7 @@ pub(crate) fn commands(transcript: &str) -> Vec<String> {
             commands.push(command.to_owned());
             continues = true;
         } else if let Some(more) = line.strip_prefix(CONTINUATION).filter(|_| continues) {
-            let command = commands.last_mut().expect("what goes on has begun");
+            let command = commands.last_mut().expect("a continuation follows a command");
             command.push('\n');
             command.push_str(more);
         } else {
@@ -32,10 +31,10 @@ pub(crate) fn commands(transcript: &str) -> Vec<String> {
 const COMMAND: &str = "$ ";
 const CONTINUATION: &str = "> ";
 
-/// A command, and what came of it. Displayed as in a transcript.
-pub(crate) struct Step {
+/// A command and its output. Its `Display` is the form of a transcript.
+pub struct Step {
     command: String,
-    /// Both of its streams, as they were written.
+    /// Standard output and standard error, in the order in which they were written.
     output: String,
     code: String,
 }
@@ -51,16 +50,16 @@ impl fmt::Display for Step {
     }
 }
 
-/// A shell that runs one command after the other, and keeps variables, functions and the directory between them.
-pub(crate) struct Session {
+/// A shell that runs commands one after the other. Variables, functions and the current directory persist between them.
+pub struct Session {
     shell: Child,
     commands: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Session {
-    /// Starts [`bash`].
-    pub(crate) fn start(program: &Command, directory: &Path) -> Self {
+    /// Starts [`bash`] in `directory`, with `program` first in its `PATH`.
+    pub fn start(program: &Command, directory: &Path) -> Self {
         let mut shell = bash(program, directory);
         shell.args(["-c", RUN, "bash"]);
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -74,14 +73,14 @@ impl Session {
     ///
     /// # Panics
     ///
-    /// Where it ends the shell, or has not ended long after any command has.
-    pub(crate) fn run(&mut self, command: &str) -> Step {
+    /// Panics if the command ends the shell, or the session takes more than ten minutes.
+    pub fn run(&mut self, command: &str) -> Step {
         self.commands.write_all(format!("{command}\0").as_bytes()).expect("the shell reads");
         let [output, code] = [(); 2].map(|()| {
             let mut text = Vec::new();
             self.output.read_until(0, &mut text).expect("the shell's output can be read");
             assert_eq!(text.pop(), Some(0), "the shell ended: {command}\n{}", String::from_utf8_lossy(&text));
-            String::from_utf8(text).expect("what people read is text")
+            String::from_utf8(text).expect("the output is UTF-8")
         });
         Step { command: command.to_owned(), output, code }
     }
@@ -94,9 +93,10 @@ impl Drop for Session {
     }
 }
 
-/// bash in `directory`, with the environment of `program`, which it finds first; it is ended when it takes too long.
-pub(crate) fn bash(program: &Command, directory: &Path) -> Command {
-    /// In seconds, and far longer than any session takes.
+/// A bash command in `directory`, with the environment of `program` and its directory first in `PATH`. It is killed after ten
+/// minutes.
+pub fn bash(program: &Command, directory: &Path) -> Command {
+    /// In seconds; far longer than any session takes.
     const LONGEST: &str = "600";
     let variable = |wanted: &str| program.get_envs().find_map(|(name, value)| value.filter(|_| name == wanted));
     let file = path::absolute(program.get_program()).expect("a program has a name");
@@ -110,7 +110,8 @@ pub(crate) fn bash(program: &Command, directory: &Path) -> Command {
     shell
 }
 
-/// What bash runs: commands from standard input, each ended by a NUL, as are its output and its exit code.
+/// The loop that bash runs. It reads commands from standard input, and writes the output and the exit code of each. A NUL ends
+/// each of these.
 const RUN: &str = r#"
 exec 3<&0 </dev/null 2>&1
 while IFS= builtin read -r -d '' -u 3 command; do

@@ -1,11 +1,11 @@
-//! What a refusal or a warning is about.
+//! Rule and field of causes and warnings.
 
 use serde_json::Value;
 
-use super::case::{Cause, Warned};
+use crate::case::{Cause, Warned};
 
-/// The causes of a `Status`.
-pub(crate) fn causes(status: &Value) -> Vec<Cause> {
+/// The causes of a `Status`, the body of a denial.
+pub fn causes(status: &Value) -> Vec<Cause> {
     let causes = status["details"]["causes"].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let causes = causes.map(|cause| Cause {
@@ -16,8 +16,8 @@ pub(crate) fn causes(status: &Value) -> Vec<Cause> {
     causes.collect()
 }
 
-/// What a warning of the form `field: text [rule]` is about; none where it is not the webhook's.
-pub(crate) fn warning(text: &str) -> Option<Warned> {
+/// Parses a warning of the webhook, `field: text [rule]`. Returns `None` for other warnings.
+pub fn warning(text: &str) -> Option<Warned> {
     let field = text.split(": ").next().unwrap_or_default();
     Some(Warned { rule: rule_in(text)?.to_owned(), field: field.to_owned() })
 }

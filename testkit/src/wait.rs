@@ -1,16 +1,16 @@
-//! Waiting for a condition. The deadline only ends a test that has failed.
+//! Waiting for a condition.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-/// Waits until `condition` holds.
+/// Checks `condition` every five milliseconds until it holds. `what` describes it in the message of a failure.
 ///
 /// # Panics
 ///
-/// After ten minutes, far longer than anything takes that is going to succeed, beside a load of 20 too.
-pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+/// Panics after ten minutes. Only a test that has failed takes as long, even next to a load of 20.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < Duration::from_mins(10), "waited in vain: {what}");

@@ -1,4 +1,4 @@
-//! The webhook as an API server calls it: a server behind a Service, registered as the manifests register it.
+//! The webhook, registered with an API server.
 
 use std::{fs, net::SocketAddr};
 
@@ -10,30 +10,33 @@ use clusterprofile_webhook::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    authority::Authority,
+use crate::{
+    ca::Ca,
     control_plane::ControlPlane,
     server::{Server, get},
     wait::wait_until,
 };
 
-/// A webhook that reviews what is written to the namespaces with its labels, and no others.
-pub(crate) struct Webhook {
+/// A [`Server`] behind a Service, with the two webhook configurations of the manifests.
+///
+/// It reviews only namespaces with its [`Webhook::labels`], so that several tests can share an API server.
+pub struct Webhook {
     pub name: String,
     pub address: SocketAddr,
-    pub authority: Authority,
+    pub ca: Ca,
+    /// `None` until it serves.
     pub server: Option<Server>,
 }
 
 /// The namespace of the Services.
-pub(crate) const NAMESPACE: &str = "default";
+pub const NAMESPACE: &str = "default";
 
-/// The port of the Services; the manifests' own, 443, is root's.
-pub(crate) const PORT: u16 = 8443;
+/// The port of the Services. The manifests have 443, which is reserved for root.
+pub const PORT: u16 = 8443;
 
 impl Webhook {
-    /// Serves, registers and waits until the API server calls both webhooks.
-    pub(crate) fn start(plane: &ControlPlane, name: &str, config: Config) -> Self {
+    /// Serves with `config`, registers both webhooks, and waits until the API server calls them.
+    pub fn start(plane: &ControlPlane, name: &str, config: Config) -> Self {
         let mut webhook = Self::unserved(plane, name);
         webhook.serve(config);
         for configuration in configurations() {
@@ -43,8 +46,8 @@ impl Webhook {
         webhook
     }
 
-    /// A Service at whose address nobody listens yet.
-    pub(crate) fn unserved(plane: &ControlPlane, name: &str) -> Self {
+    /// Creates only the Service. Nothing listens at its address yet.
+    pub fn unserved(plane: &ControlPlane, name: &str) -> Self {
         let address = plane.network().at(plane.host(), PORT);
         let service = json!({
             "metadata": {"name": name},
@@ -52,25 +55,25 @@ impl Webhook {
         });
         let created = plane.api.post(&format!("/api/v1/namespaces/{NAMESPACE}/services"), &service);
         assert_eq!(created.status, 201, "{}", created.body);
-        Self { name: name.into(), address: address.into(), authority: Authority::new(name), server: None }
+        Self { name: name.into(), address: address.into(), ca: Ca::new(name), server: None }
     }
 
-    /// Serves at the Service's address with a new certificate.
-    pub(crate) fn serve(&mut self, config: Config) {
-        let ca = self.authority.certificate.clone().into_bytes();
+    /// Serves at the address of the Service with a new certificate. A server that runs already is stopped first.
+    pub fn serve(&mut self, config: Config) {
+        let ca = self.ca.certificate.clone().into_bytes();
         self.server = None;
         self.server = Some(Server::start_at(self.address, config, Certificates::new(self.pair()), None, ca));
     }
 
-    /// A certificate for the Service, signed by the authority that the configurations name.
-    pub(crate) fn pair(&self) -> Pair {
-        let signed = self.authority.server(&[&format!("{}.{NAMESPACE}.svc", self.name)]);
+    /// Signs a certificate for the Service.
+    pub fn pair(&self) -> Pair {
+        let signed = self.ca.server(&[&format!("{}.{NAMESPACE}.svc", self.name)]);
         let names = Files { certificate: "certificate".into(), key: "key".into() };
         Pair::from_pem(signed.certificate.as_bytes(), signed.key.as_bytes(), &names).expect("it was just signed")
     }
 
-    /// Creates a configuration of the manifests, changed to this webhook's name, Service and namespaces.
-    pub(crate) fn register(&self, plane: &ControlPlane, mut configuration: Value) {
+    /// Creates a webhook configuration with the name, Service and namespaces of this webhook.
+    pub fn register(&self, plane: &ControlPlane, mut configuration: Value) {
         configuration["metadata"]["name"] = json!(self.name);
         for webhook in configuration["webhooks"].as_array_mut().expect("a configuration has webhooks") {
             webhook["namespaceSelector"] = json!({"matchLabels": self.labels()});
@@ -78,14 +81,14 @@ impl Webhook {
             client["service"]["namespace"] = json!(NAMESPACE);
             client["service"]["name"] = json!(self.name);
             client["service"]["port"] = json!(PORT);
-            client["caBundle"] = json!(STANDARD.encode(&self.authority.certificate));
+            client["caBundle"] = json!(STANDARD.encode(&self.ca.certificate));
         }
         let created = plane.api.post(&collection(&configuration), &configuration);
         assert_eq!(created.status, 201, "{}", created.body);
     }
 
-    /// Labels of the namespaces that it reviews.
-    pub(crate) fn labels(&self) -> Value {
+    /// The labels of the namespaces that it reviews.
+    pub fn labels(&self) -> Value {
         json!({"reviewed-by": self.name})
     }
 
@@ -104,8 +107,8 @@ impl Webhook {
         });
     }
 
-    /// How many reviews there were.
-    pub(crate) fn reviews(&self, phase: &str) -> u64 {
+    /// The number of reviews in a phase, `mutate` or `validate`.
+    pub fn reviews(&self, phase: &str) -> u64 {
         let server = self.server.as_ref().expect("it serves");
         let series = format!("clusterprofile_webhook_reviews_total{{phase=\"{phase}\",");
         let metrics = get(server.admin, "/metrics");
@@ -114,14 +117,14 @@ impl Webhook {
     }
 }
 
-/// Where configurations of this kind are.
-pub(crate) fn collection(configuration: &Value) -> String {
+/// The URL path of the collection that a webhook configuration belongs to.
+pub fn collection(configuration: &Value) -> String {
     let kind = configuration["kind"].as_str().expect("a configuration has a kind").to_lowercase();
     format!("/apis/admissionregistration.k8s.io/v1/{kind}s")
 }
 
-/// The two configurations of the manifests, the validating one as it is once it is armed.
-pub(crate) fn configurations() -> Vec<Value> {
+/// The two webhook configurations of the manifests. The validating one is armed.
+pub fn configurations() -> Vec<Value> {
     let files = fs::read_dir("manifests/base/webhooks").expect("the manifests are there");
     let texts = files.map(|file| fs::read(file.expect("it is readable").path()).expect("it is readable"));
     let objects = texts.flat_map(|text| manifest::read(&text).0).map(|document| document.object);

@@ -1,6 +1,6 @@
-//! Admission reviews that cost the most for their size: the bodies that an attacker sends.
+//! Admission reviews that cost the most for their size: bodies that an attacker would send.
 //!
-//! Each shape is filled up to any size. What a rule does with one of them must be linear in it.
+//! Each shape can be made in any size. The cost of its review must be linear in the size.
 
 use std::sync::Arc;
 
@@ -11,23 +11,21 @@ use clusterprofile_webhook::{
 };
 use serde_json::Value;
 
-pub(crate) use self::shapes::SHAPES;
+pub use self::shapes::SHAPES;
 
-#[path = "worst/parts.rs"]
 mod parts;
-#[path = "worst/shapes.rs"]
 mod shapes;
 
-/// A way in which a body is reviewed.
-pub(crate) struct Review {
+/// A way to review a body.
+pub struct Review {
     pub name: &'static str,
     pub phase: Phase,
     crd: Option<fn() -> Value>,
 }
 
-/// Each phase with every rule switched on, and /mutate where it speaks for /validate, by a CRD whose lists have keys and by one
-/// whose lists have none.
-pub(crate) const REVIEWS: &[Review] = &[
+/// Each phase with every rule switched on, and /mutate with a known CRD, for which it also reports what /validate would: a CRD
+/// whose lists have keys, and one whose lists have none.
+pub const REVIEWS: &[Review] = &[
     Review { name: "mutate", phase: Phase::Mutate, crd: None },
     Review { name: "mutate, CRD", phase: Phase::Mutate, crd: Some(keyed) },
     Review { name: "mutate, OCM's", phase: Phase::Mutate, crd: Some(keyless) },
@@ -35,7 +33,8 @@ pub(crate) const REVIEWS: &[Review] = &[
 ];
 
 impl Review {
-    pub(crate) fn policy(&self) -> Policy {
+    /// The policy of this review. Making it takes much longer than a review of a small body.
+    pub fn policy(&self) -> Policy {
         let mut policy = Policy::default();
         policy.set_break_glass(true);
         RULES.iter().filter(|rule| rule.effect == Effect::Off).for_each(|rule| policy.set(rule, Effect::Deny));
@@ -53,28 +52,28 @@ fn keyless() -> Value {
     serde_saphyr::from_str(include_str!("../../tests/data/crd-bundled-with-ocm.yaml")).expect("it is YAML")
 }
 
-/// The name of a shape, and what makes a body of about so many bytes of it.
-pub(crate) struct Shape {
+/// A kind of body, and how to generate it.
+pub struct Shape {
     pub name: &'static str,
     make: Make,
 }
 
 enum Make {
-    /// The lists of the new status, nothing being stored but an empty profile.
+    /// The lists of the new status. The stored profile has none.
     New(fn(usize) -> String),
-    /// The same status stored and new, half of the size each.
+    /// The same status, stored and new, each half of the size.
     Both(fn(usize) -> String),
-    /// Stored, and a new status that shares nothing with it but is as wrong.
+    /// A stored status, and a new one with other values and as many mistakes.
     Changed(fn(usize) -> String, fn(usize) -> String),
-    /// More metadata of the object, on the main resource.
+    /// More metadata of the new object, in a write of the main part.
     Object(fn(usize) -> String),
-    /// The new and the stored status, half of the size each, on the main resource.
+    /// The new and the stored status, each half of the size, in a write of the main part.
     Main(fn(usize) -> String, fn(usize) -> String),
 }
 
 impl Shape {
-    /// A review of `version` with about `size` bytes.
-    pub(crate) fn body(&self, version: &str, size: usize) -> Vec<u8> {
+    /// An `AdmissionReview` of a profile of `version`, with about `size` bytes.
+    pub fn body(&self, version: &str, size: usize) -> Vec<u8> {
         let status = |status: String| profile(version, "", &status);
         let empty = || profile(version, "", "{}");
         let (part, new, old) = match self.make {

@@ -1,4 +1,4 @@
-//! Many writers of profiles at once, for as long as something happens to the webhook.
+//! Many concurrent writers of profiles, while something happens to the webhook.
 
 use std::{
     mem,
@@ -12,14 +12,14 @@ use std::{
 
 use serde_json::Value;
 
-use super::{
+use crate::{
     api::Answer,
     profiles::{Profiles, bad, is_filled_in},
     wait::wait_until,
 };
 
-/// Writers of profiles, each of a good one and a bad one in turn, and what became of them.
-pub(crate) struct Writers<'c> {
+/// Fifty writers that alternate between valid and invalid profiles, and the results of their writes.
+pub struct Writers<'c> {
     profiles: Profiles<'c>,
     good: fn(&str) -> Value,
     pace: Duration,
@@ -32,8 +32,8 @@ pub(crate) struct Writers<'c> {
 }
 
 impl<'c> Writers<'c> {
-    /// All take a turn at the same moments, which are `pace` apart.
-    pub(crate) fn new(profiles: Profiles<'c>, good: fn(&str) -> Value, pace: Duration) -> Self {
+    /// In a turn, each writer creates the profile `good(name)` and an invalid one. Turns begin at the same moments, `pace` apart.
+    pub fn new(profiles: Profiles<'c>, good: fn(&str) -> Value, pace: Duration) -> Self {
         Self {
             profiles,
             good,
@@ -47,12 +47,11 @@ impl<'c> Writers<'c> {
         }
     }
 
-    /// Writes until `meanwhile` is done.
-    pub(crate) fn write(&self, meanwhile: impl FnOnce()) {
-        /// The API server keeps 25 connections: for some of so many, each turn begins with a handshake.
+    /// Writes until `meanwhile` returns.
+    pub fn write(&self, meanwhile: impl FnOnce()) {
+        /// The API server keeps 25 connections, so with 50 writers some need a new handshake in each turn.
         const WRITERS: usize = 50;
-        /// One story's writers at a time: with those of three, an API server on two cores answers so late that no leader keeps
-        /// its Lease.
+        /// One test writes at a time. With three, an API server on two cores responds too late for a leader to keep its Lease.
         static TURN: Mutex<()> = Mutex::new(());
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
@@ -67,7 +66,7 @@ impl<'c> Writers<'c> {
     }
 
     fn write_until_stopped(&self, started: Instant) {
-        /// Far more than a rotation takes.
+        /// Far more than a rotation needs.
         const MOST: usize = 50_000;
         while !self.stop.load(Ordering::Relaxed) {
             let turn = self.turns.fetch_add(1, Ordering::Relaxed);
@@ -106,38 +105,39 @@ impl<'c> Writers<'c> {
         self.failed.lock().expect("no writer panics").push(answer);
     }
 
-    /// What was not as it must be, since the last call.
-    pub(crate) fn take_failed(&self) -> Vec<Answer> {
+    /// The responses since the last call that were wrong: a valid profile was not stored, or an invalid one not denied.
+    pub fn take_failed(&self) -> Vec<Answer> {
         mem::take(&mut self.failed.lock().expect("no writer panics"))
     }
 
-    /// The longest that a write has taken, since the last call.
-    pub(crate) fn take_longest(&self) -> Duration {
+    /// The longest time of a write since the last call.
+    pub fn take_longest(&self) -> Duration {
         Duration::from_micros(self.longest_micros.swap(0, Ordering::Relaxed))
     }
 
-    /// In which time 99 of a hundred writes were answered, since the last call.
-    pub(crate) fn take_p99(&self) -> Duration {
+    /// The 99th percentile of the times of writes since the last call.
+    pub fn take_p99(&self) -> Duration {
         let mut took = mem::take(&mut *self.took.lock().expect("no writer panics"));
         took.sort_unstable();
         took.get(took.len() * 99 / 100).copied().unwrap_or_default()
     }
 
-    /// Waits until each has had about two turns more.
-    pub(crate) fn go_on(&self) {
+    /// Waits until each writer has had about two more turns.
+    pub fn go_on(&self) {
         const TURNS: usize = 100;
         let before = self.turns.load(Ordering::Relaxed);
         wait_until("the writers write", || self.turns.load(Ordering::Relaxed) > before + TURNS);
     }
 
-    pub(crate) fn assert_stored_what_was_accepted(&self) {
+    /// Asserts that exactly the accepted profiles are stored.
+    pub fn assert_stored_what_was_accepted(&self) {
         let names = self.profiles.names();
         assert!(names.iter().all(|name| name.starts_with("good-")), "{names:?}");
         assert_eq!(names.len(), self.accepted.load(Ordering::Relaxed));
     }
 }
 
-/// Tells the writers to stop, also where the test fails.
+/// Stops the writers when it is dropped, also if the test fails.
 struct Stop<'s>(&'s AtomicBool);
 
 impl Drop for Stop<'_> {

@@ -10,11 +10,9 @@ use clusterprofile_webhook::{
 };
 use libtest_mimic::Trial;
 use serde_json::Value;
+use testkit::case::{self, Case, Surface, Unless, Warned};
 
-use super::{
-    case::{self, Case, Surface, Unless, Warned},
-    response, warned,
-};
+use super::{response, warned};
 
 /// Definitions, and whether their lists have keys.
 const DEFINITIONS: [(&str, bool); 3] = [("own", true), ("v1alpha1-and-v1alpha2", true), ("bundled-with-ocm", false)];

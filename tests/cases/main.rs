@@ -2,19 +2,7 @@
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
-#[path = "support/case.rs"]
-#[expect(dead_code, reason = "other surfaces need more of it")]
-mod case;
-#[path = "support/client.rs"]
-#[expect(dead_code, reason = "the server's own tests need more of it")]
-mod client;
-#[path = "support/in_force.rs"]
 mod in_force;
-#[path = "support/server.rs"]
-#[expect(dead_code, reason = "the server's own tests need more of it")]
-mod server;
-#[path = "support/verdict.rs"]
-mod verdict;
 
 use std::{
     collections::HashMap,
@@ -33,11 +21,11 @@ use clusterprofile_webhook::{
 use jiff::{Timestamp, ToSpan as _};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
-
-use self::{
-    case::{Case, Cause, PolicyOf, Surface, UID, Verdict, Warned},
+use testkit::{
+    case::{self, Case, Cause, PolicyOf, Surface, UID, Verdict, Warned},
     client::Client,
     server::Server,
+    verdict,
 };
 
 fn main() -> ExitCode {
@@ -73,7 +61,7 @@ fn run(case: &Case, surface: Surface) {
             serde_json::from_slice(&answer.body).expect("an answer is JSON")
         }),
         Surface::Check => check(case),
-        Surface::ApiServer | Surface::Crd => unreachable!("tests/e2e.rs runs them"),
+        Surface::ApiServer | Surface::Crd => unreachable!("tests/e2e runs them"),
     }
 }
 
@@ -221,7 +209,7 @@ fn check(case: &Case) {
         file.write_all(object.to_string().as_bytes()).expect("it can be written");
         file
     });
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
+    let mut command = Command::new(testkit::program());
     command.args(["check", "-", "-o", "json"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     command.args(case.policy.effects.iter().map(|(rule, effect)| format!("--effect={rule}={effect}")));
     command.args(case.policy.audit.then_some("--audit"));

@@ -3,16 +3,9 @@
 #![expect(
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "a test that cannot go on must end, and one that is left out must say so"
 )]
 
-#[path = "support/assets.rs"]
-#[expect(dead_code, reason = "other tests need a control plane")]
-mod assets;
-#[path = "support/built.rs"]
-mod built;
-#[path = "support/constraints.rs"]
 mod constraints;
 
 use std::{
@@ -38,6 +31,7 @@ use rcgen::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use testkit::programs;
 
 use self::constraints::{CONSTRAINTS, MASKS};
 
@@ -49,7 +43,7 @@ const BUNDLES: usize = 3000;
 
 #[test]
 fn the_rule_agrees_with_go() {
-    let Some(directory) = built::built("ca-bundles", "the test of CA data against Go") else { return };
+    let Some(directory) = programs::find("ca-bundles", "the test of CA data against Go is") else { return };
     let bundles = bundles();
     let verdicts = verdicts(&directory, &bundles);
     assert_eq!(verdicts.len(), bundles.len(), "Go judges each of them");

@@ -273,7 +273,7 @@ fn profile(name: &str, status: &Value) -> Value {
 
 /// Runs `check` with `input` as standard input.
 fn check(arguments: &[&str], input: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
+    let mut command = Command::new(testkit::program());
     command.arg("check").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = command.spawn().expect("the binary runs");
     process.stdin.take().expect("it is piped").write_all(input.as_bytes()).expect("the binary reads");

@@ -3,21 +3,11 @@
 
 #![expect(
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::print_stdout,
     reason = "a panic is how a test fails, and what it prints tells why"
 )]
 
-#[path = "support/cost.rs"]
-mod cost;
-#[path = "support/differential.rs"]
-mod differential;
-#[path = "support/harness.rs"]
-mod harness;
-#[path = "support/random.rs"]
-mod random;
-
-use std::{fs, iter, panic, path::Path};
+use std::{fs, iter, panic};
 
 use allocation_counter::measure;
 use clusterprofile_webhook::{
@@ -25,8 +15,11 @@ use clusterprofile_webhook::{
     review::{Phase, Policy},
 };
 use serde_json::{Value, json};
-
-use self::random::Random;
+use testkit::{
+    fuzz::{self, Allocated},
+    random::Random,
+    root,
+};
 
 /// Enough to reach every kind of damage in every seed more than once, and done within seconds unoptimised.
 const ROUNDS_PER_SEED: usize = 40;
@@ -34,38 +27,43 @@ const ROUNDS_PER_SEED: usize = 40;
 #[test]
 fn recorded_reviews_keep_every_promise() {
     for (name, seed) in seeds() {
-        run(&name, &seed, harness::admission);
+        run(&name, &seed, fuzz::admission);
     }
 }
 
 #[test]
 fn broken_bytes_keep_every_promise() {
-    broken_bytes(0x5EED, ROUNDS_PER_SEED, |name, body| run(name, body, harness::admission));
+    broken_bytes(0x5EED, ROUNDS_PER_SEED, |name, body| run(name, body, fuzz::admission));
 }
 
 #[test]
 fn broken_values_keep_every_promise() {
-    broken_values(0xBEEF, ROUNDS_PER_SEED, |name, body| run(name, body, harness::admission));
+    broken_values(0xBEEF, ROUNDS_PER_SEED, |name, body| run(name, body, fuzz::admission));
 }
 
 #[test]
 fn the_same_json_gets_the_same_answer_however_it_is_written() {
     for (name, seed) in seeds() {
-        run(&name, &seed, differential::differential);
+        run(&name, &seed, fuzz::differential);
     }
-    broken_bytes(0xD1FF, 10, |name, body| run(name, body, differential::differential));
-    broken_values(0xFFD1, 15, |name, body| run(name, body, differential::differential));
+    broken_bytes(0xD1FF, 10, |name, body| run(name, body, fuzz::differential));
+    broken_values(0xFFD1, 15, |name, body| run(name, body, fuzz::differential));
 }
 
 #[test]
 fn no_review_costs_more_than_its_body_pays_for() {
     /// Enough to see what grows by the square, and done within seconds unoptimised.
     const BYTES: usize = 16 << 10;
-    let cost = |body: &[u8]| cost::cost(body, BYTES);
+    let cost = |body: &[u8]| fuzz::cost(body, BYTES, allocated);
     for (name, seed) in seeds() {
         run(&name, &seed, cost);
     }
     broken_values(0xC057, 2, |name, body| run(name, body, cost));
+}
+
+fn allocated(run: &mut dyn FnMut()) -> Allocated {
+    let info = measure(run);
+    Allocated { peak: info.bytes_max, count: info.count_total, total: info.bytes_total }
 }
 
 fn broken_bytes(seed: u64, rounds: usize, run: impl Fn(&str, &[u8])) {
@@ -101,7 +99,7 @@ fn run(name: &str, body: &[u8], harness: impl Fn(&[u8]) + panic::RefUnwindSafe) 
 }
 
 fn seeds() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/admission-reviews");
+    let folder = root().join("tests/data/admission-reviews");
     let mut paths: Vec<_> = fs::read_dir(folder)
         .expect("the recorded reviews are there")
         .map(|entry| entry.expect("a folder can be listed").path())
@@ -203,7 +201,7 @@ fn the_worst_shapes_cost_no_more() {
             serde_json::from_slice(&fs::read("tests/data/admission-reviews/status-update-validate.json").unwrap())
                 .unwrap();
         review["request"]["object"]["status"] = status;
-        run(name, review.to_string().as_bytes(), |body| cost::cost(body, 64 << 10));
+        run(name, review.to_string().as_bytes(), |body| fuzz::cost(body, 64 << 10, allocated));
     }
 }
 

@@ -29,7 +29,7 @@ fn every_record_is_complete() {
             assert!(!clause.ends_with('.') && !clause.contains('\n') && !clause.contains("  "), "{name}: {clause}");
             assert!(!clause.contains("should"), "{name}: write must, or the imperative: {clause}");
         }
-        assert!(include_str!("../CHANGELOG.md").contains(&format!("[{since}]")), "{name}: no release {since}");
+        assert!(include_str!("../../CHANGELOG.md").contains(&format!("[{since}]")), "{name}: no release {since}");
         assert_eq!(rules::find(name).map(|rule| rule.name), Some(*name));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use super::{dash, table};
+use super::blocks::{dash, table};
 
 /// The recorded profiles, by their producer.
 pub(crate) fn producers() -> String {

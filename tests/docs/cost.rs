@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::table;
+use super::blocks::table;
 
 pub(crate) fn cost() -> String {
     let [latency, memory, start] = ["latency", "memory", "start"].map(results);

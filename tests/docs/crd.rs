@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a panic is how a test fails")]
 
-use std::{collections::BTreeSet, env, fs, path::Path};
+use std::{collections::BTreeSet, env, fs};
 
 use clusterprofile_webhook::crd;
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,7 +11,7 @@ use serde_json::Value;
 #[test]
 fn validates_what_upstream_validates() {
     let expected: Value =
-        serde_saphyr::from_str(include_str!("data/crd-v1alpha1-and-v1alpha2.yaml")).expect("upstream's CRD is YAML");
+        serde_saphyr::from_str(include_str!("../data/crd-v1alpha1-and-v1alpha2.yaml")).expect("upstream's CRD is YAML");
     let printed: Value = serde_saphyr::from_str(&crd::yaml()).expect("the printed CRD is YAML");
 
     let mut differing = BTreeSet::new();
@@ -37,7 +37,7 @@ fn every_field_is_described() {
 
 #[test]
 fn profiles_of_real_managers_are_read_and_written_unchanged() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/profiles");
+    let folder = testkit::root().join("tests/data/profiles");
     let mut seen = 0;
     for file in fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
@@ -52,7 +52,7 @@ fn profiles_of_real_managers_are_read_and_written_unchanged() {
 /// `UPDATE=1` writes the file instead, which is what `make generate` does.
 #[test]
 fn the_manifest_is_fresh() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/crd/clusterprofiles.yaml");
+    let path = testkit::root().join("manifests/crd/clusterprofiles.yaml");
     if env::var_os("UPDATE").is_some() {
         let new = path.with_extension("yaml.new");
         fs::write(&new, crd::yaml()).unwrap();

@@ -29,7 +29,7 @@ fn every_link_within_the_project_leads_somewhere() {
 /// A threat without a test is only a promise.
 #[test]
 fn every_row_of_the_threat_model_names_what_holds_it() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = testkit::root();
     let page = fs::read_to_string(root.join("docs/threat-model.md")).expect("the page is readable");
     let makefile = fs::read_to_string(root.join("Makefile")).expect("the Makefile is readable");
     let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| it |"));
@@ -81,7 +81,7 @@ fn the_message_whose_parts_are_explained_is_in_a_transcript() {
 
 /// The pages at the root, and those in `docs`.
 pub(crate) fn pages() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = testkit::root();
     let docs = fs::read_dir(root.join("docs")).expect("there are docs").map(|entry| entry.expect("readable").path());
     let pages = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     let read = |path: PathBuf| {

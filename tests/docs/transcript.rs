@@ -1,11 +1,8 @@
 //! Transcripts are read, run and written as a terminal would show them.
 
-#[path = "support/transcript.rs"]
-mod transcript;
-
 use std::{env, process::Command};
 
-use self::transcript::{Session, commands};
+use testkit::transcript::{Session, commands};
 
 #[test]
 fn a_session_is_written_as_it_was_typed() {

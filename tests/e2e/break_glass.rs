@@ -4,16 +4,18 @@ use std::{fs, path::Path, thread};
 
 use clusterprofile_webhook::admission::ANNOTATION;
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     api::{Answer, Api},
     control_plane::ControlPlane,
-    installed::{DRY_RUN, Profiles, serve_managed},
-    managed::{is_armed, metric},
-    manifests::Shell,
     profiles::{MANAGER, bad, labelled},
     replica::Replica,
     wait::wait_until,
+};
+
+use super::{
+    installed::{DRY_RUN, Profiles, serve_managed},
+    managed::{is_armed, metric},
+    manifests::Shell,
 };
 
 const PATH: &str = "metadata.annotations[clusterprofile-webhook.internal/break-glass]";

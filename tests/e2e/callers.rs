@@ -10,18 +10,18 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use super::{
-    assets::Assets,
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     control_plane::ControlPlane,
-    planes::Crd,
+    page::Section,
     profiles::{Profiles, good},
-    readme::Section,
+    programs::Assets,
     replica::Replica,
     wait::wait_until,
     webhook::{collection, configurations},
 };
+
+use super::planes::Crd;
 
 pub(crate) fn trial(assets: &Assets) -> Trial {
     let assets = assets.clone();
@@ -41,11 +41,11 @@ const SERVICE: &str = "clusterprofile-webhook";
 fn presented(assets: &Assets) {
     let files = tempfile::tempdir().expect("a directory can be made");
     let port = port();
-    let clients = Authority::new("clients");
+    let clients = Ca::new("clients");
     let flag = format!("--admission-control-config-file={}", as_the_page_says(files.path(), port, &clients).display());
     let plane = ControlPlane::start_with(assets, "callers", &[Crd::Own.object()], &[flag]);
     let address = plane.network().at(plane.host(), port).into();
-    let authority = Authority::new("servers");
+    let authority = Ca::new("servers");
     register(&plane, address, &authority);
     let profiles = Profiles::new(&plane, &json!({}));
 
@@ -75,7 +75,7 @@ fn port() -> u16 {
 }
 
 /// The page's files, in this directory, with what they name; the path of the first.
-fn as_the_page_says(directory: &Path, port: u16, clients: &Authority) -> PathBuf {
+fn as_the_page_says(directory: &Path, port: u16, clients: &Ca) -> PathBuf {
     const THERE: &str = "/etc/kubernetes/admission";
     let page = Section::page("callers");
     let [configuration, users] = page.manifests()[..] else { panic!("which are these?") };
@@ -92,7 +92,7 @@ fn as_the_page_says(directory: &Path, port: u16, clients: &Authority) -> PathBuf
 }
 
 /// Gives the API server a certificate with this name.
-fn put_certificate(directory: &Path, name: &str, clients: &Authority) {
+fn put_certificate(directory: &Path, name: &str, clients: &Ca) {
     let pair = clients.client(name, "any");
     put(directory, "client.crt", &pair.certificate);
     put(directory, "client.key", &pair.key);
@@ -107,7 +107,7 @@ fn put(directory: &Path, name: &str, content: &str) -> PathBuf {
 const CLIENT_CA: &str = "client-ca.crt";
 
 /// The manifests' Service at this address, and their configurations.
-fn register(plane: &ControlPlane, address: SocketAddr, authority: &Authority) {
+fn register(plane: &ControlPlane, address: SocketAddr, authority: &Ca) {
     let create = |path: &str, object: &Value| {
         let created = plane.api.post(path, object);
         assert_eq!(created.status, 201, "{created:#?}");
@@ -127,7 +127,7 @@ fn register(plane: &ControlPlane, address: SocketAddr, authority: &Authority) {
 }
 
 /// The binary, for callers of this name.
-fn serve(authority: &Authority, address: SocketAddr, directory: &Path, name: &str) -> Replica {
+fn serve(authority: &Ca, address: SocketAddr, directory: &Path, name: &str) -> Replica {
     let pair = authority.server(&[&format!("{SERVICE}.{SERVICE}.svc")]);
     put(directory, "tls.crt", &pair.certificate);
     put(directory, "tls.key", &pair.key);

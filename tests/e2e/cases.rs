@@ -5,14 +5,14 @@ use std::{path::Path, sync::Arc};
 use jiff::Timestamp;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     api::Answer,
     case::{self, Case, Part, Surface, Unless, Verdict, Warned},
     control_plane::ControlPlane,
-    planes::{Crd, Planes},
     verdict,
 };
+
+use super::planes::{Crd, Planes};
 
 pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
     let mut trials = Vec::new();

@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, process::Command};
 
-use super::{built::built, control_plane::ControlPlane, manifests::Shell, process::Process};
+use testkit::{control_plane::ControlPlane, process::Process, programs::find};
+
+use super::manifests::Shell;
 
 /// A directory that holds the program and the definitions of its objects.
 pub(crate) struct CertManager(PathBuf);
@@ -10,7 +12,7 @@ pub(crate) struct CertManager(PathBuf);
 impl CertManager {
     /// None where it is not built and the trials that want it may be left out.
     pub(crate) fn find() -> Option<Self> {
-        built("cert-manager", "e2e: the trial with cert-manager").map(Self)
+        find("cert-manager", "e2e: the story with cert-manager is").map(Self)
     }
 
     /// Installs the definitions and starts the controllers.

@@ -3,19 +3,21 @@
 use std::{fs, thread, time::Duration};
 
 use serde_json::{Value, json};
+use testkit::{
+    ca::Ca,
+    control_plane::ControlPlane,
+    page::Section,
+    profiles::{Profiles, good},
+    replica::Replica,
+    wait::wait_until,
+    writers::Writers,
+};
 
 use super::{
-    authority::Authority,
-    control_plane::ControlPlane,
     install::is_refused_unseen,
     installed::{self, DRY_RUN, MANAGER, NAMESPACE, finalize, serve, serve_managed},
     managed::{bundles, has_repaired, is_armed, metric},
     manifests::Shell,
-    profiles::{Profiles, good},
-    readme::Section,
-    replica::Replica,
-    wait::wait_until,
-    writers::Writers,
 };
 
 pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, shell: &Shell) {
@@ -71,7 +73,7 @@ pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, s
 
 fn with_a_pair_of_ones_own(plane: &ControlPlane, shell: &Shell, [install, upgrade, uninstall]: [&str; 3]) {
     let profiles = installed::Profiles::new(plane);
-    let authority = Authority::new("a reader's own");
+    let authority = Ca::new("a reader's own");
     let pair = authority.server(&["clusterprofile-webhook.clusterprofile-webhook.svc"]);
     for (name, content) in [("ca.crt", &authority.certificate), ("tls.crt", &pair.certificate), ("tls.key", &pair.key)]
     {

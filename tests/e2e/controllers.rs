@@ -4,12 +4,11 @@ use std::{mem, sync::Arc};
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
+use testkit::{control_plane::ControlPlane, profiles::MANAGER};
 
 use super::{
-    control_plane::ControlPlane,
     managers::{MANAGERS, Manager, Passes, Step, want},
     planes::{Crd, Planes},
-    profiles::MANAGER,
     writer::{Sent, Writer},
 };
 

@@ -11,16 +11,16 @@ use std::{
 use clusterprofile_webhook::manifest;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use super::{
-    assets::Assets,
+use testkit::{
     control_plane::ControlPlane,
-    planes::Crd,
     profiles::Profiles,
+    programs::Assets,
     replica::Replica,
     wait::wait_until,
     webhook::{NAMESPACE, Webhook, configurations},
 };
+
+use super::planes::Crd;
 
 pub(crate) fn trial(assets: &Assets) -> Trial {
     let assets = assets.clone();
@@ -129,7 +129,7 @@ fn grant(plane: &ControlPlane) {
 }
 
 fn serve(webhook: &Webhook, directory: &Path, kubeconfig: &Path) -> Replica {
-    let signed = webhook.authority.server(&[&format!("{}.{NAMESPACE}.svc", webhook.name)]);
+    let signed = webhook.ca.server(&[&format!("{}.{NAMESPACE}.svc", webhook.name)]);
     let put = |name: &str, content: &str| {
         let path = directory.join(name);
         fs::write(&path, content).expect("a file can be written");

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use clusterprofile_webhook::server::Config;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     api::Answer,
     control_plane::ControlPlane,
-    planes::{Crd, Planes},
     profiles::{MANAGER, labelled},
     verdict,
     wait::wait_until,
     webhook::Webhook,
 };
+
+use super::planes::{Crd, Planes};
 
 pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
     type Story = fn(&ControlPlane, &str);

@@ -7,9 +7,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
-
-use super::{
-    assets::must_be_there,
+use testkit::{
+    programs::are_required,
     rendered::{at, text},
 };
 
@@ -22,7 +21,7 @@ impl StaticBinary {
     pub(crate) fn find() -> Option<Self> {
         const VARIABLE: &str = "STATIC_BINARY";
         let named = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-        assert!(named.is_some() || !must_be_there(), "{VARIABLE} must name what `make static` builds");
+        assert!(named.is_some() || !are_required(), "{VARIABLE} must name what `make static` builds");
         let named = named?;
         assert!(named.is_file(), "{VARIABLE}={}: run `make static`", named.display());
         Some(Self(named))

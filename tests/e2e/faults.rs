@@ -9,18 +9,20 @@ use clusterprofile_webhook::{
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
+use testkit::{
+    api::Answer,
+    ca::Ca,
+    control_plane::ControlPlane,
+    profiles::{MANAGER, Profiles, bad, good, is_filled_in, labelled},
+    wait::wait_until,
+    webhook::{Webhook, configurations},
+};
 use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    api::Answer,
-    authority::Authority,
-    control_plane::ControlPlane,
     planes::{Crd, Planes},
-    profiles::{MANAGER, Profiles, bad, good, is_filled_in, labelled},
     rotation::{self, metric},
-    wait::wait_until,
-    webhook::{Webhook, configurations},
 };
 
 pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
@@ -71,7 +73,7 @@ const FAULTS: [Fault; 5] = [
     Fault {
         name: "wrong-authority",
         start: |webhook| {
-            webhook.authority = Authority::new("another");
+            webhook.ca = Ca::new("another");
             webhook.serve(Config::default());
             None
         },
@@ -108,7 +110,7 @@ const FAULTS: [Fault; 5] = [
 /// Of whom the API server is none.
 fn others() -> Callers {
     let file = NamedTempFile::new().expect("a file can be made");
-    fs::write(&file, Authority::new("others").certificate).expect("it can be written");
+    fs::write(&file, Ca::new("others").certificate).expect("it can be written");
     Callers::load(file.path().to_owned(), vec!["another".into()]).expect("it is an authority's")
 }
 

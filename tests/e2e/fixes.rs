@@ -4,6 +4,8 @@
 //! The test sends random writes of profiles, many with stored mistakes, as dry runs to two namespaces. The mutating webhook
 //! sees the writes of one of them. No validating webhook is registered for either.
 
+mod random;
+
 use std::{
     env, fs,
     sync::{Arc, Mutex},
@@ -18,19 +20,17 @@ use clusterprofile_webhook::{
 };
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use self::random::{Case, Method, Random, Write};
-use super::{
+use testkit::{
     api::Answer,
-    assets::Assets,
     control_plane::ControlPlane,
-    planes::{Crd, Planes},
     profiles::{Profiles, good, is_filled_in},
+    programs::Assets,
     wait::wait_until,
     webhook::{Webhook, configurations},
 };
 
-mod random;
+use self::random::{Case, Method, Random, Write};
+use super::planes::{Crd, Planes};
 
 /// How many writes there are of each definition.
 const WRITES: usize = 500;

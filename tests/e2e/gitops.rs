@@ -3,17 +3,19 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
+use testkit::{
+    control_plane::ControlPlane,
+    page::Section,
+    rendered::{at, documents, items, text},
+    replica::{Replica, arguments},
+    wait::wait_until,
+};
 
 use super::{
-    control_plane::ControlPlane,
     install::{item, stored_configurations},
     installed::{Profiles, address},
     managed::{is_armed, metric},
     manifests::Shell,
-    readme::Section,
-    rendered::{at, documents, items, text},
-    replica::{Replica, arguments},
-    wait::wait_until,
 };
 
 /// Argo CD renders without a cluster and, before it applies, takes over what it is told to ignore. The namespace is another one

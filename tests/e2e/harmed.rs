@@ -5,18 +5,20 @@ use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::KeyPair;
 use serde_json::{Value, json};
-
-use super::{
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     control_plane::ControlPlane,
-    installed::{self, NAMESPACE, address, serve_managed_at, stored},
-    managed::{is_armed, metric},
-    manifests::Shell,
+    page::Section,
     profiles::{Profiles, good},
-    readme::Section,
     replica::Replica,
     wait::wait_until,
     writers::Writers,
+};
+
+use super::{
+    installed::{self, NAMESPACE, address, serve_managed_at, stored},
+    managed::{is_armed, metric},
+    manifests::Shell,
 };
 
 /// A leaf certificate is renewed after 40 seconds, and when its CA is replaced. On a busy machine the Lease changes hands at any
@@ -42,7 +44,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
         let before = hub.renewals();
         wait_until("it is renewed by the clock", || hub.renewals() > before);
 
-        let foreign = Authority::new("foreign");
+        let foreign = Ca::new("foreign");
         let key = STANDARD.encode(KeyPair::generate().expect("a key can be made").serialize_pem());
         let foreign =
             json!({"ca.crt": STANDARD.encode(&foreign.certificate), "ca.key": STANDARD.encode(foreign.key())});

@@ -3,18 +3,20 @@
 use std::{fs, thread};
 
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     api::Answer,
-    authority::Authority,
+    ca::Ca,
     control_plane::ControlPlane,
-    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, finalize, serve},
-    manifests::Shell,
-    readme::Section,
+    page::Section,
     rendered::text,
     replica::Replica,
     wait::wait_until,
     webhook::{collection, configurations},
+};
+
+use super::{
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, finalize, serve},
+    manifests::Shell,
 };
 
 pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane, shell: &Shell) {
@@ -36,7 +38,7 @@ pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane,
     assert_eq!(kept.status, 200, "{kept:#?}");
     plane.api.delete(&profiles.item("leaving"));
 
-    let authority = Authority::new("a reader's own");
+    let authority = Ca::new("a reader's own");
     let pair = authority.server(&[page.between("must be valid for `", "`")]);
     let files = [("ca.crt", &authority.certificate), ("tls.crt", &pair.certificate), ("tls.key", &pair.key)];
     for (name, content) in files {

@@ -3,16 +3,18 @@
 use std::{fs, net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
+use testkit::{
+    control_plane::ControlPlane,
+    replica::{Replica, arguments, with_flags},
+    wait::wait_until,
+    webhook::{PORT, collection},
+};
 
 use super::{
-    control_plane::ControlPlane,
     install::{item, stored_configurations},
     installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, serve_managed, stored},
     managed::metric,
     manifests::Shell,
-    replica::{Replica, arguments, with_flags},
-    wait::wait_until,
-    webhook::{PORT, collection},
 };
 
 /// The namespace of the second installation, and the name of its configurations.

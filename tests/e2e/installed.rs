@@ -3,18 +3,18 @@
 use std::{net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     api::Answer,
     case::Cause,
     control_plane::ControlPlane,
-    manifests::Shell,
     mount::Mount,
     rendered::{at, only, rendered, text, volume},
     replica::{Replica, arguments, service_address, with_flags},
     verdict,
     wait::wait_until,
 };
+
+use super::manifests::Shell;
 
 /// The ClusterProfiles of a namespace.
 pub(crate) struct Profiles<'p> {

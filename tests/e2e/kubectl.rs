@@ -11,13 +11,13 @@ use std::{
 
 use clusterprofile_webhook::manifest;
 use libtest_mimic::Trial;
-
-use super::{
+use testkit::{
     control_plane::ControlPlane,
-    planes::{Crd, Planes},
     stage::{self, NAMESPACE},
     transcript::{Session, commands},
 };
+
+use super::planes::{Crd, Planes};
 
 pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
     let webhook = Arc::new(OnceLock::new());

@@ -3,17 +3,19 @@
 use std::{path::PathBuf, thread};
 
 use serde_json::{Value, json};
+use testkit::{
+    control_plane::ControlPlane,
+    page::Section,
+    rendered::{at, text},
+    wait::wait_until,
+};
 
 use super::{
-    control_plane::ControlPlane,
     install::{is_refused_unseen, stored_configurations},
     installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, finalize, stored},
     managed::{is_armed, metric},
     manifests::Shell,
     pods::Pods,
-    readme::Section,
-    rendered::{at, text},
-    wait::wait_until,
 };
 
 /// From nothing to an armed webhook and back, by what the README says first.

@@ -7,19 +7,21 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     api::Api,
-    authority::Authority,
+    ca::Ca,
     control_plane::ControlPlane,
-    install::{item, stored_configurations},
-    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, address, finalize, serve_managed, serve_managed_at, stored},
-    manifests::Shell,
-    readme::Section,
+    page::Section,
     rendered::text,
     replica::Replica,
     server::{get, value_of},
     wait::wait_until,
+};
+
+use super::{
+    install::{item, stored_configurations},
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, address, finalize, serve_managed, serve_managed_at, stored},
+    manifests::Shell,
 };
 
 pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
@@ -45,7 +47,7 @@ pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
     }
 
     what_others_overwrite_is_repaired(plane, shell, &replica);
-    let other = json!(STANDARD.encode(Authority::new("another").certificate));
+    let other = json!(STANDARD.encode(Ca::new("another").certificate));
     a_quarrel_is_no_load(plane, &replica, ["/clientConfig/caBundle", "ca_bundle"], &other);
     the_account_writes_dry_runs_alone(plane);
     the_steps_are_told_by_events(plane);
@@ -78,7 +80,7 @@ fn what_others_overwrite_is_repaired(plane: &ControlPlane, shell: &Shell, replic
         assert_eq!((self::bundles(plane), &secret()["data"]), (bundles.clone(), &authority));
     }
 
-    let other = STANDARD.encode(Authority::new("another").certificate);
+    let other = STANDARD.encode(Ca::new("another").certificate);
     for (repaired, configuration) in (1..).zip(stored_configurations(plane)) {
         let overwritten = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": other}]);
         assert_eq!(plane.api.patch(&item(&configuration), "json", &overwritten).status, 200);
@@ -206,7 +208,7 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     let unarmed = start("--no-arming");
     wait_until("it leads", || metric(&unarmed, "leading") == 1);
     wait_until("what is bad is denied", || bad().status == 422);
-    let other = STANDARD.encode(Authority::new("another").certificate);
+    let other = STANDARD.encode(Ca::new("another").certificate);
     let overwritten = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": other}]);
     for configuration in stored_configurations(plane) {
         assert_eq!(plane.api.patch(&item(&configuration), "json", &overwritten).status, 200);

@@ -4,15 +4,13 @@ use std::fs;
 
 use clusterprofile_webhook::manifest;
 use serde_json::{Value, json};
+use testkit::profiles::MANAGER;
 
 use self::{
     Passes::{Always, UntilAtRest},
     Step::{Edited, Wants},
 };
-use super::{
-    profiles::MANAGER,
-    writer::{Main, Status, Writer},
-};
+use super::writer::{Main, Status, Writer};
 
 /// A program that keeps a profile.
 #[derive(Clone, Copy)]

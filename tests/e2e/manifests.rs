@@ -10,19 +10,18 @@ use std::{
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
+use testkit::{
+    control_plane::ControlPlane,
+    helm::Helm,
+    programs::Assets,
+    prometheus,
+    rendered::{at, only, rendered, text},
+    transcript::bash,
+};
 
 use super::{
-    assets::Assets,
-    break_glass,
-    cert_manager::CertManager,
-    chart,
-    control_plane::ControlPlane,
-    gitops, harmed,
-    helm::Helm,
-    install, installations, make, managed, observed, prometheus,
-    rendered::{at, only, rendered, text},
+    break_glass, cert_manager::CertManager, chart, gitops, harmed, install, installations, make, managed, observed,
     renewal,
-    transcript::bash,
 };
 
 pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {

@@ -11,22 +11,24 @@ use std::{
 use clusterprofile_webhook::admission::ANNOTATION;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
 use serde_json::{Value, json};
-use time::{Duration, OffsetDateTime};
-
-use super::{
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     client::Client,
     control_plane::ControlPlane,
-    install::{item, stored_configurations},
-    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, address, serve_managed_at, stored},
     loopback::PORTS,
-    managed::is_armed,
-    manifests::Shell,
     prometheus::{Prometheus, firing, query_at, rules},
-    queries,
     rendered::{only, rendered, text},
     replica::Replica,
     wait::wait_until,
+};
+use time::{Duration, OffsetDateTime};
+
+use super::{
+    install::{item, stored_configurations},
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, address, serve_managed_at, stored},
+    managed::is_armed,
+    manifests::Shell,
+    queries,
 };
 
 /// Where the replicas are that read their pair from files.
@@ -198,7 +200,7 @@ impl Watch {
 
 /// Two replicas that read pairs from files: of one the pair is about to expire, of the other it has expired.
 struct Pairs {
-    authority: Authority,
+    authority: Ca,
     old: Replica,
     file: PathBuf,
     _expired: Replica,
@@ -206,7 +208,7 @@ struct Pairs {
 
 impl Pairs {
     fn serve(directory: &Path, old: SocketAddr, expired: SocketAddr) -> Self {
-        let authority = Authority::new(PAIRS);
+        let authority = Ca::new(PAIRS);
         let serve = |name: &str, admin: SocketAddr, minutes: [i64; 2]| {
             let directory = directory.join(name);
             fs::create_dir(&directory).expect("a directory can be made");
@@ -279,7 +281,7 @@ fn callers_are_a_trouble(watch: &mut Watch, pairs: &Pairs) {
     watch.until(&["ClusterProfileWebhookEvictsConnections"], || {
         drop([(); 4].map(|()| TcpStream::connect(pairs.old.address).expect("it takes connections")));
     });
-    let another = Authority::new("another").certificate;
+    let another = Ca::new("another").certificate;
     watch.until(&["ClusterProfileWebhookHandshakesFail"], || {
         assert!(Client::connect(pairs.old.address, another.as_bytes()).is_err());
     });

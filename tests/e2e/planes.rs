@@ -12,14 +12,14 @@ use clusterprofile_webhook::{
     server::{Config, Limits, LiveConfig},
 };
 use serde_json::Value;
-
-use super::{
-    assets::Assets,
+use testkit::{
     case::{Case, PolicyOf},
     control_plane::ControlPlane,
-    fixes::definition,
+    programs::Assets,
     webhook::Webhook,
 };
+
+use super::fixes::definition;
 
 /// Which CRD is installed.
 #[derive(Clone, Copy, Debug, PartialEq)]

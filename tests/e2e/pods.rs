@@ -3,17 +3,19 @@
 use std::{fs, net::SocketAddr, path::Path, thread};
 
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     balancer::Balancer,
     control_plane::ControlPlane,
-    empty_root::{EmptyRoot, StaticBinary},
-    installed::{address, serve_managed_at, stored},
-    manifests::Shell,
     rendered::{at, items, text, volume},
     replica::{Replica, arguments, container, with_flags},
     server::get,
     wait::wait_until,
+};
+
+use super::{
+    empty_root::{EmptyRoot, StaticBinary},
+    installed::{address, serve_managed_at, stored},
+    manifests::Shell,
 };
 
 /// The Pods of the stored Deployment, behind its Service.

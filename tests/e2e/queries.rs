@@ -3,12 +3,12 @@
 use std::{collections::BTreeSet, fs};
 
 use serde_json::Value;
-
-use super::{
+use testkit::{
     prometheus::Prometheus,
-    promql::References,
     rendered::{at, items, text},
 };
+
+use super::promql::References;
 
 /// The alerts of a `PrometheusRule`.
 pub(crate) fn alerts(rule: &Value) -> impl Iterator<Item = &Value> {
@@ -21,7 +21,7 @@ pub(crate) fn all_are_answered(prometheus: &Prometheus, rule: &Value) {
         prometheus.query(query);
         all_is_there(prometheus, query);
     }
-    let tests = fs::read_to_string("tests/observability/alerts.yaml").expect("they are there");
+    let tests = fs::read_to_string("tests/manifests/alerts.yaml").expect("they are there");
     let mut series: BTreeSet<_> = tests.lines().filter_map(|line| line.trim().strip_prefix("- series: ")).collect();
     assert!(series.len() > 20, "{series:?}");
     series.retain(|series| prometheus.series(&of_any_target(series)).is_empty());

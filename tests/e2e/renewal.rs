@@ -13,22 +13,24 @@ use rustls::{
     version::TLS13,
 };
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     calls::Calls,
-    cert_manager::CertManager,
     client::tls,
     control_plane::ControlPlane,
-    install::{is_refused_unseen, stored_configurations},
-    installed::{self, DRY_RUN, MANAGER, mounted_secret, serve_mounted, stored},
-    manifests::Shell,
     mount::{Kubelet, Mount},
+    page::Section,
     profiles::{Profiles, good},
-    readme::Section,
     rendered::text,
     server::get,
     wait::wait_until,
     writers::Writers,
+};
+
+use super::{
+    cert_manager::CertManager,
+    install::{is_refused_unseen, stored_configurations},
+    installed::{self, DRY_RUN, MANAGER, mounted_secret, serve_mounted, stored},
+    manifests::Shell,
 };
 
 /// From the moment that the webhook is installed, no call fails and nothing bad is stored.

@@ -13,9 +13,8 @@ use clusterprofile_webhook::{
     tls::{Certificates, Files},
 };
 use serde_json::json;
-
-use super::{
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     control_plane::ControlPlane,
     profiles::{Profiles, bad, good, is_filled_in, labelled},
     server::{Server, value_of},
@@ -27,7 +26,7 @@ use super::{
 /// First both authorities are trusted, then the new certificate is served, then the old authority is forgotten: no call fails.
 pub(crate) fn replaced(control: &ControlPlane) {
     let rotation = Rotation::start(control, "rotated");
-    let (old, new) = (&rotation.webhook.authority, Authority::new("new"));
+    let (old, new) = (&rotation.webhook.ca, Ca::new("new"));
     let writers = Writers::new(rotation.profiles(), good, Duration::ZERO);
     writers.write(|| {
         writers.go_on();
@@ -46,7 +45,7 @@ pub(crate) fn replaced(control: &ControlPlane) {
 /// The old authority is forgotten before the new certificate is served: calls fail until it is, and nothing bad slips in.
 pub(crate) fn replaced_the_wrong_way_round(control: &ControlPlane) {
     let rotation = Rotation::start(control, "rotated-badly");
-    let new = Authority::new("new");
+    let new = Ca::new("new");
     // Not those that want filling in: where /mutate fails alone, the webhook is right to refuse them.
     let writers = Writers::new(rotation.profiles(), labelled, Duration::ZERO);
     writers.write(|| {
@@ -87,9 +86,9 @@ impl<'c> Rotation<'c> {
         let mut webhook = Webhook::unserved(control, name);
         let file = |kind: &str| control.directory().join(format!("{name}.{kind}"));
         let files = Files { certificate: file("crt"), key: file("key") };
-        write_pair(&webhook.authority, name, &files);
+        write_pair(&webhook.ca, name, &files);
         let certificates = Certificates::new(files.load().expect("it was just written"));
-        let ca = webhook.authority.certificate.clone().into_bytes();
+        let ca = webhook.ca.certificate.clone().into_bytes();
         let server = Server::start_at(webhook.address, Config::default(), certificates, Some(files.clone()), ca);
         webhook.server = Some(server);
         for mut configuration in configurations() {
@@ -98,7 +97,7 @@ impl<'c> Rotation<'c> {
             webhook.register(control, configuration);
         }
         let rotation = Self { control, webhook, files, trusted: AtomicUsize::new(0) };
-        rotation.trust(&rotation.webhook.authority.certificate, DENIED);
+        rotation.trust(&rotation.webhook.ca.certificate, DENIED);
         rotation
     }
 
@@ -136,7 +135,7 @@ impl<'c> Rotation<'c> {
     }
 
     /// Replaces the certificate that is served, as whoever renews it does: in its files.
-    fn serve(&self, authority: &Authority) {
+    fn serve(&self, authority: &Ca) {
         let reloads = || metric(&self.webhook, "certificate_reloads_total{result=\"success\"}");
         let before = reloads();
         write_pair(authority, &self.webhook.name, &self.files);
@@ -149,7 +148,7 @@ pub(crate) fn metric(webhook: &Webhook, series: &str) -> u64 {
     value_of(webhook.server.as_ref().expect("it serves").admin, series)
 }
 
-fn write_pair(authority: &Authority, name: &str, files: &Files) {
+fn write_pair(authority: &Ca, name: &str, files: &Files) {
     let signed = authority.server(&[&format!("{name}.{NAMESPACE}.svc")]);
     let write = |path: &Path, pem: &str| fs::write(path, pem).expect("a file can be written");
     write(&files.certificate, &signed.certificate);

@@ -5,8 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 use clusterprofile_webhook::manifest;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use super::{assets::Assets, random::Random};
+use testkit::{programs::Assets, random::Random};
 
 pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     let kubectl = assets.program("kubectl");

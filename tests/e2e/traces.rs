@@ -8,23 +8,22 @@ use std::{
 
 use libtest_mimic::Trial;
 use serde_json::Value;
-
-use super::{
-    assets::Assets,
-    built::built,
+use testkit::{
     control_plane::ControlPlane,
     loopback::Network,
-    planes::Crd,
     process::Process,
     profiles::Profiles,
+    programs::{self, Assets},
     rendered::{items, text},
     replica::Replica,
     webhook::{NAMESPACE, Webhook, configurations},
 };
 
+use super::planes::Crd;
+
 /// None where the collector is not built and the trial may be left out.
 pub(crate) fn trial(assets: &Assets) -> Option<Trial> {
-    let program = built("collector", "e2e: the trial with a collector of spans")?.join("collector");
+    let program = programs::find("collector", "e2e: the story of traces is")?.join("collector");
     let assets = assets.clone();
     Some(Trial::test("traces::one_trace", move || {
         one_trace(&assets, &program);
@@ -94,7 +93,7 @@ fn as_the_page_says(collector: &str) -> String {
 }
 
 fn serve(webhook: &Webhook, directory: &Path, collector: &str) -> Replica {
-    let signed = webhook.authority.server(&[&format!("{}.{NAMESPACE}.svc", webhook.name)]);
+    let signed = webhook.ca.server(&[&format!("{}.{NAMESPACE}.svc", webhook.name)]);
     let arguments = [
         "serve".to_owned(),
         "--log-format=json".to_owned(),

@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     api::{Answer, Api},
     control_plane::ControlPlane,
 };

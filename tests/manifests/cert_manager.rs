@@ -1,11 +1,9 @@
 //! What cert-manager is asked for. These are the references that its controllers follow; what they make of them is in `e2e/renewal.rs`.
 
 use serde_json::{Value, json};
+use testkit::rendered::{at, only, text, volume};
 
-use super::{
-    Manifests,
-    rendered::{at, only, text, volume},
-};
+use super::Manifests;
 
 pub(crate) fn issues_what_the_api_server_trusts(manifests: &Manifests) {
     let objects = &manifests.cert_manager;

@@ -4,14 +4,14 @@ use std::{env, fs, mem, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use super::{
-    Manifests,
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     helm::Helm,
     rendered::{documents, kustomized, only},
     replica::container,
 };
+
+use super::Manifests;
 
 /// The chart, and helm with a home of its own.
 pub(crate) struct Chart {
@@ -82,7 +82,7 @@ pub(crate) fn has_what_is_rendered(manifests: &Manifests) {
 /// So that helm refuses what the webhook would not read. `UPDATE=1` writes it, too.
 pub(crate) fn has_the_schema_of_the_configuration(_: &Manifests) {
     const FILE: &str = "manifests/chart/values.schema.json";
-    let printed = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")).arg("config-schema").env_clear().output();
+    let printed = Command::new(testkit::program()).arg("config-schema").env_clear().output();
     let mut fresh: Value = serde_json::from_slice(&printed.expect("the binary was built").stdout).expect("it is JSON");
     // The whole has one.
     fresh.as_object_mut().expect("a schema is an object").remove("$schema");
@@ -212,7 +212,7 @@ fn with(mut objects: Vec<Value>, kind: &str, pointer: &str, value: Value) -> Vec
 /// With a message that tells what is wrong; whatever a file holds is not repeated.
 pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
     let chart = manifests.chart();
-    let pair = Authority::new("chart");
+    let pair = Ca::new("chart");
     let [authority, key] = [("ca.crt", &pair.certificate), ("ca.key", &pair.key())].map(|(name, content)| {
         let path = chart.home.path().join(name);
         fs::write(&path, content).expect("a file can be written");

@@ -3,12 +3,12 @@
 use std::{fmt::Write as _, fs, process::Command};
 
 use serde_json::{Value, json};
-
-use super::{
-    Manifests,
+use testkit::{
     prometheus::{program, rules},
     rendered::only,
 };
+
+use super::Manifests;
 
 const ALERT: &str = "ClusterProfileWebhookStatusFrozen";
 

@@ -5,44 +5,11 @@
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 #![expect(clippy::print_stdout, reason = "tests that are left out are told of")]
 
-#[path = "support/assets.rs"]
-mod assets;
-#[path = "support/authority.rs"]
-#[expect(dead_code, reason = "a control plane has users, too, and a Secret a key")]
-mod authority;
-#[path = "support/built.rs"]
-mod built;
-#[path = "manifests/cert_manager.rs"]
 mod cert_manager;
-#[path = "manifests/chart.rs"]
 mod chart;
-#[path = "manifests/frozen.rs"]
 mod frozen;
-#[path = "support/helm.rs"]
-mod helm;
-#[path = "manifests/observability.rs"]
 mod observability;
-#[path = "manifests/pods.rs"]
 mod pods;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/prometheus.rs"]
-#[expect(dead_code, reason = "what a server of it sees is in e2e/observed.rs")]
-mod prometheus;
-#[path = "support/readme.rs"]
-#[expect(dead_code, reason = "its commands want an API server")]
-mod readme;
-#[path = "support/rendered.rs"]
-mod rendered;
-#[path = "support/replica.rs"]
-#[expect(dead_code, reason = "programs are killed here")]
-mod replica;
-#[path = "support/server.rs"]
-#[expect(dead_code, reason = "only its way to ask a probe is wanted")]
-mod server;
-#[path = "support/wait.rs"]
-mod wait;
-#[path = "manifests/webhooks.rs"]
 mod webhooks;
 
 use std::{
@@ -56,13 +23,14 @@ use std::{
 use clusterprofile_webhook::{crd, manifest};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
-
-use self::{
-    assets::Assets,
-    chart::Chart,
-    readme::Section,
+use testkit::{
+    page::Section,
+    programs::Assets,
+    prometheus,
     rendered::{at, only, rendered, text},
 };
+
+use self::chart::Chart;
 
 /// All renderings.
 struct Manifests {

@@ -4,14 +4,13 @@ use std::{collections::BTreeMap, fs, process::Command};
 
 use serde::Deserialize;
 use serde_json::Value;
-
-use super::{
-    Manifests,
-    pods::port_number,
+use testkit::{
     prometheus::{program, rules},
     rendered::{at, items, only, text},
     replica::container,
 };
+
+use super::{Manifests, pods::port_number};
 
 /// As much of the operator's types as is used: it prunes what it does not know, which must not be something that was meant.
 #[derive(Deserialize)]
@@ -98,7 +97,7 @@ struct Expected {
     exp_labels: BTreeMap<String, String>,
 }
 
-const TESTS: &str = "tests/observability/alerts.yaml";
+const TESTS: &str = "tests/manifests/alerts.yaml";
 
 fn alerts(manifests: &Manifests) -> Vec<Alert> {
     let rule = only(&manifests.observability, "PrometheusRule");

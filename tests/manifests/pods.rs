@@ -7,14 +7,14 @@ use clusterprofile_webhook::{
     profile::GROUP,
 };
 use serde_json::{Value, json};
-
-use super::{
-    Manifests,
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     rendered::{at, items, only, text, volume},
     replica::{Replica, arguments, container},
     server::get,
 };
+
+use super::Manifests;
 
 /// The value of an argument of the container.
 pub(crate) fn flag<'o>(container: &'o Value, name: &str) -> &'o str {
@@ -58,7 +58,7 @@ pub(crate) fn run_the_image_as_it_is_made(manifests: &Manifests) {
 pub(crate) fn run_what_the_binary_accepts(manifests: &Manifests) {
     let deployment = only(&manifests.certificate_pair, "Deployment");
     let directory = tempfile::tempdir().expect("a directory can be made");
-    let pair = Authority::new("manifests").server(&["localhost"]);
+    let pair = Ca::new("manifests").server(&["localhost"]);
     for (name, content) in [("tls.crt", pair.certificate), ("tls.key", pair.key)] {
         fs::write(directory.path().join(name), content).expect("a file can be written");
     }
@@ -231,8 +231,7 @@ const FOLLOW: &str = "watch customresourcedefinitions clusterprofiles.multiclust
 pub(crate) fn may_do_what_certificates_break_glass_and_the_crd_want(manifests: &Manifests) {
     let account = at(only(&manifests.base, "ServiceAccount"), "/metadata");
     let default = |flag: &str| {
-        let help =
-            Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")).args(["serve", "--help"]).env_clear().output();
+        let help = Command::new(testkit::program()).args(["serve", "--help"]).env_clear().output();
         let help = String::from_utf8(help.expect("the binary was built").stdout).expect("help is text");
         let words: Vec<_> = help.split_whitespace().collect();
         let (_, rest) = words

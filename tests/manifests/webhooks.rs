@@ -4,12 +4,14 @@ use std::{net::SocketAddr, process::Command};
 
 use clusterprofile_webhook::crd;
 use serde_json::{Value, json};
+use testkit::{
+    rendered::{at, items, only, text},
+    replica::container,
+};
 
 use super::{
     Manifests,
     pods::{flag, port_number},
-    rendered::{at, items, only, text},
-    replica::container,
 };
 
 /// Of each configuration: its kind, the path that it calls, and what it alone says.
@@ -102,8 +104,7 @@ pub(crate) fn call_where_the_server_listens(manifests: &Manifests) {
 
 /// The default of `serve`, with which `make run` serves.
 pub(crate) fn call_where_a_development_server_listens(manifests: &Manifests) {
-    let help =
-        Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")).args(["serve", "--help"]).env_clear().output();
+    let help = Command::new(testkit::program()).args(["serve", "--help"]).env_clear().output();
     let help = String::from_utf8(help.expect("the binary was built").stdout).expect("help is text");
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let (_, listen) = help.split_once("--listen <ADDRESS>").expect("it has the flag");

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{api::Answer, calls::Calls, control_plane::ControlPlane, writers::Writers};
+use testkit::{api::Answer, calls::Calls, control_plane::ControlPlane, writers::Writers};
 
 /// The steps of a part, and what became of the calls meanwhile.
 pub(crate) struct Account<'p> {

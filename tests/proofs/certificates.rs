@@ -1,17 +1,13 @@
 //! No rotation of certificates fails a call: everything happens to them that can.
 
 use serde_json::json;
-
-use super::{
-    PACE, Proof,
-    account::Account,
+use testkit::{
     control_plane::ControlPlane,
-    files,
-    hub::Hub,
-    managed,
     profiles::{Profiles, good},
     writers::Writers,
 };
+
+use super::{PACE, Proof, account::Account, files, hub::Hub, managed};
 
 pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     let (mut rotations, mut disturbances) = (Account::new(plane), Account::new(plane));

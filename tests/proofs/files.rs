@@ -1,21 +1,20 @@
 //! Certificates in files: kubelet swaps what is mounted, as cert-manager or whoever else renews it.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-
-use super::{
-    account::Account,
+use testkit::{
     control_plane::ControlPlane,
-    fleet::Fleet,
     mount::Mount,
     profiles::{Profiles, bad, good, is_filled_in},
-    replica::PROGRAM,
+    program,
     wait::wait_until,
     webhook::{NAMESPACE, Webhook, collection, configurations},
     writers::Writers,
 };
+
+use super::{account::Account, fleet::Fleet};
 
 /// Three swaps, and nothing is left of it.
 pub(crate) fn swapped(plane: &ControlPlane, account: &mut Account<'_>, pace: Duration) {
@@ -33,8 +32,7 @@ pub(crate) fn swapped(plane: &ControlPlane, account: &mut Account<'_>, pace: Dur
         format!("--tls-cert={}", file("tls.crt")),
         format!("--tls-key={}", file("tls.key")),
     ];
-    let fleet =
-        Fleet::start(Path::new(PROGRAM), webhook.address, arguments.into(), None, &plane.directory().join("files"));
+    let fleet = Fleet::start(&program(), webhook.address, arguments.into(), None, &plane.directory().join("files"));
     for mut configuration in configurations() {
         // A busy machine must not make it a test of speed.
         configuration["webhooks"][0]["timeoutSeconds"] = json!(30);
@@ -66,6 +64,6 @@ pub(crate) fn swapped(plane: &ControlPlane, account: &mut Account<'_>, pace: Dur
 
 /// A Secret with a new pair for the Service.
 fn secret(webhook: &Webhook) -> Value {
-    let pair = webhook.authority.server(&[&format!("{}.{NAMESPACE}.svc", webhook.name)]);
+    let pair = webhook.ca.server(&[&format!("{}.{NAMESPACE}.svc", webhook.name)]);
     json!({"data": {"tls.crt": STANDARD.encode(pair.certificate), "tls.key": STANDARD.encode(pair.key)}})
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
+use testkit::{
     balancer::{Backend, Balancer},
     replica::Replica,
     server::{get, value_of},

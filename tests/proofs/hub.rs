@@ -3,16 +3,15 @@
 use std::{net::SocketAddr, path::Path, thread, time::Duration};
 
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     control_plane::ControlPlane,
-    fleet::Fleet,
     rendered::{at, text},
     replica::{arguments, service_address, with_flags},
-    upgrade::Release,
     wait::wait_until,
     webhook::{collection, configurations},
 };
+
+use super::{fleet::Fleet, upgrade::Release};
 
 /// The replicas, and what is known of their certificates.
 pub(crate) struct Hub<'p> {

@@ -3,76 +3,25 @@
 //! Profiles are written, good ones and bad ones, while what a proof is about happens. Each takes minutes, so plain `cargo test`
 //! leaves them out.
 
-#![expect(clippy::panic, clippy::indexing_slicing, reason = "what cannot go on must end")]
+#![expect(clippy::indexing_slicing, reason = "what cannot go on must end")]
 #![expect(clippy::print_stdout, reason = "it tells what it counts")]
 
-#[path = "prove/account.rs"]
 mod account;
-#[path = "support/api.rs"]
-#[expect(dead_code, reason = "other tests need more of it")]
-mod api;
-#[path = "support/assets.rs"]
-mod assets;
-#[path = "support/authority.rs"]
-#[expect(dead_code, reason = "other tests need more of it")]
-mod authority;
-#[path = "prove/balancer.rs"]
-mod balancer;
-#[path = "../benches/support/bodies.rs"]
-mod bodies;
-#[path = "support/calls.rs"]
-mod calls;
-#[path = "prove/certificates.rs"]
 mod certificates;
-#[path = "support/control_plane.rs"]
-#[expect(dead_code, reason = "other tests need more of it")]
-mod control_plane;
-#[path = "prove/files.rs"]
 mod files;
-#[path = "prove/fleet.rs"]
 mod fleet;
-#[path = "prove/hub.rs"]
 mod hub;
-#[path = "support/loopback.rs"]
-mod loopback;
-#[path = "prove/managed.rs"]
 mod managed;
-#[path = "support/mount.rs"]
-#[expect(dead_code, reason = "other tests need more of it")]
-mod mount;
-#[path = "prove/overload.rs"]
 mod overload;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/profiles.rs"]
-#[expect(dead_code, reason = "other tests need more of it")]
-mod profiles;
-#[path = "support/rendered.rs"]
-#[expect(dead_code, reason = "other tests need more of it")]
-mod rendered;
-#[path = "support/replica.rs"]
-#[expect(dead_code, reason = "other tests start the binary that they are built with")]
-mod replica;
-#[path = "prove/rollout.rs"]
 mod rollout;
-#[path = "support/server.rs"]
-#[expect(dead_code, reason = "replicas are processes here")]
-mod server;
-#[path = "prove/upgrade.rs"]
 mod upgrade;
-#[path = "support/wait.rs"]
-mod wait;
-#[path = "support/webhook.rs"]
-#[expect(dead_code, reason = "replicas are processes here")]
-mod webhook;
-#[path = "support/writers.rs"]
-mod writers;
 
 use std::{env, fs, process::ExitCode, time::Duration};
 
 use clusterprofile_webhook::{crd, manifest};
+use testkit::{control_plane::ControlPlane, programs::Assets};
 
-use self::{account::Total, assets::Assets, control_plane::ControlPlane};
+use self::account::Total;
 
 /// What precedes the name of a proof, as `make` calls it: a filter of tests may be called as one is.
 const ARGUMENT: &str = "prove";
@@ -116,7 +65,7 @@ fn main() -> ExitCode {
         println!("prove: {broken}");
     }
     if broken.is_empty() && env::var_os("UPDATE").is_some() {
-        fs::write(format!("tests/prove/{name}.md"), figures).expect("it can be written");
+        fs::write(format!("tests/proofs/{name}.md"), figures).expect("it can be written");
     }
     println!("{total}");
     if !broken.is_empty() {

@@ -7,13 +7,15 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
+use testkit::{
+    ca::Ca,
+    profiles::{Profiles, bad},
+    writers::Writers,
+};
 
 use super::{
     account::Account,
-    authority::Authority,
     hub::{Hub, Stage},
-    profiles::{Profiles, bad},
-    writers::Writers,
 };
 
 /// What a leader may be interrupted in.
@@ -70,7 +72,7 @@ pub(crate) fn overwritten(
     let mut broken = Vec::new();
     account.skip(writers);
     writers.write(|| {
-        let (before, foreign) = (hub.bundles(), STANDARD.encode(Authority::new("another").certificate));
+        let (before, foreign) = (hub.bundles(), STANDARD.encode(Ca::new("another").certificate));
         let started = Instant::now();
         hub.overwrite("clientConfig/caBundle", &json!(foreign));
         let failed = last_failure(profiles, started);

@@ -1,6 +1,8 @@
 //! Nobody who sends too much, or too slowly, keeps the API server out, or takes more memory than there is.
 
-use super::{Proof, account::Account, control_plane::ControlPlane, writers::Writers};
+use testkit::{control_plane::ControlPlane, writers::Writers};
+
+use super::{Proof, account::Account};
 
 use self::{
     attacks::ATTACKS,
@@ -8,21 +10,13 @@ use self::{
     target::{Measured, Target},
 };
 
-#[path = "overload/attacks.rs"]
 mod attacks;
-#[path = "overload/caller.rs"]
 mod caller;
-#[path = "overload/churn.rs"]
 mod churn;
-#[path = "overload/flood.rs"]
 mod flood;
-#[path = "overload/probes.rs"]
 mod probes;
-#[path = "overload/sockets.rs"]
 mod sockets;
-#[path = "overload/target.rs"]
 mod target;
-#[path = "overload/worst.rs"]
 mod worst;
 
 pub(crate) fn prove(plane: &ControlPlane) -> Proof {

@@ -1,15 +1,17 @@
 //! No rollout fails a call: the release before is upgraded, then replicas are replaced, one after the other, twenty times.
 
 use serde_json::json;
+use testkit::{
+    control_plane::ControlPlane,
+    profiles::{Profiles, good},
+    writers::Writers,
+};
 
 use super::{
     PACE, Proof,
     account::Account,
-    control_plane::ControlPlane,
     hub::Hub,
-    profiles::{Profiles, good},
     upgrade::{self, Release},
-    writers::Writers,
 };
 
 pub(crate) fn prove(plane: &ControlPlane) -> Proof {

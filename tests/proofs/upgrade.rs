@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use serde_json::json;
+use testkit::{program, server::value_of, wait::wait_until, writers::Writers};
 
-use super::{account::Account, hub::Hub, replica::PROGRAM, server::value_of, wait::wait_until, writers::Writers};
+use super::{account::Account, hub::Hub};
 
 /// A build, and the manifests that install it.
 pub(crate) struct Release {
@@ -15,7 +16,7 @@ pub(crate) struct Release {
 impl Release {
     /// This one.
     pub(crate) fn own() -> Self {
-        Self { program: PROGRAM.into(), manifests: "manifests/base".into() }
+        Self { program: program(), manifests: "manifests/base".into() }
     }
 
     /// The one before.

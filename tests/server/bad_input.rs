@@ -2,13 +2,6 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
-#[path = "support/client.rs"]
-#[expect(dead_code, reason = "the server's own tests need more of it")]
-mod client;
-#[path = "support/server.rs"]
-#[expect(dead_code, reason = "the server's own tests need more of it")]
-mod server;
-
 use clusterprofile_webhook::{
     admission::{self, BadRequest},
     review::{Phase, Policy},
@@ -16,8 +9,7 @@ use clusterprofile_webhook::{
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
-
-use self::{client::Client, server::Server};
+use testkit::{client::Client, server::Server};
 
 /// What comes back for a body: the response, or the line of HTTP 400.
 type Outcome = Result<Value, String>;

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use clusterprofile_webhook::server::{Config, Limits};
 use serde_json::{Value, json};
+use testkit::{client::Client, server::Server, wait::wait_until};
 
-use super::{REVIEW, client::Client, connect, head, limited, metric, server::Server, wait::wait_until};
+use super::{REVIEW, connect, head, limited, metric};
 
 #[test]
 fn a_slow_body_is_answered_by_its_deadline_and_may_be_tried_again() {

@@ -13,17 +13,13 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use testkit::{server::value_of, wait::wait_until};
 
-use super::{
-    cluster::config,
-    process::{PROGRAM, Program},
-    server::value_of,
-    wait::wait_until,
-};
+use super::{cluster::config, process::Program};
 
 /// Nobody has a kubeconfig there, nor a service account.
 fn command(kubeconfig: &str) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(testkit::program());
     command.env_remove("KUBERNETES_SERVICE_HOST").env("HOME", "/nonexistent").env("KUBECONFIG", kubeconfig);
     command
 }

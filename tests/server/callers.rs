@@ -16,22 +16,21 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     version::{TLS12, TLS13},
 };
-use time::{Duration, OffsetDateTime};
-
-use super::{
-    REVIEW, answered,
-    authority::{self, Authority},
+use testkit::{
+    ca::{Ca, Leaf},
     client::Client,
-    metric,
     server::{Server, get},
     wait::wait_until,
 };
+use time::{Duration, OffsetDateTime};
+
+use super::{REVIEW, answered, metric};
 
 const NAME: &str = "kube-apiserver";
 
 #[test]
 fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
-    let (authority, directory) = (Authority::new("clients"), tempfile::tempdir().unwrap());
+    let (authority, directory) = (Ca::new("clients"), tempfile::tempdir().unwrap());
     let names = [NAME, "api.example.com", "spiffe://example.com/api", "api@example.com"];
     let server = serve(&authority, &directory.path().join("ca.crt"), &names);
     let common_name = |name| {
@@ -59,8 +58,8 @@ fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
         (client(common_name("KUBE-APISERVER")), AlertDescription::AccessDenied),
         (client(alternative(SanType::DnsName("*.example.com".try_into().unwrap()))), AlertDescription::AccessDenied),
         (client(CertificateParams::default()), AlertDescription::AccessDenied),
-        (Authority::new("clients").client(NAME, "system:masters"), AlertDescription::DecryptError),
-        (Authority::new("others").client(NAME, "system:masters"), AlertDescription::UnknownCA),
+        (Ca::new("clients").client(NAME, "system:masters"), AlertDescription::DecryptError),
+        (Ca::new("others").client(NAME, "system:masters"), AlertDescription::UnknownCA),
         (
             authority.sign(common_name(NAME), ExtendedKeyUsagePurpose::ServerAuth),
             AlertDescription::UnsupportedCertificate,
@@ -89,7 +88,7 @@ fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
 
 #[test]
 fn who_was_let_in_lets_in_nobody_else_but_an_authority_between_does() {
-    let (authority, directory) = (Authority::new("clients"), tempfile::tempdir().unwrap());
+    let (authority, directory) = (Ca::new("clients"), tempfile::tempdir().unwrap());
     let server = serve(&authority, &directory.path().join("ca.crt"), &[NAME]);
     let between = |is_ca| {
         let mut params = CertificateParams::default();
@@ -102,7 +101,7 @@ fn who_was_let_in_lets_in_nobody_else_but_an_authority_between_does() {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &issuer).unwrap().pem() + &signed.certificate;
-        authority::Pair { certificate, key: key.serialize_pem() }
+        Leaf { certificate, key: key.serialize_pem() }
     };
     let accepted = between(IsCa::Ca(BasicConstraints::Unconstrained));
     for version in [&TLS13, &TLS12] {
@@ -115,7 +114,7 @@ fn who_was_let_in_lets_in_nobody_else_but_an_authority_between_does() {
 
 #[test]
 fn the_authorities_are_replaced_while_serving_and_a_torn_file_replaces_none() {
-    let [old, new] = ["old", "new"].map(Authority::new);
+    let [old, new] = ["old", "new"].map(Ca::new);
     let [old_client, new_client] = [&old, &new].map(|authority| authority.client(NAME, "system:masters"));
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ca.crt");
@@ -156,11 +155,11 @@ fn the_authorities_are_replaced_while_serving_and_a_torn_file_replaces_none() {
 }
 
 /// A server that those may call whom this authority, in `file`, has given one of the names.
-fn serve(authority: &Authority, file: &Path, names: &[&str]) -> Server {
+fn serve(authority: &Ca, file: &Path, names: &[&str]) -> Server {
     put(file, &authority.certificate);
     let callers = Callers::load(file.to_owned(), names.iter().map(ToString::to_string).collect()).unwrap();
     let config = Config { callers: Some(Arc::new(callers)), ..Config::default() };
-    let servers = Authority::new("servers");
+    let servers = Ca::new("servers");
     let pair = servers.server(&["localhost"]);
     let files = Files { certificate: "certificate".into(), key: "key".into() };
     let pair = Pair::from_pem(pair.certificate.as_bytes(), pair.key.as_bytes(), &files).unwrap();
@@ -179,11 +178,7 @@ fn in_minutes(minutes: i64) -> OffsetDateTime {
 }
 
 /// With this certificate, if any. With TLS 1.3 the server judges it only after that.
-fn connect(
-    server: &Server,
-    version: &'static SupportedProtocolVersion,
-    pair: Option<&authority::Pair>,
-) -> io::Result<Client> {
+fn connect(server: &Server, version: &'static SupportedProtocolVersion, pair: Option<&Leaf>) -> io::Result<Client> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&server.ca).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -202,11 +197,7 @@ fn connect(
 }
 
 /// The alert that comes in the place of an answer; it is not lost, although the request was sent before it.
-fn refusal(
-    server: &Server,
-    version: &'static SupportedProtocolVersion,
-    pair: Option<&authority::Pair>,
-) -> AlertDescription {
+fn refusal(server: &Server, version: &'static SupportedProtocolVersion, pair: Option<&Leaf>) -> AlertDescription {
     let error = connect(server, version, pair)
         .and_then(|mut client| client.post("/validate", REVIEW))
         .expect_err("it is let in");

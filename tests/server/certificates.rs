@@ -16,13 +16,15 @@ use clusterprofile_webhook::{
     tls::{Certificates, Files},
 };
 use rcgen::{Certificate, CertificateParams, Issuer, KeyPair};
+use testkit::{
+    server::{Server, get},
+    wait::wait_until,
+};
 use time::{Duration, OffsetDateTime};
 
 use super::{
     answered, connect, metric,
     process::{Program, messages},
-    server::{Server, get},
-    wait::wait_until,
 };
 
 /// An authority, and pairs that it has signed, laid out as kubelet does.

@@ -8,11 +8,9 @@ use std::{
     thread,
 };
 
-use super::{
-    process::{PROGRAM, Program},
-    server::get,
-    wait::wait_until,
-};
+use testkit::{server::get, wait::wait_until};
+
+use super::process::Program;
 
 /// Starts the program with an API server that does `answer` with each connection.
 fn start(answer: fn(TcpStream), flags: &[&str]) -> (Program, BufReader<ChildStderr>) {
@@ -25,7 +23,7 @@ fn start(answer: fn(TcpStream), flags: &[&str]) -> (Program, BufReader<ChildStde
             thread::spawn(move || answer(connection.unwrap()));
         }
     });
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(testkit::program());
     command.env("KUBECONFIG", kubeconfig.path());
     Program::start_by(command, &[&["--service=a", "--drain=0s"], flags].concat())
 }

@@ -4,13 +4,11 @@ use std::{fs, net::TcpStream, os::unix::fs::symlink, path::PathBuf, process::Com
 
 use clusterprofile_webhook::config::{KEYS, schema};
 use serde_json::{Value, json};
+use testkit::{client::Client, server::value_of, wait::wait_until};
 
 use super::{
     REVIEW,
-    client::Client,
-    process::{PROGRAM, Program, lines, messages},
-    server::value_of,
-    wait::wait_until,
+    process::{Program, lines, messages},
 };
 
 /// A directory in which kubelet keeps a `ConfigMap` with one file.
@@ -188,7 +186,7 @@ fn bodies_on_their_way_outlive_the_limits_under_which_they_began() {
 #[test]
 fn flags_and_variables_win_over_the_file() {
     let volume = Volume::new("audit: true\neffects: {name-prefix: deny}\nlimits: {maxConnections: 3}\n");
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(testkit::program());
     command.env("CLUSTERPROFILE_WEBHOOK_CONFIG", volume.file()).env("CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS", "7");
     let (program, mut log) = Program::start_by(command, &["--audit=false", "--effect=name-prefix=warn", "--drain=0s"]);
     assert_eq!(answer(&mut program.connect(), "/validate", "default")["allowed"], false);
@@ -218,7 +216,7 @@ fn a_file_that_cannot_be_used_ends_the_start() {
 
 /// A `serve` that must end by itself.
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(testkit::program());
     command.args(["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-level=off"]).args(arguments);
     let output = command.output().expect("the binary was built");
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
@@ -226,7 +224,7 @@ fn run(arguments: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn the_help_tells_the_defaults_of_the_file() {
-    let help = Command::new(PROGRAM).args(["serve", "--help"]).output().expect("the binary was built");
+    let help = Command::new(testkit::program()).args(["serve", "--help"]).output().expect("the binary was built");
     let help = String::from_utf8(help.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     for key in KEYS.iter().filter(|key| key.path.starts_with("limits.")) {
         assert!(help.contains(&format!("By default {} [env:", key.default)), "{}: {help}", key.path);
@@ -235,7 +233,7 @@ fn the_help_tells_the_defaults_of_the_file() {
 
 #[test]
 fn the_schema_is_printed() {
-    let output = Command::new(PROGRAM).arg("config-schema").output().expect("the binary was built");
+    let output = Command::new(testkit::program()).arg("config-schema").output().expect("the binary was built");
     let printed: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
     assert_eq!(printed, schema());
 }

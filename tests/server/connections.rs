@@ -7,9 +7,10 @@ use std::{
 };
 
 use clusterprofile_webhook::server::{Config, Limits};
+use testkit::{client::Client, server::Server, wait::wait_until};
 use tokio::{net::TcpSocket, runtime};
 
-use super::{answered, client::Client, connect, head, limited, metric, server::Server, wait::wait_until};
+use super::{answered, connect, head, limited, metric};
 
 #[test]
 fn slow_headers_end_the_connection_and_idle_ones_do_not() {

@@ -12,14 +12,13 @@ use rustls::{
 };
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
-
-use super::{
-    REVIEW, answered,
+use testkit::{
     client::{self, Client},
-    connect, head, limited, metric,
     server::{Server, value_of},
     wait::wait_until,
 };
+
+use super::{REVIEW, answered, connect, head, limited, metric};
 
 /// A caller who is not at the API server's address.
 struct Other {

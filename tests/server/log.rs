@@ -7,11 +7,11 @@ use std::{
 };
 
 use serde_json::Value;
+use testkit::server::{get, value_of};
 
 use super::{
     REVIEW,
     process::{Program, json},
-    server::{get, value_of},
 };
 
 #[test]

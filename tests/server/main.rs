@@ -2,43 +2,21 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
-#[path = "support/authority.rs"]
-#[expect(dead_code, reason = "other tests need more of it")]
-mod authority;
-#[path = "server/body_budget.rs"]
+mod bad_input;
 mod body_budget;
-#[path = "server/break_glass.rs"]
 mod break_glass;
-#[path = "server/callers.rs"]
 mod callers;
-#[path = "server/certificates.rs"]
 mod certificates;
-#[path = "support/client.rs"]
-mod client;
-#[path = "server/cluster.rs"]
 mod cluster;
-#[path = "server/config.rs"]
 mod config;
-#[path = "server/connections.rs"]
 mod connections;
-#[path = "server/fairness.rs"]
 mod fairness;
-#[path = "server/flags.rs"]
 mod flags;
-#[path = "server/log.rs"]
 mod log;
-#[path = "server/process.rs"]
 mod process;
-#[path = "server/requests.rs"]
 mod requests;
-#[path = "support/server.rs"]
-mod server;
-#[path = "server/stopping.rs"]
 mod stopping;
-#[path = "server/traces.rs"]
 mod traces;
-#[path = "support/wait.rs"]
-mod wait;
 
 use std::sync::Arc;
 
@@ -47,13 +25,12 @@ use clusterprofile_webhook::{
     server::{Config, Limits, LiveConfig},
 };
 use serde_json::Value;
-
-use self::{
+use testkit::{
     client::Client,
     server::{Server, get},
 };
 
-const REVIEW: &[u8] = include_bytes!("data/admission-reviews/generatename-create-validate.json");
+const REVIEW: &[u8] = include_bytes!("../data/admission-reviews/generatename-create-validate.json");
 
 fn limited(limits: Limits) -> Config {
     Config { live: Arc::new(LiveConfig::new(Policy::default(), limits)), ..Config::default() }

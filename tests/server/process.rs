@@ -8,15 +8,13 @@ use std::{
 };
 
 use serde_json::Value;
-
-use super::{
-    REVIEW,
+use testkit::{
     client::{Answer, Client},
     server::get,
     wait::wait_until,
 };
 
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterprofile-webhook");
+use super::REVIEW;
 
 /// What is logged until the program ends.
 pub(crate) fn lines(log: &mut BufReader<ChildStderr>) -> Vec<Value> {
@@ -39,7 +37,7 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it, and returns it with what comes of its log after the line that tells where it listens.
     pub(crate) fn start(arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
-        Self::start_by(Command::new(PROGRAM), arguments)
+        Self::start_by(Command::new(testkit::program()), arguments)
     }
 
     /// The same, by a command that becomes it.
@@ -138,7 +136,7 @@ fn a_log_on_a_full_disk_ends_nothing() {
     let addresses = free.each_ref().map(|listener| listener.local_addr().unwrap());
     drop(free);
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut program = Program::spawn(Command::new(PROGRAM), addresses, &["--drain=0s"], full.into());
+    let mut program = Program::spawn(Command::new(testkit::program()), addresses, &["--drain=0s"], full.into());
     wait_until("it serves", || {
         assert_eq!(program.child.try_wait().unwrap(), None, "it goes on");
         TcpStream::connect(program.admin).is_ok()
@@ -176,15 +174,19 @@ fn a_log_that_is_not_taken_holds_nothing_up_and_goes_on_when_it_is() {
 #[test]
 fn an_error_that_nobody_reads_still_has_its_exit_code() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let status =
-        Command::new(PROGRAM).args(["check", "missing.yaml"]).stdout(Stdio::null()).stderr(full).status().unwrap();
+    let status = Command::new(testkit::program())
+        .args(["check", "missing.yaml"])
+        .stdout(Stdio::null())
+        .stderr(full)
+        .status()
+        .unwrap();
     assert_eq!(status.code(), Some(2));
 }
 
 #[test]
 fn too_few_files_from_the_start_make_fewer_connections_and_no_failure() {
     let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", PROGRAM]);
+    limited.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]).arg(testkit::program());
     let (mut program, mut log) = Program::start_by(limited, &["--drain=0s"]);
     let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(program.address).unwrap()).collect();
     assert_eq!(program.review().status, 200);

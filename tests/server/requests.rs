@@ -12,13 +12,12 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use serde_json::{Value, json};
-
-use super::{
-    REVIEW, answered,
+use testkit::{
     client::{self, Client},
-    connect, head, metric,
     server::Server,
 };
+
+use super::{REVIEW, answered, connect, head, metric};
 
 #[test]
 fn reviews_are_answered_on_both_paths_and_counted() {

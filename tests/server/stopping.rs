@@ -11,15 +11,13 @@ use std::{
 };
 
 use clusterprofile_webhook::server::Config;
-
-use super::{
-    REVIEW,
+use testkit::{
     client::Client,
-    connect,
-    process::Program,
     server::{Server, get},
     wait::wait_until,
 };
+
+use super::{REVIEW, connect, process::Program};
 
 /// Longer than any test takes: dropped, a server drains no longer.
 const PATIENT: Duration = Duration::from_mins(10);

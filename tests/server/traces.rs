@@ -10,13 +10,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use testkit::{client::Client, server::value_of, wait::wait_until};
 
 use super::{
     REVIEW,
-    client::Client,
     process::{self, Program},
-    server::value_of,
-    wait::wait_until,
 };
 
 /// A listener to be taken for a collector, and a server that does, with these flags.

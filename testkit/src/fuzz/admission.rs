@@ -1,4 +1,4 @@
-//! What must hold of the answer to any bytes. `fuzz/` runs it without end, `tests/fuzz.rs` a bounded number of times.
+//! What must hold for the response to any body.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{
@@ -10,8 +10,13 @@ use jiff::Timestamp;
 use json_patch::{Patch, PatchOperation};
 use serde_json::{Map, Value, json};
 
-/// Panics where an answer to `body` breaks a promise.
-pub(crate) fn admission(body: &[u8]) {
+/// Reviews `body` in both phases and checks the responses: valid, the same each time, no denial by /mutate, a patch that applies
+/// and is complete, an unchanged object that is never denied, a finalizer that can always be removed.
+///
+/// # Panics
+///
+/// Panics if one of these does not hold.
+pub fn admission(body: &[u8]) {
     let mutated = ask(body, Phase::Mutate, false);
     let validated = ask(body, Phase::Validate, false);
     assert_eq!(mutated.is_some(), validated.is_some(), "the two phases disagree on whether there is a review");
@@ -23,10 +28,10 @@ pub(crate) fn admission(body: &[u8]) {
     let unreadable = response(&audited)["status"]["code"] == 400;
     assert!(audited.allowed || unreadable, "denied although everything is only audited");
 
-    // What follows looks into the review, which serde_json only reads down to a depth of 128.
+    // The rest needs the parsed review, which serde_json reads only to a depth of 128.
     let Ok(review) = serde_json::from_slice::<Value>(body) else { return };
     assert_eq!(review["request"]["uid"], mutated.uid.as_str(), "the answer has another request's uid");
-    // An object with a key twice is unreadable; written again from `review` it has it once, and is another request.
+    // An object with a duplicate key is unreadable. Serialized again it has the key once, and is another request.
     if review["request"]["object"].is_object() && !unreadable {
         a_patch_applies_and_is_enough(&review, &mutated);
         what_is_stored_can_be_written_again(&review);
@@ -34,7 +39,7 @@ pub(crate) fn admission(body: &[u8]) {
     }
 }
 
-/// The answer, once it is seen to be one that an API server takes.
+/// The response, after a check that an API server accepts it. `None` if `body` is not a review.
 fn ask(body: &[u8], phase: Phase, audit: bool) -> Option<Response> {
     let now = Timestamp::from_second(1_780_000_000).expect("2026 is in range");
     let mut policy = Policy::default();
@@ -79,7 +84,7 @@ fn response(answer: &Response) -> Value {
     review["response"].take()
 }
 
-/// The API server drops what has control characters, and cuts what is longer than 4096 characters in all.
+/// The API server drops warnings with control characters, and truncates them to 4096 characters in all.
 fn warnings_arrive(wire: &Value) {
     let warnings = wire["warnings"].as_array().map_or(&[][..], Vec::as_slice);
     let texts = warnings.iter().map(|warning| warning.as_str().expect("a warning is a string"));

@@ -1,7 +1,5 @@
-//! What a body costs: the memory of its review and the size of its answer, and that both grow with its size alone. `fuzz/`
-//! runs it without end, `tests/fuzz.rs` a bounded number of times.
+//! The cost of a body: the memory of its review, the size of its response, and how both grow with the size of the body.
 
-use allocation_counter::{AllocationInfo, measure};
 use clusterprofile_webhook::{
     admission,
     review::{Phase, Policy},
@@ -12,50 +10,68 @@ use serde_json::Value;
 /// Most bytes of memory for each byte of a body.
 const MEMORY_PER_BYTE: u64 = 12;
 
-/// Most bytes of memory for a review beside that: what is told, and the answer.
+/// Most bytes of memory for a review in addition: its findings and its response.
 const MEMORY: u64 = 1 << 20;
 
-/// Most bytes of an answer, envelope and all.
+/// Most bytes of a response with its envelope.
 const ANSWER: usize = 256 << 10;
 
-/// A body that is four times as large may cost so many times as much: tables double.
+/// How many times as much a body of four times the size may cost. It is more than four because tables double.
 const GROWTH: u64 = 6;
 
-/// Which lists of a body grow.
+/// What a review has allocated, as the counting allocator of the program reports it.
+///
+/// The kit has no such allocator: every program that uses the kit would run with it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Lists {
-    /// Those that are in no other.
+pub struct Allocated {
+    /// The peak, in bytes.
+    pub peak: u64,
+    /// The number of allocations.
+    pub count: u64,
+    /// All allocations, in bytes.
+    pub total: u64,
+}
+
+/// The lists of a body that grow.
+#[derive(Clone, Copy, Debug)]
+pub enum Lists {
+    /// Lists that are in no other list.
     Outer,
-    /// Those that hold no other.
+    /// Lists that contain no other list.
     Inner,
-    /// Those that hold no other a little, then those that are in no other.
+    /// Lists that contain no other list, to a fixed length; then lists that are in no other list.
     Both,
 }
 
 impl Lists {
-    pub(crate) const ALL: [Self; 3] = [Self::Outer, Self::Inner, Self::Both];
+    pub const ALL: [Self; 3] = [Self::Outer, Self::Inner, Self::Both];
 }
 
-/// Panics where a review of `body`, its lists grown to `bytes` and to four times as many, costs more than it may.
-pub(crate) fn cost(body: &[u8], bytes: usize) {
+/// Reviews `body` with its lists grown to `bytes` and to four times as many, and checks the cost. `measure` runs a function and
+/// returns what it has allocated.
+///
+/// # Panics
+///
+/// Panics if a review takes too much memory, its response is too large, or either grows faster than the body.
+pub fn cost(body: &[u8], bytes: usize, measure: fn(&mut dyn FnMut()) -> Allocated) {
     let Ok(review) = serde_json::from_slice::<Value>(body) else { return };
     for lists in Lists::ALL {
         let [one, four] = [bytes, 4 * bytes].map(|bytes| grown(&review, lists, bytes));
         if four.len() < one.len() * 3 {
-            // It has no list that grows.
+            // The body has no list of this kind.
             continue;
         }
         for phase in [Phase::Mutate, Phase::Validate] {
-            let [(small, _), (large, answer)] = [&one, &four].map(|body| review_of(body, phase));
+            let [(small, _), (large, answer)] = [&one, &four].map(|body| review_of(body, phase, measure));
             let most = MEMORY + MEMORY_PER_BYTE * four.len() as u64;
-            let used = large.bytes_max;
+            let used = large.peak;
             assert!(used <= most, "{phase}: {used} bytes of memory for {} of a body", four.len());
             assert!(answer <= ANSWER, "{phase}: an answer of {answer} bytes to {}", four.len());
-            // What is little may grow by more: the first items make tables.
+            // Small numbers may grow by more, because the first items make tables.
             let more = (four.len() - one.len()) as u64;
             for (what, small, large) in [
-                ("allocations", small.count_total.max(more / 32), large.count_total),
-                ("allocated bytes", small.bytes_total.max(4 * more), large.bytes_total),
+                ("allocations", small.count.max(more / 32), large.count),
+                ("allocated bytes", small.total.max(4 * more), large.total),
             ] {
                 assert!(
                     large <= GROWTH * small,
@@ -66,20 +82,22 @@ pub(crate) fn cost(body: &[u8], bytes: usize) {
     }
 }
 
-fn review_of(body: &[u8], phase: Phase) -> (AllocationInfo, usize) {
+fn review_of(body: &[u8], phase: Phase, measure: fn(&mut dyn FnMut()) -> Allocated) -> (Allocated, usize) {
     let now = Timestamp::from_second(1_780_000_000).expect("2026 is in range");
     let policy = Policy::default();
     let mut size = 0;
-    let used = measure(|| size = admission::respond(body, phase, &policy, now).map_or(0, |answer| answer.body.len()));
+    let used =
+        measure(&mut || size = admission::respond(body, phase, &policy, now).map_or(0, |answer| answer.body.len()));
     (used, size)
 }
 
-/// `review` with its lists repeated, so that it has about `bytes`; each second item gets a name of its own.
-pub(crate) fn grown(review: &Value, lists: Lists, bytes: usize) -> Vec<u8> {
+/// Repeats the items of the lists in the status of `review` until it has about `bytes`, and returns it as JSON. Every second
+/// repetition gets new names.
+pub fn grown(review: &Value, lists: Lists, bytes: usize) -> Vec<u8> {
     let size = |times: usize| {
         let mut review = review.clone();
         for object in ["object", "oldObject"] {
-            // Of what is in metadata the most is passed over.
+            // Most of the metadata is never read.
             if let Some(status) = review["request"].get_mut(object).and_then(|object| object.get_mut("status")) {
                 repeat(status, lists, times);
             }
@@ -93,7 +111,7 @@ pub(crate) fn grown(review: &Value, lists: Lists, bytes: usize) -> Vec<u8> {
 }
 
 fn repeat(value: &mut Value, lists: Lists, times: usize) {
-    /// Many, and fewer than are read of a list.
+    /// Many, and fewer than the number of items that are read of a list.
     const INNER: usize = 100;
     if let Lists::Both = lists {
         repeat(value, Lists::Inner, INNER);

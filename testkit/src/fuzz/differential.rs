@@ -1,5 +1,4 @@
-//! Two ways to one answer: our reader and `serde_json`, a body and the same JSON written otherwise. `fuzz/` runs it without
-//! end, `tests/fuzz.rs` a bounded number of times.
+//! Two ways to the same response: the project's JSON reader and `serde_json`, and a body and the same JSON in another style.
 
 use std::{collections::HashSet, fmt, fmt::Write as _, str};
 
@@ -15,23 +14,26 @@ use serde::{
 };
 use serde_json::{Value, json};
 
-use super::random::Random;
+use crate::random::Random;
 
-/// Panics where two ways that must agree do not.
+/// Compares the JSON reader with `serde_json` on `body`, and the responses to `body` with those to the same JSON in other styles.
 ///
-/// Bodies may differ from what is made of them again where JSON says one thing in two ways that readers tell apart:
-/// a key that is there twice (the last one is kept, while a review refuses it), and a number that a float does not hold as it
-/// is written (messages show the text). And where `serde_json` reads nothing: no JSON, or deeper than 128 levels.
-pub(crate) fn differential(body: &[u8]) {
+/// It skips bodies whose responses may differ: with a duplicate key (`serde_json` keeps the last one, a review refuses it), with a
+/// number that a float cannot represent as written (messages show its text), or deeper than the 128 levels of `serde_json`.
+///
+/// # Panics
+///
+/// Panics if two results differ.
+pub fn differential(body: &[u8]) {
     let Ok(text) = str::from_utf8(body) else { return };
     let read: Result<Value, _> = serde_json::from_str(text);
     match (fuzzing::read(text), &read) {
         (Some(ours), Ok(theirs)) => assert_eq!(ours, *theirs, "the readers disagree"),
         (Some(_), Err(error)) => {
             let is_deep = error.to_string().starts_with("recursion limit exceeded");
-            assert!(is_deep, "what is no JSON is read: {error}");
+            assert!(is_deep, "invalid JSON is accepted: {error}");
         }
-        (None, Ok(_)) => panic!("JSON is not read"),
+        (None, Ok(_)) => panic!("valid JSON is rejected"),
         (None, Err(_)) => {}
     }
     let Ok(value) = read else { return };
@@ -49,7 +51,7 @@ pub(crate) fn differential(body: &[u8]) {
     }
 }
 
-/// What is answered, in an order of its own: findings come in that of the fields. None where the body is refused as a whole.
+/// The response with sorted findings, whose order is that of the fields. `None` if `body` is not a review.
 fn answer(body: &str, phase: Phase) -> Option<Value> {
     let now = Timestamp::from_second(1_780_000_000).expect("2026 is in range");
     let mut policy = Policy::default();
@@ -81,7 +83,7 @@ fn answer(body: &str, phase: Phase) -> Option<Value> {
     }))
 }
 
-/// Writes `value` as nobody does: white space, escapes and the order of fields at random.
+/// Writes `value` with random white space, escapes and order of fields.
 fn restyle(value: &Value, random: &mut Random, text: &mut String) {
     fn list<T>(
         items: &[T],
@@ -145,7 +147,7 @@ fn quoted(string: &str, random: &mut Random, text: &mut String) {
     text.push('"');
 }
 
-/// Whether each number is written as it is written again.
+/// Whether `serde_json` writes each number as it is in `text`.
 fn numbers_are_plain(text: &str) -> bool {
     let mut rest = text;
     while let Some(at) = rest.find(|letter: char| letter == '"' || letter == '-' || letter.is_ascii_digit()) {
@@ -172,7 +174,7 @@ fn numbers_are_plain(text: &str) -> bool {
     true
 }
 
-/// Any JSON without a key that is there twice in one object.
+/// Any JSON without duplicate keys.
 struct Unique;
 
 impl<'de> Deserialize<'de> for Unique {

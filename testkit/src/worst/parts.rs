@@ -1,8 +1,8 @@
-//! What the worst bodies are made of.
+//! Parts of the worst bodies.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// A list of items, as many as there is room for; each gets its number.
+/// A JSON list of at most about `size` bytes. `item` makes an item from its index.
 pub(super) fn list(size: usize, item: impl Fn(usize) -> String) -> String {
     let mut list = String::with_capacity(size + 64);
     list.push('[');
@@ -28,7 +28,7 @@ pub(super) fn properties(list: &str) -> String {
     format!(r#"{{"properties":{list}}}"#)
 }
 
-/// Ids of a cluster in a clusterset, as many as there is room for.
+/// Properties of about `size` bytes: a clusterset, and many ids of the cluster in it.
 pub(super) fn ids(size: usize) -> String {
     let ids = same(size, r#"{"name":"id.k8s.io","value":"x"}"#);
     properties(&format!(r#"[{{"name":"clusterset.k8s.io","value":"s"}},{}]"#, ids.trim_matches(['[', ']'])))
@@ -76,28 +76,28 @@ pub(super) fn certificate_data(size: usize, pem: impl Fn(usize) -> String) -> St
     ))
 }
 
-/// The shortest text that is taken for a token.
+/// The shortest text that is recognized as a token.
 pub(super) const TOKEN: &str = "eyJ.eyJ.a";
 
 pub(super) const ENVS: &str = "clusterprofiles.multicluster.x-k8s.io/exec/additional-envs";
 
-/// Text behind layers of base64, decoded in both alphabets at each.
+/// Text in layers of base64, each of which is decoded in both alphabets.
 pub(super) fn layered(text: &str, layers: usize) -> String {
     (0..layers).fold(text.to_owned(), |text, _| format!("{}-", STANDARD.encode(text).trim_end_matches('=')))
 }
 
-/// The longest such text of at most `limit` bytes that looks as if a token began at every letter of it.
+/// The longest such text of at most `limit` bytes in which a token seems to begin at every letter.
 pub(super) fn longest(limit: usize, layers: usize) -> String {
     let texts = (1..limit).map(|dots| layered(&format!("eyJ{}", ".".repeat(dots)), layers));
     texts.take_while(|text| text.len() <= limit).last().unwrap_or_default()
 }
 
-/// Properties, and one condition that says how the cluster is.
+/// Properties and one condition with the health of the cluster.
 pub(super) fn with_health(status: &str, properties: &str) -> String {
     format!(r#"{{"conditions":[{{"type":"ControlPlaneHealthy","status":"{status}"}}],"properties":{properties}}}"#)
 }
 
-/// What every rule finds mistakes in that take the most to tell.
+/// A status in which every rule finds mistakes with the longest messages.
 pub(super) fn long_answers(size: usize) -> String {
     let text = "\\u202e".repeat(63);
     let properties =
@@ -122,5 +122,5 @@ pub(super) fn condition(kind: &str, status: &str) -> String {
     format!(r#"{{"type":"{kind}","status":{status}}}"#)
 }
 
-/// A development CA's certificate.
+/// The certificate of a development CA.
 pub(super) const CERTIFICATE: &str = include_str!("../ca.crt");

@@ -1,4 +1,4 @@
-//! The shapes.
+//! The shapes of the worst bodies.
 
 use std::iter;
 
@@ -16,8 +16,8 @@ macro_rules! shapes {
     ($($name:literal: $make:expr),+ $(,)?) => { &[$(Shape { name: $name, make: $make }),+] };
 }
 
-/// All of them; the first is as bodies are that mean no harm.
-pub(crate) const SHAPES: &[Shape] = shapes![
+/// All shapes. The first is a harmless body, for comparison.
+pub const SHAPES: &[Shape] = shapes![
     "properties of 1 KB": Make::New(|size| properties(&list(size, |number| {
         format!(r#"{{"name":"p{number}.example.com","value":"{}"}}"#, "x".repeat(1000))
     }))),

@@ -1,11 +1,9 @@
 //! Random profiles with stored mistakes, and random writes of them.
 
 use serde_json::{Value, json};
+use testkit::profiles::MANAGER;
 
-use super::super::{
-    managers::{merge_patch, without_nulls},
-    profiles::MANAGER,
-};
+use super::super::managers::{merge_patch, without_nulls};
 
 /// Numbers that a seed determines (`SplitMix64`).
 pub(crate) struct Random(pub u64);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use testkit::{bodies::BODIES, profiles::good};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy, sink, split},
     runtime,
@@ -20,7 +21,7 @@ use super::{
     close,
     target::Target,
 };
-use crate::{account::Account, bodies::BODIES, profiles::good};
+use crate::account::Account;
 
 /// So many connections of each kind; whenever the server ends one, another takes its place.
 pub(crate) struct Attack {

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testkit::{bodies::BODIES, profiles::good};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt as _},
     runtime,
@@ -21,7 +22,7 @@ use super::{
     close,
     target::Target,
 };
-use crate::{account::Account, bodies::BODIES, profiles::good};
+use crate::account::Account;
 
 /// Churners, and where they come from.
 pub(crate) struct Churn {

@@ -6,6 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testkit::{
+    bodies::{Counts, growing},
+    profiles::good,
+};
 use tokio::{runtime, task::JoinSet, time::sleep};
 
 use super::{
@@ -13,11 +17,7 @@ use super::{
     close,
     target::{TIMEOUT, Target},
 };
-use crate::{
-    account::Account,
-    bodies::{Counts, growing},
-    profiles::good,
-};
+use crate::account::Account;
 
 /// A share of 2 KiB for each connection, which is about what the API server sends here; room for three of the others' bodies at a
 /// time, and eight that wait for it.

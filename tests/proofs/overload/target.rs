@@ -23,7 +23,7 @@ use super::{
     probes::Probes,
     sockets::Sockets,
 };
-use crate::{
+use testkit::{
     control_plane::ControlPlane,
     profiles::{Profiles, bad, good, is_filled_in},
     rendered::rendered,
@@ -33,8 +33,6 @@ use crate::{
     webhook::{NAMESPACE, Webhook, collection, configurations},
     writers::Writers,
 };
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterprofile-webhook");
 
 /// The replica, and what registers it.
 pub(crate) struct Target<'p> {
@@ -61,7 +59,7 @@ impl<'p> Target<'p> {
         let webhook = Webhook::unserved(plane, name);
         let directory = plane.directory().join(name);
         fs::create_dir(&directory).expect("a directory can be made");
-        let pair = webhook.authority.server(&[&format!("{name}.{NAMESPACE}.svc"), NAME]);
+        let pair = webhook.ca.server(&[&format!("{name}.{NAMESPACE}.svc"), NAME]);
         for (file, content) in [("tls.crt", pair.certificate), ("tls.key", pair.key)] {
             fs::write(directory.join(file), content).expect("a file can be written");
         }
@@ -69,7 +67,7 @@ impl<'p> Target<'p> {
         let deployment = rendered.iter().find(|object| object["kind"] == "Deployment").expect("there is one");
         let arguments = with_flags(arguments(deployment, &directory, webhook.address), flags);
         // What an image holds, where it is built: attacks are a matter of what work costs.
-        let program = env::var_os("STATIC_BINARY").map_or_else(|| PROGRAM.into(), PathBuf::from);
+        let program = env::var_os("STATIC_BINARY").map_or_else(testkit::program, PathBuf::from);
         let replica = Replica::start_program(&program, &arguments, &directory, None);
         for mut configuration in configurations() {
             configuration["webhooks"][0]["timeoutSeconds"] = json!(TIMEOUT.as_secs());
@@ -87,7 +85,7 @@ impl<'p> Target<'p> {
     /// Somebody who is no API server.
     pub(crate) fn caller(&self) -> Caller {
         let mut roots = RootCertStore::empty();
-        let authority = CertificateDer::from_pem_slice(self.webhook.authority.certificate.as_bytes());
+        let authority = CertificateDer::from_pem_slice(self.webhook.ca.certificate.as_bytes());
         roots.add(authority.expect("it is PEM")).expect("it is a certificate");
         // The least work for a caller who opens many connections.
         let provider = CryptoProvider { kx_groups: vec![aws_lc_rs::kx_group::X25519], ..aws_lc_rs::default_provider() };

@@ -1,10 +1,11 @@
 //! The largest bodies of the worst shapes, as many at once as there is room for.
 
 use serde_json::json;
+use testkit::profiles::good;
 use tokio::{runtime, task::JoinSet};
 
 use super::{caller::request_within, close_within, target::Target};
-use crate::{account::Account, profiles::good};
+use crate::account::Account;
 
 /// The most memory that the process may take, in MB: 400 MiB, of the 512 that the Deployment has.
 const MOST: u64 = (400 << 20) / 1_000_000;
