@@ -1,6 +1,6 @@
-//! The second half of `make demo`: the same story, told by kubectl against a real API server.
+//! The second half of `make demo`: the same through kubectl and a real API server.
 
-#![expect(clippy::print_stdout, reason = "showing is what a demo is for")]
+#![expect(clippy::print_stdout, reason = "a demo prints")]
 
 use std::io::{Write as _, stdout};
 
@@ -14,7 +14,7 @@ use testkit::{
 
 fn main() -> anyhow::Result<()> {
     let Some(assets) = Assets::find() else {
-        println!("demo: `make control-plane` builds the API server that the rest wants");
+        println!("demo: run `make control-plane` for the rest, which needs an API server");
         return Ok(());
     };
     println!("The same through kubectl. etcd, kube-apiserver and the webhook start ...\n");

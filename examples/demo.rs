@@ -1,6 +1,6 @@
-//! `make demo`: starts the real server, sends it what an API server would, shows what comes back, and exits.
+//! `make demo`: starts the real server, sends it reviews as an API server does, prints the responses, and exits.
 
-#![expect(clippy::print_stdout, reason = "showing is what a demo is for")]
+#![expect(clippy::print_stdout, reason = "a demo prints")]
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -8,7 +8,7 @@ use clusterprofile_webhook::{manifest, server::Config};
 use serde_json::{Value, json};
 use testkit::{client::Client, server::Server};
 
-/// What is written, and the part that it is written to.
+/// Title, part and object of each write.
 const WRITES: [(&str, &str, &str); 4] = [
     ("the API overview's example as written, to the status subresource", "status", EXAMPLE),
     ("a profile with nothing but a manager", "", DEFAULTED),
@@ -66,7 +66,7 @@ fn main() -> anyhow::Result<()> {
         let (documents, _) = manifest::read(yaml.as_bytes());
         let mut object = documents.into_iter().next().context("the manifests of the demo are sound")?.object;
         let mutated = call(&mut client, "/mutate", &review(number, part, &object))?;
-        tell("POST /mutate", &mutated);
+        show("POST /mutate", &mutated);
         if let Some(patch) = mutated.get("patch").and_then(Value::as_str) {
             let patch: json_patch::Patch = serde_json::from_slice(&STANDARD.decode(patch)?)?;
             for operation in &patch.0 {
@@ -75,7 +75,7 @@ fn main() -> anyhow::Result<()> {
             json_patch::patch(&mut object, &patch)?;
         }
         let validated = call(&mut client, "/validate", &review(number, part, &object))?;
-        tell("POST /validate", &validated);
+        show("POST /validate", &validated);
         println!();
     }
     Ok(())
@@ -88,7 +88,7 @@ fn call(client: &mut Client, path: &str, review: &Value) -> anyhow::Result<Value
     review.get_mut("response").map(Value::take).context("every answer has a response")
 }
 
-fn tell(call: &str, response: &Value) {
+fn show(call: &str, response: &Value) {
     let is_allowed = response.get("allowed") == Some(&json!(true));
     println!("   {call}: {}", if is_allowed { "allowed" } else { "denied" });
     for warning in response.get("warnings").and_then(Value::as_array).into_iter().flatten() {
@@ -100,7 +100,7 @@ fn tell(call: &str, response: &Value) {
     }
 }
 
-/// What an API server sends: a create of the main resource, or an update of the status of what is stored without one.
+/// The review that an API server sends: a create, or the first update of the status.
 fn review(number: u32, part: &str, object: &Value) -> Value {
     let mut stored = object.clone();
     if let Some(fields) = stored.as_object_mut() {

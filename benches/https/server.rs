@@ -70,7 +70,7 @@ impl Trust {
 impl Server {
     /// Starts a server; it may not listen yet.
     pub(crate) fn spawn(kind: Kind<'_>, cores: Cores, trust: &Trust) -> anyhow::Result<Self> {
-        // Free a moment ago: nobody else takes ports of this machine while it is measured.
+        // Free a moment ago: no other program takes ports during a measurement.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let program = match kind {
             Kind::Webhook(binary) => binary.to_owned(),
@@ -90,7 +90,7 @@ impl Server {
         };
         command.arg("--listen").arg(address.to_string());
         command.arg("--tls-cert").arg(trust.path("tls.crt")).arg("--tls-key").arg(trust.path("tls.key"));
-        // The log is written, as by default, and nobody reads it.
+        // The log is written, as by default, but not read.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;

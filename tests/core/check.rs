@@ -1,4 +1,4 @@
-//! `check` on the command line: its exit code, what it tells people, what it tells programs.
+//! The command `check`: its exit code, its text and its JSON.
 
 use std::{
     fs,
@@ -27,8 +27,8 @@ fn what_is_left_out_is_counted() {
     // All but the first have a name that occurs before.
     let output = check(&["-"], &flood("b").to_string());
     assert_eq!(output.status.code(), Some(1));
-    let told = text(&output.stdout);
-    assert!(told.contains("  denied … and 4999 more\n  warning … and 5000 more\n"), "{told}");
+    let printed = text(&output.stdout);
+    assert!(printed.contains("  denied … and 4999 more\n  warning … and 5000 more\n"), "{printed}");
 
     let outcome = json_of(&check(&["-", "-o", "json"], &flood("").to_string()));
     assert_eq!(outcome["objects"][0]["omitted"], json!({"denials": 5000 + 4999, "warnings": 5000}));
@@ -84,17 +84,17 @@ fn names_cannot_steer_the_terminal() {
     let steers = |text: &str| text.chars().any(|letter| letter.is_control() && letter != '\n' || letter == '\u{202e}');
 
     let output = check(&[path], "");
-    let told = text(&output.stdout);
-    assert!(!steers(&told) && told.lines().count() == 2, "{told}");
-    assert!(told.contains(r"f\u{1b}[31m\nfake: ok.yaml: document 1"), "{told}");
-    assert!(told.contains(r": ClusterProfile fleet/a\u{1b}[31mX\nfake: ok\u{202e}: allowed"), "{told}");
+    let printed = text(&output.stdout);
+    assert!(!steers(&printed) && printed.lines().count() == 2, "{printed}");
+    assert!(printed.contains(r"f\u{1b}[31m\nfake: ok.yaml: document 1"), "{printed}");
+    assert!(printed.contains(r": ClusterProfile fleet/a\u{1b}[31mX\nfake: ok\u{202e}: allowed"), "{printed}");
 
     fs::write(&file, "apiVersion: v1\nkind: \"a\\e[31m\" x").expect("it can be written");
     for arguments in [&[path][..], &["/nowhere/\u{1b}[31m\n"]] {
         let output = check(arguments, "");
-        let told = text(&output.stderr);
+        let printed = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2));
-        assert!(!steers(&told) && told.lines().count() == 1, "{told}");
+        assert!(!steers(&printed) && printed.lines().count() == 1, "{printed}");
     }
 }
 
@@ -112,10 +112,10 @@ fn nothing_is_printed_raw_that_an_author_has_chosen() {
         for input in [&text_of, &twice] {
             for arguments in [&["-"][..], &["-", "-o", "json"]] {
                 let output = check(arguments, input);
-                let told = text(&output.stdout) + &text(&output.stderr);
-                assert!(!told.contains(name), "{told}");
+                let printed = text(&output.stdout) + &text(&output.stderr);
+                assert!(!printed.contains(name), "{printed}");
                 let steers = |letter: char| (letter.is_control() && letter != '\n') || letter == '\u{202e}';
-                assert!(!told.contains(steers), "{told:?}");
+                assert!(!printed.contains(steers), "{printed:?}");
             }
         }
         assert!(text(&check(&["-"], &twice).stderr).contains("duplicate key"));
@@ -146,8 +146,8 @@ fn what_kubectl_sends_as_a_number_is_denied_as_a_value() {
     };
     for number in ["0O17", "0X1f", "0B1", "1_0.0", "1_", "0.1e1_0", "017", "0x1f", "1e3", "yes", "y"] {
         let output = output(number);
-        let told = text(&output.stdout);
-        assert!(output.status.code() == Some(1) && told.contains("[property-value]"), "{number}: {told}");
+        let printed = text(&output.stdout);
+        assert!(output.status.code() == Some(1) && printed.contains("[property-value]"), "{number}: {printed}");
     }
     for string in ["\"0O17\"", "0o8", "1:30", "v1", "1e", "2026-01-01", "!!str 017"] {
         assert_eq!(output(string).status.code(), Some(0), "{string}");
@@ -197,13 +197,13 @@ fn lists_are_taken_apart_and_what_is_no_object_is_told() {
 
 #[test]
 fn what_is_no_manifest_is_told_with_its_line_and_other_kinds_are_counted() {
-    for (input, told) in [
+    for (input, printed) in [
         ("", "no manifests found"),
         ("a: 1\na: 2\n", "standard input: document 1, line 2: duplicate key \"a\""),
         ("a: [1\n", "standard input: document 1, line 1: unclosed bracket '['"),
     ] {
         let output = check(&["-"], input);
-        assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), format!("error: {told}\n")));
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), format!("error: {printed}\n")));
     }
     let output = check(&["-"], "apiVersion: v1\nkind: Pod\n");
     assert_eq!(output.status.code(), Some(0));
@@ -243,8 +243,8 @@ fn a_configuration_file_is_gone_by_unless_flags_say_otherwise() {
 
     let exempt = config("exemptNamespaces: [fleet]\n");
     let path = exempt.path().to_str().expect("it is UTF-8");
-    let told = text(&check(&["-", "--config", path], &bad).stdout);
-    assert!(told.contains("ClusterProfile fleet/a: not checked, exempt namespace\n"), "{told}");
+    let printed = text(&check(&["-", "--config", path], &bad).stdout);
+    assert!(printed.contains("ClusterProfile fleet/a: not checked, exempt namespace\n"), "{printed}");
     let outcome = json_of(&check(&["-", "-o", "json", "--config", path], &bad));
     assert_eq!(outcome["objects"][0]["exempt"], json!(true));
 

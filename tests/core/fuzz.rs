@@ -1,10 +1,9 @@
-//! Bounded runs of the harnesses of the fuzz targets: the recorded admission reviews, and what is left of them when they are
-//! broken in bytes and in values. Every run does the same.
+//! Bounded runs of the fuzz harnesses, on the recorded admission reviews and on damaged copies of them. Every run is the same.
 
 #![expect(
     clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "a panic is how a test fails, and what it prints tells why"
+    reason = "a test fails by a panic, and prints the body"
 )]
 
 use std::{fs, iter, panic};
@@ -21,7 +20,7 @@ use testkit::{
     root,
 };
 
-/// Enough to reach every kind of damage in every seed more than once, and done within seconds unoptimised.
+/// Enough to apply every kind of damage to every seed more than once, within seconds without optimization.
 const ROUNDS_PER_SEED: usize = 40;
 
 #[test]
@@ -52,7 +51,7 @@ fn the_same_json_gets_the_same_answer_however_it_is_written() {
 
 #[test]
 fn no_review_costs_more_than_its_body_pays_for() {
-    /// Enough to see what grows by the square, and done within seconds unoptimised.
+    /// Enough to detect quadratic growth, within seconds without optimization.
     const BYTES: usize = 16 << 10;
     let cost = |body: &[u8]| fuzz::cost(body, BYTES, allocated);
     for (name, seed) in seeds() {
@@ -90,7 +89,7 @@ fn broken_values(seed: u64, rounds: usize, run: impl Fn(&str, &[u8])) {
     }
 }
 
-/// Runs a harness; where it panics, the bytes that did it are told too.
+/// Runs a harness. If it panics, prints the body.
 fn run(name: &str, body: &[u8], harness: impl Fn(&[u8]) + panic::RefUnwindSafe) {
     if let Err(panic) = panic::catch_unwind(|| harness(body)) {
         println!("{name}:\n{}", String::from_utf8_lossy(body));
@@ -132,7 +131,7 @@ fn with_broken_bytes(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> 
     body
 }
 
-/// Replaces, removes or doubles one value somewhere below `value`.
+/// Replaces, removes or duplicates one value somewhere below `value`.
 fn break_a_value(value: &mut Value, random: &mut Random) {
     let stop = random.below(4) == 0;
     match value {
@@ -211,7 +210,7 @@ fn the_shortest_items_take_at_most_nine_bytes_of_memory_for_each_of_theirs() {
     const MOST: usize = 9;
     /// Bytes of a body.
     const BYTES: usize = 100_000;
-    /// What a review of any size may take: a hundred findings of each of six rules, with their texts.
+    /// Bytes that a review of any size may take: a hundred findings of each of six rules, with their texts.
     const BASE: usize = 384 << 10;
     let now = "2026-11-24T12:00:00Z".parse().expect("it is a time");
     let of_names = [

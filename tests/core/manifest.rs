@@ -88,7 +88,7 @@ fn aliases_cannot_fill_the_memory() {
 }
 
 /// What is read of each object, as JSON, and the line and cause of each mistake.
-fn told(text: impl AsRef<[u8]>) -> (Vec<Value>, Vec<String>) {
+fn objects_and_errors(text: impl AsRef<[u8]>) -> (Vec<Value>, Vec<String>) {
     let (documents, errors) = manifest::read(text.as_ref());
     (documents.into_iter().map(|document| document.object).collect(), errors.iter().map(ToString::to_string).collect())
 }
@@ -111,7 +111,7 @@ fn json_objects_need_nothing_between_them() {
         format!("{a}\napiVersion: v1\nkind: B\n"),
         json!({"apiVersion": "v1", "kind": "List", "items": [a]}).to_string() + &b.to_string(),
     ] {
-        assert_eq!(told(&text), (vec![a.clone(), b.clone()], vec![]), "{text}");
+        assert_eq!(objects_and_errors(&text), (vec![a.clone(), b.clone()], vec![]), "{text}");
     }
     let (documents, _) = read(&format!("{pretty}\n{b}\n\n{a}"));
     let places: Vec<_> = documents.iter().map(|document| (document.number, document.line)).collect();
@@ -123,19 +123,19 @@ fn a_mistake_among_json_objects_is_at_its_line_and_hides_no_other() {
     let a = object("A");
     let twice = r#"{"apiVersion": "v1", "kind": "B", "x": {"y": 1, "y": 2}}"#;
     let expected = vec!["document 2, line 2: duplicate key \"y\"".to_owned()];
-    assert_eq!(told(format!("{a}\n{twice}\n{a}")), (vec![a.clone(), a.clone()], expected));
-    let (objects, errors) = told(format!("{a}\n{a}\n{{\"kind\":\n,}}\n---\n{a}"));
+    assert_eq!(objects_and_errors(format!("{a}\n{twice}\n{a}")), (vec![a.clone(), a.clone()], expected));
+    let (objects, errors) = objects_and_errors(format!("{a}\n{a}\n{{\"kind\":\n,}}\n---\n{a}"));
     assert_eq!(objects, [a.clone(), a.clone(), a.clone()]);
     assert_eq!(errors, ["document 3, line 4: expected value"]);
     let surrogates = r#"{"apiVersion": "v1", "kind": "\ud83d\ude00"}"#;
-    assert_eq!(told(surrogates), (vec![object("😀")], vec![]));
+    assert_eq!(objects_and_errors(surrogates), (vec![object("😀")], vec![]));
 }
 
 #[test]
 fn yaml_that_begins_like_json_is_yaml() {
     let text = "{apiVersion: v1, kind: A, # comment\n x: 0x10}\n---\n{apiVersion: v1, kind: \"A\", x: 16}\n";
     let a = json!({"apiVersion": "v1", "kind": "A", "x": 16});
-    assert_eq!(told(text), (vec![a.clone(), a], vec![]));
+    assert_eq!(objects_and_errors(text), (vec![a.clone(), a], vec![]));
 }
 
 #[test]
@@ -157,18 +157,18 @@ fn marks_and_encodings_of_editors_are_no_content() {
         units(false),
         units(true),
     ] {
-        assert_eq!(told(&text), (a(), vec![]), "{}", String::from_utf8_lossy(&text));
+        assert_eq!(objects_and_errors(&text), (a(), vec![]), "{}", String::from_utf8_lossy(&text));
     }
     let text = [b"---\n".as_slice(), yaml.as_bytes(), b"---\na: b\nc: K\xf6ln\n---\n", yaml.as_bytes()].concat();
     assert_eq!(
-        told(text),
+        objects_and_errors(text),
         ([a(), a()].concat(), vec!["document 2, line 6: not UTF-8 text; save the file as UTF-8".to_owned()])
     );
 }
 
 #[test]
 fn a_mistake_ends_its_document_alone() {
-    let (objects, errors) = told("a: [1\n---\napiVersion: v1\nkind: A\n---\na: 1\n\nb: {{ .Values.b }}\n");
+    let (objects, errors) = objects_and_errors("a: [1\n---\napiVersion: v1\nkind: A\n---\na: 1\n\nb: {{ .Values.b }}\n");
     assert_eq!(objects, [object("A")]);
     let template = "{{ … }} is not YAML; if this is a Helm template, render it first (helm template)";
     assert_eq!(
@@ -182,7 +182,7 @@ fn a_mistake_ends_its_document_alone() {
 fn merges_are_written_out_as_kubectl_does() {
     let text = "apiVersion: v1\nkind: A\nx: &x {a: 1, b: 2}\nlater: {<<: *x, a: 9}\nbefore: {a: 9, <<: *x}\n\
                 both: {<<: [{a: 3}, *x]}\nquoted: {'<<': 1}\n1.50: {yes: 1, 0x10: 2, ~x: 3}\n";
-    let (objects, errors) = told(text);
+    let (objects, errors) = objects_and_errors(text);
     assert!(errors.is_empty(), "{errors:?}");
     let expected = json!({
         "apiVersion": "v1", "kind": "A", "x": {"a": 1, "b": 2}, "later": {"a": 9, "b": 2}, "before": {"a": 1, "b": 2},
@@ -200,7 +200,7 @@ fn merges_are_written_out_as_kubectl_does() {
         ("a: .inf\n", "infinity and NaN are not valid"),
         ("a: !!int b\n", "the value does not match its tag !!int"),
     ] {
-        let (objects, errors) = told(text);
+        let (objects, errors) = objects_and_errors(text);
         assert!(objects.is_empty() && errors.len() == 1 && errors[0].contains(cause), "{text}: {errors:?}");
     }
 }
@@ -212,9 +212,9 @@ fn aliases_cannot_nest_without_end() {
         let levels = (1..depth).map(|level| format!("a{level}: &a{level} [[[[[[[[[[*a{}]]]]]]]]]]\n", level - 1));
         format!("apiVersion: v1\nkind: A\na0: &a0 []\n{}", levels.collect::<String>())
     };
-    let (objects, errors) = told(deeper(20));
+    let (objects, errors) = objects_and_errors(deeper(20));
     assert!(errors.is_empty() && objects.len() == 1, "{errors:?}");
-    let (objects, errors) = told(deeper(2000));
+    let (objects, errors) = objects_and_errors(deeper(2000));
     assert!(objects.is_empty() && errors.len() == 1 && errors[0].contains("nested deeper"), "{errors:?}");
 }
 
@@ -227,7 +227,7 @@ fn no_mistake_repeats_what_may_be_a_secret_or_is_long() {
         let json = json!({key: 1}).to_string().replace('}', &format!(", {}: 2}}", json!(key)));
         let tagged = format!("a: !!int {key}\n");
         for text in [yaml, json, tagged, format!("a: *{key}\n"), format!("[{key}: {{"), format!("a: 'b' {key}\n")] {
-            let (_, errors) = told(&text);
+            let (_, errors) = objects_and_errors(&text);
             assert_eq!(errors.len(), 1, "{text}");
             assert!(!errors[0].contains(key) && errors[0].len() < 200, "{text}: {errors:?}");
         }

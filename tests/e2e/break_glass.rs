@@ -129,9 +129,9 @@ fn on_an_update(Stage { may, may_not, .. }: &Stage<'_>) {
     assert_eq!(created.status, 201, "{created:#?}");
     let version = may.version("spoke");
     let refused = denied(&may_not.patch("spoke", "kueue", &version, ""));
-    let refused = refused.expect("it is told what is wanted");
+    let refused = refused.expect("the denial says which annotation to set");
     assert!(refused.contains(r#"must have the verb "break-glass" on clusterprofiles.multicluster.x-k8s.io "spoke""#));
-    let wrong = denied(&may.patch("spoke", "kueue", &json!("1"), "")).expect("it is told what is wanted");
+    let wrong = denied(&may.patch("spoke", "kueue", &json!("1"), "")).expect("the denial says which annotation to set");
     assert_eq!(
         wrong,
         format!(
@@ -147,12 +147,12 @@ fn on_an_update(Stage { may, may_not, .. }: &Stage<'_>) {
     assert_eq!(stored["metadata"]["labels"][MANAGER], "kueue");
     assert_ne!(stored["metadata"]["resourceVersion"], version);
 
-    // The same again changes nothing, so that nothing is refused; what is left there serves no other write, of nobody.
+    // The same write again changes nothing, so it is not refused. The annotation that remains permits no other write of any user.
     assert_eq!(may.patch("spoke", "kueue", &version, "").status, 200);
     assert_eq!(denied(&may.patch("spoke", "another", &version, "")), None);
     let next = may.version("spoke");
     assert_eq!(next, stored["metadata"]["resourceVersion"]);
-    let stale = denied(&may.patch("spoke", "another", &json!("2"), "")).expect("it is told what is wanted");
+    let stale = denied(&may.patch("spoke", "another", &json!("2"), "")).expect("the denial says which annotation to set");
     assert!(stale.contains(&format!("must be {next}")), "{stale}");
 }
 
@@ -192,7 +192,7 @@ fn not_on_the_status(Stage { may, .. }: &Stage<'_>) {
     assert_eq!(denied(&may.api.patch(&path, "merge", &status)), None);
 }
 
-/// Whoever floods the webhook with claims keeps nobody from what is theirs.
+/// A flood of claims does not block the claims of other users.
 fn many_at_a_time(Stage { may, .. }: &Stage<'_>) {
     const MANY: usize = 64;
     thread::scope(|scope| {
@@ -231,11 +231,11 @@ fn not_before_it_is_granted(Stage { may_later, .. }: &Stage<'_>, shell: &Shell) 
     wait_until("it is honoured", || claim().status == 200);
 }
 
-/// Without its own right to ask, nobody may.
+/// If the webhook has no right to check permissions, no claim is honored.
 fn not_unasked(Stage { may, plane, replica, .. }: &Stage<'_>, shell: &Shell) {
     shell.run("kubectl delete clusterrolebinding clusterprofile-webhook-break-glass");
     let mut text = String::new();
-    // Each time about another name, which nobody has been asked about.
+    // Each time another name, for which no permission is cached.
     let mut names = (0..).map(|number| format!("unasked-{number}"));
     wait_until("it may not ask", || {
         let mut claimed = bad(&names.next().unwrap_or_default(), 0);
@@ -247,7 +247,7 @@ fn not_unasked(Stage { may, plane, replica, .. }: &Stage<'_>, shell: &Shell) {
     assert!(text.contains("could not check whether the user has"), "{text}");
     assert_eq!(claims(replica, "unchecked"), 1);
     let log = plane.directory().join(Path::new("shell/replica.log"));
-    wait_until("it is told once", || {
+    wait_until("it is reported once", || {
         let log = fs::read_to_string(&log).expect("the replica logs");
         log.lines().filter(|line| line.contains("refused the permission check: 403 Forbidden")).count() == 1
     });

@@ -55,7 +55,7 @@ fn presented(assets: &Assets) {
     drop(replica);
     let _replica = serve(&authority, address, files.path(), RENEWED);
     // The first may still go to the one that is gone.
-    wait_until("it is told why it is refused", || {
+    wait_until("the reason of the refusal is logged", || {
         let refused = profiles.create(&good("refused"));
         assert_eq!(refused.status, 500, "{refused:#?}");
         refused.body["message"].as_str().is_some_and(|message| message.ends_with(": remote error: tls: access denied"))

@@ -154,7 +154,7 @@ impl<'c> Write<'c> {
         }
     }
 
-    /// What the API server answers where nobody refuses.
+    /// The response of the API server to an accepted write.
     fn success(&self) -> u16 {
         if self.item.is_empty() { 201 } else { 200 }
     }

@@ -32,7 +32,7 @@ pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, s
     let profiles = installed::Profiles::new(plane);
     assert_eq!(profiles.create("staying", Some(MANAGER), "").status, 201);
     shell.run(install);
-    wait_until("all may be written while nobody serves", || {
+    wait_until("writes pass while no replica serves", || {
         profiles.create("new", Some("another"), DRY_RUN).status == 201
     });
     let replica = serve_managed(plane, shell);
@@ -59,7 +59,7 @@ pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, s
     writers.assert_stored_what_was_accepted();
 
     let (uninstall, delete) = uninstall.split_once('\n').expect("it is two commands");
-    // As long as it is asked, there is somebody to ask: its configurations go before its Service does.
+    // The configurations are deleted before the Service, so the API server never calls a Service that is gone.
     writers.write(|| drop(shell.run(uninstall)));
     let unreviewed = writers.take_failed();
     assert!(unreviewed.iter().all(|answer| answer.status == 201), "{unreviewed:#?}");
@@ -117,8 +117,8 @@ impl Hub<'_> {
     }
 
     fn stops_at_a_conflict(&self, rollback: &str) {
-        let told = self.shell.run(&format!("if {} 2>&1; then exit 1; fi", rollback.trim_end()));
-        assert!(told.contains("Apply failed with 1 conflict") && told.contains(".failurePolicy"), "{told}");
+        let printed = self.shell.run(&format!("if {} 2>&1; then exit 1; fi", rollback.trim_end()));
+        assert!(printed.contains("Apply failed with 1 conflict") && printed.contains(".failurePolicy"), "{printed}");
         self.is_unharmed(0);
     }
 }

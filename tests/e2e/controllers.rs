@@ -33,7 +33,7 @@ fn compare(manager: &Manager, crd: Crd, planes: &Planes) {
     for (with, without) in reviewed.rounds.iter().zip(&unreviewed.rounds) {
         let counts = [|_: &Sent| true, |sent: &Sent| sent.changed, |sent: &Sent| sent.status == 409];
         let no_more = counts.into_iter().all(|is| count(with, is) <= count(without, is));
-        assert!(no_more, "with the webhook: {}\nwithout: {}", told(with), told(without));
+        assert!(no_more, "with the webhook: {}\nwithout: {}", listed(with), listed(without));
     }
     let expected: Vec<_> = unreviewed.stored.into_iter().map(filled_in).collect();
     assert_eq!(reviewed.stored, expected);
@@ -93,14 +93,14 @@ fn settle(manager: &Manager, writer: &mut Writer<'_>, want: &Value) {
             return;
         }
     }
-    panic!("{} writes and writes: {}", manager.name, told(&writer.sent));
+    panic!("{} does not stop writing: {}", manager.name, listed(&writer.sent));
 }
 
 fn count(round: &[Sent], is: fn(&Sent) -> bool) -> usize {
     round.iter().filter(|sent| is(sent)).count()
 }
 
-fn told(round: &[Sent]) -> String {
+fn listed(round: &[Sent]) -> String {
     let lines = round.iter().map(|sent| format!("{} {}, changed: {}", sent.what, sent.status, sent.changed));
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -50,8 +50,8 @@ fn is_followed(assets: &Assets) {
     grant(&plane);
     wait_until("it is known", || !warnings().is_empty());
     let fields = ["spec.displayName: ", "spec.clusterManager.name: ", "metadata.labels[x-k8s.io/cluster-manager]: "];
-    let told = warnings();
-    assert!(told.len() == 3 && told.iter().zip(fields).all(|(text, field)| text.starts_with(field)), "{told:#?}");
+    let texts = warnings();
+    assert!(texts.len() == 3 && texts.iter().zip(fields).all(|(text, field)| text.starts_with(field)), "{texts:#?}");
 
     // As people meet it.
     let applied = apply(&plane, &profiles);

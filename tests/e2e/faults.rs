@@ -56,18 +56,18 @@ struct Fault {
     /// How many seconds the API server waits: where it must not get as far as that, more than a busy machine takes.
     timeout: u8,
     /// How the API server puts it, in one of these ways.
-    told: &'static [&'static str],
+    messages: &'static [&'static str],
     /// What the webhook counts it as, where it is called.
     reason: Option<&'static str>,
 }
 
 const FAULTS: [Fault; 5] = [
-    Fault { name: "down", start: |_| None, timeout: 30, told: &[": connect: connection refused"], reason: None },
+    Fault { name: "down", start: |_| None, timeout: 30, messages: &[": connect: connection refused"], reason: None },
     Fault {
         name: "slow",
         start: |webhook| Some(slow(webhook)),
         timeout: 1,
-        told: &[": context deadline exceeded"],
+        messages: &[": context deadline exceeded"],
         reason: None,
     },
     Fault {
@@ -78,7 +78,7 @@ const FAULTS: [Fault; 5] = [
             None
         },
         timeout: 30,
-        told: &[": tls: failed to verify certificate: x509: certificate signed by unknown authority"],
+        messages: &[": tls: failed to verify certificate: x509: certificate signed by unknown authority"],
         reason: Some("distrusted"),
     },
     Fault {
@@ -89,7 +89,7 @@ const FAULTS: [Fault; 5] = [
             None
         },
         timeout: 30,
-        told: &[
+        messages: &[
             ": tls: failed to verify certificate: x509: certificate is valid for another.default.svc, not wrong-name-",
         ],
         reason: Some("distrusted"),
@@ -102,7 +102,7 @@ const FAULTS: [Fault; 5] = [
         },
         timeout: 30,
         // The alert comes when the API server is already sending: at times it finds the connection closed before it reads why.
-        told: &[": remote error: tls: certificate required", ": use of closed network connection"],
+        messages: &[": remote error: tls: certificate required", ": use of closed network connection"],
         reason: Some("refused"),
     },
 ];
@@ -148,7 +148,7 @@ fn refused(fault: Fault, control: &ControlPlane) {
              Post \"https://{name}.default.svc:8443/validate?timeout={}s\": ",
             fault.timeout
         );
-        assert!(message.starts_with(&begin) && fault.told.iter().any(|told| message.contains(told)), "{message}");
+        assert!(message.starts_with(&begin) && fault.messages.iter().any(|text| message.contains(text)), "{message}");
     }
     if let Some(reason) = fault.reason {
         // The API server may know of it first.

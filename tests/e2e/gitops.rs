@@ -40,7 +40,7 @@ pub(crate) fn an_armed_webhook_differs_in_nothing(plane: &ControlPlane, shell: &
     wait_until("it is armed", || is_armed(plane));
     profiles.wait_until_reviewed();
 
-    // What Argo CD would do, were it not told to ignore it.
+    // What Argo CD would do without ignoreDifferences.
     let diff = shell.run(&format!("kubectl diff {MANAGED} --force-conflicts -f rendered.json || [ $? = 1 ]"));
     // The replica may renew its Lease between the two reads that kubectl compares.
     let is_own =

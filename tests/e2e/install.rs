@@ -1,4 +1,4 @@
-//! What the README and the Makefile tell people to do, done.
+//! Installation as the README and the Makefile describe it.
 
 use std::{fs, thread};
 
@@ -53,7 +53,7 @@ pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane,
     let replica = serve(plane, shell);
     profiles.wait_until_reviewed();
     drop(replica);
-    wait_until("nobody answers", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
+    wait_until("no replica responds", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
 
     thread::scope(|scope| {
         let script = scope.spawn(|| shell.run(uninstall));

@@ -33,7 +33,7 @@ pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
     shell.run("kubectl apply -k manifests/crd");
     let profiles = Profiles::new(plane);
     shell.run(install);
-    wait_until("all may be written while nobody serves", || {
+    wait_until("writes pass while no replica serves", || {
         profiles.create("new", Some("another"), DRY_RUN).status == 201
     });
     let replica = serve_managed(plane, shell);
@@ -58,7 +58,7 @@ pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
     thread::scope(|scope| {
         let script = scope.spawn(|| shell.run(uninstall));
         // Before its namespace has ended, in which it may go on for as long as it drains.
-        wait_until("nobody is called", || {
+        wait_until("the webhook is not called", || {
             stored_configurations(plane).iter().all(|configuration| configuration["kind"] == "Status")
         });
         finalize(plane, NAMESPACE);
@@ -115,7 +115,7 @@ fn a_quarrel_is_no_load(plane: &ControlPlane, replica: &Replica, [pointer, field
     wait_until("it ends as it must", || hook() == good);
 }
 
-/// What it could do with its token, if somebody else had it.
+/// What another client could do with its token.
 fn the_account_writes_dry_runs_alone(plane: &ControlPlane) {
     let account = Api::new(&plane.service_account(NAMESPACE, "clusterprofile-webhook"));
     let profile = json!({
@@ -165,7 +165,7 @@ fn a_deleted_configuration_stays_gone(plane: &ControlPlane, replica: &Replica) {
     assert_eq!(plane.api.get(mutating).status, 404);
 }
 
-/// Where nothing is denied, nothing is closed; and a replica that is told to go leaves the Lease to others.
+/// Without a proven denial, the webhook is not armed. A replica that stops releases the Lease.
 pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &Shell) {
     let scripts = Section::page("install").section("Install with kustomize").scripts();
     let [install, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
@@ -185,7 +185,7 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     let log = || fs::read_to_string(shell.directory.join("replica.log")).expect("it has a log");
     let reported =
         r#"not armed, failurePolicy stays Ignore: ValidatingAdmissionPolicy \"pretender\" denied a bad profile"#;
-    wait_until("it tells why it is not armed", || log().contains(reported));
+    wait_until("the log says why it is not armed", || log().contains(reported));
     assert!(metric(&audited, "certificate_failures_total{failure=\"arming\"}") > 0);
     let passed = bad();
     assert!(passed.status == 201 && !passed.warnings.is_empty(), "{passed:#?}");
@@ -216,14 +216,14 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     }
     assert!(!is_armed(plane) && metric(&unarmed, "armed") == 0);
     unarmed.stop();
-    wait_until("nobody is asked", || bad().status == 201);
+    wait_until("the webhook is not called", || bad().status == 201);
 
     let armed = start("--log-level=info");
     wait_until("it is armed", || is_armed(plane) && metric(&armed, "armed") == 1);
     a_quarrel_is_no_load(plane, &armed, ["/failurePolicy", "failure_policy"], &json!("Ignore"));
 }
 
-/// Has a policy deny what is written where the webhook is, in the webhook's words; tells what was made.
+/// Creates a policy that denies writes next to the webhook, with the webhook's own message. Returns what it has created.
 fn pretend(plane: &ControlPlane) -> [String; 2] {
     const WORDS: &str =
         r#"admission webhook "validate.clusterprofile-webhook.internal" denied the request: [cluster-manager-label]"#;

@@ -1,4 +1,4 @@
-//! Real cluster managers, as far as an API server can tell: what each wants of a profile, and how it writes it.
+//! Real cluster managers, as an API server sees them: the desired profile of each, and how it writes it.
 
 use std::fs;
 

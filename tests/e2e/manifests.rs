@@ -54,8 +54,8 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
         let assets = assets.clone();
         Trial::test(format!("manifests::{name}"), move || {
             let plane = ControlPlane::start(&assets, &format!("manifests-{name}"), &[]);
-            let told = catch_unwind(AssertUnwindSafe(|| story(&plane, &Shell::new(&plane))));
-            if let Err(panic) = told {
+            let result = catch_unwind(AssertUnwindSafe(|| story(&plane, &Shell::new(&plane))));
+            if let Err(panic) = result {
                 println!("e2e: logs and data are in {}", plane.directory().display());
                 show_logs(plane.directory());
                 resume_unwind(panic);
@@ -124,8 +124,8 @@ impl Shell {
     pub(crate) fn run(&self, script: &str) -> String {
         let mut shell = bash(&self.kubectl, &self.directory);
         let output = shell.args(["-euo", "pipefail", "-c", script]).output().expect("coreutils are installed");
-        let [printed, told] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
-        assert!(output.status.success() && told.is_empty(), "{script}\n{}\n{printed}\n{told}", output.status);
+        let [printed, errors] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+        assert!(output.status.success() && errors.is_empty(), "{script}\n{}\n{printed}\n{errors}", output.status);
         printed
     }
 }
@@ -173,10 +173,10 @@ fn pods_are_admitted(plane: &ControlPlane) {
         (pod, has_token)
     };
     let (mut pod, has_token) = admitted(deployment, "as-made-by-the-deployment");
-    assert!(has_token, "without it there are no certificates, and nobody can be asked who may break glass");
+    assert!(has_token, "without it there are no certificates and no permission checks");
     let with_files = rendered(plane.kubectl(), "manifests/overlays/certificate-pair");
     let (_, has_token) = admitted(only(&with_files, "Deployment"), "with-a-certificate-pair");
-    assert!(has_token, "without it nobody can be asked who may break glass");
+    assert!(has_token, "without it there are no permission checks");
 
     pod["metadata"]["name"] = json!("privileged");
     pod["spec"]["hostNetwork"] = json!(true);

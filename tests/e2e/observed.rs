@@ -64,9 +64,9 @@ pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPla
     let mut of_managed: Vec<String> = Vec::new();
     // On a busy machine a scrape may time out once.
     wait_until("all else is well", || {
-        let told =
+        let firing =
             watch.until(&["ClusterProfileWebhookAuthorityExpiresSoon", "ClusterProfileWebhookReplicaDown"], || {});
-        let own = told.iter().filter(|alert| alert["labels"]["namespace"] == NAMESPACE);
+        let own = firing.iter().filter(|alert| alert["labels"]["namespace"] == NAMESPACE);
         of_managed = own.map(|alert| text(alert, "/labels/alertname").to_owned()).collect();
         of_managed == ["ClusterProfileWebhookAuthorityExpiresSoon"]
     });
@@ -94,7 +94,7 @@ pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPla
     assert!(shell.run(runbook(show)).contains("manager: clusterprofile-webhook-arming"));
 
     replica.freeze();
-    assert_eq!(profiles.create("late", Some(MANAGER), DRY_RUN).status, 500, "nobody answers in time");
+    assert_eq!(profiles.create("late", Some(MANAGER), DRY_RUN).status, 500, "no response in time");
     watch.until(&["ClusterProfileWebhookCallsSlow"], || {});
     drop(replica);
     watch.until(&["ClusterProfileWebhookCallsFail", "ClusterProfileWebhookFailsOpen"], || {
@@ -104,7 +104,7 @@ pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPla
     shell.run(runbook("kubectl delete validatingwebhookconfiguration clusterprofile-webhook"));
     wait_until("writes go on", || profiles.create("alone", Some(MANAGER), DRY_RUN).status == 201);
 
-    // The manifests leave it open, and audited nobody closes it.
+    // The manifests install it with failurePolicy Ignore, and in audit mode nothing arms it.
     shell.run("kubectl apply -k manifests/base");
     let replica = serve(&["--audit"]);
     wait_until("it is called", || profiles.create("new", Some(MANAGER), DRY_RUN).status == 201);
@@ -130,7 +130,7 @@ fn runbook(command: &str) -> &str {
 }
 
 /// The ports of replicas, each at an address of its own, and of Prometheus: next to those of the control plane, and not those
-/// at which somebody else may listen on all addresses.
+/// at which another program can listen on all addresses.
 const ADMIN: u16 = 6444;
 const PROMETHEUS: u16 = 6445;
 
@@ -183,8 +183,8 @@ impl Watch {
         });
         for alert in &all {
             for annotation in ["summary", "description"] {
-                let told = text(alert, &format!("/annotations/{annotation}"));
-                assert!(!told.contains("<error") && !told.contains("<no value>"), "{told}");
+                let value = text(alert, &format!("/annotations/{annotation}"));
+                assert!(!value.contains("<error") && !value.contains("<no value>"), "{value}");
             }
         }
         self.fired.extend(all.iter().map(|alert| text(alert, "/labels/alertname").to_owned()));

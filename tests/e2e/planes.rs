@@ -62,7 +62,7 @@ impl Planes {
         };
         // Where it does not start for one test, it is not tried again for a thousand others.
         let plane = cell.get_or_init(|| catch_unwind(AssertUnwindSafe(start)).ok());
-        plane.as_ref().expect("the control plane starts; the first test that wanted it was told why not")
+        plane.as_ref().expect("the control plane starts; the first test that needed it reports why not")
     }
 
     /// Ends them all; what they wrote stays where a test failed.

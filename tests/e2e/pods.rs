@@ -26,7 +26,7 @@ pub(crate) struct Pods {
 }
 
 impl Pods {
-    /// Starts as many as it asks for, and tells of them in its status once they are ready.
+    /// Starts the replicas that the Deployment asks for, and sets its status when they are ready.
     ///
     /// Each is the static binary in an empty root, where there is one; else the other binary, with a kubeconfig for a service
     /// account.
@@ -57,7 +57,7 @@ impl Pods {
             wait_until("it is ready", || get(replica.admin, "/readyz").starts_with("HTTP/1.1 200"));
             service.add(replica.address);
         }
-        tell(plane, &deployment, wanted);
+        set_status(plane, &deployment, wanted);
         Self { replicas, roots, _service: service }
     }
 
@@ -109,7 +109,7 @@ fn mount_config(root: &EmptyRoot, plane: &ControlPlane, deployment: &Value) -> S
 }
 
 /// Has `kubectl rollout status` end.
-fn tell(plane: &ControlPlane, deployment: &Value, ready: u64) {
+fn set_status(plane: &ControlPlane, deployment: &Value, ready: u64) {
     let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason});
     let status = json!({"status": {
         "observedGeneration": deployment["metadata"]["generation"],
@@ -121,6 +121,6 @@ fn tell(plane: &ControlPlane, deployment: &Value, ready: u64) {
     }});
     let (namespace, name) = (text(deployment, "/metadata/namespace"), text(deployment, "/metadata/name"));
     let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status");
-    let told = plane.api.patch(&path, "merge", &status);
-    assert_eq!(told.status, 200, "{told:#?}");
+    let patched = plane.api.patch(&path, "merge", &status);
+    assert_eq!(patched.status, 200, "{patched:#?}");
 }

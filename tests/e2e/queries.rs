@@ -25,7 +25,7 @@ pub(crate) fn all_are_answered(prometheus: &Prometheus, rule: &Value) {
     let mut series: BTreeSet<_> = tests.lines().filter_map(|line| line.trim().strip_prefix("- series: ")).collect();
     assert!(series.len() > 20, "{series:?}");
     series.retain(|series| prometheus.series(&of_any_target(series)).is_empty());
-    assert!(series.is_empty(), "nobody has these series, which alerts are tested with: {series:#?}");
+    assert!(series.is_empty(), "alerts are tested with series that do not exist: {series:#?}");
 
     let dashboard = fs::read_to_string("manifests/observability/dashboard.json").expect("it is there");
     let dashboard: Value = serde_json::from_str(&dashboard).expect("a dashboard is JSON");
@@ -57,11 +57,11 @@ fn all_is_there(prometheus: &Prometheus, query: &str) {
     let mut known = BTreeSet::new();
     for selector in selectors {
         let series = prometheus.series(&selector);
-        assert!(!series.is_empty(), "{query}: nobody has {selector}");
+        assert!(!series.is_empty(), "{query}: no series for {selector}");
         known.extend(series.iter().filter_map(Value::as_object).flat_map(|labels| labels.keys().cloned()));
     }
     let unknown: Vec<_> = labels.difference(&known).collect();
-    assert!(unknown.is_empty(), "{query}: nobody has the labels {unknown:?}");
+    assert!(unknown.is_empty(), "{query}: no series has the labels {unknown:?}");
 }
 
 /// The series, whichever target it is of.

@@ -60,7 +60,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
         let replica = server.insert(serve_mounted(plane, shell, &mounted));
         profiles.wait_until_reviewed();
         writers.go_on();
-        // Until somebody answered, nothing could be written.
+        // While no replica responded, no profile could be written.
         let refused = writers.take_failed();
         assert!(refused.iter().all(|answer| matches!(answer.status, 422 | 500)), "{refused:#?}");
 

@@ -134,7 +134,7 @@ impl<'c> Rotation<'c> {
         });
     }
 
-    /// Replaces the certificate that is served, as whoever renews it does: in its files.
+    /// Replaces the serving certificate in its files, as an external renewal does.
     fn serve(&self, authority: &Ca) {
         let reloads = || metric(&self.webhook, "certificate_reloads_total{result=\"success\"}");
         let before = reloads();

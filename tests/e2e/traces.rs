@@ -57,7 +57,7 @@ fn one_trace(assets: &Assets, program: &Path) {
         for span in &found {
             let parent = span.parent(&spans).expect("it was just there");
             assert_eq!(parent.service, "apiserver", "{parent:#?}");
-            assert_eq!(parent.told["kind"], 3, "the call of a client: {parent:#?}");
+            assert_eq!(parent.fields["kind"], 3, "the call of a client: {parent:#?}");
         }
         found
     };
@@ -65,19 +65,19 @@ fn one_trace(assets: &Assets, program: &Path) {
     assert_eq!(denied.value("admission.allowed")["boolValue"], false);
     assert_eq!(denied.value("admission.rules")["arrayValue"]["values"][0]["stringValue"], "cluster-manager-label");
     assert_eq!(denied.value("http.response.status_code")["intValue"], "200");
-    assert_eq!(denied.told["status"]["code"], Value::Null, "a denial is no failure: {denied:#?}");
-    assert_eq!(denied.told["kind"], 2, "a server's: {denied:#?}");
-    assert_eq!(denied.told["events"][0]["name"], "body received", "{denied:#?}");
+    assert_eq!(denied.fields["status"]["code"], Value::Null, "a denial is no failure: {denied:#?}");
+    assert_eq!(denied.fields["kind"], 2, "a server's: {denied:#?}");
+    assert_eq!(denied.fields["events"][0]["name"], "body received", "{denied:#?}");
     let [filled_in] = &reviews("good", "POST /mutate")[..] else { panic!("it was written once") };
     assert_eq!(filled_in.value("admission.allowed")["boolValue"], true);
     assert_eq!(filled_in.text("admission.operation"), Some("CREATE"));
 
     let ours = spans.iter().filter(|span| span.service == "clusterprofile-webhook");
     for span in ours {
-        let told = span.told.to_string();
-        assert!(!told.contains("system:masters") && !told.contains("displayName"), "no users, no objects: {told}");
-        let [start, end] = ["startTimeUnixNano", "endTimeUnixNano"].map(|time| span.told[time].as_str().map(str::len));
-        assert!(start == end && start == Some(19), "nanoseconds of this century: {told}");
+        let fields = span.fields.to_string();
+        assert!(!fields.contains("system:masters") && !fields.contains("displayName"), "no users, no objects: {fields}");
+        let [start, end] = ["startTimeUnixNano", "endTimeUnixNano"].map(|time| span.fields[time].as_str().map(str::len));
+        assert!(start == end && start == Some(19), "nanoseconds of this century: {fields}");
     }
     plane.forget();
 }
@@ -142,12 +142,12 @@ impl Collector {
 struct Span {
     service: String,
     name: String,
-    told: Value,
+    fields: Value,
 }
 
 impl Span {
     fn value(&self, key: &str) -> &Value {
-        attribute(&self.told, key)
+        attribute(&self.fields, key)
     }
 
     fn text(&self, key: &str) -> Option<&str> {
@@ -156,7 +156,7 @@ impl Span {
 
     fn parent<'s>(&self, spans: &'s [Self]) -> Option<&'s Self> {
         spans.iter().find(|other| {
-            other.told["spanId"] == self.told["parentSpanId"] && other.told["traceId"] == self.told["traceId"]
+            other.fields["spanId"] == self.fields["parentSpanId"] && other.fields["traceId"] == self.fields["traceId"]
         })
     }
 }
@@ -172,7 +172,7 @@ fn read(log: &Path) -> Vec<Span> {
             spans.extend(items(scope, "/spans").iter().map(|span| Span {
                 service: service.to_owned(),
                 name: text(span, "/name").to_owned(),
-                told: span.clone(),
+                fields: span.clone(),
             }));
         }
     }

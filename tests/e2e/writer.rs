@@ -1,4 +1,4 @@
-//! One profile, as whoever writes it meets it, and a record of what was sent.
+//! A writer of one profile, and a record of its writes.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ impl<'c> Writer<'c> {
         self.send("PATCH", &path, "application/apply-patch+yaml", part, &object)
     }
 
-    /// A merge patch of somebody else's.
+    /// A merge patch by another client.
     pub(crate) fn edit(&self, patch: &Value) {
         let answer = self.api.patch(&self.item(Main), "merge", patch);
         assert_eq!(answer.status, 200, "{answer:#?}");
@@ -102,7 +102,7 @@ impl<'c> Writer<'c> {
     }
 
     fn assert_taken(&self, answer: &Answer, part: Part, object: &Value, after: &Value) {
-        // Of who was second, the API server wants another try; whoever was denied has none.
+        // After a conflict a client tries again; after a denial it does not.
         if answer.status == 409 {
             return;
         }

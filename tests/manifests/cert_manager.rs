@@ -22,7 +22,7 @@ pub(crate) fn issues_what_the_api_server_trusts(manifests: &Manifests) {
         let key = json!({"algorithm": "ECDSA", "size": 256, "rotationPolicy": rotation});
         assert_eq!(at(certificate, "/spec/privateKey"), &key);
     }
-    // Of the serving one a new authority would be told when its certificate may be served already.
+    // If the serving Secret were injected, a new CA would be published only after its certificate is served.
     let injected = format!("{}/{}", text(authority, "/metadata/namespace"), text(authority, "/metadata/name"));
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
         let annotations = at(only(objects, kind), "/metadata/annotations");

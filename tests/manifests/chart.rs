@@ -38,14 +38,14 @@ impl Chart {
     fn rendered(&self, namespace: &str, arguments: &[&str]) -> Vec<Value> {
         let rendered =
             self.run(&[&["template", "any", "manifests/chart", "--namespace", namespace], arguments].concat());
-        documents(rendered.unwrap_or_else(|told| panic!("{arguments:?}: {told}")).as_bytes())
+        documents(rendered.unwrap_or_else(|errors| panic!("{arguments:?}: {errors}")).as_bytes())
     }
 
     /// What helm prints, or what it says where it fails.
     fn run(&self, arguments: &[&str]) -> Result<String, String> {
         let output = self.helm.command(self.home.path()).args(arguments).output().expect("helm can be run");
-        let [printed, told] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("it is text"));
-        if output.status.success() && told.is_empty() { Ok(printed) } else { Err(told) }
+        let [printed, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("it is text"));
+        if output.status.success() && errors.is_empty() { Ok(printed) } else { Err(errors) }
     }
 }
 
@@ -209,7 +209,7 @@ fn with(mut objects: Vec<Value>, kind: &str, pointer: &str, value: Value) -> Vec
     objects
 }
 
-/// With a message that tells what is wrong; whatever a file holds is not repeated.
+/// The message says what is wrong, and never repeats the content of a file.
 pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
     let chart = manifests.chart();
     let pair = Ca::new("chart");
@@ -237,9 +237,9 @@ pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
         (&["--kube-version", "1.29.4"], "chart requires kubeVersion: >=1.30.0-0"),
     ];
     for (arguments, message) in wrong {
-        let told = chart.run(&[&["template", "any", "manifests/chart"], arguments].concat());
-        let told = told.expect_err("a value is wrong");
-        assert!(told.contains(message) && !told.contains("-----BEGIN"), "{arguments:?}: {told}");
+        let output = chart.run(&[&["template", "any", "manifests/chart"], arguments].concat());
+        let errors = output.expect_err("a value is wrong");
+        assert!(errors.contains(message) && !errors.contains("-----BEGIN"), "{arguments:?}: {errors}");
     }
 }
 

@@ -144,6 +144,6 @@ fn run(manifests: &Manifests, stories: &[Story]) {
     let mut promtool = Command::new(program("promtool").expect("it was looked for"));
     let output =
         promtool.args(["test", "rules", "frozen.yaml"]).current_dir(&directory).output().expect("it can be run");
-    let told = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    assert!(output.status.success(), "{told}");
+    let printed = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success(), "{printed}");
 }

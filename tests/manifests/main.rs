@@ -3,7 +3,7 @@
 //! What an API server makes of them is in `e2e/manifests.rs`.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
-#![expect(clippy::print_stdout, reason = "tests that are left out are told of")]
+#![expect(clippy::print_stdout, reason = "it reports what is skipped")]
 
 mod cert_manager;
 mod chart;
@@ -42,7 +42,7 @@ struct Manifests {
     cert_manager: Vec<Value>,
     observability: Vec<Value>,
     chart: Option<Chart>,
-    /// The kustomization that `docs/install.md` tells people to write.
+    /// The kustomization that `docs/install.md` describes.
     readers: Vec<Value>,
     /// The one of docs/configuration.md, with the file of its example.
     configured: Vec<Value>,
@@ -139,7 +139,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect()).exit_code()
 }
 
-/// What somebody's kustomization and `config.yaml` beside this checkout become.
+/// Renders a user's kustomization and `config.yaml` next to this checkout.
 fn readers(render: impl Fn(&str) -> Vec<Value>, kustomization: &str, config: &str) -> Vec<Value> {
     let directory = tempfile::tempdir().expect("a directory can be made");
     for (name, content) in [("kustomization.yaml", kustomization), ("config.yaml", config)] {

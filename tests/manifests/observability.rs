@@ -1,4 +1,4 @@
-//! What Prometheus and Grafana are told. Whether there are such series is in `e2e/observed.rs`.
+//! What Prometheus and Grafana are printed. Whether there are such series is in `e2e/observed.rs`.
 
 use std::{collections::BTreeMap, fs, process::Command};
 
@@ -150,7 +150,7 @@ pub(crate) fn every_alert_says_what_to_do(manifests: &Manifests) {
         assert!(annotations.summary.ends_with('.') && !annotations.summary.contains("{{"), "{alert}");
         assert!(annotations.description.len() > annotations.summary.len(), "{alert}: what is to be done?");
         assert_eq!(annotations.runbook, format!("docs/alerts.md#{}", alert.to_lowercase()));
-        // Of a label that it does not have, an alert tells nothing.
+        // In its texts an alert can use only labels that it has.
         let test = tests.iter().find(|test| test.name == *alert).unwrap_or_else(|| panic!("{alert} is not tested"));
         let fired: Vec<_> = test.alert_rule_test.iter().flat_map(|evaluation| &evaluation.exp_alerts).collect();
         for label in annotations.description.split("$labels.").skip(1) {
@@ -178,8 +178,8 @@ pub(crate) fn every_alert_fires_and_is_silent(manifests: &Manifests) {
     let promtool = |arguments: &[&str]| {
         let program = program("promtool").expect("it was looked for");
         let output = Command::new(program).args(arguments).current_dir(&directory).output().expect("it can be run");
-        let told = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-        assert!(output.status.success(), "promtool {arguments:?}\n{told}");
+        let printed = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert!(output.status.success(), "promtool {arguments:?}\n{printed}");
     };
     let write = |name: &str, content: &str| {
         fs::write(directory.path().join(name), content).expect("a file can be written");

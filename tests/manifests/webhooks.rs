@@ -22,7 +22,7 @@ fn phases() -> [(&'static str, &'static str, Value); 2] {
             "/mutate",
             json!({"failurePolicy": "Ignore", "reinvocationPolicy": "IfNeeded"}),
         ),
-        // Until it is armed, which in the overlays nobody does.
+        // Until it is armed, which the overlays leave to the user.
         ("ValidatingWebhookConfiguration", "/validate", json!({"failurePolicy": "Ignore"})),
     ]
 }
@@ -69,7 +69,7 @@ fn service(manifests: &Manifests, path: &str) -> Value {
     json!({"name": metadata["name"], "namespace": metadata["namespace"], "path": path})
 }
 
-/// No `caBundle` either: an empty one, or somebody's, would be applied over what cert-manager or a person has filled in.
+/// No `caBundle` either: it would overwrite what cert-manager or a user has filled in.
 pub(crate) fn differ_in_whom_they_call_alone(manifests: &Manifests) {
     for (kind, path, _) in phases() {
         let [base, dev, cert_manager] = [&manifests.base, &manifests.dev, &manifests.cert_manager].map(|rendering| {

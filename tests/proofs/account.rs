@@ -65,9 +65,9 @@ impl<'p> Account<'p> {
         row.longest = row.longest.max(writers.take_longest());
         let (unchecked, others): (Vec<_>, Vec<_>) = writers.take_failed().into_iter().partition(is_unchecked);
         row.unchecked += unchecked.len();
-        let told = |answer: &Answer| answer.body["message"].as_str().unwrap_or_default().to_owned();
+        let message_of = |answer: &Answer| answer.body["message"].as_str().unwrap_or_default().to_owned();
         if let Some(refused) = others.iter().find(|answer| answer.status == 500) {
-            row.example = told(refused);
+            row.example = message_of(refused);
         }
         self.strange.extend(others.into_iter().filter(|answer| failed == 0 || !is_uncalled(answer)));
     }

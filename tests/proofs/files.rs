@@ -1,4 +1,4 @@
-//! Certificates in files: kubelet swaps what is mounted, as cert-manager or whoever else renews it.
+//! Certificates in files: kubelet replaces the mounted files when cert-manager or another issuer renews them.
 
 use std::time::Duration;
 

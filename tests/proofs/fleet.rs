@@ -59,7 +59,7 @@ impl Fleet {
         self.arguments = arguments;
     }
 
-    /// Starts a replica to which the Service sends nobody yet, and has it lead.
+    /// Starts a replica that the Service does not use yet, and makes it the leader.
     pub(crate) fn start_leader(&mut self) -> Replica {
         let newcomer = self.start_one();
         let others = self.replicas.iter().map(|(replica, _)| replica);
@@ -85,7 +85,7 @@ impl Fleet {
         fs::read_to_string(self.own_directory().join("replica.log")).expect("it has a log")
     }
 
-    /// Ends a replica as kubelet does, while its Service sends nobody there any more. Another takes its place.
+    /// Stops a replica as kubelet does, after the Service has removed it. Another replaces it.
     pub(crate) fn stop(&mut self, index: usize) {
         let (replica, backend) = self.replicas.remove(index);
         self.balancer.remove(&backend);
@@ -93,7 +93,7 @@ impl Fleet {
         self.add();
     }
 
-    /// Replaces every replica as a rolling update without unavailable Pods does: the next one is ready before one is told to
+    /// Replaces every replica as a rolling update without unavailable Pods does: the next one is ready before one is asked to
     /// stop. Its Service sends connections to that one for some time yet.
     pub(crate) fn roll(&mut self) {
         /// A second and more, as where kube-proxy has much to do; shorter than a drain.
@@ -110,7 +110,7 @@ impl Fleet {
         }
     }
 
-    /// How many connections replicas took after they were told to stop.
+    /// The number of connections that replicas accepted after SIGTERM.
     pub(crate) fn late(&self) -> u64 {
         self.late
     }

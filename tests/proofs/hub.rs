@@ -118,7 +118,7 @@ impl<'p> Hub<'p> {
         self.fleet.roll();
     }
 
-    /// Kills a replica, which nobody replaces until `meanwhile` is done. Tells how many calls may have failed for it.
+    /// Kills a replica, and replaces it after `meanwhile`. Returns the number of calls that may have failed because of it.
     pub(crate) fn kill(&mut self, meanwhile: impl FnOnce()) -> u64 {
         self.fleet.kill(0, |_| meanwhile())
     }

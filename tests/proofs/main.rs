@@ -4,7 +4,7 @@
 //! leaves them out.
 
 #![expect(clippy::indexing_slicing, reason = "what cannot go on must end")]
-#![expect(clippy::print_stdout, reason = "it tells what it counts")]
+#![expect(clippy::print_stdout, reason = "it prints its figures")]
 
 mod account;
 mod certificates;

@@ -22,8 +22,8 @@ mod worst;
 pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     let mut account = Account::new(plane);
     let target = Target::start(plane, "flooded", &flood::FLAGS);
-    let (told, mut broken) = flood::flooded(&target, &mut account);
-    println!("{told}");
+    let (flooded, mut broken) = flood::flooded(&target, &mut account);
+    println!("{flooded}");
     drop(target);
     // The Deployment's own limits.
     let target = Target::start(plane, "attacked", &[]);
@@ -48,7 +48,7 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     Proof {
         total: account.total(),
         broken,
-        figures: format!("{}\n{told}\n\n{given_back}\n\n{worst}\n", account.table()),
+        figures: format!("{}\n{flooded}\n\n{given_back}\n\n{worst}\n", account.table()),
     }
 }
 
@@ -56,7 +56,8 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
 const MEMORY: u64 = 128;
 const SOCKETS: u64 = 128;
 
-/// What `writers` met while others did `what` is told, and what was measured meanwhile. No call may have failed.
+/// Adds the results of `writers` during the attack `what` to the account. Returns a line for each broken promise: no call may have
+/// failed, and `measured` must be within its limits.
 fn close(what: &str, measured: Measured, account: &mut Account<'_>, writers: &Writers<'_>) -> Vec<String> {
     close_within(MEMORY, what, measured, account, writers)
 }

@@ -54,7 +54,7 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
         broken.push(format!("{LEAST_ADMISSIONS} admissions are wanted, not {total}"));
     }
     if refused > 0 || late == 0 {
-        broken.push("whoever was told to stop must take what its Service still sends".into());
+        broken.push("a replica that got SIGTERM must accept what its Service still sends".into());
     }
     let figures = format!("{}\n{what}.\n\n{}", rollouts.table(), kill.table());
     Proof { total, broken, figures }

@@ -28,7 +28,7 @@ impl Release {
     }
 }
 
-/// Upgrades and rolls back under load; tells in which way a promise was broken.
+/// Upgrades and rolls back under load. Returns a line for each broken promise.
 pub(crate) fn upgraded(hub: &mut Hub<'_>, account: &mut Account<'_>, writers: &Writers<'_>) -> Vec<String> {
     let mut broken = Vec::new();
     let steps = [

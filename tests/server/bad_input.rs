@@ -1,4 +1,4 @@
-//! What no API server sends: a review with its uid, or HTTP 400 with one clear line, in process and over HTTPS.
+//! Bodies that no API server sends. The response has the uid of the review, or it is HTTP 400 with one clear line.
 
 #![expect(clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 
@@ -113,7 +113,7 @@ fn reviews_that_lack_what_every_api_server_sends() {
     ways.is_bad(review("{}").replace("CREATE", "UPDATE").as_bytes(), "request.oldObject must be an object");
 }
 
-/// An answer that nobody takes stays in memory: none may be as large as its request.
+/// A response that a client does not read stays in memory, so none may be as large as its request.
 #[test]
 fn no_answer_repeats_what_is_too_long_for_an_api_server() {
     let ways = Ways::new();

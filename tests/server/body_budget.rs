@@ -91,7 +91,7 @@ fn padded(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_fits_into_its_share_waits_for_nobody() {
+fn a_body_within_its_share_never_waits() {
     let patient = Duration::from_mins(1);
     let limits = Limits { in_flight: 256 << 10, connections: 16, slow_body_grace: patient, ..Limits::default() };
     let server = Server::start(limited(limits));

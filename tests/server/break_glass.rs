@@ -52,8 +52,8 @@ fn claim(name: &str) -> Vec<u8> {
     review.to_string().into_bytes()
 }
 
-/// Sends it, and returns what is said of the claim.
-fn told(program: &Program, name: &str) -> String {
+/// Sends the claim, and returns what the response says about it.
+fn answer_to_claim(program: &Program, name: &str) -> String {
     let answer = program.connect().post("/validate?timeout=1s", &claim(name)).unwrap();
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!((answer.status, &body["response"]["allowed"]), (200, &json!(false)));
@@ -67,7 +67,7 @@ fn unchecked(program: &Program) -> u64 {
 #[test]
 fn without_a_way_to_the_api_server_everything_else_is_served() {
     let (mut program, log) = Program::start_by(command("/nonexistent/kubeconfig"), &["--drain=0s", "--break-glass"]);
-    assert!(told(&program, "a").contains("could not check"));
+    assert!(answer_to_claim(&program, "a").contains("could not check"));
     assert_eq!(unchecked(&program), 1);
     program.signal("TERM");
     let lines: Vec<_> = log.lines().map(Result::unwrap).collect();
@@ -107,7 +107,7 @@ fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
     thread::scope(|scope| {
         for number in 0..CLAIMS {
             let program = &program;
-            scope.spawn(move || assert!(told(program, &number.to_string()).contains("could not check")));
+            scope.spawn(move || assert!(answer_to_claim(program, &number.to_string()).contains("could not check")));
         }
         wait_until("they are asked about", || asked[1].load(Ordering::Relaxed) > 0);
         let good = String::from_utf8(claim("good")).unwrap().replace("kueue", "ocm");

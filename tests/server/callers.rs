@@ -80,14 +80,14 @@ fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
     let reviews = 2 * accepted.len();
     let reviews =
         format!("clusterprofile_webhook_reviews_total{{phase=\"validate\",part=\"main\",allowed=\"false\"}} {reviews}");
-    assert!(metric(&server, &reviews), "nobody else got as far as a review");
+    assert!(metric(&server, &reviews), "no other client got a review");
     let refusals = 2 * (refused.len() + 1);
     let refusals = format!("clusterprofile_webhook_failed_handshakes_total{{reason=\"refused\"}} {refusals}");
     assert!(metric(&server, &refusals), "each is counted as what it is");
 }
 
 #[test]
-fn who_was_let_in_lets_in_nobody_else_but_an_authority_between_does() {
+fn a_client_certificate_signs_no_other_but_an_intermediate_ca_does() {
     let (authority, directory) = (Ca::new("clients"), tempfile::tempdir().unwrap());
     let server = serve(&authority, &directory.path().join("ca.crt"), &[NAME]);
     let between = |is_ca| {

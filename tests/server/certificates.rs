@@ -160,11 +160,11 @@ fn a_pair_that_is_not_valid_now_waits_while_a_valid_one_is_served() {
     wait_until("its time comes", || reloads(server.admin, "success") == 1);
     assert!(metric(&server, &unusable(0)));
     assert_ne!(served_leaf(&server), first);
-    assert_eq!(reloads(server.admin, "failure"), 2, "told once");
+    assert_eq!(reloads(server.admin, "failure"), 2, "counted once");
 }
 
 #[test]
-fn a_certificate_that_nobody_renews_is_told_of_once() {
+fn a_certificate_that_is_not_renewed_is_logged_once() {
     let mut volume = Volume::new();
     let mut params = leaf();
     let now = OffsetDateTime::now_utc();
@@ -234,7 +234,7 @@ fn pairs_that_cannot_be_served_are_refused_with_file_and_cause() {
     assert!(other.starts_with("a.key is not the key of tls.crt"), "{other}");
 }
 
-/// A key for this test alone, of a kind that nobody speaks TLS with.
+/// A key for this test only, of a type that TLS does not support.
 const ON_SECP256K1: &str = "-----BEGIN PRIVATE KEY-----
 MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQgXmkrfix7pLSkSE0usj3X
 0I6GgWUPEDb3ZZwVPwmfIwehRANCAATzHKnzGK7urIzKXrih+DS9/fNJ3wHysKca

@@ -64,12 +64,12 @@ fn one_that_accepts_and_never_answers_holds_nothing_up_and_is_told_of_once() {
     let (program, log) = start(hang, &[]);
     assert!(get(program.admin, "/livez").starts_with("HTTP/1.1 200"));
     assert!(get(program.admin, "/readyz").starts_with("HTTP/1.1 503"));
-    // By the replica and nobody else, for none is elected.
+    // Only by the replica, because there is no leader election.
     wait_until("it has waited in vain twice", || failures(&program) >= 2);
     let lines = end(program, log);
-    let told =
+    let logged =
         lines.lines().filter(|line| line.contains("cannot read the Secret: the API server did not answer in time"));
-    assert_eq!(told.count(), 1, "{lines}");
+    assert_eq!(logged.count(), 1, "{lines}");
 }
 
 #[test]

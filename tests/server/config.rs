@@ -91,13 +91,13 @@ fn effects_change_while_serving_and_a_broken_file_changes_nothing() {
     assert_eq!(count(&program, "file_unusable{file=\"config\"}"), 0);
 
     program.signal("TERM");
-    let told: Vec<_> =
+    let logged: Vec<_> =
         lines(&mut log).into_iter().filter(|line| line["message"].to_string().contains("configuration")).collect();
     let good = |changes: &str| (json!("configuration file reloaded"), json!(changes));
-    let told_good: Vec<_> =
-        told.iter().filter_map(|line| Some((line["message"].clone(), line.get("changes")?.clone()))).collect();
-    assert_eq!(told_good, [good("audit: unset -> true"), good("audit: true -> false")]);
-    let errors: Vec<_> = told.iter().filter_map(|line| line.get("error")?.as_str()).collect();
+    let logged_good: Vec<_> =
+        logged.iter().filter_map(|line| Some((line["message"].clone(), line.get("changes")?.clone()))).collect();
+    assert_eq!(logged_good, [good("audit: unset -> true"), good("audit: true -> false")]);
+    let errors: Vec<_> = logged.iter().filter_map(|line| line.get("error")?.as_str()).collect();
     let file = volume.file();
     let first = format!(
         "{0}: line 1, column 1: there is no key \"audti\"; did you mean \"audit\"?; \
@@ -194,8 +194,8 @@ fn flags_and_variables_win_over_the_file() {
     program.signal("TERM");
     drop(messages(&mut log));
 
-    let (_, told) = run(&["--config", volume.file().to_str().unwrap(), "--tls-cert=missing", "--tls-key=missing"]);
-    assert_eq!(told, "error: missing: cannot read file: No such file or directory\n", "the file is good");
+    let (_, printed) = run(&["--config", volume.file().to_str().unwrap(), "--tls-cert=missing", "--tls-key=missing"]);
+    assert_eq!(printed, "error: missing: cannot read file: No such file or directory\n", "the file is good");
 }
 
 #[test]
@@ -206,10 +206,10 @@ fn a_file_that_cannot_be_used_ends_the_start() {
     let start = || run(&["--config", path, "--dev", "--dev-ca=/dev/null"]);
     assert_eq!(start(), (Some(2), format!("error: {path}: cannot read file: No such file or directory\n")));
     fs::write(&file, "audti: true\nexemptNamespaces: [kube-*]\n").unwrap();
-    let (code, told) = start();
-    assert_eq!((code, told.lines().count()), (Some(2), 2), "{told}");
+    let (code, printed) = start();
+    assert_eq!((code, printed.lines().count()), (Some(2), 2), "{printed}");
     let first = format!("error: {path}: line 1, column 1: there is no key \"audti\"; did you mean \"audit\"?\n");
-    assert!(told.starts_with(&first), "{told}");
+    assert!(printed.starts_with(&first), "{printed}");
     fs::write(&file, vec![b' '; 5 << 20]).unwrap();
     assert_eq!(start(), (Some(2), format!("error: {path}: cannot read file: larger than 4 MiB\n")));
 }

@@ -62,8 +62,8 @@ fn unusable_input_ends_with_2() {
         ("https://a:4318", "must start with http:// (TLS is not supported"),
         ("a:4318", "must be http://HOST:PORT of a collector"),
     ] {
-        let (code, told) = with(&["--dev", "--dev-ca=/dev/null", &format!("--otlp-endpoint={url}")]);
-        assert!(code == Some(2) && told.contains(text), "{told}");
+        let (code, printed) = with(&["--dev", "--dev-ca=/dev/null", &format!("--otlp-endpoint={url}")]);
+        assert!(code == Some(2) && printed.contains(text), "{printed}");
     }
     let no_access =
         Command::new(testkit::program()).args(serve).arg("--service=a").env("KUBECONFIG", "missing").output();

@@ -35,7 +35,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it, and returns it with what comes of its log after the line that tells where it listens.
+    /// Starts the program. Returns it with its log after the line `listening`.
     pub(crate) fn start(arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
         Self::start_by(Command::new(testkit::program()), arguments)
     }
@@ -116,7 +116,7 @@ impl Drop for Program {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_ends_no_review_and_no_drain() {
+fn a_log_without_a_reader_ends_no_review_and_no_drain() {
     let (mut program, log) = Program::start(&["--drain=1s"]);
     drop(log);
     for _ in 0..3 {
@@ -131,7 +131,7 @@ fn a_log_that_nobody_reads_any_more_ends_no_review_and_no_drain() {
 
 #[test]
 fn a_log_on_a_full_disk_ends_nothing() {
-    // Nothing tells where it listens.
+    // It does not log where it listens.
     let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let addresses = free.each_ref().map(|listener| listener.local_addr().unwrap());
     drop(free);
@@ -172,7 +172,7 @@ fn a_log_that_is_not_taken_holds_nothing_up_and_goes_on_when_it_is() {
 }
 
 #[test]
-fn an_error_that_nobody_reads_still_has_its_exit_code() {
+fn an_error_without_a_reader_still_has_its_exit_code() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let status = Command::new(testkit::program())
         .args(["check", "missing.yaml"])

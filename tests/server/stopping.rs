@@ -38,10 +38,10 @@ fn probes_tell_of_the_certificate_and_the_drain() {
 fn no_request_fails_while_the_server_stops_under_load() {
     let server = Server::start(Config { drain: PATIENT, ..Config::default() });
     let (address, ca) = (server.address, server.ca.clone());
-    let (told, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (is_stopped, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let callers: Vec<_> = (0..4)
         .map(|_| {
-            let (ca, told, count) = (ca.clone(), Arc::clone(&told), Arc::clone(&count));
+            let (ca, is_stopped, count) = (ca.clone(), Arc::clone(&is_stopped), Arc::clone(&count));
             thread::spawn(move || {
                 let mut client = Client::connect(address, &ca).expect("a connection");
                 let mut after = 0;
@@ -50,7 +50,7 @@ fn no_request_fails_while_the_server_stops_under_load() {
                     let answer = client.post("/validate", REVIEW).expect("no request fails");
                     assert_eq!(answer.status, 200);
                     count.fetch_add(1, Ordering::Relaxed);
-                    after += usize::from(told.load(Ordering::Relaxed));
+                    after += usize::from(is_stopped.load(Ordering::Relaxed));
                     if answer.closes() {
                         client = Client::connect(address, &ca).expect("new connections are served");
                     }
@@ -60,7 +60,7 @@ fn no_request_fails_while_the_server_stops_under_load() {
         .collect();
     wait_until("the load is on", || count.load(Ordering::Relaxed) > 100);
     server.stop();
-    told.store(true, Ordering::Relaxed);
+    is_stopped.store(true, Ordering::Relaxed);
     for caller in callers {
         caller.join().expect("no request failed");
     }

@@ -43,7 +43,7 @@ func judge(data string) verdict {
 		return verdict{Expiries: []int64{}}
 	}
 	found := verdict{Base64: true, Usable: x509.NewCertPool().AppendCertsFromPEM(bundle), Expiries: []int64{}}
-	// The loop of AppendCertsFromPEM, which does not tell how many it finds.
+	// The loop of AppendCertsFromPEM, which does not return how many it finds.
 	for len(bundle) > 0 {
 		var block *pem.Block
 		block, bundle = pem.Decode(bundle)

@@ -61,21 +61,21 @@ pub(crate) fn flooded(target: &Target<'_>, account: &mut Account<'_>) -> (String
             });
         });
     });
-    let answers = mem::take(&mut *answers.lock().expect("nobody panics"));
+    let answers = mem::take(&mut *answers.lock().expect("no thread panics"));
     let what = format!("{callers} others send 220 KB each, ten times `--max-in-flight`");
     let mut broken = close(&what, measured, account, &writers);
     broken.extend(answers.broken());
     if !has_recovered {
         broken.push("a second after the flood, what comes is not reviewed".into());
     }
-    (answers.told(took), broken)
+    (answers.summary(took), broken)
 }
 
 async fn call_again_and_again(caller: Caller, request: Arc<[u8]>, answers: Arc<Mutex<Answers>>) {
     loop {
         let started = Instant::now();
         let answer = caller.call(&request).await;
-        answers.lock().expect("nobody panics").add(answer, started.elapsed());
+        answers.lock().expect("no thread panics").add(answer, started.elapsed());
     }
 }
 
@@ -101,7 +101,7 @@ impl Answers {
         }
     }
 
-    fn told(&self, recovery: Duration) -> String {
+    fn summary(&self, recovery: Duration) -> String {
         let longest = |all: &[Duration]| all.iter().max().copied().unwrap_or_default().as_millis();
         format!(
             "Of the flood, {} bodies were reviewed, after {} ms at the most, {} refused for a full queue, after {} ms at the \
@@ -125,7 +125,7 @@ impl Answers {
             broken.push(format!("a review was answered after {late:?}"));
         }
         if let Some(late) = self.full.iter().find(|took| **took > AT_ONCE) {
-            broken.push(format!("a full queue was told of after {late:?}"));
+            broken.push(format!("a full queue was reported after {late:?}"));
         }
         if self.reviewed.len() < LEAST || self.full.len() < LEAST {
             let (reviewed, full) = (self.reviewed.len(), self.full.len());

@@ -22,7 +22,7 @@ impl Sockets {
     /// How many bytes they are now.
     pub(crate) fn bytes(&self) -> u64 {
         match self {
-            Self::Group { directory, count, .. } => count(directory).expect("the system tells it"),
+            Self::Group { directory, count, .. } => count(directory).expect("the system reports it"),
             Self::Machine { before } => of_machine().saturating_sub(*before),
         }
     }

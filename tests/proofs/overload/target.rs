@@ -1,4 +1,4 @@
-//! A replica that is called by the API server, and by whoever else likes to.
+//! A replica that the API server and other clients call.
 
 use std::{
     cell::Cell,
