@@ -1,6 +1,6 @@
-//! What a review costs in process, without TLS, HTTP and the log: `make bench-core`.
+//! The cost of a review in process, without TLS, HTTP and the log: `make bench-core`.
 //!
-//! Every figure stands beside a scan of the same bytes that keeps nothing, the least that anybody who reads JSON pays.
+//! Every figure is next to that of a scan of the same bytes that keeps nothing, the minimum for any reader of JSON.
 
 use std::hint::black_box;
 

@@ -1,8 +1,8 @@
-//! Instructions per review, counted under callgrind and held against a baseline: `make instructions`.
+//! Instructions per review, counted by callgrind and compared with a baseline: `make instructions`.
 //!
-//! Seconds depend on the machine and on what else it does; this count comes out the same to a fraction of a percent, so that
-//! CI can fail where a review has become dearer. Of two runs, one with twice the reviews, the difference counts: without what
-//! starting, making the body and a first review cost. TLS, HTTP and the log are not in it.
+//! Times depend on the machine and its load. This count is reproducible to a fraction of a percent, so that CI can fail if a
+//! review becomes more expensive. It is the difference between two runs, one with twice the reviews, which removes the cost of
+//! the start, of making the body and of the first review. TLS, HTTP and the log are not included.
 
 #![expect(clippy::print_stdout, reason = "a table is what it is run for")]
 

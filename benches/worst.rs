@@ -1,9 +1,9 @@
-//! What the worst bodies cost, held against the bounds that the project promises: `make bench-worst`.
+//! The cost of the worst bodies, compared with the limits that the project promises: `make bench-worst`.
 //!
-//! `cargo bench --bench worst -- WORD` measures only the shapes that have the word in their name.
+//! `cargo bench --bench worst -- WORD` measures only the shapes with WORD in their names.
 //!
-//! Time is the best of a few runs on one thread, memory what the allocator has given out at the most. Where other programs run,
-//! times are too long all the same; `make instructions` counts instead.
+//! Time is the best of a few runs on one thread. Memory is the peak of the allocator. Times are too long if other programs run;
+//! `make instructions` counts instructions instead.
 
 #![expect(clippy::print_stdout, reason = "a table is what it is run for")]
 

@@ -1,4 +1,4 @@
-//! What is measured, as it is written down.
+//! Figures, as the files of results have them.
 
 use std::time::Duration;
 

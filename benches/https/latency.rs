@@ -1,4 +1,4 @@
-//! `latency`: rounds of the webhook and of the floor, by turns, under each load.
+//! `latency`: alternating rounds of the webhook and the floor under each load.
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Sending requests: as fast as they are answered, or at a fixed rate; so many and no more.
+//! The load: a number of requests, as fast as they are answered or at a fixed rate.
 
 use std::{
     sync::{

@@ -1,8 +1,7 @@
-//! What the webhook costs over HTTPS, beside the floor: `make bench`.
+//! The cost of the webhook over HTTPS compared with the floor: `make bench`.
 //!
-//! The floor is what TLS, HTTP and reading a body cost anyway (`floor.rs`). Each server is a process with one core of its
-//! own, the load is another on the other core, and rounds of the two servers take turns, so that what else the machine does
-//! hurts both.
+//! The floor is the cost of TLS, HTTP and reading a body (`floor.rs`). The server process has one core and the load another.
+//! Rounds of the two servers alternate, so that other work on the machine affects both.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a table, and how far it is, are what it is run for")]
 

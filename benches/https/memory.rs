@@ -1,4 +1,4 @@
-//! `memory`: what the webhook keeps resident, on all cores, where more reviews run at a time than on one.
+//! `memory`: resident memory of the webhook on all cores, where more reviews run at a time than on one.
 
 use std::{path::Path, sync::Arc, thread::sleep, time::Duration};
 

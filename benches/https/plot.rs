@@ -1,4 +1,4 @@
-//! The plot that the README shows.
+//! The plot in the README.
 
 use std::{fmt::Write as _, fs};
 

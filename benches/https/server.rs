@@ -1,4 +1,4 @@
-//! A server process: started, asked what it uses, ended.
+//! A server process and its use of CPU and memory.
 
 use std::{
     env, fs,

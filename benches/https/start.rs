@@ -1,4 +1,4 @@
-//! `start`: from exec to the first answered review.
+//! `start`: the time from exec to the first answered review.
 
 use std::{path::Path, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Every case file, where the rules know which CRD is in force: /mutate warns of everything that is found where the API server
-//! refuses the write by itself, and of nothing that /validate will say.
+//! Every case file with a known CRD: if the API server will reject the write by the CRD, /mutate warns of every finding. Otherwise it
+//! repeats nothing of /validate.
 
 use std::{fs, sync::Arc};
 

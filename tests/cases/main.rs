@@ -1,4 +1,4 @@
-//! Runs every case file on every surface: in process, over HTTPS and by `check`.
+//! Runs every case file in process, over HTTPS and through `check`. `tests/e2e/cases.rs` runs them on a real API server.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 

@@ -1,4 +1,4 @@
-//! `access-ca` against Go itself: what Go makes of CA data is what the rule says of it.
+//! `access-ca` compared with Go: the rule accepts the CA data that Go accepts.
 
 #![expect(
     clippy::panic,

@@ -1,4 +1,4 @@
-//! Reading manifests: what a hub really lists, and what must not fill the memory.
+//! Reading manifests: the lists of a large hub, and inputs that must not exhaust memory.
 
 use std::{iter, thread};
 

@@ -1,4 +1,4 @@
-//! What real API servers sent and real managers write is let through.
+//! Recorded admission reviews and the profiles of real cluster managers pass.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must end")]
 

@@ -1,4 +1,4 @@
-//! No answer shows a secret that was put into a wrong field, whichever field it is.
+//! No response repeats a secret, whichever field it was put into.
 
 #![expect(clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 

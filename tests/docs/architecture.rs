@@ -1,4 +1,4 @@
-//! The layout holds: modules use only what is below them, the core touches nothing outside of it, and files stay short.
+//! The layout: modules use only modules below them, the core does no I/O, files are short.
 
 use std::{
     collections::BTreeMap,

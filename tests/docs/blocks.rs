@@ -1,4 +1,4 @@
-//! The pages agree with the program: rules, flags, metrics, transcripts and figures in them are generated.
+//! Generated blocks of the pages: rules, flags, metrics, transcripts, figures.
 //!
 //! A block between `<!-- generated: NAME -->` and `<!-- end -->` comes from the generator of that name in [`BLOCKS`].
 //! `make generate` sets `UPDATE=1`, which writes the blocks instead of comparing them.

@@ -1,4 +1,4 @@
-//! Every rule: a complete record, a page with true examples, and cases for its behaviour.
+//! Every rule has a complete record, a page with true examples, and cases.
 
 use std::{
     collections::HashSet,

@@ -1,4 +1,4 @@
-//! What the webhook is tested with: the recorded profiles, and the versions of the programs in the tests.
+//! Generators for docs/compatibility.md: the recorded profiles, and the versions of the programs in the tests.
 
 use std::{collections::BTreeMap, fs};
 

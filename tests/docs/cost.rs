@@ -1,4 +1,4 @@
-//! The figures of `make bench`, `make bench-memory` and `make bench-start`.
+//! Generator for the figures of `make bench`, `make bench-memory` and `make bench-start`.
 #![expect(clippy::indexing_slicing, reason = "what a JSON value does not have is null")]
 
 use std::fs;

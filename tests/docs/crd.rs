@@ -1,4 +1,4 @@
-//! The definition that `crd` prints validates what upstream's does, and the file in `manifests/crd` is the one it prints.
+//! The printed CRD validates what upstream's does, and `manifests/crd` has the printed one.
 
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a panic is how a test fails")]
 

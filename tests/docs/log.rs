@@ -1,4 +1,4 @@
-//! The page on logs quotes messages that the program logs.
+//! The messages on the page about logs exist.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The pages, the catalogue of rules and the source agree with the program: what a page says is generated from it or checked.
+//! Pages, rules and source agree with the program: the text of a page is generated or checked.
 
 mod architecture;
 mod blocks;

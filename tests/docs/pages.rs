@@ -1,4 +1,4 @@
-//! The pages, and their references: links, tests, quoted messages.
+//! Links, names of tests and quoted messages in the pages.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Transcripts are read, run and written as a terminal would show them.
+//! A transcript has the form of a terminal session.
 
 use std::{env, process::Command};
 

@@ -1,4 +1,4 @@
-//! Break-glass, as the manifests install it: users of RBAC, an account that may ask about them, and the audit log.
+//! Break-glass with RBAC: users with and without the right, the permission check, and the audit log.
 
 use std::{fs, path::Path, thread};
 

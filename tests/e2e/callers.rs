@@ -1,4 +1,4 @@
-//! The API server presents a certificate to the webhook, as `docs/callers.md` says how.
+//! The API server presents a client certificate to the webhook, configured as `docs/callers.md` describes.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! cert-manager's own controllers, as `make cert-manager` builds them.
+//! cert-manager's own controllers, built by `make cert-manager`.
 
 use std::{path::PathBuf, process::Command};
 

@@ -1,4 +1,4 @@
-//! The chart, installed and so on by helm, as `docs/install.md` says.
+//! Install, upgrade, roll back and uninstall the chart, as `docs/install.md` describes.
 
 use std::{fs, thread, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Cluster managers write as they always do: none is denied, and none is made to write more.
+//! Cluster managers write as usual: no write is denied, and no manager writes more often.
 
 use std::{mem, sync::Arc};
 

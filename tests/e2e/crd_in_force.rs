@@ -1,5 +1,4 @@
-//! The binary follows the CRD in force with the rights of the manifests, and so a write that the CRD refuses gets all findings at
-//! once.
+//! With the rights of the manifests, the binary follows the CRD in force: a write that the CRD rejects gets all findings at once.
 
 use std::{
     fs,

@@ -1,5 +1,4 @@
-//! A profile that is being deleted and kept by a finalizer: its finalizers can always be removed, and rules deny what they deny
-//! at any other time.
+//! A profile that is being deleted: its finalizers can always be removed, and rules deny as usual.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The binary of an image, in a root directory as the image's.
+//! The static binary in an empty root directory, as in the image.
 
 use std::{
     env, fs,

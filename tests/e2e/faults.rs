@@ -1,4 +1,4 @@
-//! The webhook is away, slow or not who it says: what the API server answers then, under Fail and under Ignore.
+//! The webhook is down, slow or has the wrong certificate: the responses of the API server with Fail and with Ignore.
 
 use std::{fs, sync::Arc, thread};
 

@@ -1,5 +1,5 @@
-//! A fix never turns a write that the API server accepts into one that it refuses, and /mutate speaks for /validate in no write
-//! that the API server accepts.
+//! A fix never makes the API server reject a write, and /mutate reports the findings of /validate only if the API server rejects the
+//! write.
 //!
 //! The test sends random writes of profiles, many with stored mistakes, as dry runs to two namespaces. The mutating webhook
 //! sees the writes of one of them. No validating webhook is registered for either.

@@ -1,4 +1,4 @@
-//! What helm renders without a cluster, applied as Argo CD does, as `docs/install.md` says.
+//! The rendered chart, applied as Argo CD does, as `docs/install.md` describes.
 
 use std::{fs, path::Path};
 
@@ -18,8 +18,8 @@ use super::{
     manifests::Shell,
 };
 
-/// Argo CD renders without a cluster and, before it applies, takes over what it is told to ignore. The namespace is another one
-/// than everywhere else.
+/// Argo CD renders without a cluster, and keeps the live values of fields under `ignoreDifferences` when it applies. The namespace is
+/// not the default one.
 pub(crate) fn an_armed_webhook_differs_in_nothing(plane: &ControlPlane, shell: &Shell) {
     const ELSEWHERE: &str = "elsewhere";
     shell.run("kubectl apply -k manifests/crd");

@@ -1,4 +1,4 @@
-//! What others do to the Secret, to permissions and to the leader, while writers are at it.
+//! Changes to the Secret, to permissions and to the leader, while writers write.
 
 use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 

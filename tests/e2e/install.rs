@@ -98,7 +98,7 @@ pub(crate) fn registered_with_make(plane: &ControlPlane, shell: &Shell) {
     let recipe = shell.run(&format!("{} --dry-run", readme.command("make run")));
     let replica = Replica::start(&development_arguments(&recipe), &shell.directory, None);
     for configuration in stored_configurations(plane) {
-        // Whoever runs the tests may be serving at the port that the manifests name.
+        // A developer may be running a server at the port that the manifests name.
         let url = text(&configuration, "/webhooks/0/clientConfig/url");
         let (origin, path) = url.rsplit_once('/').expect("it has a path");
         let (host, _) = origin.rsplit_once(':').expect("it has a port");

@@ -1,4 +1,4 @@
-//! What the manifests have installed, at work: ClusterProfiles, the server in its Pod's place, and what controllers would do.
+//! The installed manifests at work: the binary as the Pod, and a replacement for the controllers.
 
 use std::{net::SocketAddr, path::Path};
 

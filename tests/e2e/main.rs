@@ -1,4 +1,6 @@
-//! The webhook, called by a real API server.
+//! The webhook with a real API server.
+//!
+//! A custom harness runs a trial for each case file and each story. Without a control plane, all of them are skipped.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 #![expect(clippy::print_stdout, reason = "it says what is left out, and where logs are")]

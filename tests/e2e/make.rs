@@ -1,4 +1,4 @@
-//! `make install` and `make uninstall`, on clusters in every state.
+//! `make install` and `make uninstall` on clusters in every state.
 
 use std::{path::PathBuf, thread};
 
@@ -89,7 +89,7 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     assert_eq!(definition(plane), before);
     assert_eq!(profiles.create("staying", Some(MANAGER), "").status, 201, "it stays open");
 
-    // Nobody answers, and it fails closed.
+    // No replica responds, and the configuration fails closed.
     let closed = json!([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Fail"}]);
     shell.run(&format!(
         "kubectl patch validatingwebhookconfiguration clusterprofile-webhook --type=json --patch='{closed}'"

@@ -1,4 +1,4 @@
-//! Self-managed certificates, as the manifests install them.
+//! Self-managed certificates, installed by the manifests.
 
 use std::{
     fs, thread,
@@ -148,7 +148,7 @@ fn the_steps_are_told_by_events(plane: &ControlPlane) {
     }
 }
 
-/// Whoever deletes one wants no calls: it is not the leader's to bring it back.
+/// A user who deletes a configuration wants no calls. The leader does not create it again.
 fn a_deleted_configuration_stays_gone(plane: &ControlPlane, replica: &Replica) {
     let mutating = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/clusterprofile-webhook";
     let mut applied = plane.api.get(mutating).body;

@@ -26,7 +26,7 @@ pub(crate) struct Manager {
 pub(crate) enum Step {
     /// The manager wants what a recorded body or a profile of the test data holds.
     Wants(&'static str),
-    /// Somebody else sends a merge patch.
+    /// Another client sends a merge patch.
     Edited(&'static str),
 }
 

@@ -1,4 +1,4 @@
-//! The manifests on an API server of their own, which starts without the CRD and without anything of theirs.
+//! Stories that install the manifests, each on an API server of its own without the CRD.
 
 use std::{
     env, fs,

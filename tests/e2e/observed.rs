@@ -1,5 +1,5 @@
-//! A real Prometheus scrapes the binary and the API server, judges by the rules of the manifests, and runs the dashboard's
-//! queries. What is wrong is really so, but how long it must be is left out.
+//! A real Prometheus scrapes the binary and the API server, evaluates the rules of the manifests, and runs the queries of the
+//! dashboard. Faults are real; only the time that they must last is left out.
 
 use std::{
     collections::BTreeSet,
@@ -34,7 +34,7 @@ use super::{
 /// Where the replicas are that read their pair from files.
 const PAIRS: &str = "pairs";
 
-/// Nobody can make these happen from outside: promtool alone sees them fire.
+/// No test can cause these from outside. Only promtool makes them fire.
 const ELSEWHERE: [&str; 3] =
     ["ClusterProfileWebhookDropsLogLines", "ClusterProfileWebhookPanics", "ClusterProfileWebhookSlow"];
 

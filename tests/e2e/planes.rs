@@ -1,4 +1,4 @@
-//! Control planes that tests share, one for each CRD, started when the first test wants it.
+//! Control planes that tests share, one for each CRD, each started by the first test that needs it.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! What controllers and kubelet make of a Deployment: its Pods, and its status.
+//! The Pods and the status of a Deployment, as controllers and kubelet would make them.
 
 use std::{fs, net::SocketAddr, path::Path, thread};
 

@@ -1,4 +1,4 @@
-//! What a query of `PromQL` refers to. Prometheus itself judges whether it is one.
+//! The series and labels that a `PromQL` query refers to. Prometheus itself checks the syntax.
 
 use std::collections::BTreeSet;
 

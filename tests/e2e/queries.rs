@@ -1,4 +1,4 @@
-//! That every metric and label which a query names is there, and every query gives an answer.
+//! Every metric and label in a query exists, and every query has a result.
 
 use std::{collections::BTreeSet, fs};
 

@@ -1,4 +1,4 @@
-//! cert-manager renews and replaces the webhook's certificates and their authority, while writers are at it.
+//! cert-manager renews and replaces the webhook's certificates and their CA, while writers write.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! The authority of the webhook's certificate is replaced while 50 writers are at it.
+//! The CA of the webhook's certificate is replaced, while 50 writers write.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! What `check` reads of a manifest is what kubectl reads of it: scalars, keys, streams.
+//! `check` reads a manifest as kubectl does: scalars, keys, streams.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 

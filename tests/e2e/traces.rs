@@ -1,4 +1,4 @@
-//! One trace of a write: the API server's spans, and below them the webhook's.
+//! One trace of a write: the spans of the API server, and below them that of the webhook.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! The webhook without a Service, as the development overlay registers it.
+//! The webhook without a Service, registered as in the development overlay.
 
 use std::sync::Arc;
 

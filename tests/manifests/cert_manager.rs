@@ -1,4 +1,4 @@
-//! What cert-manager is asked for. These are the references that its controllers follow; what they make of them is in `e2e/renewal.rs`.
+//! The resources for cert-manager have the references that its controllers follow. `e2e/renewal.rs` runs the controllers.
 
 use serde_json::{Value, json};
 use testkit::rendered::{at, only, text, volume};

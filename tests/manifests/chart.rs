@@ -1,4 +1,4 @@
-//! The chart, rendered by helm: what the kustomizations have, and what values change in it.
+//! The chart, rendered by Helm: it equals the kustomizations, and each value changes only what it says.
 
 use std::{env, fs, mem, process::Command};
 

@@ -1,4 +1,4 @@
-//! The alert on a frozen status, by the schedule on which cluster managers retry a refused write.
+//! The alert on a frozen status, with the retries of real cluster managers after a refused write.
 
 use std::{fmt::Write as _, fs, process::Command};
 

@@ -1,6 +1,6 @@
-//! The manifests, rendered by kubectl: what one place says agrees with every other, and with the binary.
+//! The manifests, rendered by kubectl, agree with each other and with the binary.
 //!
-//! What an API server makes of them is in `e2e/manifests.rs`.
+//! A custom harness renders them once for all tests. `e2e/manifests.rs` installs them. Without kubectl, all tests are skipped.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 #![expect(clippy::print_stdout, reason = "it reports what is skipped")]

@@ -1,4 +1,4 @@
-//! What Prometheus and Grafana are printed. Whether there are such series is in `e2e/observed.rs`.
+//! Alerts and the dashboard. `e2e/observed.rs` checks that their series exist.
 
 use std::{collections::BTreeMap, fs, process::Command};
 

@@ -1,4 +1,4 @@
-//! What runs in the Pods, and what of them the API server does not judge by itself.
+//! The Pods: everything in them that the API server does not check.
 
 use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, process::Command};
 

@@ -1,4 +1,4 @@
-//! Whom the API server calls, and for what.
+//! The webhook configurations: which writes they send, and where.
 
 use std::{net::SocketAddr, process::Command};
 

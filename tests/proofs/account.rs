@@ -1,4 +1,4 @@
-//! What the proof counts, step by step.
+//! Counts calls and writes for each step of a proof.
 
 use std::{fmt, time::Duration};
 

@@ -1,4 +1,4 @@
-//! No rotation of certificates fails a call: everything happens to them that can.
+//! No rotation of certificates fails a call.
 
 use serde_json::json;
 use testkit::{

@@ -1,4 +1,4 @@
-//! The replicas of a Deployment, behind its Service.
+//! The replicas of a Deployment behind its Service.
 
 use std::{
     fs,
@@ -121,7 +121,7 @@ impl Fleet {
     }
 
     /// Kills a replica while it is called. Its Service does not know until `meanwhile` is done, and another takes its place
-    /// then. Tells how many calls may have got no answer: one on each of its connections.
+    /// then. Returns the number of calls that may have got no response: one on each of its connections.
     pub(crate) fn kill(&mut self, index: usize, meanwhile: impl FnOnce(&Self)) -> u64 {
         let (replica, backend) = self.replicas.remove(index);
         // Its answers take so little time that none would be under way.

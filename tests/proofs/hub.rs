@@ -1,4 +1,4 @@
-//! A hub on which the manifests have installed the webhook, which manages its certificates itself.
+//! A hub with the installed manifests. The webhook manages its own certificates.
 
 use std::{net::SocketAddr, path::Path, thread, time::Duration};
 
@@ -84,7 +84,7 @@ impl<'p> Hub<'p> {
         self.fleet.stop(index);
     }
 
-    /// Kills the replica that leads, and waits for another to lead. Tells how many calls may have failed for it.
+    /// Kills the leader and waits for another one. Returns the number of calls that may have failed because of it.
     pub(crate) fn kill_leader(&mut self) -> u64 {
         // Most connections that are kept would else be to the other replica, if it is the older one.
         self.stop(1 - self.leader());

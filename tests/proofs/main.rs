@@ -1,7 +1,7 @@
-//! Proofs that no call fails while a real API server calls the webhook: `make prove-certificates` and its kin.
+//! Proofs that no call fails while a real API server calls the webhook: `make prove-certificates` and others.
 //!
-//! Profiles are written, good ones and bad ones, while what a proof is about happens. Each takes minutes, so plain `cargo test`
-//! leaves them out.
+//! Writers create valid and invalid profiles during the events of a proof. A proof takes minutes, so plain `cargo test` skips it; the
+//! harness runs the one that its arguments name.
 
 #![expect(clippy::indexing_slicing, reason = "what cannot go on must end")]
 #![expect(clippy::print_stdout, reason = "it prints its figures")]

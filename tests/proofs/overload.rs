@@ -1,4 +1,4 @@
-//! Nobody who sends too much, or too slowly, keeps the API server out, or takes more memory than there is.
+//! No client that sends too much or too slowly blocks the API server, or makes the webhook exceed its memory.
 
 use testkit::{control_plane::ControlPlane, writers::Writers};
 

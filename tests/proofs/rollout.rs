@@ -1,4 +1,4 @@
-//! No rollout fails a call: the release before is upgraded, then replicas are replaced, one after the other, twenty times.
+//! No rollout fails a call: an upgrade from the previous release, then twenty rolling restarts.
 
 use serde_json::json;
 use testkit::{

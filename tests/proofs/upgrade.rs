@@ -1,4 +1,4 @@
-//! An armed hub stays armed while the release before, whose replicas give the leader no proof, is replaced by this one.
+//! An armed hub stays armed while the previous release, whose replicas do not prove themselves to the leader, is replaced.
 
 use std::path::PathBuf;
 

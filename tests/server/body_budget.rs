@@ -1,4 +1,4 @@
-//! Bodies that are slow, large or many.
+//! Slow, large and many bodies.
 
 use std::time::{Duration, Instant};
 

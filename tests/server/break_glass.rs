@@ -1,4 +1,4 @@
-//! Break-glass where the API server cannot be asked: the write stays denied, in time, and everything else is served.
+//! Break-glass without a working API server: the write stays denied, in time, and everything else is served.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use testkit::{server::value_of, wait::wait_until};
 
 use super::{cluster::config, process::Program};
 
-/// Nobody has a kubeconfig there, nor a service account.
+/// The binary with `kubeconfig` as its only credentials.
 fn command(kubeconfig: &str) -> Command {
     let mut command = Command::new(testkit::program());
     command.env_remove("KUBERNETES_SERVICE_HOST").env("HOME", "/nonexistent").env("KUBECONFIG", kubeconfig);

@@ -1,4 +1,4 @@
-//! Who may call: with a certificate, of which authority, of which name.
+//! Client certificates: required, of which CA, with which name.
 
 use std::{fs, io, path::Path, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Certificate pairs: read, replaced while serving, refused.
+//! Certificate pairs: read, replaced while serving, rejected.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! An API server that does not answer as it must, while the webhook keeps its own certificates.
+//! An API server that fails while the webhook manages its own certificates.
 
 use std::{
     fs,

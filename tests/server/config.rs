@@ -1,4 +1,4 @@
-//! The configuration file: what it says holds, from the start and whenever it changes.
+//! The configuration file: it applies from the start and after each change.
 
 use std::{fs, net::TcpStream, os::unix::fs::symlink, path::PathBuf, process::Command};
 

@@ -1,4 +1,4 @@
-//! How long a connection lives, and which one makes room for another.
+//! The lifetime of a connection, and eviction.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,4 +1,4 @@
-//! One caller does not keep others from what they need.
+//! No client blocks others.
 
 use std::{
     net::{SocketAddr, TcpStream},

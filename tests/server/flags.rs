@@ -1,4 +1,4 @@
-//! What the command line takes, and what it says of the rest.
+//! Flags and variables of `serve`, and errors for invalid ones.
 
 use std::{
     fs,

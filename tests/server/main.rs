@@ -1,4 +1,4 @@
-//! The real server, over real TLS: its limits, its certificates, its end.
+//! The real server over real TLS: limits, timeouts, reloads, and the drain.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 

@@ -1,4 +1,4 @@
-//! The program itself: its log, its exit codes, its signals.
+//! The binary: log, exit codes, signals.
 
 use std::{
     fs::OpenOptions,

@@ -1,4 +1,4 @@
-//! What is answered, and how it is spoken.
+//! Responses and the protocol.
 
 use std::{
     io::{Read as _, Write as _},

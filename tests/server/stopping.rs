@@ -1,4 +1,4 @@
-//! How the server ends.
+//! The drain.
 
 use std::{
     net::TcpStream,

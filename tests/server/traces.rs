@@ -1,4 +1,4 @@
-//! A collector of spans that is down, slow or worse.
+//! A trace collector that is down, slow or sends errors.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Contents of name constraints, sound and broken.
+//! Contents of name constraints, valid and invalid.
 
 /// What name constraints may be made of, each as a mailbox, a domain and the host of a URI.
 pub(crate) const CONSTRAINTS: &[&[u8]] = &[

@@ -1,4 +1,4 @@
-//! Whoever takes connections, room and time, and does not ask for a review, or asks for too many.
+//! Clients that hold connections, memory and time without a review, or with too many.
 
 use std::{
     cell::Cell,
@@ -85,7 +85,7 @@ pub(crate) const ATTACKS: [Attack; 7] = [
 const MOST_CONNECTIONS: u64 = 2048;
 
 impl Attack {
-    /// Goes on for longer than the server lets anybody be slow. Tells what was not as it must be.
+    /// Attacks for longer than the longest timeout of the server. Returns a line for each broken promise.
     pub(crate) fn made(&self, target: &Target<'_>, account: &mut Account<'_>) -> Vec<String> {
         const TIME: Duration = Duration::from_secs(14);
         let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
@@ -157,7 +157,7 @@ fn mended() -> Vec<u8> {
 }
 
 async fn attack(way: Way, caller: Caller, requests: Rc<Requests>, ended: Rc<Cell<usize>>) {
-    /// Whoever is refused does not come back more often than that.
+    /// The shortest time between two attempts of a refused client.
     const PAUSE: Duration = Duration::from_millis(50);
     loop {
         drop(way.connection(&caller, &requests).await);

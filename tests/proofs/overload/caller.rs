@@ -1,4 +1,4 @@
-//! Whoever calls the webhook without being an API server.
+//! Clients of the webhook that are not an API server.
 //!
 //! All of them share one thread, so that the server and the API server have most of a machine of two cores.
 
@@ -69,7 +69,7 @@ impl Caller {
     pub(crate) async fn call(&self, request: &[u8]) -> io::Result<Answer> {
         let (mut from_server, mut to_server) = split(self.connect().await?);
         let send = async {
-            // Whoever answers early reads no more.
+            // A server that responds early stops reading.
             drop(to_server.write_all(request).await);
             drop(to_server.flush().await);
             std::future::pending().await

@@ -1,4 +1,4 @@
-//! Callers who open connections without end, have each answered once with a 404, and leave it open.
+//! Clients that keep opening connections, get one 404 on each, and leave it open.
 
 use std::{
     cell::{Cell, RefCell},
@@ -58,7 +58,7 @@ struct Met {
 }
 
 impl Churn {
-    /// Goes on until each place has been taken several times. Tells what was not as it must be.
+    /// Runs until each connection slot was used several times. Returns a line for each broken promise.
     pub(crate) fn made(&self, target: &Target<'_>, account: &mut Account<'_>) -> Vec<String> {
         const TIME: Duration = Duration::from_secs(15);
         /// Connections of the API server's address beside its own, each of which has a review answered now and then.

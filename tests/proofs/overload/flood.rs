@@ -1,4 +1,4 @@
-//! Ten times as many bodies as the server takes at a time.
+//! Ten times as many bodies as the server accepts at a time.
 
 use std::{
     io, mem,
@@ -36,7 +36,7 @@ struct Answers {
     others: Vec<String>,
 }
 
-/// Calls for a while. Tells what came of it, and what was not as it must be.
+/// Sends requests for a while. Returns a summary, and a line for each broken promise.
 pub(crate) fn flooded(target: &Target<'_>, account: &mut Account<'_>) -> (String, Vec<String>) {
     const TIME: Duration = Duration::from_secs(20);
     let request: Arc<[u8]> = request(&growing(Counts { properties: 400, ..Counts::default() })).into();

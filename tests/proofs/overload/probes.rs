@@ -1,4 +1,4 @@
-//! What kubelet sees meanwhile.
+//! The results of kubelet's probes during an attack.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -84,7 +84,7 @@ fn answer(admin: SocketAddr, path: &str) -> io::Result<String> {
     }
 }
 
-/// Tells the prober to stop, also where the proof fails.
+/// Stops the prober when it is dropped, also if the proof fails.
 struct Stop<'s>(&'s AtomicBool, &'s thread::Thread);
 
 impl Drop for Stop<'_> {

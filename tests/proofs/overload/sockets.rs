@@ -1,4 +1,4 @@
-//! The memory that the kernel holds for a replica's sockets, which counts as its Pod's.
+//! The memory that the kernel uses for the sockets of a replica, which counts toward the limit of its Pod.
 
 use std::{
     fs, io,

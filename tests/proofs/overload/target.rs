@@ -82,7 +82,7 @@ impl<'p> Target<'p> {
         target
     }
 
-    /// Somebody who is no API server.
+    /// A client that is not the API server.
     pub(crate) fn caller(&self) -> Caller {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(self.webhook.ca.certificate.as_bytes());

@@ -1,4 +1,4 @@
-//! The largest bodies of the worst shapes, as many at once as there is room for.
+//! The largest bodies of the worst shapes, as many at once as the body budget allows.
 
 use serde_json::json;
 use testkit::profiles::good;
@@ -44,7 +44,7 @@ fn listed(item: &str, bytes: usize) -> String {
     format!("[{}]", items.join(","))
 }
 
-/// Sends them all at once, twice. Tells what that took, and what was not as it must be.
+/// Sends all of them at once, twice. Returns the cost, and a line for each broken promise.
 pub(crate) fn sent(target: &Target<'_>, account: &mut Account<'_>) -> (String, Vec<String>) {
     /// Of those that come while others are on their way, some are given up; of each turn more than one is not.
     const LEAST: usize = 4;
