@@ -45,8 +45,8 @@ struct Unread<'a> {
     sub_resource: &'a str,
 }
 
-/// A scan, reading both objects, the rules alone, and the whole review; `unruled` is the whole without rules, so that what
-/// the envelope and the answer cost is the difference to `parse`.
+/// A scan, reading both objects, the rules alone, and the whole review; `unruled` is the whole without rules, so that
+/// what the envelope and the answer cost is the difference to `parse`.
 fn sizes(criterion: &mut Criterion) {
     let unruled = unruled();
     for (name, body) in BODIES {

@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench worst -- WORD` measures only the shapes with WORD in their names.
 //!
-//! Time is the best of a few runs on one thread. Memory is the peak of the allocator. Times are too long if other programs run;
-//! `make instructions` counts instructions instead.
+//! Time is the best of a few runs on one thread. Memory is the peak of the allocator. Times are too long if other
+//! programs run; `make instructions` counts instructions instead.
 
 #![expect(clippy::print_stdout, reason = "a table is what it is run for")]
 
@@ -23,7 +23,8 @@ const BYTES: f64 = 12.0;
 /// Bytes of an answer.
 const ANSWER: usize = 256 << 10;
 
-/// How much more twice the size may cost for each byte: a sort's logarithm, what caches do, and what a busy machine adds.
+/// How much more twice the size may cost for each byte: a sort's logarithm, what caches do, and what a busy machine
+/// adds.
 const GROWTH: f64 = 1.5;
 
 /// Memory that a review of any size may take.

@@ -1,8 +1,9 @@
 //! The floor: the minimum cost of a server over HTTPS.
 //!
-//! It has the same TLS, HTTP library and settings as the webhook, and the simplest accept loop. It reads a body to its end and
-//! returns a constant. It has no router, limits, log or metrics, and keeps nothing of the body: the cost of storing 2.4 MB varies
-//! with the pages that the allocator happens to have, which would make the floor useless as a unit.
+//! It has the same TLS, HTTP library and settings as the webhook, and the simplest accept loop. It reads a body to its
+//! end and returns a constant. It has no router, limits, log or metrics, and keeps nothing of the body: the cost of
+//! storing 2.4 MB varies with the pages that the allocator happens to have, which would make the floor useless as a
+//! unit.
 
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 

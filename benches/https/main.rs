@@ -1,7 +1,7 @@
 //! The cost of the webhook over HTTPS compared with the floor: `make bench`.
 //!
-//! The floor is the cost of TLS, HTTP and reading a body (`floor.rs`). The server process has one core and the load another.
-//! Rounds of the two servers alternate, so that other work on the machine affects both.
+//! The floor is the cost of TLS, HTTP and reading a body (`floor.rs`). The server process has one core and the load
+//! another. Rounds of the two servers alternate, so that other work on the machine affects both.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a table, and how far it is, are what it is run for")]
 

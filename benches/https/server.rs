@@ -119,8 +119,8 @@ impl Server {
 
     /// User and system time of all its threads so far.
     ///
-    /// From the scheduler, in nanoseconds: `/proc/PID/stat` has the same sum in hundredths of a second. A thread that ends
-    /// takes its time with it, so threads are compared one by one in [`cpu_since`].
+    /// From the scheduler, in nanoseconds: `/proc/PID/stat` has the same sum in hundredths of a second. A thread that
+    /// ends takes its time with it, so threads are compared one by one in [`cpu_since`].
     pub(crate) fn cpu(&self) -> anyhow::Result<Cpu> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
         let times = tasks.map(|task| {

@@ -1,5 +1,5 @@
-//! Any bytes as a body whose review has a limited cost. This target also limits the time of a review, on which no test of the
-//! project depends.
+//! Any bytes as a body whose review has a limited cost. This target also limits the time of a review, on which no test
+//! of the project depends.
 #![no_main]
 
 use std::time::{Duration, Instant};

@@ -39,7 +39,8 @@ pub struct Backend {
 /// A connection of the API server. From the sizes of what is sent, it guesses whether a review waits for its response.
 struct Call<'b> {
     backend: &'b Backend,
-    /// Whether the server has sent anything. The handshake is then over, except for what the API server sends with a review.
+    /// Whether the server has sent anything. The handshake is then over, except for what the API server sends with a
+    /// review.
     is_open: AtomicBool,
     /// Bytes from the API server since the server last sent something.
     unanswered: AtomicUsize,

@@ -1,7 +1,8 @@
-//! Typical admission reviews, as an API server sends them: compact JSON with sorted keys, and `managedFields` in both objects.
+//! Typical admission reviews, as an API server sends them: compact JSON with sorted keys, and `managedFields` in both
+//! objects.
 //!
-//! They are generated from constants, so that they have the same bytes in every run on every machine. Their shape is that of
-//! `tests/data/admission-reviews`, which were recorded from a real API server.
+//! They are generated from constants, so that they have the same bytes in every run on every machine. Their shape is
+//! that of `tests/data/admission-reviews`, which were recorded from a real API server.
 
 #![expect(clippy::indexing_slicing, reason = "a key that is assigned to is made")]
 

@@ -41,7 +41,8 @@ impl Ca {
         self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
-    /// Signs a client certificate. The API server takes the user from the common name and the group from the organization.
+    /// Signs a client certificate. The API server takes the user from the common name and the group from the
+    /// organization.
     pub fn client(&self, user: &str, group: &str) -> Leaf {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, user);

@@ -248,8 +248,8 @@ impl Case {
         case
     }
 
-    /// The warnings of /mutate if the API server will reject the write by the CRD: every finding, because /validate is not
-    /// called. A write of the main part has no status, which the API server has removed.
+    /// The warnings of /mutate if the API server will reject the write by the CRD: every finding, because /validate is
+    /// not called. A write of the main part has no status, which the API server has removed.
     pub fn foreseen(&self, verdict: Verdict) -> Vec<Warned> {
         let Verdict { causes, warnings, .. } = verdict;
         let causes = causes.into_iter().map(|cause| Warned { rule: cause.rule, field: cause.field });

@@ -22,8 +22,8 @@ use crate::{
 
 /// A control plane of etcd and kube-apiserver, without controllers, nodes or proxies. Both end when it is dropped.
 ///
-/// Each has its own network of loopback addresses, so that several run side by side, and Services have addresses at which a
-/// test can listen. `api` is a client with all rights.
+/// Each has its own network of loopback addresses, so that several run side by side, and Services have addresses at
+/// which a test can listen. `api` is a client with all rights.
 ///
 /// The order of the fields is the order in which they are dropped: an API server without its etcd does not end.
 pub struct ControlPlane {
@@ -41,7 +41,8 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts both programs and waits until all versions of `crds` are served.
     ///
-    /// Certificates, data and logs are in `target/tmp/NAME-PID`, which remains for debugging until [`ControlPlane::forget`].
+    /// Certificates, data and logs are in `target/tmp/NAME-PID`, which remains for debugging until
+    /// [`ControlPlane::forget`].
     ///
     /// # Panics
     ///

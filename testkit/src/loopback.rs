@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 
 /// A network 127.66.N.0/24, reserved for one test until it is dropped.
 ///
-/// With it, all ports of a control plane are known before it starts, and its Services have addresses at which a test can
-/// listen. On Linux, all of 127.0.0.0/8 is loopback.
+/// With it, all ports of a control plane are known before it starts, and its Services have addresses at which a test
+/// can listen. On Linux, all of 127.0.0.0/8 is loopback.
 pub struct Network {
     number: u8,
     _claim: TcpListener,

@@ -41,8 +41,8 @@ impl<'c> Profiles<'c> {
         format!("{}/{name}", self.collection)
     }
 
-    /// Waits until the API server calls both webhooks. Then asserts that a valid profile gets its label and is stored, and that an
-    /// invalid one is denied.
+    /// Waits until the API server calls both webhooks. Then asserts that a valid profile gets its label and is stored,
+    /// and that an invalid one is denied.
     pub fn assert_that_both_webhooks_are_called(&self) {
         wait_until("both webhooks are called", || {
             self.try_to_create(&bad("a", 0)).status == 422 && is_filled_in(&self.try_to_create(&good("a")))

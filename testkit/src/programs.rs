@@ -1,7 +1,7 @@
 //! Programs that `make` builds for tests, in `target`.
 //!
-//! A missing program skips the tests that need it, and a line reports this. With `CI` set, or `E2E=require`, it is an error: a test
-//! that is skipped without notice proves nothing.
+//! A missing program skips the tests that need it, and a line reports this. With `CI` set, or `E2E=require`, it is an
+//! error: a test that is skipped without notice proves nothing.
 
 use std::{env, path::PathBuf};
 
@@ -32,8 +32,8 @@ impl Assets {
     }
 }
 
-/// Finds the directory `target/NAME` that `make NAME` builds. If the program NAME is not in it, prints that `tests` ("the tests of the
-/// chart are") skipped, and returns `None`.
+/// Finds the directory `target/NAME` that `make NAME` builds. If the program NAME is not in it, prints that `tests`
+/// ("the tests of the chart are") skipped, and returns `None`.
 ///
 /// # Panics
 ///

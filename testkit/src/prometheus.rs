@@ -42,7 +42,8 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts the server at a free `address` with scrape jobs and the content of a rule file, and waits until it is ready.
+    /// Starts the server at a free `address` with scrape jobs and the content of a rule file, and waits until it is
+    /// ready.
     pub fn start(address: SocketAddr, directory: &Path, jobs: &Value, rules: &str) -> Self {
         fs::create_dir_all(directory).expect("a directory can be made");
         let file = |name: &str, content: &str| {

@@ -109,8 +109,8 @@ impl Replica {
     }
 }
 
-/// The arguments of the Deployment's container, changed for this machine: it listens at `listen`, `mounted` is the directory of
-/// the Secret, and `manifests/base` that of the `ConfigMap`.
+/// The arguments of the Deployment's container, changed for this machine: it listens at `listen`, `mounted` is the
+/// directory of the Secret, and `manifests/base` that of the `ConfigMap`.
 pub fn arguments(deployment: &Value, mounted: &Path, listen: SocketAddr) -> Vec<String> {
     let base = root().join("manifests/base");
     let container = container(deployment);
@@ -142,10 +142,11 @@ pub fn with_flags(mut arguments: Vec<String>, flags: &[&str]) -> Vec<String> {
     arguments
 }
 
-/// The address that the API server calls: the cluster IP of the Service, which is a loopback address, because no proxy forwards it.
+/// The address that the API server calls: the cluster IP of the Service, which is a loopback address, because no proxy
+/// forwards it.
 ///
-/// If the port of the Service is reserved for root, calls `move_to` with the port 8443, to which the caller must move the Service
-/// and the webhook configurations.
+/// If the port of the Service is reserved for root, calls `move_to` with the port 8443, to which the caller must move
+/// the Service and the webhook configurations.
 pub fn service_address(service: &Value, move_to: impl FnOnce(u16)) -> SocketAddr {
     const PORT: u16 = 8443;
     let ip: IpAddr = text(service, "/spec/clusterIP").parse().expect("the API server gives an address");

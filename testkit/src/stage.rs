@@ -16,7 +16,8 @@ use crate::{control_plane::ControlPlane, root, webhook::Webhook};
 /// The namespace of all transcripts, and of the API overview's example.
 pub const NAMESPACE: &str = "fleet-system";
 
-/// Registers a webhook with break-glass, and creates the namespace, in which the users alice and bob can write profiles.
+/// Registers a webhook with break-glass, and creates the namespace, in which the users alice and bob can write
+/// profiles.
 ///
 /// Returns the webhook, which serves until it is dropped.
 pub fn set(control: &ControlPlane) -> Webhook {

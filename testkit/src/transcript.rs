@@ -1,6 +1,7 @@
 //! Transcripts: commands in a shell and their output.
 //!
-//! A line that begins with `$ ` is a command. Lines right after it that begin with `> ` continue it. All other lines are output.
+//! A line that begins with `$ ` is a command. Lines right after it that begin with `> ` continue it. All other lines
+//! are output.
 
 use std::{
     env, fmt,
@@ -93,8 +94,8 @@ impl Drop for Session {
     }
 }
 
-/// A bash command in `directory`, with the environment of `program` and its directory first in `PATH`. It is killed after ten
-/// minutes.
+/// A bash command in `directory`, with the environment of `program` and its directory first in `PATH`. It is killed
+/// after ten minutes.
 pub fn bash(program: &Command, directory: &Path) -> Command {
     /// In seconds; far longer than any session takes.
     const LONGEST: &str = "600";
@@ -110,8 +111,8 @@ pub fn bash(program: &Command, directory: &Path) -> Command {
     shell
 }
 
-/// The loop that bash runs. It reads commands from standard input, and writes the output and the exit code of each. A NUL ends
-/// each of these.
+/// The loop that bash runs. It reads commands from standard input, and writes the output and the exit code of each. A
+/// NUL ends each of these.
 const RUN: &str = r#"
 exec 3<&0 </dev/null 2>&1
 while IFS= builtin read -r -d '' -u 3 command; do

@@ -23,8 +23,8 @@ pub struct Review {
     crd: Option<fn() -> Value>,
 }
 
-/// Each phase with every rule switched on, and /mutate with a known CRD, for which it also reports what /validate would: a CRD
-/// whose lists have keys, and one whose lists have none.
+/// Each phase with every rule switched on, and /mutate with a known CRD, for which it also reports what /validate
+/// would: a CRD whose lists have keys, and one whose lists have none.
 pub const REVIEWS: &[Review] = &[
     Review { name: "mutate", phase: Phase::Mutate, crd: None },
     Review { name: "mutate, CRD", phase: Phase::Mutate, crd: Some(keyed) },

@@ -32,7 +32,8 @@ pub struct Writers<'c> {
 }
 
 impl<'c> Writers<'c> {
-    /// In a turn, each writer creates the profile `good(name)` and an invalid one. Turns begin at the same moments, `pace` apart.
+    /// In a turn, each writer creates the profile `good(name)` and an invalid one. Turns begin at the same moments,
+    /// `pace` apart.
     pub fn new(profiles: Profiles<'c>, good: fn(&str) -> Value, pace: Duration) -> Self {
         Self {
             profiles,
@@ -51,7 +52,8 @@ impl<'c> Writers<'c> {
     pub fn write(&self, meanwhile: impl FnOnce()) {
         /// The API server keeps 25 connections, so with 50 writers some need a new handshake in each turn.
         const WRITERS: usize = 50;
-        /// One test writes at a time. With three, an API server on two cores responds too late for a leader to keep its Lease.
+        /// One test writes at a time. With three, an API server on two cores responds too late for a leader to keep its
+        /// Lease.
         static TURN: Mutex<()> = Mutex::new(());
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();

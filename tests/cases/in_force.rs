@@ -1,5 +1,5 @@
-//! Every case file with a known CRD: if the API server will reject the write by the CRD, /mutate warns of every finding. Otherwise it
-//! repeats nothing of /validate.
+//! Every case file with a known CRD: if the API server will reject the write by the CRD, /mutate warns of every
+//! finding. Otherwise it repeats nothing of /validate.
 
 use std::{fs, sync::Arc};
 

@@ -1,4 +1,5 @@
-//! Runs every case file in process, over HTTPS and through `check`. `tests/e2e/cases.rs` runs them on a real API server.
+//! Runs every case file in process, over HTTPS and through `check`. `tests/e2e/cases.rs` runs them on a real API
+//! server.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 

@@ -1,4 +1,5 @@
-//! Bounded runs of the fuzz harnesses, on the recorded admission reviews and on damaged copies of them. Every run is the same.
+//! Bounded runs of the fuzz harnesses, on the recorded admission reviews and on damaged copies of them. Every run is
+//! the same.
 
 #![expect(
     clippy::indexing_slicing,

@@ -147,7 +147,8 @@ fn on_an_update(Stage { may, may_not, .. }: &Stage<'_>) {
     assert_eq!(stored["metadata"]["labels"][MANAGER], "kueue");
     assert_ne!(stored["metadata"]["resourceVersion"], version);
 
-    // The same write again changes nothing, so it is not refused. The annotation that remains permits no other write of any user.
+    // The same write again changes nothing, so it is not refused. The annotation that remains permits no other write of
+    // any user.
     assert_eq!(may.patch("spoke", "kueue", &version, "").status, 200);
     assert_eq!(denied(&may.patch("spoke", "another", &version, "")), None);
     let next = may.version("spoke");

@@ -1,4 +1,5 @@
-//! With the rights of the manifests, the binary follows the CRD in force: a write that the CRD rejects gets all findings at once.
+//! With the rights of the manifests, the binary follows the CRD in force: a write that the CRD rejects gets all
+//! findings at once.
 
 use std::{
     fs,

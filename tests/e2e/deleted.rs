@@ -62,7 +62,8 @@ fn what_rules_deny_is_denied(control: &ControlPlane, name: &str) {
     hub.goes("zombie", "merge", &json!({"metadata": {"finalizers": null}}));
 }
 
-/// While the webhook is up and while it is down, from an object full of mistakes that were stored before the webhook was installed.
+/// While the webhook is up and while it is down, from an object full of mistakes that were stored before the webhook
+/// was installed.
 fn finalizers_go_whatever_is_stored(control: &ControlPlane, name: &str) {
     let mut webhook = Webhook::start(control, name, Config::default());
     let hub = Hub::new(control, &webhook);

@@ -28,8 +28,9 @@ impl StaticBinary {
     }
 }
 
-/// A root directory that holds the binary and nothing else: as an image made `FROM scratch`, without certificates, users,
-/// names, time zones, temporary files, and without what a container has besides: /proc, /sys, /dev, /etc/resolv.conf.
+/// A root directory that holds the binary and nothing else: as an image made `FROM scratch`, without certificates,
+/// users, names, time zones, temporary files, and without what a container has besides: /proc, /sys, /dev,
+/// /etc/resolv.conf.
 pub(crate) struct EmptyRoot {
     directory: PathBuf,
 }
@@ -51,8 +52,8 @@ impl EmptyRoot {
         }
     }
 
-    /// A command that becomes the binary as a container of `deployment` runs it: with its user, its variables and no others,
-    /// without a way to more rights, and with a root directory in which it can write nothing.
+    /// A command that becomes the binary as a container of `deployment` runs it: with its user, its variables and no
+    /// others, without a way to more rights, and with a root directory in which it can write nothing.
     pub(crate) fn command(&self, deployment: &Value, arguments: &[String]) -> Command {
         let pod = at(deployment, "/spec/template/spec");
         let container = at(pod, "/containers/0");

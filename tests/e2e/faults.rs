@@ -101,7 +101,8 @@ const FAULTS: [Fault; 5] = [
             None
         },
         timeout: 30,
-        // The alert comes when the API server is already sending: at times it finds the connection closed before it reads why.
+        // The alert comes when the API server is already sending: at times it finds the connection closed before it
+        // reads why.
         messages: &[": remote error: tls: certificate required", ": use of closed network connection"],
         reason: Some("refused"),
     },
@@ -218,8 +219,8 @@ impl<'c> Broken<'c> {
         Self { profiles, webhook, _listener: listener }
     }
 
-    /// Answers to five writes at a time, for each may take as long as the API server waits: good, bad, an update, a status, and
-    /// a label of what is being deleted.
+    /// Answers to five writes at a time, for each may take as long as the API server waits: good, bad, an update, a
+    /// status, and a label of what is being deleted.
     fn writes(&self) -> [Answer; 5] {
         let merge = |path: String, patch: &Value| self.profiles.api.patch(&path, "merge", patch);
         let path = |name| self.profiles.path(name);

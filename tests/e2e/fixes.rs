@@ -1,8 +1,8 @@
-//! A fix never makes the API server reject a write, and /mutate reports the findings of /validate only if the API server rejects the
-//! write.
+//! A fix never makes the API server reject a write, and /mutate reports the findings of /validate only if the API
+//! server rejects the write.
 //!
-//! The test sends random writes of profiles, many with stored mistakes, as dry runs to two namespaces. The mutating webhook
-//! sees the writes of one of them. No validating webhook is registered for either.
+//! The test sends random writes of profiles, many with stored mistakes, as dry runs to two namespaces. The mutating
+//! webhook sees the writes of one of them. No validating webhook is registered for either.
 
 mod random;
 

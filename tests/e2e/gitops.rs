@@ -18,8 +18,8 @@ use super::{
     manifests::Shell,
 };
 
-/// Argo CD renders without a cluster, and keeps the live values of fields under `ignoreDifferences` when it applies. The namespace is
-/// not the default one.
+/// Argo CD renders without a cluster, and keeps the live values of fields under `ignoreDifferences` when it applies.
+/// The namespace is not the default one.
 pub(crate) fn an_armed_webhook_differs_in_nothing(plane: &ControlPlane, shell: &Shell) {
     const ELSEWHERE: &str = "elsewhere";
     shell.run("kubectl apply -k manifests/crd");

@@ -21,8 +21,8 @@ use super::{
     manifests::Shell,
 };
 
-/// A leaf certificate is renewed after 40 seconds, and when its CA is replaced. On a busy machine the Lease changes hands at any
-/// time: no step assumes which replica leads.
+/// A leaf certificate is renewed after 40 seconds, and when its CA is replaced. On a busy machine the Lease changes
+/// hands at any time: no step assumes which replica leads.
 const FLAGS: [&str; 3] = ["--leaf-lifetime=60s", "--ca-lifetime=1h", "--ca-overlap=5s"];
 
 pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
@@ -156,8 +156,8 @@ impl Hub<'_> {
         wait_until(harm, || self.renewals() > renewals);
     }
 
-    /// Kills the leader once it has begun a rotation. Returns how often the other replica had promoted a CA and renewed its leaf
-    /// certificate before.
+    /// Kills the leader once it has begun a rotation. Returns how often the other replica had promoted a CA and renewed
+    /// its leaf certificate before.
     fn lose_the_leader_in_the_middle_of_a_rotation(&mut self) -> (u64, u64) {
         /// A machine that is too slow for it once is not each time.
         const ATTEMPTS: usize = 5;
@@ -175,8 +175,8 @@ impl Hub<'_> {
         panic!("no leader was killed in the middle of a rotation");
     }
 
-    /// Gives the Lease to the replica that the Service does not know. The identity of a replica that never led is unknown: then
-    /// the Lease goes to a holder that does not exist, as often as it takes until that replica wins.
+    /// Gives the Lease to the replica that the Service does not know. The identity of a replica that never led is
+    /// unknown: then the Lease goes to a holder that does not exist, as often as it takes until that replica wins.
     fn let_other_lead(&self) {
         let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/clusterprofile-webhook");
         let other = self.other.as_ref().expect("it runs");

@@ -81,8 +81,8 @@ fn a_lost_or_broken_key_is_replaced(plane: &ControlPlane, replica: &Replica) {
     }
 }
 
-/// Installs the second one: its namespace, and webhook configurations that differ from the first's only in the Service. Returns the
-/// address that the API server calls.
+/// Installs the second one: its namespace, and webhook configurations that differ from the first's only in the Service.
+/// Returns the address that the API server calls.
 fn install_second(plane: &ControlPlane) -> SocketAddr {
     let address = SocketAddr::from(plane.network().at(plane.host(), PORT));
     let objects = [

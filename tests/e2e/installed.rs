@@ -82,7 +82,8 @@ impl<'p> Profiles<'p> {
     }
 }
 
-/// Starts the binary as the stored Deployment does, with the stored Secret mounted, at the address of the stored Service.
+/// Starts the binary as the stored Deployment does, with the stored Secret mounted, at the address of the stored
+/// Service.
 pub(crate) fn serve(plane: &ControlPlane, shell: &Shell) -> Replica {
     let deployment = stored(plane, "Deployment");
     let namespace = text(&deployment, "/metadata/namespace");

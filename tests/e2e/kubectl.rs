@@ -1,7 +1,7 @@
 //! Transcripts of kubectl, compared word for word.
 //!
-//! `tests/transcripts/NAME.console` has commands and their output; `UPDATE=1` writes the output instead of comparing it.
-//! `NAME.stored.yaml` has objects that were stored before the webhook was installed.
+//! `tests/transcripts/NAME.console` has commands and their output; `UPDATE=1` writes the output instead of comparing
+//! it. `NAME.stored.yaml` has objects that were stored before the webhook was installed.
 
 use std::{
     env, fs,

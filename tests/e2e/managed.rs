@@ -90,7 +90,8 @@ fn what_others_overwrite_is_repaired(plane: &ControlPlane, shell: &Shell, replic
     assert_eq!(secret()["data"], authority);
 }
 
-/// Another client overwrites a field of the validating configuration whenever it is repaired: the repairs become slower.
+/// Another client overwrites a field of the validating configuration whenever it is repaired: the repairs become
+/// slower.
 fn a_quarrel_is_no_load(plane: &ControlPlane, replica: &Replica, [pointer, field]: [&str; 2], value: &Value) {
     /// Ten repairs come at once, four more after waits that double. A pause of a second in between starts a new count.
     const REPAIRS: u64 = 10 + 4;
@@ -223,7 +224,8 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     a_quarrel_is_no_load(plane, &armed, ["/failurePolicy", "failure_policy"], &json!("Ignore"));
 }
 
-/// Creates a policy that denies writes next to the webhook, with the webhook's own message. Returns what it has created.
+/// Creates a policy that denies writes next to the webhook, with the webhook's own message. Returns what it has
+/// created.
 fn pretend(plane: &ControlPlane) -> [String; 2] {
     const WORDS: &str =
         r#"admission webhook "validate.clusterprofile-webhook.internal" denied the request: [cluster-manager-label]"#;
@@ -262,8 +264,8 @@ fn pretend(plane: &ControlPlane) -> [String; 2] {
     made
 }
 
-/// Whether the replica has counted so many repairs of a field. A leader that was elected anew may have counted fewer: its first
-/// write is no repair.
+/// Whether the replica has counted so many repairs of a field. A leader that was elected anew may have counted fewer:
+/// its first write is no repair.
 pub(crate) fn has_repaired(replica: &Replica, shell: &Shell, field: &str, times: u64) -> bool {
     let counted = metric(replica, &format!("repairs_total{{field=\"{field}\"}}"));
     let log = fs::read_to_string(shell.directory.join("replica.log")).expect("the replica logs");

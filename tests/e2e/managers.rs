@@ -100,7 +100,8 @@ pub(crate) const MANAGERS: [Manager; 8] = [
     Manager { name: "kro-fleet", steps: &[Wants("p-krofleet-02-status")], pass: kubectl, passes: Always },
 ];
 
-/// What the manager wants of its one profile: `file` may be of another, so name, spec and manager label are those of `first`.
+/// What the manager wants of its one profile: `file` may be of another, so name, spec and manager label are those of
+/// `first`.
 pub(crate) fn want(file: &str, first: &str) -> Value {
     let (wanted, identity) = (recorded(file), recorded(first));
     let metadata = |object: &Value, field: &str| object["metadata"][field].clone();
@@ -138,8 +139,8 @@ pub(crate) fn without_nulls(value: &mut Value) {
     }
 }
 
-/// Typed create; then merge patches of what differs, both with the resourceVersion that was read: after a patch of the labels
-/// that of the status is a conflict, and the next pass repeats it.
+/// Typed create; then merge patches of what differs, both with the resourceVersion that was read: after a patch of the
+/// labels that of the status is a conflict, and the next pass repeats it.
 fn ocm(writer: &mut Writer<'_>, want: &Value) {
     let Some(stored) = writer.read() else {
         writer.create(&typed(want.clone()));
@@ -201,8 +202,8 @@ fn gateway(writer: &mut Writer<'_>, want: &Value) {
     updates(writer, &want);
 }
 
-/// Typed create, an update where its labels are not there; then server-side apply of the status, each condition with the time
-/// of the write.
+/// Typed create, an update where its labels are not there; then server-side apply of the status, each condition with
+/// the time of the write.
 fn cluster_api(writer: &mut Writer<'_>, want: &Value) {
     if let Some(stored) = writer.read() {
         let mut mine = stored.clone();

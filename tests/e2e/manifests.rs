@@ -104,7 +104,8 @@ impl Shell {
         Self { directory, kubectl }
     }
 
-    /// Gives the webhook 30 seconds in the manifests that scripts apply: a busy machine must not make a story a test of speed.
+    /// Gives the webhook 30 seconds in the manifests that scripts apply: a busy machine must not make a story a test of
+    /// speed.
     pub(crate) fn be_patient(&self) {
         let manifests = absolute("manifests").expect("it has a path");
         self.run(&format!(

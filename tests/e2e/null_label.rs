@@ -1,4 +1,5 @@
-//! An empty value in YAML is null. In server-side apply, the API server shows a null label to webhooks as null, and stores "".
+//! An empty value in YAML is null. In server-side apply, the API server shows a null label to webhooks as null, and
+//! stores "".
 
 use std::{
     io::Write as _,

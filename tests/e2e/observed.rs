@@ -1,5 +1,5 @@
-//! A real Prometheus scrapes the binary and the API server, evaluates the rules of the manifests, and runs the queries of the
-//! dashboard. Faults are real; only the time that they must last is left out.
+//! A real Prometheus scrapes the binary and the API server, evaluates the rules of the manifests, and runs the queries
+//! of the dashboard. Faults are real; only the time that they must last is left out.
 
 use std::{
     collections::BTreeSet,
@@ -129,8 +129,8 @@ fn runbook(command: &str) -> &str {
     command
 }
 
-/// The ports of replicas, each at an address of its own, and of Prometheus: next to those of the control plane, and not those
-/// at which another program can listen on all addresses.
+/// The ports of replicas, each at an address of its own, and of Prometheus: next to those of the control plane, and not
+/// those at which another program can listen on all addresses.
 const ADMIN: u16 = 6444;
 const PROMETHEUS: u16 = 6445;
 

@@ -28,8 +28,8 @@ pub(crate) struct Pods {
 impl Pods {
     /// Starts the replicas that the Deployment asks for, and sets its status when they are ready.
     ///
-    /// Each is the static binary in an empty root, where there is one; else the other binary, with a kubeconfig for a service
-    /// account.
+    /// Each is the static binary in an empty root, where there is one; else the other binary, with a kubeconfig for a
+    /// service account.
     pub(crate) fn start(plane: &ControlPlane, shell: &Shell) -> Self {
         let deployment = stored(plane, "Deployment");
         let binary = StaticBinary::find();

@@ -13,7 +13,8 @@ pub(crate) struct References {
 /// Words before a list of labels in parentheses.
 const CLAUSES: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 
-/// Words that are neither metrics nor before a parenthesis. One that is missing here is taken for a metric, which then is none.
+/// Words that are neither metrics nor before a parenthesis. One that is missing here is taken for a metric, which then
+/// is none.
 const WORDS: [&str; 11] = ["and", "or", "unless", "bool", "offset", "sum", "min", "max", "count", "avg", "topk"];
 
 impl References {

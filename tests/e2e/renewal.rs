@@ -200,7 +200,8 @@ impl Hub<'_> {
         decoded(&secret["data"]["tls.crt"])
     }
 
-    /// What `cmctl renew` does, once no issuance is in progress: its end would clear this request together with its own.
+    /// What `cmctl renew` does, once no issuance is in progress: its end would clear this request together with its
+    /// own.
     fn renew(&self, name: &str) {
         let certificate = self.certificate(name);
         wait_until("a renewal is requested", || {

@@ -23,7 +23,8 @@ use testkit::{
     writers::Writers,
 };
 
-/// First both authorities are trusted, then the new certificate is served, then the old authority is forgotten: no call fails.
+/// First both authorities are trusted, then the new certificate is served, then the old authority is forgotten: no call
+/// fails.
 pub(crate) fn replaced(control: &ControlPlane) {
     let rotation = Rotation::start(control, "rotated");
     let (old, new) = (&rotation.webhook.ca, Ca::new("new"));
@@ -42,7 +43,8 @@ pub(crate) fn replaced(control: &ControlPlane) {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// The old authority is forgotten before the new certificate is served: calls fail until it is, and nothing bad slips in.
+/// The old authority is forgotten before the new certificate is served: calls fail until it is, and nothing bad slips
+/// in.
 pub(crate) fn replaced_the_wrong_way_round(control: &ControlPlane) {
     let rotation = Rotation::start(control, "rotated-badly");
     let new = Ca::new("new");
@@ -106,11 +108,11 @@ impl<'c> Rotation<'c> {
         Profiles::new(self.control, &self.webhook.labels())
     }
 
-    /// Replaces the bundle of both configurations, and waits until the API server goes by it, and so refuses what is bad with
-    /// `refusal`.
+    /// Replaces the bundle of both configurations, and waits until the API server goes by it, and so refuses what is
+    /// bad with `refusal`.
     ///
-    /// What a configuration says of a certificate is not seen from outside; so that it is, each bundle comes with a namespace
-    /// that was not reviewed before.
+    /// What a configuration says of a certificate is not seen from outside; so that it is, each bundle comes with a
+    /// namespace that was not reviewed before.
     fn trust(&self, bundle: &str, refusal: u16) {
         let name = &self.webhook.name;
         let label = format!("{name}-{}", self.trusted.fetch_add(1, Ordering::Relaxed));

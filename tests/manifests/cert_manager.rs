@@ -1,4 +1,5 @@
-//! The resources for cert-manager have the references that its controllers follow. `e2e/renewal.rs` runs the controllers.
+//! The resources for cert-manager have the references that its controllers follow. `e2e/renewal.rs` runs the
+//! controllers.
 
 use serde_json::{Value, json};
 use testkit::rendered::{at, only, text, volume};

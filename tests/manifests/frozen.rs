@@ -80,8 +80,8 @@ pub(crate) fn one_frozen_profile_is_enough(manifests: &Manifests) {
     run(manifests, &stories);
 }
 
-/// When writes are refused, in seconds, and by which of two Pods: of each profile after 5 ms, twice as late each time, up to
-/// 1000 s, as client-go's limiter has it and was seen to do. They are not frozen all at a time.
+/// When writes are refused, in seconds, and by which of two Pods: of each profile after 5 ms, twice as late each time,
+/// up to 1000 s, as client-go's limiter has it and was seen to do. They are not frozen all at a time.
 fn refusals(profiles: usize, end: usize) -> Vec<(usize, usize)> {
     let of_one = |profile: usize| {
         let mut milliseconds = profile * 7000;

@@ -1,6 +1,7 @@
 //! The manifests, rendered by kubectl, agree with each other and with the binary.
 //!
-//! A custom harness renders them once for all tests. `e2e/manifests.rs` installs them. Without kubectl, all tests are skipped.
+//! A custom harness renders them once for all tests. `e2e/manifests.rs` installs them. Without kubectl, all tests are
+//! skipped.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
 #![expect(clippy::print_stdout, reason = "it reports what is skipped")]

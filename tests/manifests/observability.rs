@@ -12,7 +12,8 @@ use testkit::{
 
 use super::{Manifests, pods::port_number};
 
-/// As much of the operator's types as is used: it prunes what it does not know, which must not be something that was meant.
+/// As much of the operator's types as is used: it prunes what it does not know, which must not be something that was
+/// meant.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct PodMonitorSpec {

@@ -40,8 +40,8 @@ impl<'p> Account<'p> {
         Self { plane, counted: Calls::count(&plane.api), rows: Vec::new(), last: 0, strange: Vec::new() }
     }
 
-    /// What `writers` met since the step before is this one's, which has ended once more. At most `bound` calls more may
-    /// have failed.
+    /// What `writers` met since the step before is this one's, which has ended once more. At most `bound` calls more
+    /// may have failed.
     pub(crate) fn close(&mut self, step: &str, writers: &Writers<'_>, bound: u64) {
         let known = self.rows.iter().position(|row| row.step == step);
         self.last = known.unwrap_or_else(|| {
@@ -127,8 +127,8 @@ fn is_unchecked(answer: &Answer) -> bool {
     answer.status == 201 && name(answer).starts_with("bad-")
 }
 
-/// What comes of a call that failed, which the API server counts: a write is refused for it; or a good one is not filled in,
-/// and perhaps refused for that.
+/// What comes of a call that failed, which the API server counts: a write is refused for it; or a good one is not
+/// filled in, and perhaps refused for that.
 fn is_uncalled(answer: &Answer) -> bool {
     let message = answer.body["message"].as_str().unwrap_or_default();
     match answer.status {

@@ -93,8 +93,8 @@ impl Fleet {
         self.add();
     }
 
-    /// Replaces every replica as a rolling update without unavailable Pods does: the next one is ready before one is asked to
-    /// stop. Its Service sends connections to that one for some time yet.
+    /// Replaces every replica as a rolling update without unavailable Pods does: the next one is ready before one is
+    /// asked to stop. Its Service sends connections to that one for some time yet.
     pub(crate) fn roll(&mut self) {
         /// A second and more, as where kube-proxy has much to do; shorter than a drain.
         const LISTED: Duration = Duration::from_millis(1500);
@@ -120,8 +120,8 @@ impl Fleet {
         self.balancer.refused()
     }
 
-    /// Kills a replica while it is called. Its Service does not know until `meanwhile` is done, and another takes its place
-    /// then. Returns the number of calls that may have got no response: one on each of its connections.
+    /// Kills a replica while it is called. Its Service does not know until `meanwhile` is done, and another takes its
+    /// place then. Returns the number of calls that may have got no response: one on each of its connections.
     pub(crate) fn kill(&mut self, index: usize, meanwhile: impl FnOnce(&Self)) -> u64 {
         let (replica, backend) = self.replicas.remove(index);
         // Its answers take so little time that none would be under way.

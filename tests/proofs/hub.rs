@@ -39,7 +39,8 @@ pub(crate) enum Stage {
 const NAME: &str = "clusterprofile-webhook";
 
 impl<'p> Hub<'p> {
-    /// Applies the manifests as they are, and runs the Deployment's own command line, but for addresses and these flags.
+    /// Applies the manifests as they are, and runs the Deployment's own command line, but for addresses and these
+    /// flags.
     pub(crate) fn install(plane: &'p ControlPlane, flags: &[&str]) -> Self {
         Self::install_release(plane, flags, &Release::own())
     }
@@ -118,7 +119,8 @@ impl<'p> Hub<'p> {
         self.fleet.roll();
     }
 
-    /// Kills a replica, and replaces it after `meanwhile`. Returns the number of calls that may have failed because of it.
+    /// Kills a replica, and replaces it after `meanwhile`. Returns the number of calls that may have failed because of
+    /// it.
     pub(crate) fn kill(&mut self, meanwhile: impl FnOnce()) -> u64 {
         self.fleet.kill(0, |_| meanwhile())
     }

@@ -1,7 +1,7 @@
 //! Proofs that no call fails while a real API server calls the webhook: `make prove-certificates` and others.
 //!
-//! Writers create valid and invalid profiles during the events of a proof. A proof takes minutes, so plain `cargo test` skips it; the
-//! harness runs the one that its arguments name.
+//! Writers create valid and invalid profiles during the events of a proof. A proof takes minutes, so plain `cargo test`
+//! skips it; the harness runs the one that its arguments name.
 
 #![expect(clippy::indexing_slicing, reason = "what cannot go on must end")]
 #![expect(clippy::print_stdout, reason = "it prints its figures")]

@@ -1,4 +1,5 @@
-//! Certificates that the webhook manages itself: each step of a rotation, with the leader stopped or killed in the middle.
+//! Certificates that the webhook manages itself: each step of a rotation, with the leader stopped or killed in the
+//! middle.
 
 use std::{
     thread,
@@ -28,7 +29,8 @@ const STEPS: [(Stage, &str); 3] = [
 /// How often the authority is replaced.
 pub(crate) const ROTATIONS: usize = 3;
 
-/// Rotations under load, with the leader stopped in the middle of each step. Returns the steps that no other leader has finished.
+/// Rotations under load, with the leader stopped in the middle of each step. Returns the steps that no other leader has
+/// finished.
 pub(crate) fn rotated(hub: &mut Hub<'_>, account: &mut Account<'_>, writers: &Writers<'_>) -> Vec<String> {
     let mut unfinished = STEPS.to_vec();
     hub.wait_for(Stage::Steady);

@@ -56,8 +56,8 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
 const MEMORY: u64 = 128;
 const SOCKETS: u64 = 128;
 
-/// Adds the results of `writers` during the attack `what` to the account. Returns a line for each broken promise: no call may have
-/// failed, and `measured` must be within its limits.
+/// Adds the results of `writers` during the attack `what` to the account. Returns a line for each broken promise: no
+/// call may have failed, and `measured` must be within its limits.
 fn close(what: &str, measured: Measured, account: &mut Account<'_>, writers: &Writers<'_>) -> Vec<String> {
     close_within(MEMORY, what, measured, account, writers)
 }

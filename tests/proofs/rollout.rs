@@ -64,6 +64,6 @@ const ROLLOUTS: usize = 20;
 
 const LEAST_ADMISSIONS: u64 = 10_000;
 
-/// Longer than a Service goes on sending connections, and than writers pause, so that each connection is used once more, and
-/// closed with its answer.
+/// Longer than a Service goes on sending connections, and than writers pause, so that each connection is used once
+/// more, and closed with its answer.
 const FLAGS: [&str; 1] = ["--drain=2s"];

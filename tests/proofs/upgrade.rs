@@ -1,4 +1,5 @@
-//! An armed hub stays armed while the previous release, whose replicas do not prove themselves to the leader, is replaced.
+//! An armed hub stays armed while the previous release, whose replicas do not prove themselves to the leader, is
+//! replaced.
 
 use std::path::PathBuf;
 
@@ -49,8 +50,8 @@ pub(crate) fn upgraded(hub: &mut Hub<'_>, account: &mut Account<'_>, writers: &W
     broken
 }
 
-/// Another client opens the webhook while this release leads and the one before answers: it is armed again when a replica of this
-/// release answers, and not before.
+/// Another client opens the webhook while this release leads and the one before answers: it is armed again when a
+/// replica of this release answers, and not before.
 pub(crate) fn opened_meanwhile(hub: &mut Hub<'_>) {
     hub.apply(&Release::own());
     wait_until("the leader has armed it again", || hub.failure_policy() == "Fail");

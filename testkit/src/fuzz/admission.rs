@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use json_patch::{Patch, PatchOperation};
 use serde_json::{Map, Value, json};
 
-/// Reviews `body` in both phases and checks the responses: valid, the same each time, no denial by /mutate, a patch that applies
-/// and is complete, an unchanged object that is never denied, a finalizer that can always be removed.
+/// Reviews `body` in both phases and checks the responses: valid, the same each time, no denial by /mutate, a patch
+/// that applies and is complete, an unchanged object that is never denied, a finalizer that can always be removed.
 ///
 /// # Panics
 ///

@@ -47,8 +47,8 @@ impl Lists {
     pub const ALL: [Self; 3] = [Self::Outer, Self::Inner, Self::Both];
 }
 
-/// Reviews `body` with its lists grown to `bytes` and to four times as many, and checks the cost. `measure` runs a function and
-/// returns what it has allocated.
+/// Reviews `body` with its lists grown to `bytes` and to four times as many, and checks the cost. `measure` runs a
+/// function and returns what it has allocated.
 ///
 /// # Panics
 ///
@@ -91,8 +91,8 @@ fn review_of(body: &[u8], phase: Phase, measure: fn(&mut dyn FnMut()) -> Allocat
     (used, size)
 }
 
-/// Repeats the items of the lists in the status of `review` until it has about `bytes`, and returns it as JSON. Every second
-/// repetition gets new names.
+/// Repeats the items of the lists in the status of `review` until it has about `bytes`, and returns it as JSON. Every
+/// second repetition gets new names.
 pub fn grown(review: &Value, lists: Lists, bytes: usize) -> Vec<u8> {
     let size = |times: usize| {
         let mut review = review.clone();

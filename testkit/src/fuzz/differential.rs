@@ -1,4 +1,5 @@
-//! Two ways to the same response: the project's JSON reader and `serde_json`, and a body and the same JSON in another style.
+//! Two ways to the same response: the project's JSON reader and `serde_json`, and a body and the same JSON in another
+//! style.
 
 use std::{collections::HashSet, fmt, fmt::Write as _, str};
 
@@ -16,10 +17,12 @@ use serde_json::{Value, json};
 
 use crate::random::Random;
 
-/// Compares the JSON reader with `serde_json` on `body`, and the responses to `body` with those to the same JSON in other styles.
+/// Compares the JSON reader with `serde_json` on `body`, and the responses to `body` with those to the same JSON in
+/// other styles.
 ///
-/// It skips bodies whose responses may differ: with a duplicate key (`serde_json` keeps the last one, a review refuses it), with a
-/// number that a float cannot represent as written (messages show its text), or deeper than the 128 levels of `serde_json`.
+/// It skips bodies whose responses may differ: with a duplicate key (`serde_json` keeps the last one, a review refuses
+/// it), with a number that a float cannot represent as written (messages show its text), or deeper than the 128 levels
+/// of `serde_json`.
 ///
 /// # Panics
 ///

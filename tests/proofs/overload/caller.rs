@@ -76,7 +76,8 @@ impl Caller {
         };
         let answer = async {
             let mut answer = Vec::new();
-            // The server closes, as it is asked to, and on what it has not read: that comes as an error after the answer.
+            // The server closes, as it is asked to, and on what it has not read: that comes as an error after the
+            // answer.
             let ended = loop {
                 match from_server.read_buf(&mut answer).await {
                     Ok(1..) => {}

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::account::Account;
 
-/// A share of 2 KiB for each connection, which is about what the API server sends here; room for three of the others' bodies at a
-/// time, and eight that wait for it.
+/// A share of 2 KiB for each connection, which is about what the API server sends here; room for three of the others'
+/// bodies at a time, and eight that wait for it.
 pub(crate) const FLAGS: [&str; 3] = ["--max-in-flight=2MiB", "--max-connections=512", "--max-queue=8"];
 
 /// What `FLAGS` says, in bytes.
@@ -79,8 +79,8 @@ async fn call_again_and_again(caller: Caller, request: Arc<[u8]>, answers: Arc<M
     }
 }
 
-/// How long it takes until one of them is reviewed, if it tries again as often as it likes; and whether the first is that comes
-/// a second after the others.
+/// How long it takes until one of them is reviewed, if it tries again as often as it likes; and whether the first is
+/// that comes a second after the others.
 async fn recovery(caller: &Caller, request: &[u8]) -> (Duration, bool) {
     let started = Instant::now();
     let is_reviewed = async || caller.call(request).await.is_ok_and(|answer| answer.is_reviewed());
@@ -116,7 +116,8 @@ impl Answers {
     }
 
     fn broken(&self) -> Vec<String> {
-        /// What is refused for a full queue is refused at once; on the slowest of machines, that is still far from the deadline.
+        /// What is refused for a full queue is refused at once; on the slowest of machines, that is still far from the
+        /// deadline.
         const AT_ONCE: Duration = Duration::from_secs(5);
         /// That it was a flood, and that the server went on reviewing.
         const LEAST: usize = 100;

@@ -105,8 +105,8 @@ impl<'p> Target<'p> {
         Measured { memory: self.replica.peak_memory(), sockets: self.peak.get(), probes }
     }
 
-    /// Waits until no more than 8 MB above `idle` bytes are resident, for ten seconds at most. Returns what was measured, and
-    /// what is wrong if more stays.
+    /// Waits until no more than 8 MB above `idle` bytes are resident, for ten seconds at most. Returns what was
+    /// measured, and what is wrong if more stays.
     pub(crate) fn gives_back(&self, idle: u64) -> (String, Option<String>) {
         const BACK: Duration = Duration::from_secs(10);
         const STAYS: u64 = 8_000_000;
