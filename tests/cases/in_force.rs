@@ -14,7 +14,7 @@ use testkit::case::{self, Case, Surface, Unless, Warned};
 
 use super::{response, warned};
 
-/// Definitions, and whether their lists have keys.
+/// CRDs, and whether their lists have keys.
 const DEFINITIONS: [(&str, bool); 3] = [("own", true), ("v1alpha1-and-v1alpha2", true), ("bundled-with-ocm", false)];
 
 pub(crate) fn trials() -> Vec<Trial> {

@@ -85,7 +85,7 @@ fn twice(case: &Case) {
     }
 }
 
-/// The object as /mutate leaves it.
+/// Applies the patch of /mutate.
 fn mutated(case: &Case, now: Timestamp) -> Value {
     let answer = response(&respond(case, Phase::Mutate, &case.review(&case.object), now));
     patched(&case.object, &patch_of(&answer))
@@ -106,7 +106,7 @@ fn server_with(case: &Case) -> Arc<Server> {
     Arc::clone(servers.entry(case.policy.clone()).or_insert_with(|| Arc::new(Server::start(config()))))
 }
 
-/// Calls both webhooks, one after the other, and /validate alone.
+/// Calls /mutate, then /validate with the patched object, and compares the responses with the case.
 fn webhooks(case: &Case, now: Timestamp, call: &dyn Fn(Phase, &[u8]) -> Value) {
     let mutated = response(&call(Phase::Mutate, &case.review(&case.object)));
     assert_eq!(mutated["allowed"], json!(true), "/mutate never denies");
@@ -132,7 +132,7 @@ fn webhooks(case: &Case, now: Timestamp, call: &dyn Fn(Phase, &[u8]) -> Value) {
     }
 }
 
-/// Whether a text has the reason of a denial: what passes is neither invalid nor forbidden.
+/// Whether a warning has the reason of a denial. What is stored is neither invalid nor forbidden.
 fn reads_as_a_denial(text: &str) -> bool {
     const REASONS: [&str; 7] = [
         "Invalid value",
@@ -147,7 +147,7 @@ fn reads_as_a_denial(text: &str) -> bool {
     REASONS.iter().any(|reason| message.starts_with(reason))
 }
 
-/// The response. It must have the uid of the request, and warnings that the API server does not cut.
+/// Returns the response, after a check of its uid and of its warnings, which the API server must not truncate.
 fn response(review: &Value) -> Value {
     assert_eq!(review["apiVersion"], "admission.k8s.io/v1");
     assert_eq!(review["kind"], "AdmissionReview");
@@ -184,7 +184,7 @@ fn assert_verdict(response: &Value, expected: &Verdict) {
     assert_eq!(verdict, *expected, "{response:#}");
 }
 
-/// What the warnings are about, without the advice next to a denial of a write to an object that is being deleted.
+/// Rule and field of each warning. Advice next to a denial during a deletion has no rule, and is left out.
 fn warned(response: &Value) -> Vec<Warned> {
     let warnings = texts_of(&response["warnings"]);
     let of_rules = warnings.iter().filter(|text| !text.starts_with("metadata.finalizers: "));
@@ -203,7 +203,7 @@ fn texts_of(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(String::from)).collect()
 }
 
-/// Runs `check` on the manifest, with the stored object as `--old`.
+/// Runs `check` on the manifest, with the stored object as `--old`, and compares its report with the case.
 fn check(case: &Case) {
     let stored = case.old_object.as_ref().map(|object| {
         let mut file = tempfile::NamedTempFile::new().expect("a file can be made");
@@ -251,7 +251,7 @@ fn check(case: &Case) {
     assert!(set.iter().zip(&filled).all(|(set, filled)| set == filled || filled == "$now"), "{outcome:#}");
 }
 
-/// The outcome of the webhooks for the whole manifest, unless the case says how `check` differs.
+/// The expected report of `check`, which combines both webhooks, with the differences that the case has for it.
 fn expected_of_check(case: &Case) -> Verdict {
     let Verdict { allowed, causes, warnings } = case.expect.verdict();
     let all = case

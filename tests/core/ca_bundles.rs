@@ -35,10 +35,10 @@ use testkit::programs;
 
 use self::constraints::{CONSTRAINTS, MASKS};
 
-/// When the rule is asked; some certificates have expired by then.
+/// The time of the review. Some certificates have expired by then.
 const NOW: &str = "2026-01-01T00:00:00Z";
 
-/// How many bundles are judged: every mistake several times, alone and beside others.
+/// Number of bundles: enough to have every mistake several times, alone and with others.
 const BUNDLES: usize = 3000;
 
 #[test]
@@ -59,7 +59,7 @@ fn the_rule_agrees_with_go() {
     assert_eq!(often, 5, "each kind of verdict is asked for: {asked:?}");
 }
 
-/// What Go makes of CA data.
+/// Go's result for CA data.
 #[derive(Debug, Deserialize)]
 struct Verdict {
     base64: bool,
@@ -82,7 +82,7 @@ fn verdicts(directory: &Path, bundles: &[String]) -> Vec<Verdict> {
     lines.lines().map(|line| serde_json::from_str(line).expect("each line is a verdict")).collect()
 }
 
-/// What the rule must say where Go says this.
+/// The expected result of the rule.
 fn expected(data: &str, go: &Verdict) -> String {
     let bundle = STANDARD.decode(data).unwrap_or_default();
     if !go.base64 || bundle.is_empty() {
@@ -102,7 +102,7 @@ fn expected(data: &str, go: &Verdict) -> String {
     }
 }
 
-/// What the rule says, in the same words.
+/// The result of the rule, in the same form.
 fn said(data: &str) -> String {
     let cluster = json!({ "server": "https://a", "certificate-authority-data": data });
     let profile = json!({
@@ -147,7 +147,7 @@ fn said(data: &str) -> String {
     }
 }
 
-/// CA data of every kind, always the same but for keys and signatures.
+/// CA data of every kind. Only keys and signatures differ between runs.
 fn bundles() -> Vec<String> {
     let (usual, odd) = (certificates(), odd_certificates());
     let mut random = Random(0x5eed_cafe_f00d_1234);
@@ -173,7 +173,7 @@ fn bundles() -> Vec<String> {
     bundles
 }
 
-/// Each in DER: sound ones, those that have expired, and those whose extensions or numbers Go refuses.
+/// Certificates in DER: valid ones, expired ones, and ones with extensions or numbers that Go rejects.
 fn certificates() -> Vec<Vec<u8>> {
     let good = sound(&|_| {});
     let mut negative = good.clone();
@@ -219,7 +219,7 @@ fn certificates() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Each in DER: name constraints of every kind, and keys whose point is on its curve or beside it.
+/// Certificates in DER: name constraints of every kind, and keys whose point is on its curve or not.
 fn odd_certificates() -> Vec<Vec<u8>> {
     let mut all: Vec<_> =
         CONSTRAINTS.iter().flat_map(|name| [0x81, 0x82, 0x86].map(|tag| constrained(tag, name))).collect();
@@ -269,7 +269,7 @@ fn constrained(tag: u8, name: &[u8]) -> Vec<u8> {
     extension(30, true, &element(0x30, &element(0xa0, &element(0x30, &element(tag, name)))))
 }
 
-/// Broken where it is cut short, longer than it says, or where a bit of it is another.
+/// Damages DER: truncated, with a wrong length, or with a flipped bit.
 fn broken_der(mut der: Vec<u8>, random: &mut Random) -> Vec<u8> {
     match random.below(4) {
         0 => der.truncate(random.below(der.len())),
@@ -289,7 +289,7 @@ fn pem(der: &[u8]) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
 }
 
-/// A block as tools and people break one, or as they decorate it.
+/// A PEM block, valid or with the damage and decoration that tools and people add.
 fn broken_pem(block: &str, random: &mut Random) -> String {
     let (header, rest) = block.split_once('\n').expect("a header");
     let (body, end) = rest.split_once("\n-----END").expect("an end");
@@ -332,7 +332,7 @@ fn broken_pem(block: &str, random: &mut Random) -> String {
     }
 }
 
-/// A bundle that was cut, joined or edited as a whole.
+/// A bundle, whole or truncated, joined or edited.
 fn broken_text(text: &str, random: &mut Random) -> String {
     match random.below(7) {
         0 => text.get(..random.below(text.len())).unwrap_or_default().to_owned(),
@@ -345,7 +345,7 @@ fn broken_text(text: &str, random: &mut Random) -> String {
     }
 }
 
-/// Nearly always base64 as it must be.
+/// Encodes as base64, with a mistake in a few cases.
 fn encoded(text: &str, random: &mut Random) -> String {
     match random.below(40) {
         0 => STANDARD_NO_PAD.encode(text),

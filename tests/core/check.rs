@@ -36,7 +36,7 @@ fn what_is_left_out_is_counted() {
     assert_eq!(outcome["objects"][0]["omitted"], json!({"denials": 0, "warnings": 0}));
 }
 
-/// `spec.clusterManager.name` is another than the stored one: denied as an update, sound as a new object.
+/// `spec.clusterManager.name` differs from the stored one: denied as an update, valid as a new object.
 #[test]
 fn a_manifest_without_a_namespace_is_an_update_of_the_only_object_of_its_name() {
     let in_namespace = |object: &Value, namespace: Option<&str>| {
@@ -98,7 +98,7 @@ fn names_cannot_steer_the_terminal() {
     }
 }
 
-/// A name that turns the line around, and one that may be a token, in every form of output.
+/// A name that reverses the line, and one that looks like a token, in every output format.
 #[test]
 fn nothing_is_printed_raw_that_an_author_has_chosen() {
     let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.bm90LWEtc2lnbmF0dXJl";
@@ -135,7 +135,7 @@ fn a_stream_of_json_objects_is_checked_to_its_end() {
     assert!(text(&output.stdout).ends_with("3 cluster profiles: 1 denied, 0 with warnings; 0 other objects skipped\n"));
 }
 
-/// `check` says no more than the API server: a number is no string, however it is written.
+/// `check` rejects what the API server rejects: a number is not a string, in any notation.
 #[test]
 fn what_kubectl_sends_as_a_number_is_denied_as_a_value() {
     let output = |value: &str| {
@@ -260,7 +260,7 @@ fn a_configuration_file_is_gone_by_unless_flags_say_otherwise() {
     assert_eq!(outcome["errors"].as_array().map(Vec::len), Some(2));
 }
 
-/// A sound profile of that name.
+/// A valid profile.
 fn profile(name: &str, status: &Value) -> Value {
     json!({
         "apiVersion": "multicluster.x-k8s.io/v1alpha1",

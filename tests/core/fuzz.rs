@@ -1,11 +1,7 @@
 //! Bounded runs of the fuzz harnesses, on the recorded admission reviews and on damaged copies of them. Every run is
 //! the same.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by a panic, and prints the body"
-)]
+#![expect(clippy::indexing_slicing, clippy::print_stdout, reason = "a test fails by a panic, and prints the body")]
 
 use std::{fs, iter, panic};
 

@@ -42,7 +42,7 @@ fn what_many_items_share_may_be_an_alias() {
 
 #[test]
 fn nesting_deeper_than_anybody_writes_ends_no_stack() {
-    /// Of a program without optimisation, whose frames are many times larger.
+    /// Stack of a program without optimization, whose frames are many times larger.
     const STACK: usize = 8 << 20;
     let read = |text: String| {
         let thread = thread::Builder::new().stack_size(STACK).spawn(move || manifest::read(text.as_bytes()));
@@ -87,7 +87,7 @@ fn aliases_cannot_fill_the_memory() {
     }
 }
 
-/// What is read of each object, as JSON, and the line and cause of each mistake.
+/// The objects that are read, and the line and cause of each mistake.
 fn objects_and_errors(text: impl AsRef<[u8]>) -> (Vec<Value>, Vec<String>) {
     let (documents, errors) = manifest::read(text.as_ref());
     (documents.into_iter().map(|document| document.object).collect(), errors.iter().map(ToString::to_string).collect())
@@ -168,7 +168,8 @@ fn marks_and_encodings_of_editors_are_no_content() {
 
 #[test]
 fn a_mistake_ends_its_document_alone() {
-    let (objects, errors) = objects_and_errors("a: [1\n---\napiVersion: v1\nkind: A\n---\na: 1\n\nb: {{ .Values.b }}\n");
+    let (objects, errors) =
+        objects_and_errors("a: [1\n---\napiVersion: v1\nkind: A\n---\na: 1\n\nb: {{ .Values.b }}\n");
     assert_eq!(objects, [object("A")]);
     let template = "{{ … }} is not YAML; if this is a Helm template, render it first (helm template)";
     assert_eq!(
@@ -177,7 +178,7 @@ fn a_mistake_ends_its_document_alone() {
     );
 }
 
-/// As go-yaml v2 does it: what stands later wins, a merge too; the first of several merged ones wins.
+/// As in go-yaml v2: a later key wins, also over a merge, and the first of several merged maps wins.
 #[test]
 fn merges_are_written_out_as_kubectl_does() {
     let text = "apiVersion: v1\nkind: A\nx: &x {a: 1, b: 2}\nlater: {<<: *x, a: 9}\nbefore: {a: 9, <<: *x}\n\
@@ -205,7 +206,7 @@ fn merges_are_written_out_as_kubectl_does() {
     }
 }
 
-/// Each alias goes deeper than the one before, though the text does not.
+/// Each alias nests one level deeper than the previous one, but the text does not.
 #[test]
 fn aliases_cannot_nest_without_end() {
     let deeper = |depth: usize| {

@@ -13,7 +13,7 @@ use clusterprofile_webhook::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// The recorded bodies in which a rule speaks: the body, whether the write is allowed, the rules.
+/// The recorded bodies with findings: name, whether the write is allowed, rules.
 const SPEAK: [(&str, bool, &[&str]); 11] = [
     ("create-by-serviceaccount-mutate", true, &[]),
     ("generatename-create-mutate", true, &["cluster-manager-label"]),

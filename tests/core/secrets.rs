@@ -11,7 +11,7 @@ use clusterprofile_webhook::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Fields that may hold text.
+/// Fields with text.
 const FIELDS: [&str; 25] = [
     "/metadata/name",
     "/metadata/namespace",
@@ -40,12 +40,12 @@ const FIELDS: [&str; 25] = [
     "/status/accessProviders/0/cluster/extensions/0/name",
 ];
 
-/// A field that may hold anything, in names of members as well.
+/// A field with any JSON, in which member names are checked too.
 const EXTENSION: &str = "/status/accessProviders/0/cluster/extensions/0/extension";
 
 const ENVIRONMENT: &str = "clusterprofiles.multicluster.x-k8s.io/exec/additional-envs";
 
-/// A secret, and parts of it that no answer may show.
+/// A secret, and parts of it that no response may repeat.
 struct Secret {
     text: String,
     parts: Vec<String>,
@@ -94,7 +94,7 @@ fn secrets() -> Vec<Secret> {
     ]
 }
 
-/// A profile for each place, with the secret there.
+/// Returns a profile for each field, with the secret in it.
 fn dirty(secret: &Secret) -> Vec<(&'static str, Value)> {
     let text = json!(secret.text);
     let extensions = [json!({ &*secret.text: 5 }), json!({ "LD_PRELOAD": &text }), json!([&text]), text.clone()];
@@ -102,7 +102,7 @@ fn dirty(secret: &Secret) -> Vec<(&'static str, Value)> {
     places.map(|place| (place.0, profile(&[place]))).collect()
 }
 
-/// A profile with these values, each item of its lists twice.
+/// A profile with these values. Each list has every item twice.
 fn profile(values: &[(&str, Value)]) -> Value {
     let mut profile = json!({
         "apiVersion": "multicluster.x-k8s.io/v1alpha1",
@@ -167,7 +167,7 @@ fn review(new: &Value, old: Option<&Value>, subresource: &str) -> Vec<u8> {
     serde_json::to_vec(&review).expect("a review is JSON")
 }
 
-/// Asks with the rules' own effects, and with all of them set to deny and to warn.
+/// Reviews with the default effects, and with all rules set to deny and to warn.
 fn ask(body: &[u8], secret: &Secret, name: &str) {
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("it is a time");
     for effect in [None, Some(Effect::Deny), Some(Effect::Warn)] {
@@ -187,7 +187,7 @@ fn ask(body: &[u8], secret: &Secret, name: &str) {
     }
 }
 
-/// Parts of a URL other than host, port and path are in no answer, even where nothing says that they are secret.
+/// Only host, port and path of a URL are repeated, even if nothing marks the other parts as secret.
 #[test]
 fn no_answer_shows_parts_of_a_url_that_may_be_secret() {
     let urls = [

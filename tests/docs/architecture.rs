@@ -8,7 +8,7 @@ use std::{
 
 use regex::Regex;
 
-/// The modules of the library, lowest first: each may use those before it. The core ends with `config`.
+/// The modules of the library, lowest first. Each may use only those before it. `LAST_OF_CORE` is the end of the core.
 const MODULES: [&str; 28] = [
     "digest",
     "units",
@@ -40,13 +40,13 @@ const MODULES: [&str; 28] = [
     "cli",
 ];
 
-/// The last module of the core: a pure library of bytes in and verdicts out.
+/// The last module of the core, which is a pure library.
 const LAST_OF_CORE: &str = "config";
 
-/// What the core must not touch: other threads, files, sockets, the clock, the environment.
+/// What the core must not use: threads, files, sockets, the clock, the environment.
 const IMPURE: &str = r"\b(tokio|axum|hyper|hyper_util|rustls|tokio_rustls|kube|socket2|tracing)::|\bstd::(fs|env|process|thread)\b|\b(TcpStream|TcpListener|UdpSocket|Instant|SystemTime)\b|Timestamp::now|\basync (fn|move|\{)";
 
-/// Most lines of a file: more are two files.
+/// Maximum lines of a file.
 const LINES: usize = 400;
 
 /// The Rust files below `src`, without their tests.
@@ -71,7 +71,7 @@ fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
 }
 
-/// The module right below `src` that a file belongs to.
+/// The module directly below `src` that a file belongs to.
 fn module(path: &Path) -> String {
     let name = path.iter().nth(1).expect("it is below src").to_string_lossy();
     name.trim_end_matches(".rs").replace("main", "cli")
@@ -81,7 +81,7 @@ fn rank(module: &str) -> Option<usize> {
     MODULES.iter().position(|other| *other == module)
 }
 
-/// The modules that a file names behind `crate::`, also in a list.
+/// The modules that a file imports from `crate::`, also in a list.
 fn used(text: &str) -> Vec<String> {
     let path = Regex::new(r"\bcrate::(\{)?").expect("it is an expression");
     let name = Regex::new(r"^\s*([a-z_0-9]+)").expect("it is an expression");

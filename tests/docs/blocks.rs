@@ -79,7 +79,7 @@ fn marked(page: &str) -> impl Iterator<Item = &str> {
     page.lines().filter_map(|line| line.strip_prefix(OPEN)?.strip_suffix(" -->"))
 }
 
-/// A command without its help on the page would stay unknown to readers.
+/// Readers would not find a command whose help is on no page.
 #[test]
 fn every_command_has_a_block() {
     let help = help("");
@@ -104,7 +104,7 @@ fn a_block_is_replaced_and_nothing_else() {
 const OPEN: &str = "<!-- generated: ";
 const END: &str = "<!-- end -->";
 
-/// The page with `text` in the block `name`.
+/// Replaces the content of the block `name`.
 fn with_block(page: &str, name: &str, text: &str) -> String {
     let open = format!("{OPEN}{name} -->\n");
     let (before, rest) = page.split_once(&open).expect(name);
@@ -157,7 +157,8 @@ fn transcript(name: &str) -> String {
     format!("```console\n{text}```")
 }
 
-/// The output of `--help`, of the program itself where `command` is empty, without the variables of this environment.
+/// The output of `--help` for a command, or for the program if `command` is empty. Variables of this environment have
+/// no effect.
 fn help(command: &str) -> String {
     let command = Some(command).filter(|command| !command.is_empty());
     let output = Command::new(testkit::program())
@@ -171,7 +172,7 @@ fn help(command: &str) -> String {
     format!("```text\n{}\n```", lines.join("\n"))
 }
 
-/// From the metrics of a server that has counted nothing: every series exists from the start.
+/// Reads the metrics of a new server, which has every series from the start.
 fn metrics() -> String {
     let text = Metrics::default().render();
     let mut families: Vec<(&str, &str, &str)> = Vec::new();

@@ -74,7 +74,7 @@ fn every_page_belongs_to_a_rule_and_has_its_shape() {
     }
 }
 
-/// The page of a rule that fills something in says so, and the record of one that does not is silent.
+/// The page of a rule mentions a fix if, and only if, its record has one.
 #[test]
 fn the_page_of_a_rule_describes_its_fix() {
     for rule in RULES {
@@ -145,7 +145,7 @@ fn rules_with_long_messages_are_rules() {
     }
 }
 
-/// A case that passes, one that fails, one that the ratchet lowers, and an edge case.
+/// Each rule has a case that passes, one that fails, one that the ratchet downgrades, and an edge case.
 #[test]
 fn every_rule_has_cases_for_pass_fail_ratchet_and_edge() {
     let missing: Vec<_> = RULES.iter().flat_map(|rule| missing_cases(rule)).collect();
@@ -204,18 +204,18 @@ fn names(value: Option<&Value>, rule: &str) -> bool {
     }
 }
 
-/// The files of a directory; none where there is no directory.
+/// The files of a directory, or none if it does not exist.
 fn files(directory: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten();
     entries.map(|entry| entry.expect("a directory is readable").path()).collect()
 }
 
-/// The rule's own effect; the strictest where that is none.
+/// The default effect of the rule, or deny if that is off.
 fn switched_on(rule: &Rule) -> Effect {
     if rule.effect == Effect::Off { Effect::Deny } else { rule.effect }
 }
 
-/// Rule, effect and text of what is found: on /mutate where the rule speaks there, else on the whole manifest.
+/// Rule, effect and text of each finding: of /mutate if the rule runs there, otherwise of the whole manifest.
 fn findings(rule: &'static Rule, object: &Value, stored: Option<&Value>) -> Vec<(&'static str, String, String)> {
     let mut policy = Policy::default();
     if rule.effect == Effect::Off {

@@ -6,7 +6,8 @@ use std::{fs, path::Path};
 const PAGES: [&str; 3] = ["CONTRIBUTING.md", "docs/architecture.md", "docs/compatibility.md"];
 
 /// Directories whose files the pages name.
-const DIRECTORIES: [&str; 10] = ["src/", "tests/", "testkit/", "tools/", "examples/", "docs/", "manifests/", "benches/", "fuzz/", "certs-dev/"];
+const DIRECTORIES: [&str; 10] =
+    ["src/", "tests/", "testkit/", "tools/", "examples/", "docs/", "manifests/", "benches/", "fuzz/", "certs-dev/"];
 
 #[test]
 fn every_file_and_target_that_a_page_names_exists() {

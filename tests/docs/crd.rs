@@ -62,8 +62,8 @@ fn the_manifest_is_fresh() {
     assert!(stored == crd::yaml(), "manifests/crd/clusterprofiles.yaml is not what `crd` prints: run `make generate`");
 }
 
-/// Collects the JSON Pointers at which two documents differ. Lists are compared in order: that of versions and columns
-/// is seen by users.
+/// Collects the JSON Pointers at which two documents differ. Lists are compared in order, because users see the order
+/// of versions and columns.
 fn compare(expected: &Value, printed: &Value, pointer: &str, differing: &mut BTreeSet<String>) {
     match (expected, printed) {
         (Value::Object(left), Value::Object(right)) => {
@@ -89,8 +89,8 @@ fn compare(expected: &Value, printed: &Value, pointer: &str, differing: &mut BTr
     }
 }
 
-/// The document without the annotations of its generator and without descriptions of schemas; a property that is called
-/// `description` would stay.
+/// Removes the annotations of the generator and the descriptions of schemas, but not a property with the name
+/// `description`.
 fn without_prose(mut document: Value) -> Value {
     if let Some(metadata) = document["metadata"].as_object_mut() {
         metadata.remove("annotations");
@@ -122,7 +122,7 @@ fn round_trip(profile: &Value) -> Value {
     }
 }
 
-/// As the API server does before it stores an object whose CRD has nothing `nullable`.
+/// Removes nulls, as the API server does before it stores an object whose CRD has nothing `nullable`.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {

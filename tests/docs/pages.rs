@@ -26,7 +26,7 @@ fn every_link_within_the_project_leads_somewhere() {
     }
 }
 
-/// A threat without a test is only a promise.
+/// A claim about a threat needs a test.
 #[test]
 fn every_row_of_the_threat_model_names_what_holds_it() {
     let root = testkit::root();
@@ -48,7 +48,7 @@ fn every_row_of_the_threat_model_names_what_holds_it() {
     }
 }
 
-/// As GitHub makes it: lower case, dashes for spaces, without punctuation.
+/// The anchor of a heading, as GitHub makes it: lower case, dashes for spaces, no punctuation.
 fn anchor_of(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = text.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));

@@ -49,7 +49,7 @@ pub(crate) fn serves_one_write_of_who_may(plane: &ControlPlane, shell: &Shell) {
     }
 }
 
-/// Where profiles are, and users that write them.
+/// A namespace of profiles, and the users that write them.
 struct Stage<'s> {
     plane: &'s ControlPlane,
     replica: &'s Replica,
@@ -63,7 +63,7 @@ struct User {
     collection: String,
 }
 
-/// A namespace in which three users may write; the first may break glass, too.
+/// Creates a namespace in which three users can write. The first has the right to break-glass.
 fn users(plane: &ControlPlane, shell: &Shell) -> [User; 3] {
     let namespace = plane.namespace(&json!({}));
     shell.run(&format!(
@@ -87,7 +87,7 @@ impl User {
         self.api.post(&format!("{}{query}", self.collection), profile)
     }
 
-    /// Puts a label there that a rule denies, with a claim of this value.
+    /// Sets a label that a rule denies, with a claim of this value.
     fn patch(&self, name: &str, manager: &str, claim: &Value, query: &str) -> Answer {
         let patch = json!({"metadata": {"labels": {MANAGER: manager}, "annotations": {ANNOTATION: claim}}});
         self.api.patch(&format!("{}/{name}{query}", self.collection), "merge", &patch)
@@ -102,12 +102,12 @@ impl User {
     }
 }
 
-/// How many claims this became of.
+/// The number of claims with this outcome.
 fn claims(replica: &Replica, outcome: &str) -> u64 {
     metric(replica, &format!("break_glass_claims_total{{outcome=\"{outcome}\"}}"))
 }
 
-/// That it is allowed, and which rules are set aside.
+/// Asserts that the write is allowed, and returns the rules that it sets aside.
 #[track_caller]
 fn assert_honoured(answer: &Answer, rules: &str) {
     assert!(matches!(answer.status, 200 | 201), "{answer:#?}");
@@ -115,7 +115,7 @@ fn assert_honoured(answer: &Answer, rules: &str) {
     assert!(answer.warnings[1].ends_with(&format!("[{rules}]")), "{answer:#?}");
 }
 
-/// That it is denied, and what is said of the claim, if anything is.
+/// Asserts that the write is denied, and returns what the response says about the claim.
 #[track_caller]
 fn denied(answer: &Answer) -> Option<String> {
     assert_eq!(answer.status, 422, "{answer:#?}");
@@ -153,7 +153,8 @@ fn on_an_update(Stage { may, may_not, .. }: &Stage<'_>) {
     assert_eq!(denied(&may.patch("spoke", "another", &version, "")), None);
     let next = may.version("spoke");
     assert_eq!(next, stored["metadata"]["resourceVersion"]);
-    let stale = denied(&may.patch("spoke", "another", &json!("2"), "")).expect("the denial says which annotation to set");
+    let stale =
+        denied(&may.patch("spoke", "another", &json!("2"), "")).expect("the denial says which annotation to set");
     assert!(stale.contains(&format!("must be {next}")), "{stale}");
 }
 
@@ -183,7 +184,7 @@ fn on_a_create(Stage { may, may_not, .. }: &Stage<'_>) {
     assert_honoured(&applied, "cluster-manager-label");
 }
 
-/// Its annotation cannot be written there.
+/// A write of the status cannot set the annotation.
 fn not_on_the_status(Stage { may, .. }: &Stage<'_>) {
     let status = json!({
         "metadata": {"annotations": {ANNOTATION: may.version("spoke")}},
@@ -209,7 +210,7 @@ fn many_at_a_time(Stage { may, .. }: &Stage<'_>) {
     });
 }
 
-/// It is no word of the webhook's that refuses it.
+/// Asserts that the API server itself refuses the write.
 fn not_what_the_definition_refuses(Stage { may, .. }: &Stage<'_>) {
     let moved = json!({
         "metadata": {"annotations": {ANNOTATION: may.version("spoke")}},
@@ -221,7 +222,7 @@ fn not_what_the_definition_refuses(Stage { may, .. }: &Stage<'_>) {
     assert!(message.contains("ClusterManager is immutable") && !message.contains("[cluster-manager"), "{message}");
 }
 
-/// What was answered before is forgotten.
+/// Cached permissions expire.
 fn not_before_it_is_granted(Stage { may_later, .. }: &Stage<'_>, shell: &Shell) {
     let namespace = may_later.collection.split('/').nth(5).expect("it is in a namespace");
     let claim = || may_later.patch("spoke", "another", &may_later.version("spoke"), DRY_RUN);

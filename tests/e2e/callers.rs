@@ -31,11 +31,11 @@ pub(crate) fn trial(assets: &Assets) -> Trial {
     })
 }
 
-/// The name in the API server's certificate, and in its next one.
+/// The name in the current and in the next client certificate of the API server.
 const NAME: &str = "kube-apiserver";
 const RENEWED: &str = "kube-apiserver-renewed";
 
-/// The name, and the namespace, of the manifests' Service.
+/// Name and namespace of the Service in the manifests.
 const SERVICE: &str = "clusterprofile-webhook";
 
 fn presented(assets: &Assets) {
@@ -66,7 +66,7 @@ fn presented(assets: &Assets) {
     plane.forget();
 }
 
-/// The manifests' own port, but where it is root's.
+/// The port of the manifests, or another if it is reserved for root.
 fn port() -> u16 {
     match TcpListener::bind("127.0.0.1:443") {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => 8443,
@@ -74,7 +74,7 @@ fn port() -> u16 {
     }
 }
 
-/// The page's files, in this directory, with what they name; the path of the first.
+/// Writes the files of the page and those that they name to this directory. Returns the path of the first.
 fn as_the_page_says(directory: &Path, port: u16, clients: &Ca) -> PathBuf {
     const THERE: &str = "/etc/kubernetes/admission";
     let page = Section::page("callers");
@@ -91,7 +91,7 @@ fn as_the_page_says(directory: &Path, port: u16, clients: &Ca) -> PathBuf {
     put(directory, "admission.yaml", &here(configuration))
 }
 
-/// Gives the API server a certificate with this name.
+/// Replaces the client certificate of the API server.
 fn put_certificate(directory: &Path, name: &str, clients: &Ca) {
     let pair = clients.client(name, "any");
     put(directory, "client.crt", &pair.certificate);
@@ -106,7 +106,7 @@ fn put(directory: &Path, name: &str, content: &str) -> PathBuf {
 
 const CLIENT_CA: &str = "client-ca.crt";
 
-/// The manifests' Service at this address, and their configurations.
+/// Creates the Service of the manifests at this address, and their webhook configurations.
 fn register(plane: &ControlPlane, address: SocketAddr, authority: &Ca) {
     let create = |path: &str, object: &Value| {
         let created = plane.api.post(path, object);
@@ -126,7 +126,7 @@ fn register(plane: &ControlPlane, address: SocketAddr, authority: &Ca) {
     }
 }
 
-/// The binary, for callers of this name.
+/// Starts the binary, which accepts clients with this name.
 fn serve(authority: &Ca, address: SocketAddr, directory: &Path, name: &str) -> Replica {
     let pair = authority.server(&[&format!("{SERVICE}.{SERVICE}.svc")]);
     put(directory, "tls.crt", &pair.certificate);

@@ -6,16 +6,16 @@ use testkit::{control_plane::ControlPlane, process::Process, programs::find};
 
 use super::manifests::Shell;
 
-/// A directory that holds the program and the definitions of its objects.
+/// The directory of the program and its CRDs.
 pub(crate) struct CertManager(PathBuf);
 
 impl CertManager {
-    /// None where it is not built and the trials that want it may be left out.
+    /// Returns `None` if it is not built and can be skipped.
     pub(crate) fn find() -> Option<Self> {
         find("cert-manager", "e2e: the story with cert-manager is").map(Self)
     }
 
-    /// Installs the definitions and starts the controllers.
+    /// Installs the CRDs and starts the controllers.
     pub(crate) fn start(&self, plane: &ControlPlane, shell: &Shell) -> Process {
         let crds = self.0.join("crds");
         let crds = crds.display();

@@ -92,12 +92,12 @@ fn with_a_pair_of_ones_own(plane: &ControlPlane, shell: &Shell, [install, upgrad
 }
 
 fn writers(plane: &ControlPlane) -> Writers<'_> {
-    /// 50 writers then send 50 profiles a second.
+    /// 50 writers then create 50 profiles a second.
     const PACE: Duration = Duration::from_secs(2);
     Writers::new(Profiles::new(plane, &json!({})), good, PACE)
 }
 
-/// An armed webhook, and what it trusted before helm did anything.
+/// An armed webhook, and the CAs that it trusted before Helm changed it.
 struct Hub<'h> {
     plane: &'h ControlPlane,
     shell: &'h Shell,
@@ -107,7 +107,7 @@ struct Hub<'h> {
 }
 
 impl Hub<'_> {
-    /// It is armed, after so many repairs, and its certificates are those of before.
+    /// Asserts that it is armed after `repairs` repairs, with the same CAs.
     fn is_unharmed(&self, repairs: u64) {
         wait_until("it is armed", || {
             has_repaired(self.replica, self.shell, "failure_policy", repairs) && is_armed(self.plane)

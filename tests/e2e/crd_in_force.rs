@@ -86,7 +86,7 @@ fn is_followed(assets: &Assets) {
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
-/// A number for a name, which the schema refuses, and what it knows nothing of.
+/// A number for a name, which the schema rejects, and unknown fields.
 fn wrong() -> Value {
     json!({
         "apiVersion": "multicluster.x-k8s.io/v1alpha1",
@@ -107,7 +107,7 @@ fn apply(plane: &ControlPlane, profiles: &Profiles<'_>) -> Output {
     kubectl.wait_with_output().expect("it ends")
 }
 
-/// A kubeconfig of the manifests' service account, which may do nothing yet.
+/// A kubeconfig of the service account of the manifests, which has no rights yet.
 fn account(plane: &ControlPlane) -> PathBuf {
     const NAME: &str = "clusterprofile-webhook";
     let made = plane.api.post("/api/v1/namespaces", &json!({"metadata": {"name": NAME}}));
@@ -118,7 +118,7 @@ fn account(plane: &ControlPlane) -> PathBuf {
     plane.service_account(NAME, NAME)
 }
 
-/// What the manifests let it read.
+/// Grants the rights of the manifests.
 fn grant(plane: &ControlPlane) {
     let manifests = fs::read("manifests/base/crd.yaml").expect("the manifests are there");
     for document in manifest::read(&manifests).0 {

@@ -17,7 +17,7 @@ use testkit::{
 pub(crate) struct StaticBinary(PathBuf);
 
 impl StaticBinary {
-    /// The one that `STATIC_BINARY` names; none where there is none and what wants it may be done without.
+    /// The binary that `STATIC_BINARY` names. Returns `None` if there is none and its tests can be skipped.
     pub(crate) fn find() -> Option<Self> {
         const VARIABLE: &str = "STATIC_BINARY";
         let named = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -28,9 +28,8 @@ impl StaticBinary {
     }
 }
 
-/// A root directory that holds the binary and nothing else: as an image made `FROM scratch`, without certificates,
-/// users, names, time zones, temporary files, and without what a container has besides: /proc, /sys, /dev,
-/// /etc/resolv.conf.
+/// A root directory with only the binary, as an image made `FROM scratch`: without certificates, users, names, time
+/// zones and temporary files, and without what a container adds: /proc, /sys, /dev, /etc/resolv.conf.
 pub(crate) struct EmptyRoot {
     directory: PathBuf,
 }
@@ -43,7 +42,7 @@ impl EmptyRoot {
         Self { directory }
     }
 
-    /// Puts there what kubelet mounts at this path.
+    /// Makes what kubelet mounts at this path.
     pub(crate) fn mount(&self, path: &str, files: &[(&str, &[u8])]) {
         let mount = self.directory.join(path.trim_start_matches('/'));
         fs::create_dir_all(&mount).expect("a directory can be made");
@@ -52,8 +51,8 @@ impl EmptyRoot {
         }
     }
 
-    /// A command that becomes the binary as a container of `deployment` runs it: with its user, its variables and no
-    /// others, without a way to more rights, and with a root directory in which it can write nothing.
+    /// A command that executes the binary as a container of `deployment`: with its user, only its variables, no way to
+    /// more rights, and a read-only root directory.
     pub(crate) fn command(&self, deployment: &Value, arguments: &[String]) -> Command {
         let pod = at(deployment, "/spec/template/spec");
         let container = at(pod, "/containers/0");
@@ -74,7 +73,7 @@ impl EmptyRoot {
         command
     }
 
-    /// Whether it holds what it held, and nothing more.
+    /// Whether the content of the directory is unchanged.
     pub(crate) fn is_as_it_was(&self) -> bool {
         let entries = fs::read_dir(&self.directory).expect("it is there").map(|entry| entry.expect("it is there"));
         let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().expect("it is ASCII")).collect();
@@ -83,7 +82,7 @@ impl EmptyRoot {
     }
 }
 
-/// In the root, as `Containerfile` puts it there.
+/// The path of the binary in the image, from `Containerfile`.
 const BINARY: &str = "clusterprofile-webhook";
 
 fn is_root() -> bool {

@@ -32,7 +32,7 @@ use testkit::{
 use self::random::{Case, Method, Random, Write};
 use super::planes::{Crd, Planes};
 
-/// How many writes there are of each definition.
+/// Number of writes for each CRD.
 const WRITES: usize = 500;
 
 pub(crate) fn trials(planes: &Arc<Planes>, assets: &Assets) -> Vec<Trial> {
@@ -65,7 +65,7 @@ pub(crate) fn trials(planes: &Arc<Planes>, assets: &Assets) -> Vec<Trial> {
     ]
 }
 
-/// A definition of the test data.
+/// A CRD of the test data.
 pub(crate) fn definition(name: &str) -> Value {
     let path = format!("tests/data/crd-{name}.yaml");
     let text = fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -121,14 +121,14 @@ fn refuse_nothing(name: &str, control: &ControlPlane, versions: &[&'static str])
     );
 }
 
-/// Whether a warning is a finding of /validate, and not about a fix or a dropped status.
+/// Whether a warning is a finding of /validate, not one about a fix or a removed status.
 fn is_foresight(warning: &str) -> bool {
     const FIXES: [&str; 3] = [" was changed to ", ": missing, set to ", "; restored to "];
     let is_own = FIXES.iter().any(|text| warning.contains(text)) || warning.ends_with("[status-ignored]");
     warning.ends_with(']') && !is_own
 }
 
-/// Random, unless the variable SEED has one.
+/// The seed: random, or the variable SEED.
 fn seed() -> u64 {
     env::var("SEED").ok().map_or_else(
         || {
@@ -139,7 +139,7 @@ fn seed() -> u64 {
     )
 }
 
-/// The mutating webhook alone. It fails closed, so that no write passes it unseen.
+/// Registers only the mutating webhook. It fails closed, so that it sees every write.
 fn mutating(control: &ControlPlane, name: &str) -> Webhook {
     let mut webhook = Webhook::unserved(control, name);
     let definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusterprofiles.multicluster.x-k8s.io";
@@ -162,12 +162,12 @@ fn is_accepted(answer: &Answer) -> bool {
     matches!(answer.status, 200 | 201)
 }
 
-/// What would be stored, without the fields that differ between any two profiles.
+/// The result of the write, without the fields that differ between any two profiles.
 fn written(answer: &Answer) -> [&Value; 3] {
     ["/metadata/labels", "/spec", "/status"].map(|pointer| answer.body.pointer(pointer).unwrap_or(&Value::Null))
 }
 
-/// Profiles of a namespace, and as the API server has them.
+/// The profiles of a namespace, as stored.
 struct Hub<'c> {
     control: &'c ControlPlane,
     namespace: String,
@@ -175,7 +175,7 @@ struct Hub<'c> {
 }
 
 impl<'c> Hub<'c> {
-    /// Stores those of `cases`.
+    /// Stores the profiles of `cases`.
     fn new(control: &'c ControlPlane, labels: &Value, cases: &[Case]) -> Self {
         let namespace = control.namespace(labels);
         at_once(cases, |case| control.store(&namespace, case.stored.clone()));
@@ -220,7 +220,7 @@ impl<'c> Hub<'c> {
     }
 }
 
-/// Runs it for all items, several at a time. The results are in the order of the items.
+/// Runs `run` for all items on several threads, and returns the results in the order of the items.
 fn at_once<T: Sync, R: Send>(items: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
     /// Enough to keep an API server with two CPUs busy.
     const THREADS: usize = 8;

@@ -66,12 +66,12 @@ pub(crate) fn an_armed_webhook_differs_in_nothing(plane: &ControlPlane, shell: &
 
 const MANAGED: &str = "--server-side --field-manager=argocd-controller";
 
-/// They count the changes of what the webhook configurations say.
+/// Generations count the changes of the webhook configurations.
 fn generations(plane: &ControlPlane) -> Vec<Value> {
     stored_configurations(plane).iter().map(|stored| at(stored, "/metadata/generation").clone()).collect()
 }
 
-/// Starts the binary as the Deployment in this namespace does.
+/// Starts the binary with the Deployment of this namespace.
 fn serve_in(namespace: &str, plane: &ControlPlane, shell: &Shell) -> Replica {
     let stored = |path: &str| plane.api.get(&format!("{path}/clusterprofile-webhook")).body;
     let deployment = stored(&format!("/apis/apps/v1/namespaces/{namespace}/deployments"));
@@ -81,7 +81,7 @@ fn serve_in(namespace: &str, plane: &ControlPlane, shell: &Shell) -> Replica {
     Replica::start(&arguments, &shell.directory, Some(&kubeconfig))
 }
 
-/// Gives what is rendered the values that are live where an entry of `ignoreDifferences` points.
+/// Copies the live values of the fields that `ignoreDifferences` names into the rendered objects.
 fn take_over(plane: &ControlPlane, ignored: &Value, rendered: &mut [Value]) {
     let group = format!("{}/", text(ignored, "/group"));
     let is_meant = |object: &Value| {

@@ -26,7 +26,7 @@ use super::{
 const FLAGS: [&str; 3] = ["--leaf-lifetime=60s", "--ca-lifetime=1h", "--ca-overlap=5s"];
 
 pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
-    /// 50 writers then send 50 profiles a second.
+    /// 50 writers then create 50 profiles a second.
     const PACE: Duration = Duration::from_secs(2);
     let scripts = Section::page("install").section("Install with kustomize").scripts();
     let [install, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
@@ -85,7 +85,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
 const READ: &str = "certificate_failures_total{failure=\"read\"}";
 const PROMOTED: &str = "authority_rotation_steps_total{step=\"promoted\"}";
 
-/// A replica, and where its log is.
+/// A replica and its log.
 struct Standing {
     replica: Replica,
     log: PathBuf,
@@ -103,7 +103,7 @@ impl Standing {
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Who it is to others, once it was elected.
+    /// Its identity in the Lease, once it was elected.
     fn identity(&self) -> Option<String> {
         self.lines().iter().find_map(|line| line["identity"].as_str().map(ToOwned::to_owned))
     }
@@ -130,7 +130,7 @@ impl Hub<'_> {
         self.other.iter().chain([&self.serving])
     }
 
-    /// The value of a series in each.
+    /// The value of a series of each replica.
     fn each(&self, series: &str) -> Vec<u64> {
         self.replicas().map(|standing| metric(&standing.replica, series)).collect()
     }
@@ -159,7 +159,7 @@ impl Hub<'_> {
     /// Kills the leader once it has begun a rotation. Returns how often the other replica had promoted a CA and renewed
     /// its leaf certificate before.
     fn lose_the_leader_in_the_middle_of_a_rotation(&mut self) -> (u64, u64) {
-        /// A machine that is too slow for it once is not each time.
+        /// A slow machine may miss it once, but not every time.
         const ATTEMPTS: usize = 5;
         for _ in 0..ATTEMPTS {
             self.let_other_lead();
@@ -205,7 +205,7 @@ impl Hub<'_> {
         self.patch(&json!({"data": data}));
     }
 
-    /// Makes replicas look at it.
+    /// Makes replicas reconcile.
     fn touch(&self, value: u64) {
         self.patch(&json!({"metadata": {"annotations": {"touched": value.to_string()}}}));
     }

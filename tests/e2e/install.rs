@@ -111,7 +111,7 @@ pub(crate) fn registered_with_make(plane: &ControlPlane, shell: &Shell) {
     wait_until("all may be written", || profiles.create("new", Some("another"), DRY_RUN).status == 201);
 }
 
-/// Those with which make would run the binary, and free ports.
+/// Arguments: those of `make run`, with free ports.
 fn development_arguments(recipe: &str) -> Vec<String> {
     let (_, arguments) = recipe.split_once(" -- ").expect("cargo runs the binary with arguments");
     let own = ["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json"];

@@ -50,7 +50,7 @@ fn compare(transcript: &Path, name: &str, control: &ControlPlane) {
     assert!(stored == fresh, "{} ends elsewhere than\n{fresh}", transcript.display());
 }
 
-/// Puts what is in `manifests`, if there is such a file, where the webhook does not see it come.
+/// Stores the objects of `manifests`, if the file exists, without the webhook.
 fn store(manifests: &Path, control: &ControlPlane) {
     let Ok(text) = fs::read(manifests) else { return };
     for document in manifest::read(&text).0 {

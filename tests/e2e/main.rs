@@ -47,7 +47,7 @@ use testkit::programs::Assets;
 use self::planes::Planes;
 
 fn main() -> ExitCode {
-    /// Nearly all of a test is waiting for the API server.
+    /// Tests mostly wait for the API server.
     const THREADS: usize = 8;
     let mut arguments = Arguments::from_args();
     let Some(assets) = Assets::find() else {

@@ -18,7 +18,7 @@ use super::{
     pods::Pods,
 };
 
-/// From nothing to an armed webhook and back, by what the README says first.
+/// From an empty cluster to an armed webhook and back, with the commands of the README.
 pub(crate) fn installs_and_uninstalls(plane: &ControlPlane, shell: &Shell) {
     let scripts = Section::readme().section("Install").scripts();
     let [image_and_install, uninstall] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
@@ -58,7 +58,7 @@ pub(crate) fn installs_and_uninstalls(plane: &ControlPlane, shell: &Shell) {
     shell.run(uninstall);
 }
 
-/// Where it went wrong half-way, nothing is held up, and nothing stays behind.
+/// A failed installation blocks no writes, and can be removed.
 pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     for (command, missing) in [
         ("make image", "image: no name given; run: make image IMAGE="),
@@ -121,7 +121,7 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     assert_eq!(left.trim_end(), "namespace/clusterprofile-webhook");
 }
 
-/// A kubeconfig of a user with all rights that an installation needs, except reading CustomResourceDefinitions.
+/// A kubeconfig of a user with all rights that an installation needs, except reading CRDs.
 fn blind(plane: &ControlPlane) -> PathBuf {
     const GROUPS: [&str; 8] = [
         "",
@@ -161,7 +161,10 @@ fn run_uninstall(plane: &ControlPlane, shell: &Shell, uninstall: &str) {
         let gone = |configuration: &Value| configuration["reason"] == "NotFound";
         assert!(stored_configurations(plane).iter().all(gone), "the namespace goes before its webhooks");
         let printed = printed.join().expect("the script ends well");
-        assert!(printed.ends_with("uninstall: done; ClusterProfiles and their definition are unchanged\n"), "{printed}");
+        assert!(
+            printed.ends_with("uninstall: done; ClusterProfiles and their definition are unchanged\n"),
+            "{printed}"
+        );
     });
     let left = shell.run("kubectl get -k manifests/base --ignore-not-found --output name");
     assert_eq!(left, "");

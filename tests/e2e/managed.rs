@@ -90,10 +90,10 @@ fn what_others_overwrite_is_repaired(plane: &ControlPlane, shell: &Shell, replic
     assert_eq!(secret()["data"], authority);
 }
 
-/// Another client overwrites a field of the validating configuration whenever it is repaired: the repairs become
-/// slower.
+/// Another client overwrites a field of the validating configuration after each repair. The repairs slow down.
 fn a_quarrel_is_no_load(plane: &ControlPlane, replica: &Replica, [pointer, field]: [&str; 2], value: &Value) {
-    /// Ten repairs come at once, four more after waits that double. A pause of a second in between starts a new count.
+    /// The first ten repairs are immediate, four more follow after waits that double. A pause of a second resets the
+    /// count.
     const REPAIRS: u64 = 10 + 4;
     const LEAST: Duration = Duration::from_millis(100 + 200 + 400);
     let configurations = stored_configurations(plane);
@@ -264,7 +264,7 @@ fn pretend(plane: &ControlPlane) -> [String; 2] {
     made
 }
 
-/// Whether the replica has counted so many repairs of a field. A leader that was elected anew may have counted fewer:
+/// Whether the replica has counted `count` repairs of a field. A newly elected leader may have counted fewer, because
 /// its first write is no repair.
 pub(crate) fn has_repaired(replica: &Replica, shell: &Shell, field: &str, times: u64) -> bool {
     let counted = metric(replica, &format!("repairs_total{{field=\"{field}\"}}"));
@@ -278,13 +278,13 @@ pub(crate) fn is_armed(plane: &ControlPlane) -> bool {
     stored_configurations(plane).iter().any(|configuration| configuration["webhooks"][0]["failurePolicy"] == "Fail")
 }
 
-/// What both configurations trust.
+/// The CA certificates in both configurations.
 pub(crate) fn bundles(plane: &ControlPlane) -> Vec<Value> {
     let bundles = stored_configurations(plane);
     bundles.iter().map(|configuration| configuration["webhooks"][0]["clientConfig"]["caBundle"].clone()).collect()
 }
 
-/// The value of a series of this webhook's.
+/// The value of a series of this webhook.
 pub(crate) fn metric(replica: &Replica, series: &str) -> u64 {
     value_of(replica.admin, series)
 }

@@ -67,7 +67,7 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     stories.into_iter().map(trial).collect()
 }
 
-/// Prints the end of each replica's log: the machine that ran the test may no longer exist when its failure is read.
+/// Prints the end of the log of each replica, because the machine of the test may be gone when its failure is read.
 fn show_logs(directory: &Path) {
     const LINES: usize = 40;
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -82,7 +82,7 @@ fn show_logs(directory: &Path) {
     }
 }
 
-/// A shell in a directory that looks like this one, but in which a test may write.
+/// A shell in a writable copy of the repository's root, with the Makefile and the manifests.
 pub(crate) struct Shell {
     pub directory: PathBuf,
     kubectl: Command,
@@ -104,8 +104,8 @@ impl Shell {
         Self { directory, kubectl }
     }
 
-    /// Gives the webhook 30 seconds in the manifests that scripts apply: a busy machine must not make a story a test of
-    /// speed.
+    /// Sets the timeout of the webhook to 30 seconds in the manifests that scripts apply, so that a story does not
+    /// depend on speed.
     pub(crate) fn be_patient(&self) {
         let manifests = absolute("manifests").expect("it has a path");
         self.run(&format!(
@@ -121,7 +121,7 @@ impl Shell {
     ///
     /// # Panics
     ///
-    /// Where a command fails, warns or is not done in time.
+    /// Panics if a command fails, warns or takes too long.
     pub(crate) fn run(&self, script: &str) -> String {
         let mut shell = bash(&self.kubectl, &self.directory);
         let output = shell.args(["-euo", "pipefail", "-c", script]).output().expect("coreutils are installed");
@@ -158,7 +158,7 @@ fn all_are_accepted_without_a_warning(plane: &ControlPlane, shell: &Shell) {
     pods_are_admitted(plane);
 }
 
-/// The API server judges no Pod template, but the Pods that are made of it.
+/// The API server does not check a Pod template, only the Pods made from it.
 fn pods_are_admitted(plane: &ControlPlane) {
     let base = rendered(plane.kubectl(), "manifests/base");
     let deployment = only(&base, "Deployment");

@@ -26,7 +26,7 @@ pub(crate) fn trial(planes: &Arc<Planes>) -> Trial {
     })
 }
 
-/// Rules judge a null label as the value that is stored; so does `check`.
+/// Rules treat a null label as the value that is stored; so does `check`.
 fn applied(control: &ControlPlane, labels: &Value) {
     const MEMBER: &str = "multicluster.x-k8s.io/inventory-member-id";
     let profiles = Profiles::new(control, labels);

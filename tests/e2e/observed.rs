@@ -31,7 +31,7 @@ use super::{
     queries,
 };
 
-/// Where the replicas are that read their pair from files.
+/// The namespace of the replicas that read their certificates from files.
 const PAIRS: &str = "pairs";
 
 /// No test can cause these from outside. Only promtool makes them fire.
@@ -129,12 +129,12 @@ fn runbook(command: &str) -> &str {
     command
 }
 
-/// The ports of replicas, each at an address of its own, and of Prometheus: next to those of the control plane, and not
-/// those at which another program can listen on all addresses.
+/// The ports of replicas, each at its own address, and of Prometheus. They are next to those of the control plane, and
+/// differ from those at which another program can listen on all addresses.
 const ADMIN: u16 = 6444;
 const PROMETHEUS: u16 = 6445;
 
-/// As the `PodMonitor` makes it: the job, and these labels of each target.
+/// The scrape job of the `PodMonitor`, with these labels for each target.
 fn webhook_job(targets: &[(&str, &str, SocketAddr)]) -> Value {
     let targets = targets.iter().map(|(namespace, pod, address)| {
         json!({"targets": [address.to_string()], "labels": {"namespace": namespace, "pod": pod}})
@@ -158,7 +158,7 @@ fn api_server_job(plane: &ControlPlane) -> Value {
     })
 }
 
-/// Prometheus, and the alerts that were seen to fire.
+/// Prometheus and the alerts that have fired.
 struct Watch {
     prometheus: Prometheus,
     fired: BTreeSet<String>,
@@ -172,7 +172,7 @@ impl Watch {
         Self { prometheus, fired: BTreeSet::new() }
     }
 
-    /// Acts until all of these fire at a time; returns what fires then.
+    /// Repeats `act` until all of these alerts fire at once. Returns all firing alerts.
     fn until(&mut self, alerts: &[&str], mut act: impl FnMut()) -> Vec<Value> {
         let mut all = Vec::new();
         self.prometheus.wait_until(&alerts.join(", "), |address| {
@@ -198,7 +198,7 @@ impl Watch {
     }
 }
 
-/// Two replicas that read pairs from files: of one the pair is about to expire, of the other it has expired.
+/// Two replicas that read certificates from files: one certificate expires soon, the other has expired.
 struct Pairs {
     authority: Ca,
     old: Replica,
@@ -246,7 +246,7 @@ impl Pairs {
     }
 }
 
-/// What those who call can do.
+/// Failures that clients cause.
 fn callers_are_a_trouble(watch: &mut Watch, pairs: &Pairs) {
     const DENIED: &[u8] = include_bytes!("../data/admission-reviews/generatename-create-validate.json");
     const STATUS: &[u8] = include_bytes!("../data/admission-reviews/status-update-validate.json");

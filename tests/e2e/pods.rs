@@ -28,8 +28,8 @@ pub(crate) struct Pods {
 impl Pods {
     /// Starts the replicas that the Deployment asks for, and sets its status when they are ready.
     ///
-    /// Each is the static binary in an empty root, where there is one; else the other binary, with a kubeconfig for a
-    /// service account.
+    /// Each replica is the static binary in an empty root, if it was built, or else the test binary with a kubeconfig
+    /// of its service account.
     pub(crate) fn start(plane: &ControlPlane, shell: &Shell) -> Self {
         let deployment = stored(plane, "Deployment");
         let binary = StaticBinary::find();
@@ -61,7 +61,7 @@ impl Pods {
         Self { replicas, roots, _service: service }
     }
 
-    /// Ends them as kubelet does, all at once.
+    /// Stops all replicas at once, as kubelet does.
     pub(crate) fn stop(self) {
         thread::scope(|scope| {
             for replica in self.replicas {
@@ -72,7 +72,7 @@ impl Pods {
     }
 }
 
-/// In the Deployment's words, and with the way to the API server that every Pod has.
+/// The arguments of the Deployment, with the address of the API server that every Pod has.
 fn start_in(
     root: &EmptyRoot,
     plane: &ControlPlane,
@@ -96,7 +96,7 @@ fn start_in(
     Replica::launch(&mut command, &directory.join("replica.log"))
 }
 
-/// Mounts the stored `ConfigMap`; returns the argument that names its file, which is the Deployment's own.
+/// Mounts the stored `ConfigMap`. Returns the argument of the Deployment that names its file.
 fn mount_config(root: &EmptyRoot, plane: &ControlPlane, deployment: &Value) -> String {
     let (namespace, name) =
         (text(deployment, "/metadata/namespace"), text(volume(deployment, "configMap"), "/configMap/name"));
@@ -108,7 +108,7 @@ fn mount_config(root: &EmptyRoot, plane: &ControlPlane, deployment: &Value) -> S
     argument
 }
 
-/// Has `kubectl rollout status` end.
+/// Sets the status for which `kubectl rollout status` waits.
 fn set_status(plane: &ControlPlane, deployment: &Value, ready: u64) {
     let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason});
     let status = json!({"status": {

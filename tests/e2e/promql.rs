@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 /// The series that a query selects, and the labels that it groups and matches by.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct References {
-    /// Each a metric and its matchers: `up{job="a"}`.
+    /// A metric with its matchers: `up{job="a"}`.
     pub selectors: Vec<String>,
     pub labels: BTreeSet<String>,
 }
@@ -13,8 +13,7 @@ pub(crate) struct References {
 /// Words before a list of labels in parentheses.
 const CLAUSES: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 
-/// Words that are neither metrics nor before a parenthesis. One that is missing here is taken for a metric, which then
-/// is none.
+/// Other words that are not metrics. A word that is missing here is taken for a metric, and then reported as unknown.
 const WORDS: [&str; 11] = ["and", "or", "unless", "bool", "offset", "sum", "min", "max", "count", "avg", "topk"];
 
 impl References {
@@ -39,7 +38,7 @@ impl References {
         found
     }
 
-    /// Takes a word and what belongs to it; returns what follows.
+    /// Reads a word with its arguments. Returns the rest.
     fn take<'q>(&mut self, word: &str, after: &'q str) -> &'q str {
         if CLAUSES.contains(&word) {
             let (labels, rest) = split_after(after.strip_prefix('(').expect("labels are in parentheses"), ')');
@@ -60,7 +59,7 @@ impl References {
     }
 }
 
-/// What is before the first `close` that is in no string, and what is after it.
+/// Splits `text` at the first `close` outside of a string.
 fn split_after(text: &str, close: char) -> (&str, &str) {
     let mut is_in_string = false;
     let end = text.char_indices().find(|(_, letter)| {

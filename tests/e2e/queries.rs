@@ -50,7 +50,7 @@ pub(crate) fn all_are_answered(prometheus: &Prometheus, rule: &Value) {
     }
 }
 
-/// Series of each selector, and the labels that are grouped by.
+/// The series of each selector, and the labels of groupings.
 fn all_is_there(prometheus: &Prometheus, query: &str) {
     let References { selectors, labels } = References::of(query);
     assert!(!selectors.is_empty(), "{query}");
@@ -64,7 +64,7 @@ fn all_is_there(prometheus: &Prometheus, query: &str) {
     assert!(unknown.is_empty(), "{query}: no series has the labels {unknown:?}");
 }
 
-/// The series, whichever target it is of.
+/// The series without the labels of its target.
 fn of_any_target(series: &str) -> String {
     ["namespace", "pod", "job"].iter().fold(series.to_owned(), |series, label| {
         let Some((before, rest)) = series.split_once(&format!("{label}=\"")) else { return series };

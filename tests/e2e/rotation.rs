@@ -23,8 +23,7 @@ use testkit::{
     writers::Writers,
 };
 
-/// First both authorities are trusted, then the new certificate is served, then the old authority is forgotten: no call
-/// fails.
+/// First both CAs are trusted, then the new certificate is served, then the old CA is removed: no call fails.
 pub(crate) fn replaced(control: &ControlPlane) {
     let rotation = Rotation::start(control, "rotated");
     let (old, new) = (&rotation.webhook.ca, Ca::new("new"));
@@ -43,8 +42,8 @@ pub(crate) fn replaced(control: &ControlPlane) {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// The old authority is forgotten before the new certificate is served: calls fail until it is, and nothing bad slips
-/// in.
+/// The old CA is removed before the new certificate is served: calls fail until it is, and no invalid profile is
+/// stored.
 pub(crate) fn replaced_the_wrong_way_round(control: &ControlPlane) {
     let rotation = Rotation::start(control, "rotated-badly");
     let new = Ca::new("new");
@@ -68,14 +67,14 @@ pub(crate) fn replaced_the_wrong_way_round(control: &ControlPlane) {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// What the webhook refuses.
+/// Refused by the webhook.
 const DENIED: u16 = 422;
-/// What the API server refuses because it cannot call the webhook.
+/// Refused by the API server, which cannot call the webhook.
 const NOT_CALLED: u16 = 500;
 
 const UNKNOWN: &str = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
 
-/// A webhook whose certificate is in files.
+/// A webhook with a certificate in files.
 struct Rotation<'c> {
     control: &'c ControlPlane,
     webhook: Webhook,
@@ -103,16 +102,15 @@ impl<'c> Rotation<'c> {
         rotation
     }
 
-    /// Those that the webhook reviews.
+    /// Profiles that the webhook reviews.
     fn profiles(&self) -> Profiles<'c> {
         Profiles::new(self.control, &self.webhook.labels())
     }
 
-    /// Replaces the bundle of both configurations, and waits until the API server goes by it, and so refuses what is
-    /// bad with `refusal`.
+    /// Replaces `caBundle` in both configurations, and waits until the API server uses it: it refuses an invalid
+    /// profile with `refusal`.
     ///
-    /// What a configuration says of a certificate is not seen from outside; so that it is, each bundle comes with a
-    /// namespace that was not reviewed before.
+    /// The use of a bundle is not visible, so each one comes with a namespace that was not reviewed before.
     fn trust(&self, bundle: &str, refusal: u16) {
         let name = &self.webhook.name;
         let label = format!("{name}-{}", self.trusted.fetch_add(1, Ordering::Relaxed));

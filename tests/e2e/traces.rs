@@ -21,7 +21,7 @@ use testkit::{
 
 use super::planes::Crd;
 
-/// None where the collector is not built and the trial may be left out.
+/// Returns `None` if the collector is not built and can be skipped.
 pub(crate) fn trial(assets: &Assets) -> Option<Trial> {
     let program = programs::find("collector", "e2e: the story of traces is")?.join("collector");
     let assets = assets.clone();
@@ -75,14 +75,18 @@ fn one_trace(assets: &Assets, program: &Path) {
     let ours = spans.iter().filter(|span| span.service == "clusterprofile-webhook");
     for span in ours {
         let fields = span.fields.to_string();
-        assert!(!fields.contains("system:masters") && !fields.contains("displayName"), "no users, no objects: {fields}");
-        let [start, end] = ["startTimeUnixNano", "endTimeUnixNano"].map(|time| span.fields[time].as_str().map(str::len));
+        assert!(
+            !fields.contains("system:masters") && !fields.contains("displayName"),
+            "no users, no objects: {fields}"
+        );
+        let [start, end] =
+            ["startTimeUnixNano", "endTimeUnixNano"].map(|time| span.fields[time].as_str().map(str::len));
         assert!(start == end && start == Some(19), "nanoseconds of this century: {fields}");
     }
     plane.forget();
 }
 
-/// The configuration of the API server's tracing, with our collector, and every trace recorded.
+/// The tracing configuration of the API server: our collector, every trace.
 fn as_the_page_says(collector: &str) -> String {
     let page = fs::read_to_string("docs/traces.md").expect("the page is readable");
     let (_, block) = page.split_once("```yaml\n").expect("it has the configuration");
@@ -113,7 +117,7 @@ fn put(directory: &Path, name: &str, content: &str) -> String {
     path.display().to_string()
 }
 
-/// OpenTelemetry's own receiver.
+/// The receiver of OpenTelemetry.
 struct Collector {
     process: Process,
     grpc: String,
@@ -137,7 +141,7 @@ impl Collector {
     }
 }
 
-/// A span, as the collector has understood it, and whose it is.
+/// A span as the collector has decoded it, with its service.
 #[derive(Clone, Debug)]
 struct Span {
     service: String,
@@ -161,7 +165,7 @@ impl Span {
     }
 }
 
-/// All that the collector has received so far.
+/// All spans that the collector has received.
 fn read(log: &Path) -> Vec<Span> {
     let log = fs::read_to_string(log).expect("the collector has begun it");
     let batches = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -179,7 +183,7 @@ fn read(log: &Path) -> Vec<Span> {
     spans
 }
 
-/// The value of an attribute; null where there is none of that name.
+/// The value of an attribute, or null.
 fn attribute<'v>(of: &'v Value, key: &str) -> &'v Value {
     let attributes = of["attributes"].as_array().into_iter().flatten();
     attributes

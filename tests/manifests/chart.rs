@@ -13,13 +13,13 @@ use testkit::{
 
 use super::Manifests;
 
-/// The chart, and helm with a home of its own.
+/// The chart, and Helm with its own home.
 pub(crate) struct Chart {
     helm: Helm,
     home: TempDir,
 }
 
-/// Each of `certificates.mode`, with the kustomization that does the same.
+/// The values of `certificates.mode`, each with the kustomization that does the same.
 const MODES: [(&str, &str); 3] = [
     ("self-managed", "manifests/base"),
     ("cert-manager", "manifests/overlays/cert-manager"),
@@ -29,19 +29,19 @@ const MODES: [(&str, &str); 3] = [
 const NAMESPACE: &str = "clusterprofile-webhook";
 
 impl Chart {
-    /// None where helm may be missing, and is.
+    /// Returns `None` if Helm is missing and can be skipped.
     pub(crate) fn find() -> Option<Self> {
         Some(Self { helm: Helm::find()?, home: tempfile::tempdir().expect("a directory can be made") })
     }
 
-    /// The objects in this namespace, with these arguments.
+    /// Renders the objects for a namespace and arguments.
     fn rendered(&self, namespace: &str, arguments: &[&str]) -> Vec<Value> {
         let rendered =
             self.run(&[&["template", "any", "manifests/chart", "--namespace", namespace], arguments].concat());
         documents(rendered.unwrap_or_else(|errors| panic!("{arguments:?}: {errors}")).as_bytes())
     }
 
-    /// What helm prints, or what it says where it fails.
+    /// The output of Helm, or its errors.
     fn run(&self, arguments: &[&str]) -> Result<String, String> {
         let output = self.helm.command(self.home.path()).args(arguments).output().expect("helm can be run");
         let [printed, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("it is text"));
@@ -79,7 +79,7 @@ pub(crate) fn has_what_is_rendered(manifests: &Manifests) {
     }
 }
 
-/// So that helm refuses what the webhook would not read. `UPDATE=1` writes it, too.
+/// Helm rejects values that the webhook could not read. `UPDATE=1` writes the schema.
 pub(crate) fn has_the_schema_of_the_configuration(_: &Manifests) {
     const FILE: &str = "manifests/chart/values.schema.json";
     let printed = Command::new(testkit::program()).arg("config-schema").env_clear().output();
@@ -105,7 +105,7 @@ pub(crate) fn renders_what_kustomize_does(manifests: &Manifests) {
     assert_same(&chart.rendered(NAMESPACE, &[]), &without_namespace(&manifests.base), "what is the default");
 }
 
-/// Object by object, in whatever order.
+/// Compares objects in any order.
 fn assert_same(rendered: &[Value], expected: &[Value], what: &str) {
     let name = |object: &Value| {
         let of = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -121,7 +121,7 @@ fn assert_same(rendered: &[Value], expected: &[Value], what: &str) {
     }
 }
 
-/// That it works there is seen in `e2e/chart.rs`.
+/// `e2e/chart.rs` installs it there.
 pub(crate) fn is_installed_into_any_namespace(manifests: &Manifests) {
     let chart = manifests.chart();
     let kustomized = [&manifests.base, &manifests.cert_manager, &manifests.certificate_pair];
@@ -140,7 +140,7 @@ pub(crate) fn is_installed_into_any_namespace(manifests: &Manifests) {
 }
 
 fn move_elsewhere(value: &mut Value) {
-    /// How the namespace is named within other texts.
+    /// The namespace within other texts.
     const FORMS: [[&str; 2]; 3] = [
         ["system:serviceaccount:clusterprofile-webhook:", "system:serviceaccount:elsewhere:"],
         ["clusterprofile-webhook.clusterprofile-webhook.svc", "clusterprofile-webhook.elsewhere.svc"],
@@ -196,7 +196,7 @@ pub(crate) fn values_change_what_they_say_alone(manifests: &Manifests) {
     }
 }
 
-/// The objects, but what is at a pointer of that kind's; null removes it.
+/// The objects with other values at these pointers of their kinds. Null removes a field.
 fn with(mut objects: Vec<Value>, kind: &str, pointer: &str, value: Value) -> Vec<Value> {
     let (parent, field) = pointer.rsplit_once('/').expect("it is a pointer");
     let object = objects.iter_mut().find(|object| object["kind"] == kind).expect("there is one");
@@ -243,7 +243,7 @@ pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
     }
 }
 
-/// With an image of this version.
+/// The default image has this version.
 pub(crate) fn is_of_this_version(manifests: &Manifests) {
     let chart = manifests.chart();
     let shown = chart.run(&["show", "chart", "manifests/chart"]).expect("there is a chart");

@@ -45,7 +45,7 @@ struct Manifests {
     chart: Option<Chart>,
     /// The kustomization that `docs/install.md` describes.
     readers: Vec<Value>,
-    /// The one of docs/configuration.md, with the file of its example.
+    /// The kustomization of docs/configuration.md, with the file of its example.
     configured: Vec<Value>,
     assets: Assets,
 }
@@ -83,13 +83,13 @@ const TESTS: &[(&str, Test)] = &[
     ("observability::the_dashboard_explains_itself", observability::the_dashboard_explains_itself),
 ];
 
-/// They want promtool.
+/// Tests that need promtool.
 const WITH_PROMTOOL: [(&str, Test); 2] = [
     ("observability::every_alert_fires_and_is_silent", observability::every_alert_fires_and_is_silent),
     ("frozen::one_frozen_profile_is_enough", frozen::one_frozen_profile_is_enough),
 ];
 
-/// They want helm.
+/// Tests that need Helm.
 const WITH_HELM: [(&str, Test); 5] = [
     ("chart::renders_what_kustomize_does", chart::renders_what_kustomize_does),
     ("chart::is_installed_into_any_namespace", chart::is_installed_into_any_namespace),
@@ -158,7 +158,7 @@ fn configured(render: impl Fn(&str) -> Vec<Value>) -> Vec<Value> {
     readers(render, kustomization, config)
 }
 
-/// Above all: none but `crd` has the definition, whose deletion deletes every ClusterProfile.
+/// Most important: only `crd` has the CRD, because deleting it deletes every ClusterProfile.
 fn each_rendering_has_its_objects(manifests: &Manifests) {
     const WEBHOOKS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
     const SERVER: [&str; 7] =

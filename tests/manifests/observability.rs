@@ -12,8 +12,8 @@ use testkit::{
 
 use super::{Manifests, pods::port_number};
 
-/// As much of the operator's types as is used: it prunes what it does not know, which must not be something that was
-/// meant.
+/// The schema of the operator, reduced to the fields in use. The operator removes unknown fields, so there must be
+/// none.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct PodMonitorSpec {
@@ -116,7 +116,7 @@ fn alert_tests() -> Vec<AlertTest> {
     tests.tests
 }
 
-/// Each Pod is scraped, by a port that it has, as the job that the rules look for.
+/// Each Pod is scraped at a port that it has, under the job name that the rules use.
 pub(crate) fn every_pod_is_scraped(manifests: &Manifests) {
     let monitor = only(&manifests.observability, "PodMonitor");
     let deployment = only(&manifests.base, "Deployment");
@@ -196,7 +196,7 @@ pub(crate) fn every_alert_fires_and_is_silent(manifests: &Manifests) {
     promtool(&["test", "rules", "alerts.yaml"]);
 }
 
-/// It is for any Grafana and any installation, and says what it shows.
+/// The dashboard works with any Grafana and any installation, and describes its panels.
 pub(crate) fn the_dashboard_explains_itself(manifests: &Manifests) {
     let config = only(&manifests.observability, "ConfigMap");
     let stored = fs::read_to_string("manifests/observability/dashboard.json").expect("the dashboard is there");

@@ -14,7 +14,7 @@ use super::{
     pods::{flag, port_number},
 };
 
-/// Of each configuration: its kind, the path that it calls, and what it alone says.
+/// The configurations: kind, path, and fields that only one of them has.
 fn phases() -> [(&'static str, &'static str, Value); 2] {
     [
         (
@@ -63,7 +63,7 @@ pub(crate) fn see_all_that_the_definition_serves(manifests: &Manifests) {
     assert_eq!(mutating.as_ref().and_then(Value::as_array).map(Vec::len), Some(1), "{mutating:?}");
 }
 
-/// The one in base. No port: 443 is the default.
+/// The Service of the base. The port is the default, 443.
 fn service(manifests: &Manifests, path: &str) -> Value {
     let metadata = at(only(&manifests.base, "Service"), "/metadata");
     json!({"name": metadata["name"], "namespace": metadata["namespace"], "path": path})
@@ -102,7 +102,7 @@ pub(crate) fn call_where_the_server_listens(manifests: &Manifests) {
     assert_eq!(port_number(container, text(port, "/targetPort")), address(flag(container, "--listen")).port());
 }
 
-/// The default of `serve`, with which `make run` serves.
+/// The default port of `serve`, which `make run` uses.
 pub(crate) fn call_where_a_development_server_listens(manifests: &Manifests) {
     let help = Command::new(testkit::program()).args(["serve", "--help"]).env_clear().output();
     let help = String::from_utf8(help.expect("the binary was built").stdout).expect("help is text");

@@ -4,26 +4,26 @@ use std::{fmt, time::Duration};
 
 use testkit::{api::Answer, calls::Calls, control_plane::ControlPlane, writers::Writers};
 
-/// The steps of a part, and what became of the calls meanwhile.
+/// The steps of a part of a proof, and the calls during them.
 pub(crate) struct Account<'p> {
     plane: &'p ControlPlane,
     counted: Calls,
     rows: Vec<Row>,
     last: usize,
-    /// Answers that no step explains.
+    /// Failed responses that no step explains.
     strange: Vec<Answer>,
 }
 
-/// A step, as often as it was made.
+/// A step and how often it was made.
 #[derive(Default)]
 struct Row {
     step: String,
     calls: Calls,
-    /// How many calls may fail.
+    /// The maximum of failed calls.
     bound: u64,
     unchecked: usize,
     longest: Duration,
-    /// What the API server said of one that failed.
+    /// The message of a failed call.
     example: String,
 }
 
@@ -40,8 +40,8 @@ impl<'p> Account<'p> {
         Self { plane, counted: Calls::count(&plane.api), rows: Vec::new(), last: 0, strange: Vec::new() }
     }
 
-    /// What `writers` met since the step before is this one's, which has ended once more. At most `bound` calls more
-    /// may have failed.
+    /// Adds the results of `writers` since the previous step to this step, which has ended once more. At most `bound`
+    /// more calls may have failed.
     pub(crate) fn close(&mut self, step: &str, writers: &Writers<'_>, bound: u64) {
         let known = self.rows.iter().position(|row| row.step == step);
         self.last = known.unwrap_or_else(|| {
@@ -54,7 +54,7 @@ impl<'p> Account<'p> {
         println!("{}", self.rows[self.last]);
     }
 
-    /// What came since then is the last step's, too.
+    /// Adds the results since then to the last step.
     pub(crate) fn add(&mut self, writers: &Writers<'_>) {
         let row = &mut self.rows[self.last];
         let counted = Calls::count(&self.plane.api);
@@ -72,7 +72,7 @@ impl<'p> Account<'p> {
         self.strange.extend(others.into_iter().filter(|answer| failed == 0 || !is_uncalled(answer)));
     }
 
-    /// Leaves out what comes until now.
+    /// Discards the results until now.
     pub(crate) fn skip(&mut self, writers: &Writers<'_>) {
         self.counted = Calls::count(&self.plane.api);
         drop((writers.take_longest(), writers.take_failed()));
@@ -88,7 +88,7 @@ impl<'p> Account<'p> {
         total
     }
 
-    /// In which way a promise was broken, a line for each.
+    /// A line for each broken promise.
     pub(crate) fn broken(&self) -> Vec<String> {
         let failed = self.rows.iter().filter(|row| row.calls.failed > row.bound);
         let failed = failed.map(|row| {
@@ -101,7 +101,7 @@ impl<'p> Account<'p> {
         failed.chain(unchecked).chain(strange).collect()
     }
 
-    /// The rows as a table of Markdown.
+    /// The rows as a Markdown table.
     pub(crate) fn table(&self) -> String {
         let head = "| step | admissions | failed | unchecked | longest |\n| --- | --- | --- | --- | --- |\n";
         self.rows.iter().fold(head.to_owned(), |table, row| format!("{table}{row}\n"))
@@ -122,13 +122,13 @@ impl fmt::Display for Total {
     }
 }
 
-/// A bad write that was accepted.
+/// An invalid write that was accepted.
 fn is_unchecked(answer: &Answer) -> bool {
     answer.status == 201 && name(answer).starts_with("bad-")
 }
 
-/// What comes of a call that failed, which the API server counts: a write is refused for it; or a good one is not
-/// filled in, and perhaps refused for that.
+/// The result of a failed call, which the API server counts: the write is refused, or a valid one is not filled in and
+/// perhaps refused for that.
 fn is_uncalled(answer: &Answer) -> bool {
     let message = answer.body["message"].as_str().unwrap_or_default();
     match answer.status {

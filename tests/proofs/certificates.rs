@@ -36,11 +36,11 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     Proof { total, broken, figures }
 }
 
-/// Lifetimes in which a rotation takes 24 seconds: 5 until the new authority signs, 14 more until the old one is
-/// forgotten. Leaves are renewed every 6 seconds, with 3 to spare for a machine that has other things to do.
+/// Lifetimes with which a rotation takes 24 seconds: 5 until the new CA signs, 14 more until the old one is removed.
+/// Leaf certificates are renewed every 6 seconds, with 3 in reserve for a busy machine.
 ///
-/// A replica drains for longer than writers pause, so that each connection is used once more, and closed with its
-/// answer.
+/// A replica drains for longer than the pause of writers, so that each connection is used once more and closed with its
+/// response.
 const FLAGS: [&str; 5] =
     ["--ca-lifetime=36s", "--ca-overlap=5s", "--leaf-lifetime=9s", "--lease-duration=2s", "--drain=2s"];
 

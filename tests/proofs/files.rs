@@ -16,7 +16,7 @@ use testkit::{
 
 use super::{account::Account, fleet::Fleet};
 
-/// Three swaps, and nothing is left of it.
+/// Three replacements, after which nothing of the old pair remains.
 pub(crate) fn swapped(plane: &ControlPlane, account: &mut Account<'_>, pace: Duration) {
     const SWAPS: u64 = 3;
     let webhook = Webhook::unserved(plane, "files");

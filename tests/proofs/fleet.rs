@@ -16,7 +16,7 @@ use testkit::{
     wait::wait_until,
 };
 
-/// Two replicas, each a process of its own.
+/// Two replicas, each a process.
 pub(crate) struct Fleet {
     balancer: Balancer,
     program: PathBuf,
@@ -29,7 +29,7 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts them of this binary with these arguments, each in a directory of its own.
+    /// Starts both with this program and these arguments, each in its own directory.
     pub(crate) fn start(
         program: &Path,
         service: SocketAddr,
@@ -53,7 +53,7 @@ impl Fleet {
         fleet
     }
 
-    /// Makes whichever replica is started next one of another build.
+    /// Uses another build for the replicas that are started next.
     pub(crate) fn release(&mut self, program: &Path, arguments: Vec<String>) {
         program.clone_into(&mut self.program);
         self.arguments = arguments;
@@ -69,7 +69,7 @@ impl Fleet {
         newcomer
     }
 
-    /// Ends all others as kubelet does, once the Service sends connections to this one.
+    /// Stops all others as kubelet does, once the Service uses this one.
     pub(crate) fn replace_by(&mut self, newcomer: Replica) {
         let backend = self.balancer.add(newcomer.address);
         for (replica, backend) in self.replicas.drain(..) {
@@ -93,10 +93,10 @@ impl Fleet {
         self.add();
     }
 
-    /// Replaces every replica as a rolling update without unavailable Pods does: the next one is ready before one is
-    /// asked to stop. Its Service sends connections to that one for some time yet.
+    /// Replaces every replica as a rolling update without unavailable Pods does: the next one is ready before one gets
+    /// SIGTERM. For some time the Service still uses that one.
     pub(crate) fn roll(&mut self) {
-        /// A second and more, as where kube-proxy has much to do; shorter than a drain.
+        /// More than a second, as with a busy kube-proxy; shorter than a drain.
         const LISTED: Duration = Duration::from_millis(1500);
         for _ in 0..self.replicas.len() {
             self.add();
@@ -115,13 +115,13 @@ impl Fleet {
         self.late
     }
 
-    /// How often a replica refused a connection, whichever took it then.
+    /// The number of connections that a replica refused, even if another accepted them.
     pub(crate) fn refused(&self) -> u64 {
         self.balancer.refused()
     }
 
-    /// Kills a replica while it is called. Its Service does not know until `meanwhile` is done, and another takes its
-    /// place then. Returns the number of calls that may have got no response: one on each of its connections.
+    /// Kills a replica during a call. The Service uses it until `meanwhile` returns, then another replaces it. Returns
+    /// the number of calls that may have got no response: one on each of its connections.
     pub(crate) fn kill(&mut self, index: usize, meanwhile: impl FnOnce(&Self)) -> u64 {
         let (replica, backend) = self.replicas.remove(index);
         // Its answers take so little time that none would be under way.
@@ -135,7 +135,7 @@ impl Fleet {
         backend.open_since(closed)
     }
 
-    /// The value of a series in each.
+    /// The value of a series of each replica.
     pub(crate) fn metric(&self, series: &str) -> Vec<u64> {
         self.replicas.iter().map(|(replica, _)| value_of(replica.admin, series)).collect()
     }
@@ -160,5 +160,5 @@ impl Fleet {
     }
 }
 
-/// How many calls are under way at least when a replica is killed.
+/// The minimum of calls in progress when a replica is killed.
 const OWED: u64 = 5;

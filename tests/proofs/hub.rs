@@ -13,25 +13,25 @@ use testkit::{
 
 use super::{fleet::Fleet, upgrade::Release};
 
-/// The replicas, and what is known of their certificates.
+/// The replicas and their certificates.
 pub(crate) struct Hub<'p> {
     plane: &'p ControlPlane,
     service: SocketAddr,
     flags: Vec<String>,
     fleet: Fleet,
-    /// Of replicas that are gone.
+    /// Renewals of replicas that have ended.
     renewed: u64,
     pub changes_of_leader: usize,
 }
 
-/// How far a rotation of the CA is.
+/// The stages of a CA rotation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Stage {
-    /// There is one authority.
+    /// There is one CA.
     Steady,
-    /// There is a next one, which is trusted or about to be, and does not sign.
+    /// There is a next CA, which is trusted or soon will be, and does not sign.
     Overlap,
-    /// It signs, and the one before is still trusted.
+    /// The next CA signs, and the previous one is still trusted.
     Signing,
 }
 
@@ -39,13 +39,12 @@ pub(crate) enum Stage {
 const NAME: &str = "clusterprofile-webhook";
 
 impl<'p> Hub<'p> {
-    /// Applies the manifests as they are, and runs the Deployment's own command line, but for addresses and these
-    /// flags.
+    /// Applies the manifests, and runs the command line of the Deployment with these flags and other addresses.
     pub(crate) fn install(plane: &'p ControlPlane, flags: &[&str]) -> Self {
         Self::install_release(plane, flags, &Release::own())
     }
 
-    /// The same for any release.
+    /// As [`Hub::install`], for another release.
     pub(crate) fn install_release(plane: &'p ControlPlane, flags: &[&str], release: &Release) -> Self {
         apply(plane, release);
         let deployment = stored(plane, "apis/apps", "deployment");
@@ -62,9 +61,9 @@ impl<'p> Hub<'p> {
         hub
     }
 
-    /// Waits until a rotation is so far.
+    /// Waits until a rotation has reached a stage.
     pub(crate) fn wait_for(&self, stage: Stage) {
-        /// Often enough to see each stage begin.
+        /// Short enough to see each stage begin.
         const PAUSE: Duration = Duration::from_millis(50);
         wait_until(&format!("the rotation is at {stage:?}"), || {
             thread::park_timeout(PAUSE);
@@ -72,7 +71,7 @@ impl<'p> Hub<'p> {
         });
     }
 
-    /// Ends the replica that leads as a rollout does; another leads then.
+    /// Stops the leader as a rollout does, and waits for another one.
     pub(crate) fn stop_leader(&mut self) {
         let leader = self.leader();
         self.stop(leader);
@@ -96,7 +95,7 @@ impl<'p> Hub<'p> {
         })
     }
 
-    /// Applies the manifests of a release, and has replicas of it started from now on.
+    /// Applies the manifests of a release, and uses it for the replicas that are started next.
     pub(crate) fn apply(&mut self, release: &Release) {
         apply(self.plane, release);
         let port = at(&stored(self.plane, "api", "service"), "/spec/ports/0/port").as_u64();
@@ -108,7 +107,7 @@ impl<'p> Hub<'p> {
         self.fleet.release(&release.program, own_arguments(&stored(self.plane, "apis/apps", "deployment"), &flags));
     }
 
-    /// How often anybody has changed the validating configuration's webhooks.
+    /// The number of changes to the webhooks of the validating configuration.
     pub(crate) fn generation(&self) -> Value {
         let path = paths().into_iter().find(|path| path.contains("/validating")).expect("there is one");
         at(&self.plane.api.get(&path).body, "/metadata/generation").clone()
@@ -133,17 +132,17 @@ impl<'p> Hub<'p> {
         &mut self.fleet
     }
 
-    /// How often a replica has replaced its leaf.
+    /// The number of times that a replica has replaced its leaf certificate.
     pub(crate) fn renewed(&self) -> u64 {
         self.renewed + self.renewals().iter().sum::<u64>()
     }
 
-    /// What both configurations trust.
+    /// The CA certificates in both configurations.
     pub(crate) fn bundles(&self) -> Vec<Value> {
         self.hooks().iter().map(|hook| at(hook, "/clientConfig/caBundle").clone()).collect()
     }
 
-    /// That of the validating configuration.
+    /// The CA certificates in the validating configuration.
     pub(crate) fn failure_policy(&self) -> String {
         let hooks = self.hooks();
         let validating = hooks.iter().find(|hook| text(hook, "/name").starts_with("validate."));
@@ -174,7 +173,7 @@ impl<'p> Hub<'p> {
         }
     }
 
-    /// The index of the replica that leads, once one does.
+    /// The index of the leader, once there is one.
     fn leader(&self) -> usize {
         let mut found = Vec::new();
         wait_until("one leads", || {
@@ -184,7 +183,7 @@ impl<'p> Hub<'p> {
         found[0]
     }
 
-    /// The first leaf of a replica replaces none.
+    /// The first leaf certificate of a replica replaces none.
     fn renewals(&self) -> Vec<u64> {
         let replaced = self.fleet.metric("certificate_reloads_total{result=\"success\"}");
         replaced.into_iter().map(|count| count.saturating_sub(1)).collect()
@@ -196,7 +195,7 @@ fn leaders(fleet: &Fleet) -> Vec<usize> {
     leading.iter().enumerate().filter(|(_, leads)| **leads == 1).map(|(index, _)| index).collect()
 }
 
-/// Those of the Deployment, with these flags, on free ports.
+/// The arguments of the Deployment with these flags and free ports.
 fn own_arguments(deployment: &Value, flags: &[&str]) -> Vec<String> {
     let given = arguments(deployment, Path::new("/nonexistent"), ([127, 0, 0, 1], 0).into());
     with_flags(given, flags)
@@ -206,7 +205,7 @@ fn address(plane: &ControlPlane, service: &Value) -> SocketAddr {
     service_address(service, |port| move_to(plane, port))
 }
 
-/// Has the API server call the Service at another port.
+/// Changes the port at which the API server calls the Service.
 fn move_to(plane: &ControlPlane, port: u16) {
     let patch = |path: &str, operation: &str, field: &str| {
         let patched = plane.api.patch(path, "json", &json!([{"op": operation, "path": field, "value": port}]));
@@ -229,7 +228,7 @@ fn stored(plane: &ControlPlane, group: &str, kind: &str) -> Value {
     answer.body
 }
 
-/// Where the configurations are.
+/// The URL path of the configurations.
 fn paths() -> Vec<String> {
     configurations().iter().map(|configuration| format!("{}/{NAME}", collection(configuration))).collect()
 }

@@ -23,22 +23,22 @@ use testkit::{control_plane::ControlPlane, programs::Assets};
 
 use self::account::Total;
 
-/// What precedes the name of a proof, as `make` calls it: a filter of tests may be called as one is.
+/// The argument before the name of a proof. It distinguishes the name from a filter of tests.
 const ARGUMENT: &str = "prove";
 
 type Prove = fn(&ControlPlane) -> Proof;
 
-/// Each by its name, which is also that of the file with its figures.
+/// The proofs by name. The file of figures has the same name.
 const PROOFS: [(&str, Prove); 3] =
     [("certificates", certificates::prove), ("rollout", rollout::prove), ("overload", overload::prove)];
 
-/// What came of one.
+/// The result of a proof.
 struct Proof {
-    /// Of what must not fail.
+    /// The calls and writes that must not fail.
     total: Total,
-    /// In which way a promise was broken, a line for each.
+    /// A line for each broken promise.
     broken: Vec<String>,
-    /// Markdown.
+    /// The figures in Markdown.
     figures: String,
 }
 

@@ -19,14 +19,14 @@ use super::{
     hub::{Hub, Stage},
 };
 
-/// What a leader may be interrupted in.
+/// The steps of a leader that are interrupted.
 const STEPS: [(Stage, &str); 3] = [
     (Stage::Overlap, "a new authority is made and trusted"),
     (Stage::Signing, "it is promoted, the old one still trusted"),
     (Stage::Steady, "the old one is removed, leaves are renewed"),
 ];
 
-/// How often the authority is replaced.
+/// The number of rotations.
 pub(crate) const ROTATIONS: usize = 3;
 
 /// Rotations under load, with the leader stopped in the middle of each step. Returns the steps that no other leader has
@@ -50,7 +50,7 @@ pub(crate) fn rotated(hub: &mut Hub<'_>, account: &mut Account<'_>, writers: &Wr
     unfinished.iter().map(|(_, step)| format!("no other leader was in time for: {step}")).collect()
 }
 
-/// A rotation, the leader killed in the middle of each step: a call on each of its connections may fail, and no other.
+/// A rotation, with the leader killed in the middle of each step: one call on each of its connections may fail.
 pub(crate) fn killed(hub: &mut Hub<'_>, account: &mut Account<'_>, writers: &Writers<'_>) {
     account.skip(writers);
     writers.write(|| {
@@ -63,7 +63,7 @@ pub(crate) fn killed(hub: &mut Hub<'_>, account: &mut Account<'_>, writers: &Wri
     account.add(writers);
 }
 
-/// Another client overwrites what the leader keeps: it is repaired within a second.
+/// Another client overwrites what the leader maintains. The leader repairs it within a second.
 pub(crate) fn overwritten(
     hub: &Hub<'_>,
     account: &mut Account<'_>,
@@ -107,7 +107,7 @@ pub(crate) fn overwritten(
     broken
 }
 
-/// When the last call failed, after `started`, of those in the next three seconds.
+/// The time of the last failed call after `started`, in the next three seconds.
 fn last_failure(profiles: &Profiles<'_>, started: Instant) -> Duration {
     const WATCHED: Duration = Duration::from_secs(3);
     let mut last = Duration::ZERO;

@@ -52,7 +52,7 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     }
 }
 
-/// The most memory that a process may take, and the kernel for its sockets.
+/// Maximum memory of a process, and of the kernel for its sockets.
 const MEMORY: u64 = 128;
 const SOCKETS: u64 = 128;
 
@@ -62,7 +62,7 @@ fn close(what: &str, measured: Measured, account: &mut Account<'_>, writers: &Wr
     close_within(MEMORY, what, measured, account, writers)
 }
 
-/// The same where the process may take so many MB.
+/// As [`close`], with a limit in MB for the process.
 fn close_within(
     most: u64,
     what: &str,

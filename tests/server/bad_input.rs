@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use testkit::{client::Client, server::Server};
 
-/// What comes back for a body: the response, or the line of HTTP 400.
+/// The response, or the line of HTTP 400.
 type Outcome = Result<Value, String>;
 
-/// Both ways to the answer, which must agree.
+/// The review in process and over HTTPS, whose results must be equal.
 struct Ways(Server);
 
 impl Ways {
@@ -44,7 +44,8 @@ impl Ways {
         }
     }
 
-    /// Answers with the uid; /mutate lets it pass, /validate names the rule, or nothing where it passes.
+    /// Asserts that both responses have the uid, that /mutate allows, and that /validate denies with `rule`, or allows
+    /// if there is none.
     fn is_reviewed(&self, body: &[u8], rule: Option<&str>) {
         let mutated = self.answer(Phase::Mutate, body).expect("it is a review");
         let validated = self.answer(Phase::Validate, body).expect("it is a review");
@@ -72,7 +73,7 @@ fn profile(labels: &str, status: &str) -> String {
     review(&object(labels, status))
 }
 
-/// A sound profile, but for what is inserted.
+/// A review of a valid profile with an insertion.
 fn object(labels: &str, status: &str) -> String {
     let spec = r#"{"displayName":"a","clusterManager":{"name":"ocm"}}"#;
     format!(r#"{{"metadata":{{"name":"a","labels":{labels}}},"spec":{spec},"status":{status}}}"#)
@@ -212,7 +213,7 @@ fn floods_of_items_are_told_within_limits() {
     );
 }
 
-/// Two warnings for each of thousands of properties, and then what must never be stored.
+/// Two warnings for each of thousands of properties, and then a value that must never be stored.
 #[test]
 fn a_private_key_is_told_behind_any_flood() {
     let ways = Ways::new();

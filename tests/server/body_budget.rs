@@ -72,7 +72,7 @@ fn bodies_that_fill_the_room_together_are_all_answered() {
     }
 }
 
-/// Clients that announce much, send some of it, and stall.
+/// Clients that announce a large body, send a part of it, and stall.
 fn stalling(server: &Server, count: usize, announced: usize, sent: usize) -> Vec<Client> {
     let stalling = (0..count).map(|_| {
         let mut client = connect(server);
@@ -83,7 +83,7 @@ fn stalling(server: &Server, count: usize, announced: usize, sent: usize) -> Vec
     stalling.collect()
 }
 
-/// The review, at least `length` bytes long.
+/// A review of at least `length` bytes.
 fn padded(length: usize) -> Vec<u8> {
     let mut body = REVIEW.to_vec();
     body.resize(length, b' ');

@@ -77,9 +77,9 @@ fn without_a_way_to_the_api_server_everything_else_is_served() {
 
 #[test]
 fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
-    /// As many as are asked about at a time.
+    /// The maximum of concurrent permission checks.
     const MOST: usize = 16;
-    /// As many as wait for their turn, and some more.
+    /// More claims than the queue holds.
     const CLAIMS: usize = MOST + 64 + MOST;
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
     let kubeconfig = tempfile::NamedTempFile::new().unwrap();

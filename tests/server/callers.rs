@@ -154,7 +154,7 @@ fn the_authorities_are_replaced_while_serving_and_a_torn_file_replaces_none() {
     assert!(is_answered(&old_client));
 }
 
-/// A server that those may call whom this authority, in `file`, has given one of the names.
+/// A server that accepts client certificates of the CAs in `file` with one of the names.
 fn serve(authority: &Ca, file: &Path, names: &[&str]) -> Server {
     put(file, &authority.certificate);
     let callers = Callers::load(file.to_owned(), names.iter().map(ToString::to_string).collect()).unwrap();
@@ -166,7 +166,7 @@ fn serve(authority: &Ca, file: &Path, names: &[&str]) -> Server {
     Server::start_with(config, Certificates::new(pair), None, servers.certificate.into_bytes())
 }
 
-/// In one step, so that a torn file is one that a test wants torn.
+/// Replaces the file atomically, so that only a test that wants a partial file has one.
 fn put(file: &Path, text: &str) {
     let new = file.with_extension("new");
     fs::write(&new, text).unwrap();
@@ -177,7 +177,7 @@ fn in_minutes(minutes: i64) -> OffsetDateTime {
     OffsetDateTime::now_utc() + Duration::minutes(minutes)
 }
 
-/// With this certificate, if any. With TLS 1.3 the server judges it only after that.
+/// Connects with this certificate, if any. With TLS 1.3, the server checks it only after the handshake of the client.
 fn connect(server: &Server, version: &'static SupportedProtocolVersion, pair: Option<&Leaf>) -> io::Result<Client> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&server.ca).unwrap()).unwrap();
@@ -196,7 +196,7 @@ fn connect(server: &Server, version: &'static SupportedProtocolVersion, pair: Op
     Client::connect_with(server.address, Arc::new(config))
 }
 
-/// The alert that comes in the place of an answer; it is not lost, although the request was sent before it.
+/// The TLS alert in place of a response. It arrives even though the request was sent before it.
 fn refusal(server: &Server, version: &'static SupportedProtocolVersion, pair: Option<&Leaf>) -> AlertDescription {
     let error = connect(server, version, pair)
         .and_then(|mut client| client.post("/validate", REVIEW))

@@ -27,7 +27,7 @@ use super::{
     process::{Program, messages},
 };
 
-/// An authority, and pairs that it has signed, laid out as kubelet does.
+/// A CA and certificate pairs, in a directory laid out by kubelet.
 struct Volume {
     directory: tempfile::TempDir,
     issuer: Issuer<'static, KeyPair>,
@@ -58,7 +58,8 @@ impl Volume {
         Files { certificate: self.path().join("tls.crt"), key: self.path().join("tls.key") }
     }
 
-    /// Swaps in a pair for localhost; returns the leaf, DER. A torn one has the key of another.
+    /// Replaces the pair by one for localhost, and returns the leaf certificate in DER. A mismatched pair has another
+    /// key.
     fn swap(&mut self, whole: bool) -> Vec<u8> {
         let (leaf, key) = self.sign(&leaf());
         let key = if whole { key } else { KeyPair::generate().unwrap() };
@@ -71,7 +72,7 @@ impl Volume {
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
-    /// A new directory, then the link renamed over.
+    /// Makes a new directory and renames the link to it.
     fn put(&mut self, leaf: &Certificate, key: &KeyPair) {
         self.number += 1;
         let name = format!("..{}", self.number);

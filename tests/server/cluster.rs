@@ -12,7 +12,7 @@ use testkit::{server::get, wait::wait_until};
 
 use super::process::Program;
 
-/// Starts the program with an API server that does `answer` with each connection.
+/// Starts the program with an API server that runs `answer` on each connection.
 fn start(answer: fn(TcpStream), flags: &[&str]) -> (Program, BufReader<ChildStderr>) {
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
     let kubeconfig = tempfile::NamedTempFile::new().unwrap();
@@ -40,14 +40,14 @@ current-context: a
     )
 }
 
-/// What the program could not read.
+/// The objects that the program failed to read.
 fn failures(program: &Program) -> u64 {
     const READ: &str = "clusterprofile_webhook_certificate_failures_total{failure=\"read\"} ";
     let metrics = get(program.admin, "/metrics");
     metrics.lines().find_map(|line| line.strip_prefix(READ)?.parse().ok()).expect("the metric is there")
 }
 
-/// Ends it, and returns the rest of its log. It would never end if it waited for an answer to give the Lease back.
+/// Stops the program and returns the rest of its log. It must not wait for a response when it releases the Lease.
 fn end(mut program: Program, mut log: BufReader<ChildStderr>) -> String {
     program.signal("TERM");
     assert_eq!(program.ended().code(), Some(0));

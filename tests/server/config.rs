@@ -25,7 +25,7 @@ impl Volume {
         volume
     }
 
-    /// A new directory, then the link renamed over, and the old one removed.
+    /// Makes a new directory, renames the link to it, and removes the old one.
     fn put(&mut self, content: &str) {
         let path = |name: &str| self.directory.path().join(name);
         self.versions += 1;
@@ -54,7 +54,7 @@ fn reloads(program: &Program, result: &str) -> u64 {
     count(program, &format!("config_reloads_total{{result=\"{result}\"}}"))
 }
 
-/// What the server answers to a profile without a cluster manager's name.
+/// The response to a profile without the name of a cluster manager.
 fn answer(client: &mut Client, path: &str, namespace: &str) -> Value {
     let mut review: Value = serde_json::from_slice(REVIEW).unwrap();
     review["request"]["namespace"] = json!(namespace);
@@ -164,7 +164,7 @@ fn limits_change_while_serving() {
     assert_eq!(limit("in_flight_limit_bytes"), 32 << 20);
 }
 
-/// A body that has begun under one limit ends under it; none waits for ever for room that is there no more.
+/// A body keeps the limits under which it began. No body waits forever for memory that a new limit has removed.
 #[test]
 fn bodies_on_their_way_outlive_the_limits_under_which_they_began() {
     let mut volume = Volume::new("limits: {maxInFlight: 256KiB, maxConnections: 64}\n");
@@ -214,7 +214,7 @@ fn a_file_that_cannot_be_used_ends_the_start() {
     assert_eq!(start(), (Some(2), format!("error: {path}: cannot read file: larger than 4 MiB\n")));
 }
 
-/// A `serve` that must end by itself.
+/// Runs `serve`, which must exit.
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(testkit::program());
     command.args(["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-level=off"]).args(arguments);

@@ -8,7 +8,7 @@ use std::{
 
 use rcgen::KeyPair;
 
-/// A run that must end by itself, with these variables of ours alone.
+/// Runs the program, which must exit, with these variables.
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let variables = variables.iter().map(|(name, value)| (format!("CLUSTERPROFILE_WEBHOOK_{name}"), value));
     let Output { status, stderr, .. } =

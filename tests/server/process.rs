@@ -16,17 +16,18 @@ use testkit::{
 
 use super::REVIEW;
 
-/// What is logged until the program ends.
+/// The log until the program exits.
 pub(crate) fn lines(log: &mut BufReader<ChildStderr>) -> Vec<Value> {
     log.lines().map(|line| json(&line.unwrap())).collect()
 }
 
-/// The messages alone.
+/// The messages of the log until the program exits.
 pub(crate) fn messages(log: &mut BufReader<ChildStderr>) -> Vec<String> {
     lines(log).iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A server as a process of its own, with a development pair unless it has certificates; killed when dropped.
+/// The binary as a child process. It has a development certificate unless the arguments name others, and is killed when
+/// this is dropped.
 pub(crate) struct Program {
     child: Child,
     pub address: SocketAddr,
@@ -40,7 +41,7 @@ impl Program {
         Self::start_by(Command::new(testkit::program()), arguments)
     }
 
-    /// The same, by a command that becomes it.
+    /// As [`Program::start`], with a command that executes the binary.
     pub(crate) fn start_by(command: Command, arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
         let free: SocketAddr = ([127, 0, 0, 1], 0).into();
         let mut program = Self::spawn(command, [free; 2], arguments, Stdio::piped());

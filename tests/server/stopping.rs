@@ -19,7 +19,7 @@ use testkit::{
 
 use super::{REVIEW, connect, process::Program};
 
-/// Longer than any test takes: dropped, a server drains no longer.
+/// Longer than any test. A server that is dropped ends its drain.
 const PATIENT: Duration = Duration::from_mins(10);
 
 #[test]

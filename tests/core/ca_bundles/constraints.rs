@@ -1,6 +1,6 @@
 //! Contents of name constraints, valid and invalid.
 
-/// What name constraints may be made of, each as a mailbox, a domain and the host of a URI.
+/// Name constraints. Each is used as a mailbox, as a domain and as the host of a URI.
 pub(crate) const CONSTRAINTS: &[&[u8]] = &[
     b"",
     b".",
@@ -51,7 +51,7 @@ pub(crate) const CONSTRAINTS: &[&[u8]] = &[
     b"o|ps~{}@a",
 ];
 
-/// Ranges of addresses, sound and broken.
+/// Ranges of addresses, valid and invalid.
 pub(crate) const MASKS: &[&[u8]] = &[
     &[10, 0, 0, 0, 255, 0, 0, 0],
     &[10, 0, 0, 0, 255, 240, 0, 0],

@@ -5,10 +5,10 @@ use testkit::profiles::MANAGER;
 
 use super::super::managers::{merge_patch, without_nulls};
 
-/// Numbers that a seed determines (`SplitMix64`).
+/// A generator of random numbers (`SplitMix64`).
 pub(crate) struct Random(pub u64);
 
-/// A profile that is stored, and a write of it.
+/// A stored profile and a write of it.
 pub(crate) struct Case {
     pub stored: Value,
     pub write: Write,
@@ -51,7 +51,7 @@ impl Random {
         &values[self.below(values.len())]
     }
 
-    /// A write of a profile of this name, by one of these versions of the API.
+    /// A random write of a profile, with one of these API versions.
     pub(crate) fn case(&mut self, name: &str, versions: &[&'static str]) -> Case {
         let stored = self.profile(name);
         let (version, is_status) = (*self.of(versions), self.happens(75));
@@ -110,7 +110,7 @@ impl Random {
         status
     }
 
-    /// An item of a list, each field of which is absent or wrong in so many of a hundred.
+    /// An item of a list. Each field is missing or invalid with this probability in percent.
     fn item(&mut self, fields: Fields, wrong: usize) -> Value {
         let mut item = json!({});
         for (field, right, others) in fields {
@@ -123,7 +123,7 @@ impl Random {
         item
     }
 
-    /// Changes little, so that most lists equal the stored ones.
+    /// Makes few changes, so that most lists equal the stored ones.
     fn change_status(&mut self, status: &mut Value) {
         for _ in 0..=self.below(2) {
             match self.below(5) {
@@ -165,10 +165,10 @@ impl Random {
     }
 }
 
-/// Of each field: its name, values that the definition accepts, and others, where null is none at all.
+/// Fields: name, valid values, and invalid ones, where null stands for a missing field.
 type Fields = &'static [(&'static str, fn() -> Vec<Value>, fn() -> Vec<Value>)];
 
-/// Of each list: its name, its fields, and of how many items it has at the most.
+/// Lists: name, fields, and maximum length.
 const LISTS: [(&str, Fields, usize); 4] = [
     ("conditions", CONDITION, 3),
     ("properties", PROPERTY, 3),
@@ -204,7 +204,7 @@ const PROVIDER: Fields = &[
     ),
 ];
 
-/// Server-side apply takes a null for a value.
+/// Server-side apply treats a null as a value.
 fn without_nulls_of_apply(method: Method, mut body: Value) -> Value {
     if method == Method::Apply {
         without_nulls(&mut body);

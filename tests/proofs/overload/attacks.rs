@@ -23,16 +23,16 @@ use super::{
 };
 use crate::account::Account;
 
-/// So many connections of each kind; whenever the server ends one, another takes its place.
+/// A number of connections of each kind. Each that the server closes is replaced.
 pub(crate) struct Attack {
     what: &'static str,
     ways: &'static [Way],
     connections: usize,
-    /// How many connections the server ends at least, for if it does not, it was no attack.
+    /// The minimum of connections that the server closes. With fewer it was no attack.
     ended: usize,
 }
 
-/// What is done on a connection.
+/// The behavior of a connection.
 #[derive(Clone, Copy)]
 enum Way {
     /// Headers come byte by byte.
