@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{Request, Response, header::CONTENT_TYPE};
+use http::{Request, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use kube::{
     Client, Config,
@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 /// A client of the API server for one user. Every method blocks until the response is complete.
 ///
-/// Methods panic if the API server cannot be reached; an HTTP error is returned as an [`Answer`].
+/// Methods panic if the API server cannot be reached; an HTTP error is returned as an [`Response`].
 pub struct Api {
     client: Client,
     /// The user that it impersonates.
@@ -29,7 +29,7 @@ pub struct Api {
 
 /// A response of the API server.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     /// Texts of the `Warning` headers, in order.
     pub warnings: Vec<String>,
@@ -60,24 +60,24 @@ impl Api {
         self.client.clone()
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Response {
         self.call("GET", path, None)
     }
 
-    pub fn post(&self, path: &str, object: &Value) -> Answer {
+    pub fn post(&self, path: &str, object: &Value) -> Response {
         self.call("POST", path, Some(("application/json", object)))
     }
 
-    pub fn put(&self, path: &str, object: &Value) -> Answer {
+    pub fn put(&self, path: &str, object: &Value) -> Response {
         self.call("PUT", path, Some(("application/json", object)))
     }
 
-    pub fn delete(&self, path: &str) -> Answer {
+    pub fn delete(&self, path: &str) -> Response {
         self.call("DELETE", path, None)
     }
 
     /// Sends a patch. `kind` is `json`, `merge`, `strategic-merge`, or `apply` for server-side apply.
-    pub fn patch(&self, resource: &str, kind: &str, patch: &Value) -> Answer {
+    pub fn patch(&self, resource: &str, kind: &str, patch: &Value) -> Response {
         let format = if kind == "apply" { "yaml" } else { "json" };
         self.call("PATCH", resource, Some((&format!("application/{kind}-patch+{format}"), patch)))
     }
@@ -87,7 +87,7 @@ impl Api {
     }
 
     /// Sends a request. `body` has the media type and the object.
-    pub fn call(&self, method: &str, path: &str, body: Option<(&str, &Value)>) -> Answer {
+    pub fn call(&self, method: &str, path: &str, body: Option<(&str, &Value)>) -> Response {
         let response = self.try_call(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         let status = response.status().as_u16();
         let warnings = response.headers().get_all("warning").iter();
@@ -95,10 +95,10 @@ impl Api {
         let body = self.runtime.block_on(response.into_body().collect()).expect("the API server sends whole bodies");
         let body = body.to_bytes();
         let body = serde_json::from_slice(&body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&body)));
-        Answer { status, warnings, body }
+        Response { status, warnings, body }
     }
 
-    fn try_call(&self, method: &str, path: &str, body: Option<(&str, &Value)>) -> kube::Result<Response<Body>> {
+    fn try_call(&self, method: &str, path: &str, body: Option<(&str, &Value)>) -> kube::Result<http::Response<Body>> {
         let (kind, body) =
             body.map_or(("application/json", Vec::new()), |(kind, body)| (kind, body.to_string().into()));
         let mut request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind);

@@ -19,14 +19,14 @@ pub struct Client(pub BufReader<StreamOwned<ClientConnection, TcpStream>>);
 
 /// An HTTP response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     /// The status line and the headers, in lower case.
     pub head: Vec<String>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// Whether the server closes the connection after this response.
     pub fn closes(&self) -> bool {
         self.head.iter().any(|line| line == "connection: close")
@@ -74,7 +74,7 @@ impl Client {
     }
 
     /// Posts `body` as JSON and reads the response.
-    pub fn post(&mut self, path: &str, body: &[u8]) -> io::Result<Answer> {
+    pub fn post(&mut self, path: &str, body: &[u8]) -> io::Result<Response> {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
@@ -82,7 +82,7 @@ impl Client {
         self.send(head.as_bytes())?;
         // A server that rejects a body early may close before all of it is written. Its response still counts.
         let _ = self.send(body);
-        self.answer()
+        self.response()
     }
 
     /// Writes raw bytes.
@@ -92,7 +92,7 @@ impl Client {
     }
 
     /// Reads one response. Without `Content-Length`, its body is empty.
-    pub fn answer(&mut self) -> io::Result<Answer> {
+    pub fn response(&mut self) -> io::Result<Response> {
         let mut head = Vec::new();
         loop {
             let mut line = String::new();
@@ -110,7 +110,7 @@ impl Client {
             head.iter().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or_default();
         let mut body = vec![0; length];
         self.0.read_exact(&mut body)?;
-        Ok(Answer { status, head, body })
+        Ok(Response { status, head, body })
     }
 
     /// Whether the server closes the connection before it sends another byte. Blocks until one of the two happens.

@@ -1,4 +1,18 @@
-//! What tests, benches, examples and fuzz targets share.
+//! What tests, benchmarks, examples and fuzz targets share. Unit tests of the webhook cannot use it, because it depends on
+//! the webhook.
+//!
+//! | to | use |
+//! |---|---|
+//! | run the server in the process of the test, and send it requests | [`server::Server`], [`client::Client`] |
+//! | run the binary as a Pod does | [`replica::Replica`], with [`mount`] and [`balancer`] for what surrounds a Pod |
+//! | run an API server | [`control_plane::ControlPlane`], with [`webhook::Webhook`] to register a server |
+//! | write profiles through it | [`api::Api`], [`profiles::Profiles`], [`writers::Writers`] |
+//! | read case files | [`case::Case`] |
+//! | read manifests, pages and transcripts | [`rendered`], [`page::Section`], [`transcript::Session`] |
+//! | make certificates | [`ca::Ca`] |
+//! | make admission reviews for measurements | [`bodies`], [`worst`] |
+//! | check properties of any body | [`fuzz`], [`random::Random`] |
+//! | wait | [`wait::wait_until`] |
 
 #![expect(missing_docs, reason = "a name that says everything needs no sentence")]
 #![expect(clippy::missing_errors_doc, reason = "the errors are those of sockets")]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{Answer, Api},
+    api::{Api, Response},
     control_plane::ControlPlane,
     wait::wait_until,
 };
@@ -27,12 +27,12 @@ impl<'c> Profiles<'c> {
         Self { api: &control.api, collection }
     }
 
-    pub fn create(&self, profile: &Value) -> Answer {
+    pub fn create(&self, profile: &Value) -> Response {
         self.api.post(&self.collection, profile)
     }
 
     /// Creates a profile as a dry run.
-    pub fn try_to_create(&self, profile: &Value) -> Answer {
+    pub fn try_to_create(&self, profile: &Value) -> Response {
         self.api.post(&format!("{}?dryRun=All", self.collection), profile)
     }
 
@@ -90,6 +90,6 @@ pub fn bad(name: &str, kind: usize) -> Value {
 }
 
 /// Whether the webhook has added the label.
-pub fn is_filled_in(answer: &Answer) -> bool {
+pub fn is_filled_in(answer: &Response) -> bool {
     answer.body["metadata"]["labels"][MANAGER] == "ocm"
 }

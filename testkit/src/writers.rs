@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    api::Answer,
+    api::Response,
     profiles::{Profiles, bad, is_filled_in},
     wait::wait_until,
 };
@@ -26,7 +26,7 @@ pub struct Writers<'c> {
     stop: AtomicBool,
     turns: AtomicUsize,
     accepted: AtomicUsize,
-    failed: Mutex<Vec<Answer>>,
+    failed: Mutex<Vec<Response>>,
     longest_micros: AtomicU64,
     took: Mutex<Vec<Duration>>,
 }
@@ -87,7 +87,7 @@ impl<'c> Writers<'c> {
         }
     }
 
-    fn create(&self, profile: &Value) -> Answer {
+    fn create(&self, profile: &Value) -> Response {
         let started = Instant::now();
         let answer = self.profiles.create(profile);
         let took = started.elapsed();
@@ -103,12 +103,12 @@ impl<'c> Writers<'c> {
         thread::park_timeout(self.pace.saturating_sub(passed));
     }
 
-    fn note(&self, answer: Answer) {
+    fn note(&self, answer: Response) {
         self.failed.lock().expect("no writer panics").push(answer);
     }
 
     /// The responses since the last call that were wrong: a valid profile was not stored, or an invalid one not denied.
-    pub fn take_failed(&self) -> Vec<Answer> {
+    pub fn take_failed(&self) -> Vec<Response> {
         mem::take(&mut self.failed.lock().expect("no writer panics"))
     }
 

@@ -51,7 +51,12 @@ const LINES: usize = 400;
 
 /// The Rust files below `src`, without their tests.
 fn sources() -> BTreeMap<PathBuf, String> {
-    let mut directories = vec![PathBuf::from("src")];
+    files(&["src"])
+}
+
+/// The Rust files below these directories, without the tests of `src`.
+fn files(directories: &[&str]) -> BTreeMap<PathBuf, String> {
+    let mut directories: Vec<_> = directories.iter().map(PathBuf::from).collect();
     let mut sources = BTreeMap::new();
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).expect("a directory can be read") {
@@ -165,7 +170,16 @@ fn a_rule_is_in_the_file_that_its_prefix_names() {
 
 #[test]
 fn files_are_short() {
-    let long =
-        sources().into_iter().map(|(path, text)| (text.lines().count(), path)).filter(|(lines, _)| *lines > LINES);
+    let files = files(&["src", "tests", "testkit", "benches", "examples", "fuzz/fuzz_targets"]);
+    let long = files.into_iter().map(|(path, text)| (text.lines().count(), path)).filter(|(lines, _)| *lines > LINES);
     assert_eq!(long.collect::<Vec<_>>(), []);
+}
+
+/// The name of a module is the name of its file. What several programs need is in `testkit`.
+#[test]
+fn no_module_names_the_path_of_its_file() {
+    let attribute = concat!("#[", "path");
+    for (path, text) in files(&["src", "tests", "testkit", "benches", "examples", "fuzz/fuzz_targets"]) {
+        assert!(!text.contains(attribute), "{}: move what it shares to testkit", path.display());
+    }
 }

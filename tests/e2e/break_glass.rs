@@ -5,7 +5,7 @@ use std::{fs, path::Path, thread};
 use clusterprofile_webhook::admission::ANNOTATION;
 use serde_json::{Value, json};
 use testkit::{
-    api::{Answer, Api},
+    api::{Api, Response},
     control_plane::ControlPlane,
     profiles::{MANAGER, bad, labelled},
     replica::Replica,
@@ -83,12 +83,12 @@ fn users(plane: &ControlPlane, shell: &Shell) -> [User; 3] {
 }
 
 impl User {
-    fn create(&self, profile: &Value, query: &str) -> Answer {
+    fn create(&self, profile: &Value, query: &str) -> Response {
         self.api.post(&format!("{}{query}", self.collection), profile)
     }
 
     /// Sets a label that a rule denies, with a claim of this value.
-    fn patch(&self, name: &str, manager: &str, claim: &Value, query: &str) -> Answer {
+    fn patch(&self, name: &str, manager: &str, claim: &Value, query: &str) -> Response {
         let patch = json!({"metadata": {"labels": {MANAGER: manager}, "annotations": {ANNOTATION: claim}}});
         self.api.patch(&format!("{}/{name}{query}", self.collection), "merge", &patch)
     }
@@ -109,7 +109,7 @@ fn claims(replica: &Replica, outcome: &str) -> u64 {
 
 /// Asserts that the write is allowed, and returns the rules that it sets aside.
 #[track_caller]
-fn assert_honoured(answer: &Answer, rules: &str) {
+fn assert_honoured(answer: &Response, rules: &str) {
     assert!(matches!(answer.status, 200 | 201), "{answer:#?}");
     assert_eq!(answer.warnings[0], format!("{PATH}: set aside for this write: {rules}"));
     assert!(answer.warnings[1].ends_with(&format!("[{rules}]")), "{answer:#?}");
@@ -117,7 +117,7 @@ fn assert_honoured(answer: &Answer, rules: &str) {
 
 /// Asserts that the write is denied, and returns what the response says about the claim.
 #[track_caller]
-fn denied(answer: &Answer) -> Option<String> {
+fn denied(answer: &Response) -> Option<String> {
     assert_eq!(answer.status, 422, "{answer:#?}");
     let causes = answer.body["details"]["causes"].as_array().expect("a denial has causes");
     let about = causes.iter().find(|cause| cause["field"] == PATH);

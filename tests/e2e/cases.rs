@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use testkit::{
-    api::Answer,
+    api::Response,
     case::{self, Case, Part, Surface, Unless, Verdict, Warned},
     control_plane::ControlPlane,
     verdict,
@@ -97,7 +97,7 @@ fn refused_by(case: &Case, crd: Crd, filled: bool) -> Option<&str> {
     (!accepted).then_some(rejects)
 }
 
-fn assert_refused(answer: &Answer, text: &str) {
+fn assert_refused(answer: &Response, text: &str) {
     assert!(matches!(answer.status, 400 | 422), "{answer:#?}");
     let message = answer.body["message"].as_str().unwrap_or_default();
     assert!(message.contains(text) && !message.contains("admission webhook"), "{answer:#?}");
@@ -144,7 +144,7 @@ impl<'c> Write<'c> {
         Self { case, control, collection, item, object }
     }
 
-    fn send(&self) -> Answer {
+    fn send(&self) -> Response {
         let Self { case, control, collection, item, object } = self;
         match case.part {
             _ if case.operation.as_deref() == Some("DELETE") => control.api.delete(item),

@@ -6,7 +6,7 @@ use clusterprofile_webhook::server::Config;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use testkit::{
-    api::Answer,
+    api::Response,
     control_plane::ControlPlane,
     profiles::{MANAGER, labelled},
     verdict,
@@ -195,7 +195,7 @@ impl<'c> Hub<'c> {
     }
 }
 
-fn assert_gone(control: &ControlPlane, item: &str, removed: &Answer) {
+fn assert_gone(control: &ControlPlane, item: &str, removed: &Response) {
     assert_eq!(removed.status, 200, "{removed:#?}");
     assert_eq!(control.api.get(item).status, 404);
 }
@@ -206,7 +206,7 @@ fn owned_by_test(profile: &Value) -> Vec<Value> {
     entries.into_iter().filter(|entry| entry["manager"] == "test").collect()
 }
 
-fn is_refused_unseen(answer: &Answer) -> bool {
+fn is_refused_unseen(answer: &Response) -> bool {
     let message = answer.body["message"].as_str().unwrap_or_default();
     answer.status == 500 && message.contains("failed calling webhook \"validate.")
 }

@@ -10,7 +10,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use testkit::{
-    api::Answer,
+    api::Response,
     ca::Ca,
     control_plane::ControlPlane,
     profiles::{MANAGER, Profiles, bad, good, is_filled_in, labelled},
@@ -221,7 +221,7 @@ impl<'c> Broken<'c> {
 
     /// Sends five writes concurrently, because each may take the whole timeout, and returns the responses: valid,
     /// invalid, an update, a status, and a label of a profile that is being deleted.
-    fn writes(&self) -> [Answer; 5] {
+    fn writes(&self) -> [Response; 5] {
         let merge = |path: String, patch: &Value| self.profiles.api.patch(&path, "merge", patch);
         let path = |name| self.profiles.path(name);
         thread::scope(|scope| {

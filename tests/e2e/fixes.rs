@@ -21,7 +21,7 @@ use clusterprofile_webhook::{
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use testkit::{
-    api::Answer,
+    api::Response,
     control_plane::ControlPlane,
     profiles::{Profiles, good, is_filled_in},
     programs::Assets,
@@ -158,12 +158,12 @@ fn mutating(control: &ControlPlane, name: &str) -> Webhook {
     webhook
 }
 
-fn is_accepted(answer: &Answer) -> bool {
+fn is_accepted(answer: &Response) -> bool {
     matches!(answer.status, 200 | 201)
 }
 
 /// The result of the write, without the fields that differ between any two profiles.
-fn written(answer: &Answer) -> [&Value; 3] {
+fn written(answer: &Response) -> [&Value; 3] {
     ["/metadata/labels", "/spec", "/status"].map(|pointer| answer.body.pointer(pointer).unwrap_or(&Value::Null))
 }
 
@@ -188,11 +188,11 @@ impl<'c> Hub<'c> {
         Self { control, namespace, listed }
     }
 
-    fn send(&self, cases: &[Case]) -> Vec<Answer> {
+    fn send(&self, cases: &[Case]) -> Vec<Response> {
         at_once(cases, |case| self.write(case))
     }
 
-    fn write(&self, Case { stored, write }: &Case) -> Answer {
+    fn write(&self, Case { stored, write }: &Case) -> Response {
         let Write { version, is_status, method, body } = write;
         let name = stored["metadata"]["name"].as_str().expect("it has a name");
         let part = if *is_status { "/status" } else { "" };

@@ -4,7 +4,7 @@ use std::{fs, thread};
 
 use serde_json::{Value, json};
 use testkit::{
-    api::Answer,
+    api::Response,
     ca::Ca,
     control_plane::ControlPlane,
     page::Section,
@@ -78,7 +78,7 @@ fn only_finalizers_go_while_the_webhook_is_down(profiles: &Profiles<'_>) {
     assert_eq!(profiles.plane.api.get(&profiles.item("leaving")).status, 404);
 }
 
-pub(crate) fn is_refused_unseen(answer: &Answer) -> bool {
+pub(crate) fn is_refused_unseen(answer: &Response) -> bool {
     let message = answer.body["message"].as_str().unwrap_or_default();
     answer.status == 500 && message.contains("failed calling webhook \"validate.")
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
 use testkit::{
-    api::Answer,
+    api::Response,
     case::Cause,
     control_plane::ControlPlane,
     mount::Mount,
@@ -45,7 +45,7 @@ impl<'p> Profiles<'p> {
     }
 
     /// Creates a profile with this value of the label. It is valid if it equals [`MANAGER`].
-    pub(crate) fn create(&self, name: &str, label: Option<&str>, query: &str) -> Answer {
+    pub(crate) fn create(&self, name: &str, label: Option<&str>, query: &str) -> Response {
         let mut profile = json!({
             "apiVersion": "multicluster.x-k8s.io/v1alpha1",
             "kind": "ClusterProfile",
@@ -58,13 +58,13 @@ impl<'p> Profiles<'p> {
         self.plane.api.post(&format!("{}{query}", self.collection), &profile)
     }
 
-    pub(crate) fn patch(&self, name: &str, part: &str, patch: &Value) -> Answer {
+    pub(crate) fn patch(&self, name: &str, part: &str, patch: &Value) -> Response {
         self.plane.api.patch(&format!("{}{part}", self.item(name)), "merge", patch)
     }
 
     /// Waits until a missing label is added. Then asserts that a wrong one is denied.
     pub(crate) fn wait_until_reviewed(&self) {
-        let label = |answer: &Answer| answer.body["metadata"]["labels"]["x-k8s.io/cluster-manager"].clone();
+        let label = |answer: &Response| answer.body["metadata"]["labels"]["x-k8s.io/cluster-manager"].clone();
         // The API server reads the two configurations in any order.
         wait_until("both webhooks are called", || {
             label(&self.create("reviewed", None, DRY_RUN)) == MANAGER

@@ -276,7 +276,7 @@ fn callers_are_a_trouble(watch: &mut Watch, pairs: &Pairs) {
         let mut client = pairs.connect();
         let head = "POST /mutate?timeout=100ms HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
         client.send(head.as_bytes()).expect("it reads");
-        assert_eq!(client.answer().expect("it is answered").status, 503);
+        assert_eq!(client.response().expect("it is answered").status, 503);
     });
     watch.until(&["ClusterProfileWebhookEvictsConnections"], || {
         drop([(); 4].map(|()| TcpStream::connect(pairs.old.address).expect("it takes connections")));

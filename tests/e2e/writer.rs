@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use testkit::{
-    api::{Answer, Api},
+    api::{Api, Response},
     control_plane::ControlPlane,
 };
 
@@ -101,7 +101,7 @@ impl<'c> Writer<'c> {
         after
     }
 
-    fn assert_taken(&self, answer: &Answer, part: Part, object: &Value, after: &Value) {
+    fn assert_taken(&self, answer: &Response, part: Part, object: &Value, after: &Value) {
         // After a conflict a client tries again; after a denial it does not.
         if answer.status == 409 {
             return;

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use testkit::{api::Answer, calls::Calls, control_plane::ControlPlane, writers::Writers};
+use testkit::{api::Response, calls::Calls, control_plane::ControlPlane, writers::Writers};
 
 /// The steps of a part of a proof, and the calls during them.
 pub(crate) struct Account<'p> {
@@ -11,7 +11,7 @@ pub(crate) struct Account<'p> {
     rows: Vec<Row>,
     last: usize,
     /// Failed responses that no step explains.
-    strange: Vec<Answer>,
+    strange: Vec<Response>,
 }
 
 /// A step and how often it was made.
@@ -65,7 +65,7 @@ impl<'p> Account<'p> {
         row.longest = row.longest.max(writers.take_longest());
         let (unchecked, others): (Vec<_>, Vec<_>) = writers.take_failed().into_iter().partition(is_unchecked);
         row.unchecked += unchecked.len();
-        let message_of = |answer: &Answer| answer.body["message"].as_str().unwrap_or_default().to_owned();
+        let message_of = |answer: &Response| answer.body["message"].as_str().unwrap_or_default().to_owned();
         if let Some(refused) = others.iter().find(|answer| answer.status == 500) {
             row.example = message_of(refused);
         }
@@ -123,13 +123,13 @@ impl fmt::Display for Total {
 }
 
 /// An invalid write that was accepted.
-fn is_unchecked(answer: &Answer) -> bool {
+fn is_unchecked(answer: &Response) -> bool {
     answer.status == 201 && name(answer).starts_with("bad-")
 }
 
 /// The result of a failed call, which the API server counts: the write is refused, or a valid one is not filled in and
 /// perhaps refused for that.
-fn is_uncalled(answer: &Answer) -> bool {
+fn is_uncalled(answer: &Response) -> bool {
     let message = answer.body["message"].as_str().unwrap_or_default();
     match answer.status {
         500 => message.contains("failed calling webhook"),
@@ -140,7 +140,7 @@ fn is_uncalled(answer: &Answer) -> bool {
 }
 
 /// Of what was written, or refused.
-fn name(answer: &Answer) -> &str {
+fn name(answer: &Response) -> &str {
     let name =
         ["/metadata/name", "/details/name"].into_iter().find_map(|pointer| answer.body.pointer(pointer)?.as_str());
     name.unwrap_or_default()

@@ -180,7 +180,7 @@ fn bodies_on_their_way_outlive_the_limits_under_which_they_began() {
     assert_eq!(program.connect().post("/validate", &body).unwrap().status, 413);
     assert_eq!(program.review().status, 200, "what is larger than all room has all of it");
     slow.send(&body[50_000..]).unwrap();
-    assert_eq!(slow.answer().unwrap().status, 200);
+    assert_eq!(slow.response().unwrap().status, 200);
 }
 
 #[test]

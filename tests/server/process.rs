@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 use testkit::{
-    client::{Answer, Client},
+    client::{Client, Response},
     server::get,
     wait::wait_until,
 };
@@ -74,7 +74,7 @@ impl Program {
         Client::connect(self.address, &std::fs::read(self.ca.path()).unwrap()).expect("the server takes connections")
     }
 
-    pub(crate) fn review(&self) -> Answer {
+    pub(crate) fn review(&self) -> Response {
         self.connect().post("/validate", REVIEW).expect("the review is answered")
     }
 

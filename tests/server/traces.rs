@@ -36,7 +36,7 @@ fn review(client: &mut Client, traceparent: &str) {
         format!("POST /validate HTTP/1.1\r\nHost: a\r\nTraceparent: {traceparent}\r\nContent-Length: {length}\r\n\r\n");
     client.send(head.as_bytes()).unwrap();
     client.send(REVIEW).unwrap();
-    assert_eq!(client.answer().unwrap().status, 200);
+    assert_eq!(client.response().unwrap().status, 200);
 }
 
 const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

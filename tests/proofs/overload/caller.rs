@@ -28,7 +28,7 @@ pub(crate) struct Caller {
 }
 
 /// What came back, as text: head and body.
-pub(crate) struct Answer(String);
+pub(crate) struct Response(String);
 
 impl Caller {
     pub(crate) fn new(address: SocketAddr, tls: TlsConnector) -> Self {
@@ -66,7 +66,7 @@ impl Caller {
     }
 
     /// A call on a connection of its own. As to an API server, the answer may come before all is sent.
-    pub(crate) async fn call(&self, request: &[u8]) -> io::Result<Answer> {
+    pub(crate) async fn call(&self, request: &[u8]) -> io::Result<Response> {
         let (mut from_server, mut to_server) = split(self.connect().await?);
         let send = async {
             // A server that responds early stops reading.
@@ -85,7 +85,7 @@ impl Caller {
                     Err(error) => break error,
                 }
             };
-            if answer.is_empty() { Err(ended) } else { Ok(Answer(String::from_utf8_lossy(&answer).into_owned())) }
+            if answer.is_empty() { Err(ended) } else { Ok(Response(String::from_utf8_lossy(&answer).into_owned())) }
         };
         tokio::select! {
             biased;
@@ -123,7 +123,7 @@ fn head_within(timeout: &str, length: usize) -> String {
     )
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn is_reviewed(&self) -> bool {
         self.0.starts_with("HTTP/1.1 200 ")
     }

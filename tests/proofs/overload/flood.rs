@@ -13,7 +13,7 @@ use testkit::{
 use tokio::{runtime, task::JoinSet, time::sleep};
 
 use super::{
-    caller::{Answer, Caller, request},
+    caller::{Caller, Response, request},
     close,
     target::{TIMEOUT, Target},
 };
@@ -91,7 +91,7 @@ async fn recovery(caller: &Caller, request: &[u8]) -> (Duration, bool) {
 }
 
 impl Answers {
-    fn add(&mut self, answer: io::Result<Answer>, took: Duration) {
+    fn add(&mut self, answer: io::Result<Response>, took: Duration) {
         match answer {
             Ok(answer) if answer.is_reviewed() => self.reviewed.push(took),
             Ok(answer) if answer.is_shed("the queue for reviews is full") => self.full.push(took),
