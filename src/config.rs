@@ -13,6 +13,7 @@ use self::{
 };
 pub use self::{
     keys::{KEYS, Key},
+    limits::Limits,
     schema::schema,
 };
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
 };
 
 mod keys;
+mod limits;
 mod node;
 mod schema;
 #[cfg(test)]

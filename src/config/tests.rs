@@ -5,10 +5,9 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    config::{KEYS, Key, Settings, schema},
+    config::{KEYS, Key, Limits, Settings, schema},
     review::Effect,
     rules::RULES,
-    server::Limits,
 };
 
 fn parse(text: &str) -> Settings {

@@ -4,11 +4,6 @@ use std::time::Duration;
 
 use crate::config::Settings;
 
-/// Maximum memory of a review, in bytes for each byte of the body, besides the body itself.
-///
-/// The core guarantees it for any body, and the memory budget relies on it. Usual bodies take a tenth.
-pub(super) const REVIEW_MEMORY_PER_BYTE: usize = 12;
-
 /// Limits of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -49,15 +44,6 @@ impl Limits {
             connections: count(settings.max_connections).unwrap_or(default.connections),
             ..default
         }
-    }
-
-    /// Maximum bytes of memory for all concurrent reviews of large bodies, besides the bodies. By default 192 MiB, enough for
-    /// two of the largest.
-    ///
-    /// The bodies, half as much of kept buffers, and this are four and a half times `in_flight`. With 70 MB for the process and
-    /// all connections that is 360 MB by default, below the memory limit of the Deployment.
-    pub(super) fn review_memory(&self) -> usize {
-        self.in_flight.saturating_mul(3)
     }
 }
 
