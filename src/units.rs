@@ -24,6 +24,15 @@ pub fn size(text: &str) -> Result<usize, String> {
     size.filter(|size| *size > 0).ok_or_else(|| SIZE.into())
 }
 
+/// A number of bytes in the largest unit that it is a multiple of, as [`size`] parses it.
+pub(crate) fn display_size(bytes: usize) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(unit, _)| bytes.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", bytes / unit),
+        None => bytes.to_string(),
+    }
+}
+
 /// Parses a duration: `15s`, `500ms`, `1m30s`, `12h`, `7d`, `0s`. A day has 24 hours.
 ///
 /// # Errors
@@ -39,12 +48,15 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 mod tests {
     use std::time::Duration;
 
-    use super::{duration, size};
+    use super::{display_size, duration, size};
 
     #[test]
     fn sizes_and_durations() {
         assert_eq!(size("8MiB"), Ok(8 << 20));
         assert_eq!(size("1000"), Ok(1000));
+        for text in ["1", "1000", "1KiB", "1025KiB", "8MiB", "3GiB"] {
+            assert_eq!(size(text).map(display_size), Ok(text.to_owned()));
+        }
         for bad in ["", "0", "-1", "8MB", "1.5MiB", "MiB", "99999999999GiB"] {
             assert!(size(bad).is_err(), "{bad}");
         }

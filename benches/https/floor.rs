@@ -26,7 +26,7 @@ const ANSWER: &[u8] = br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionR
 /// The webhook's, in `src/server/http.rs`.
 const BUFFER: usize = 16 << 10;
 
-/// The webhook's, in `src/server/limits.rs`.
+/// The webhook's, in `src/config/limits.rs`.
 const IDLE: Duration = Duration::from_mins(2);
 
 /// Serves until it is killed.

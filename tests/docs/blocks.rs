@@ -26,6 +26,7 @@ const BLOCKS: &[Block] = &[
     ("config-schema", || help("config-schema")),
     ("completions", || help("completions")),
     ("rules", rules),
+    ("configuration", configuration),
     ("keys", keys),
     ("proof", || fs::read_to_string("tests/proofs/certificates.md").expect("`make prove-certificates` has made it")),
     ("serve", || help("serve")),
@@ -123,14 +124,39 @@ fn rules() -> String {
 
 fn keys() -> String {
     let rows = KEYS.iter().map(|key| {
-        let default = if key.default.starts_with(char::is_numeric) || key.default == "false" {
-            format!("`{}`", key.default)
-        } else {
-            key.default.to_owned()
-        };
+        let default = key.default();
+        let is_literal = default.starts_with(char::is_numeric) || default == "false";
+        let default = if is_literal { format!("`{default}`") } else { default };
         [format!("`{}`", key.path), default, key.docs.to_owned()]
     });
     table(["key", "default", "meaning"], rows)
+}
+
+/// An example that sets every key.
+fn configuration() -> String {
+    let policy =
+        "effects:\n  name-prefix: warn\n  kubernetes-version: off\naudit: false\nexemptNamespaces:\n- scratch\n";
+    format!("```yaml\n{policy}limits:\n{}```", limits("  "))
+}
+
+/// Every limit with its default, a line each.
+fn limits(indent: &str) -> String {
+    let limits = KEYS.iter().filter_map(|key| Some((key.path.strip_prefix("limits.")?, key.default())));
+    limits.map(|(name, default)| format!("{indent}{name}: {default}\n")).collect()
+}
+
+/// `UPDATE=1` writes it. `make generate` does this first, because the chart repeats the file.
+#[test]
+fn the_configuration_file_of_the_manifests_shows_every_limit() {
+    const FILE: &str = "manifests/base/config.yaml";
+    let stored = fs::read_to_string(FILE).expect("the file is readable");
+    let (policy, _) = stored.split_once("\nlimits:\n").expect("its last section has the limits");
+    let fresh = format!("{policy}\nlimits:\n{}", limits("  #"));
+    if env::var_os("UPDATE").is_some() {
+        fs::write(FILE, fresh).expect("the file can be written");
+    } else {
+        assert_eq!(stored, fresh, "{FILE}: run `make generate`");
+    }
 }
 
 fn effect(rule: &Rule) -> String {

@@ -227,7 +227,7 @@ fn the_help_tells_the_defaults_of_the_file() {
     let help = Command::new(testkit::program()).args(["serve", "--help"]).output().expect("the binary was built");
     let help = String::from_utf8(help.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     for key in KEYS.iter().filter(|key| key.path.starts_with("limits.")) {
-        assert!(help.contains(&format!("By default {} [env:", key.default)), "{}: {help}", key.path);
+        assert!(help.contains(&format!("By default {} [env:", key.default())), "{}: {help}", key.path);
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::config::Settings;
+use serde_json::Value as Json;
 
-/// Maximum memory of a review, in bytes for each byte of the body, besides the body itself.
-///
-/// The core guarantees it for any body, and the memory budget relies on it. Usual bodies take a tenth.
-pub(super) const REVIEW_MEMORY_PER_BYTE: usize = 12;
+use crate::{
+    config::{node::Value, schema},
+    units,
+};
 
 /// Limits of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,31 +36,6 @@ pub struct Limits {
     pub slow_body_grace: Duration,
 }
 
-impl Limits {
-    /// The limits from the settings, with defaults for the rest.
-    #[must_use]
-    pub fn chosen(settings: &Settings) -> Self {
-        let default = Self::default();
-        let count = |count: Option<u32>| count.and_then(|count| count.try_into().ok());
-        Self {
-            body: settings.max_body.unwrap_or(default.body),
-            in_flight: settings.max_in_flight.unwrap_or(default.in_flight),
-            queue: count(settings.max_queue).unwrap_or(default.queue),
-            connections: count(settings.max_connections).unwrap_or(default.connections),
-            ..default
-        }
-    }
-
-    /// Maximum bytes of memory for all concurrent reviews of large bodies, besides the bodies. By default 192 MiB, enough for
-    /// two of the largest.
-    ///
-    /// The bodies, half as much of kept buffers, and this are four and a half times `in_flight`. With 70 MB for the process and
-    /// all connections that is 360 MB by default, below the memory limit of the Deployment.
-    pub(super) fn review_memory(&self) -> usize {
-        self.in_flight.saturating_mul(3)
-    }
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -84,6 +59,67 @@ impl Default for Limits {
             idle: Duration::from_mins(2),
             // An API server sends a body at once: 8 MiB take 70 ms over a gigabit network that nothing else uses.
             slow_body_grace: Duration::from_millis(500),
+        }
+    }
+}
+
+/// A limit that can be configured: a field of [`Limits`].
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// What it limits.
+    pub amount: Amount,
+    pub(super) field: fn(&mut Limits) -> &mut usize,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug)]
+pub enum Amount {
+    /// Bytes, at least 1, with or without a unit.
+    Size,
+    /// Requests or connections.
+    Count {
+        /// The smallest valid value.
+        least: u32,
+    },
+}
+
+impl Limit {
+    /// The default, as the file has it.
+    pub(super) fn default(&self) -> String {
+        let default = *(self.field)(&mut Limits::default());
+        match self.amount {
+            Amount::Size => units::display_size(default),
+            Amount::Count { .. } => default.to_string(),
+        }
+    }
+}
+
+impl Amount {
+    /// Parses a value of the file. None if it has not the [form](Self::form).
+    pub(super) fn parse(self, value: &Value) -> Option<usize> {
+        match (self, value) {
+            (Self::Size, Value::Text(text)) => units::size(text).ok(),
+            (Self::Size, Value::Number(Some(bytes @ 1..))) => usize::try_from(*bytes).ok(),
+            (Self::Count { least }, Value::Number(Some(count))) => {
+                let count = u32::try_from(*count).ok().filter(|count| *count >= least)?;
+                count.try_into().ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// What a value must be.
+    pub(super) fn form(self) -> String {
+        match self {
+            Self::Size => "a number of bytes, or with a unit (KiB, MiB or GiB), such as 8MiB".to_owned(),
+            Self::Count { least } => format!("a number from {least} to {}", u32::MAX),
+        }
+    }
+
+    pub(super) fn schema(self) -> Json {
+        match self {
+            Self::Size => schema::size(),
+            Self::Count { least } => schema::count(least),
         }
     }
 }
