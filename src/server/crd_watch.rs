@@ -121,7 +121,10 @@ impl CrdWatch {
         match &news {
             Ok(()) => info!("CRD in force loaded"),
             Err(error) => {
-                warn!(error, "CRD in force unknown; writes that it refuses get no warning that names the rule");
+                warn!(
+                    error,
+                    "CRD in force unknown; for writes that it refuses, users see only the API server's message"
+                );
             }
         }
         self.logged = Some(news);
