@@ -240,12 +240,19 @@ fn causes(report: &Report<'_>, decision: Option<&Decision<'_>>) -> Vec<StatusCau
         }
     }
     if omitted > 0 {
-        causes.push(cause("status".into(), format!("Too many: {omitted} more findings"), "FieldValueTooMany"));
+        let text = of_no_rule(&format!("Too many: {omitted} more findings"));
+        causes.push(cause("status".into(), text, "FieldValueTooMany"));
     }
     if let Some(problem) = decision.and_then(Decision::problem) {
-        causes.push(cause(break_glass::path().to_string(), problem.to_string(), problem.reason()));
+        let text = of_no_rule(&problem.to_string());
+        causes.push(cause(break_glass::path().to_string(), text, problem.reason()));
     }
     causes
+}
+
+/// Marks a message that no single rule gives, in the place of the rule's name. A message without a mark is the API server's.
+fn of_no_rule(message: &str) -> String {
+    format!("{message} [clusterprofile-webhook]")
 }
 
 /// The warning next to a denial of a write to an object that is being deleted.
@@ -256,10 +263,12 @@ const DELETED: &str =
 fn warnings(report: &Report<'_>, denied: bool, too_many_fixes: bool, decision: Option<&Decision<'_>>) -> Vec<String> {
     /// The API server passes on 4096 characters; past that it cuts every warning to 256. The rest is left for the last line.
     const CHARACTERS: usize = 4000;
-    let of_claim = decision.and_then(Decision::warning);
-    let of_deletion = (denied && report.is_deletion).then(|| DELETED.to_owned());
+    let of_claim = decision.and_then(Decision::warning).map(|warning| of_no_rule(&warning));
+    let of_deletion = (denied && report.is_deletion).then(|| of_no_rule(DELETED));
     let none_made = too_many_fixes.then(|| {
-        format!("status: more than {FIXES} values with a default are missing, so none was filled in; set them")
+        let text =
+            format!("status: more than {FIXES} values with a default are missing, so none was filled in; set them");
+        of_no_rule(&text)
     });
     let of_fixes = report
         .fixes
@@ -281,7 +290,7 @@ fn warnings(report: &Report<'_>, denied: bool, too_many_fixes: bool, decision: O
         }
     }
     if omitted > 0 {
-        warnings.push(format!("{omitted} more warnings are omitted"));
+        warnings.push(of_no_rule(&format!("{omitted} more warnings are omitted")));
     }
     warnings
 }
