@@ -273,7 +273,7 @@ impl Reviews {
                         "clusterprofile-webhook is overloaded and the request body arrived too slowly; try again"
                     }
                     Shed::Unsent => {
-                        "clusterprofile-webhook is overloaded: too many answers are waiting to be read; try again"
+                        "clusterprofile-webhook is overloaded: too many responses are waiting to be read; try again"
                     }
                     Shed::Deadline => {
                         "clusterprofile-webhook could not finish this review before its timeout; try again"
