@@ -55,10 +55,10 @@ pub enum CertificatesError {
     Refused {
         /// What was attempted, as in "read the Secret".
         operation: &'static str,
-        /// The answer of the API server.
+        /// The response of the API server.
         status: Box<Status>,
     },
-    /// The request failed without an answer.
+    /// The request failed without a response.
     #[error("cannot {operation}")]
     Request {
         /// What was attempted, as in "read the Secret".

@@ -40,7 +40,7 @@ pub enum TracesError {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// The connection ended early, or the answer is not HTTP.
+    /// The connection ended early, or the response is not HTTP.
     #[error("{endpoint}: no valid answer")]
     Http {
         /// The URL of the collector.

@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 use self::random::Random;
 
-/// Enough to reach every kind of damage in every seed more than once, and done within seconds unoptimised.
+/// Enough to reach every kind of damage in every seed more than once, and done within seconds unoptimized.
 const ROUNDS_PER_SEED: usize = 40;
 
 #[test]
@@ -59,7 +59,7 @@ fn the_same_json_gets_the_same_answer_however_it_is_written() {
 
 #[test]
 fn no_review_costs_more_than_its_body_pays_for() {
-    /// Enough to see what grows by the square, and done within seconds unoptimised.
+    /// Enough to see what grows by the square, and done within seconds unoptimized.
     const BYTES: usize = 16 << 10;
     let cost = |body: &[u8]| cost::cost(body, BYTES);
     for (name, seed) in seeds() {

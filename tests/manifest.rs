@@ -42,7 +42,7 @@ fn what_many_items_share_may_be_an_alias() {
 
 #[test]
 fn nesting_deeper_than_anybody_writes_ends_no_stack() {
-    /// Of a program without optimisation, whose frames are many times larger.
+    /// Of a program without optimization, whose frames are many times larger.
     const STACK: usize = 8 << 20;
     let read = |text: String| {
         let thread = thread::Builder::new().stack_size(STACK).spawn(move || manifest::read(text.as_bytes()));

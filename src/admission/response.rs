@@ -18,7 +18,7 @@ use crate::{
     rules::RULES,
 };
 
-/// The answer to an admission review, and what the log and the metrics say of it.
+/// The response to an admission review, and what the log and the metrics say of it.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// The request's.
@@ -181,9 +181,9 @@ pub(crate) fn clipped(name: &str) -> &str {
     name.get(..name.floor_char_boundary(LONGEST)).unwrap_or_default()
 }
 
-/// Maximum bytes of a patch in base64, and of the texts of a denial, which are in an answer twice.
+/// Maximum bytes of a patch in base64, and of the texts of a denial, which are in a response twice.
 ///
-/// So an answer has at most 256 KiB, which stay in memory until the client reads it. People read no more of it either.
+/// So a response has at most 256 KiB, which stay in memory until the client reads it. People read no more of it either.
 const PATCH: usize = 160 << 10;
 const CAUSES: usize = 100 << 10;
 

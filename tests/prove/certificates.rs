@@ -23,7 +23,7 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     let mut broken = managed::rotated(&mut hub, &mut rotations, &writers);
     let (renewed, total) = (hub.renewed(), rotations.total());
     let what = format!(
-        "{renewed} renewals of a leaf, {} rotations of the authority, {} changes of the leader: {total}",
+        "{renewed} renewals of a leaf, {} rotations of the CA, {} changes of the leader: {total}",
         managed::ROTATIONS,
         hub.changes_of_leader
     );
@@ -40,7 +40,7 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     Proof { total, broken, figures }
 }
 
-/// Lifetimes in which a rotation takes 24 seconds: 5 until the new authority signs, 14 more until the old one is forgotten.
+/// Lifetimes in which a rotation takes 24 seconds: 5 until the new CA signs, 14 more until the old one is forgotten.
 /// Leaves are renewed every 6 seconds, with 3 to spare for a machine that has other things to do.
 ///
 /// A replica drains for longer than writers pause, so that each connection is used once more, and closed with its answer.

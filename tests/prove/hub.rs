@@ -28,7 +28,7 @@ pub(crate) struct Hub<'p> {
 /// How far a rotation of the CA is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Stage {
-    /// There is one authority.
+    /// There is one CA.
     Steady,
     /// There is a next one, which is trusted or about to be, and does not sign.
     Overlap,

@@ -18,12 +18,12 @@ use super::{
 
 /// What a leader may be interrupted in.
 const STEPS: [(Stage, &str); 3] = [
-    (Stage::Overlap, "a new authority is made and trusted"),
+    (Stage::Overlap, "a new CA is made and trusted"),
     (Stage::Signing, "it is promoted, the old one still trusted"),
     (Stage::Steady, "the old one is removed, leaves are renewed"),
 ];
 
-/// How often the authority is replaced.
+/// How often the CA is replaced.
 pub(crate) const ROTATIONS: usize = 3;
 
 /// Rotations under load, the leader stopped in the middle of each step; tells of steps that no other leader has finished.

@@ -100,7 +100,7 @@ impl ControlPlane {
         &self.network
     }
 
-    /// kubectl as an administrator, without colours or a home.
+    /// kubectl as an administrator, without colors or a home.
     pub(crate) fn kubectl(&self) -> Command {
         let mut kubectl = Command::new(self.assets.program("kubectl"));
         kubectl
