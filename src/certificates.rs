@@ -66,8 +66,8 @@ pub enum CertificatesError {
         /// Why it failed.
         source: kube::Error,
     },
-    /// The API server did not answer in time.
-    #[error("cannot {operation}: the API server did not answer in time")]
+    /// The API server did not respond in time.
+    #[error("cannot {operation}: the API server did not respond in time")]
     Timeout {
         /// What was attempted, as in "read the Secret".
         operation: &'static str,

@@ -50,7 +50,7 @@ enum CrdWatchError {
     Refused(Box<Status>),
     #[error("cannot read the CustomResourceDefinition")]
     Request(#[source] kube::Error),
-    #[error("cannot read the CustomResourceDefinition: the API server did not answer in time")]
+    #[error("cannot read the CustomResourceDefinition: the API server did not respond in time")]
     Timeout,
     #[error("CustomResourceDefinition clusterprofiles.multicluster.x-k8s.io not found")]
     Absent,
