@@ -15,6 +15,10 @@ SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/e2e/stress
     $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh $(CA_BUNDLES)/build.sh $(HELM)/build.sh
 # Without Go, skip what is built with it, unless CI or E2E=require is set.
 OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
+# Words that hide the actor; the brackets keep this line from matching. QUOTED matches lines that quote another program.
+VAGUE := who[e]ver|some[b]ody|no[b]ody|of [y]ours|\bto[l]d\b|\bte[l]ls?\b
+QUOTED := ^$$
+TEXTS := src docs manifests README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md Makefile Containerfile
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= admission differential cost
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -134,7 +138,13 @@ helm: ## builds helm for the tests of the chart; requires Go
 ##@ Develop
 
 .PHONY: lint
-lint: ## checks formatting, clippy, licenses and sources of dependencies, shell scripts and the chart
+lint: ## checks formatting, words, clippy, licenses and sources of dependencies, shell scripts and the chart
+	@found=$$(git grep -niE '$(VAGUE)' -- $(TEXTS)) || [ $$? -eq 1 ]; \
+	found=$$(grep -vE '$(QUOTED)' <<<"$$found") || exit 0; \
+	echo "$$found" >&2; \
+	echo 'lint: these lines do not name the actor. Write who acts: API server, client, user, cluster manager, replica,' >&2; \
+	echo '  leader. Programs report, log, return or emit. If a line quotes another program, add it to QUOTED.' >&2; \
+	exit 1
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	@cargo metadata --locked --quiet --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null # Fails if its lock file is stale.

@@ -50,10 +50,10 @@ pub enum CertificatesError {
     Refused {
         /// What was attempted, as in "read the Secret".
         operation: &'static str,
-        /// The answer of the API server.
+        /// The response of the API server.
         status: Box<Status>,
     },
-    /// The request failed without an answer.
+    /// The request failed without a response.
     #[error("cannot {operation}")]
     Request {
         /// What was attempted, as in "read the Secret".
@@ -61,8 +61,8 @@ pub enum CertificatesError {
         /// Why it failed.
         source: kube::Error,
     },
-    /// The API server did not answer in time.
-    #[error("cannot {operation}: the API server did not answer in time")]
+    /// The API server did not respond in time.
+    #[error("cannot {operation}: the API server did not respond in time")]
     Timeout {
         /// What was attempted, as in "read the Secret".
         operation: &'static str,

@@ -77,12 +77,12 @@ pub(super) fn start(format: Format, level: Level, metrics: &Arc<Metrics>) -> io:
     let log = Arc::new(Log { lines: Mutex::default(), changed: Condvar::new(), metrics: Arc::clone(metrics) });
     let writer = Arc::clone(&log);
     thread::Builder::new().name("log".into()).spawn(move || writer.write())?;
-    let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colors = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::from(level))
         .with_writer(Arc::clone(&log))
         .log_internal_errors(false)
-        .with_ansi(colours)
+        .with_ansi(colors)
         .event_format(format)
         .init();
     // The default hook writes to standard error, which may block, and prints the panic message, which may quote an object.

@@ -57,7 +57,7 @@ pub struct Config {
 enum Stage {
     /// Serves requests and keeps connections open.
     Serving,
-    /// Serves requests on old and new connections, and closes each connection after its answer.
+    /// Serves requests on old and new connections, and closes each connection after its response.
     Draining,
     /// Accepts no new connection, and closes idle ones.
     Stopping,

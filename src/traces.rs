@@ -40,8 +40,8 @@ pub enum TracesError {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// The connection ended early, or the answer is not HTTP.
-    #[error("{endpoint}: no valid answer")]
+    /// The connection ended early, or the response is not HTTP.
+    #[error("{endpoint}: no valid response")]
     Http {
         /// The URL of the collector.
         endpoint: String,
@@ -49,13 +49,13 @@ pub enum TracesError {
         source: hyper::Error,
     },
     /// The collector took too long.
-    #[error("{endpoint}: no answer in time")]
+    #[error("{endpoint}: no response in time")]
     Late {
         /// The URL of the collector.
         endpoint: String,
     },
     /// The collector did not accept the spans.
-    #[error("{endpoint}: answered with status {status}")]
+    #[error("{endpoint}: response with status {status}")]
     Refused {
         /// The URL of the collector.
         endpoint: String,

@@ -31,7 +31,7 @@ pub(crate) struct Row {
     pub(crate) rate: Option<u32>,
     pub(crate) webhook: Figures,
     pub(crate) floor: Figures,
-    /// CPU per request as a multiple of the floor's: of each round and its neighbour, the median, and the middle half.
+    /// CPU per request as a multiple of the floor's: of each round and its neighbor, the median, and the middle half.
     pub(crate) multiple: f64,
     pub(crate) multiple_quartiles: [f64; 2],
 }

@@ -25,7 +25,7 @@ const WIDTH: f64 = 760.0;
 const LEFT: f64 = 270.0;
 const TOP: f64 = 64.0;
 const ROW: f64 = 26.0;
-const COLOURS: [&str; 3] = ["#1b7837", "#2166ac", "#b2182b"];
+const COLORS: [&str; 3] = ["#1b7837", "#2166ac", "#b2182b"];
 
 /// Draws the rows of eight connections, one dot for each size of body.
 pub(crate) fn write(rows: &[Row]) -> anyhow::Result<()> {
@@ -56,8 +56,8 @@ fn svg(lines: &[(String, [Option<f64>; 3])]) -> Result<String, std::fmt::Error> 
          <text x=\"16\" y=\"24\" font-size=\"15\" font-weight=\"bold\">CPU per review over HTTPS, as a multiple of what \
          TLS, HTTP and reading the body cost</text>\n"
     );
-    for ((at, (body, _)), colour) in [LEFT, LEFT + 80.0, LEFT + 170.0].into_iter().zip(BODIES).zip(COLOURS) {
-        writeln!(svg, "<circle cx=\"{at}\" cy=\"44\" r=\"5\" fill=\"{colour}\"/>")?;
+    for ((at, (body, _)), color) in [LEFT, LEFT + 80.0, LEFT + 170.0].into_iter().zip(BODIES).zip(COLORS) {
+        writeln!(svg, "<circle cx=\"{at}\" cy=\"44\" r=\"5\" fill=\"{color}\"/>")?;
         writeln!(svg, "<text x=\"{}\" y=\"48\">{body}</text>", at + 10.0)?;
     }
     for tick in [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0] {
@@ -74,12 +74,12 @@ fn svg(lines: &[(String, [Option<f64>; 3])]) -> Result<String, std::fmt::Error> 
             LEFT - 14.0,
             middle + 4.0
         )?;
-        for (multiple, colour) in multiples.iter().zip(COLOURS) {
+        for (multiple, color) in multiples.iter().zip(COLORS) {
             let Some(multiple) = multiple else { continue };
             let at = x(*multiple);
             writeln!(
                 svg,
-                "<circle cx=\"{at:.1}\" cy=\"{middle}\" r=\"5\" fill=\"{colour}\" fill-opacity=\"0.8\">\
+                "<circle cx=\"{at:.1}\" cy=\"{middle}\" r=\"5\" fill=\"{color}\" fill-opacity=\"0.8\">\
                  <title>{multiple:.2}</title></circle>"
             )?;
         }

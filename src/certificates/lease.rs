@@ -105,7 +105,7 @@ impl Election<'_> {
         write(self.cluster, lease, identity, seconds).await
     }
 
-    /// A fifth of the duration, so that one lost answer is harmless, minus jitter, so that replicas do not ask at once.
+    /// A fifth of the duration, so that one lost response is harmless, minus jitter, so that replicas do not ask at once.
     fn pause(&self) -> Duration {
         let pause = self.duration / 5;
         pause.mul_f64(1.0 - fraction() / 4.0)

@@ -51,7 +51,7 @@ impl<'c> Replica<'c> {
         prover: &'c Prover,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        let expiries = ["certificate", "CA"].map(ExpiryWarning::new);
+        let expiries = ["serving certificate", "CA certificate"].map(ExpiryWarning::new);
         let (failures, metrics) = (FailureLog::new(metrics), Arc::clone(metrics));
         Self { cluster, lifetimes, certificates, prover, metrics, failures, leaf: None, expiries }
     }

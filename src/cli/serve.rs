@@ -246,7 +246,7 @@ async fn crd_watch() -> Option<CrdWatch> {
         Err(error) => {
             warn!(
                 error = error_chain(&error),
-                "CRD in force unknown; writes that it refuses get no warning that names the rule"
+                "CRD in force unknown; for writes that it refuses, users see only the API server's message"
             );
             None
         }

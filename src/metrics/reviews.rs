@@ -53,7 +53,7 @@ impl Reviews {
         let reviews = Family::default();
         registry.register(
             "reviews",
-            "Number of admission reviews answered, by phase, part of the object and whether the write was allowed",
+            "Number of admission reviews, by phase, part of the object and whether the write was allowed",
             reviews.clone(),
         );
         let findings = Family::default();

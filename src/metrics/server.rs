@@ -68,7 +68,7 @@ pub enum Shed {
     Slow,
     /// Its deadline passed while its body arrived, while it waited, or during the review.
     Deadline,
-    /// Too many answers wait for clients to read them.
+    /// Too many responses wait for clients to read them.
     Unsent,
 }
 
@@ -133,7 +133,7 @@ impl Server {
         );
         registry.register(
             "shed_requests",
-            "Number of requests answered with 503 without a review, by reason",
+            "Number of requests that got 503 instead of a review, by reason",
             metrics.shed.clone(),
         );
         registry.register(

@@ -43,7 +43,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Reviews(Arc<Shared>);
 
-/// Marks a response as the answer to a review. Holds its memory until it is written.
+/// Marks a response as that of a review. Holds its memory until it is written.
 #[derive(Clone)]
 pub(super) struct Answered(pub(super) Arc<Unsent>);
 
@@ -74,7 +74,7 @@ const QUICK: Duration = Duration::from_millis(1);
 /// Maximum bytes of a body whose review starts on that thread. Parsing a body cannot be stopped, and usual writes are smaller.
 const QUICK_BYTES: usize = 8 << 10;
 
-/// Maximum bytes of all large answers that are not written yet: 64 of the largest.
+/// Maximum bytes of all large responses that are not written yet: 64 of the largest.
 const UNSENT: usize = 16 << 20;
 
 impl Reviews {
@@ -134,7 +134,7 @@ impl Reviews {
         response
     }
 
-    /// Receives and reviews a request, and reserves memory for the answer.
+    /// Receives and reviews a request, and reserves memory for the response.
     async fn reviewed(self, phase: Phase, request: Request, span: &mut Span) -> Result<Response, Unreviewed> {
         let deadline = deadline::of(request.uri().query());
         let seat = request.extensions().get::<Seat>().cloned();
@@ -273,7 +273,7 @@ impl Reviews {
                         "clusterprofile-webhook is overloaded and the request body arrived too slowly; try again"
                     }
                     Shed::Unsent => {
-                        "clusterprofile-webhook is overloaded: too many answers are waiting to be read; try again"
+                        "clusterprofile-webhook is overloaded: too many responses are waiting to be read; try again"
                     }
                     Shed::Deadline => {
                         "clusterprofile-webhook could not finish this review before its timeout; try again"
@@ -299,7 +299,7 @@ fn unavailable(message: &str) -> Response {
     closing((StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response())
 }
 
-/// Closes the connection after the answer, because the rest of the body is not read.
+/// Closes the connection after the response, because the rest of the body is not read.
 fn closing(mut response: Response) -> Response {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response

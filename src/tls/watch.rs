@@ -19,7 +19,7 @@ use crate::{
 pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<Metrics>) -> Infallible {
     let mut poller = FilePoller::new(None);
     let mut next: Option<Pair> = None;
-    let mut expiry = ExpiryWarning::new("certificate");
+    let mut expiry = ExpiryWarning::new("serving certificate");
     loop {
         let reader = files.clone();
         let found = poller.next(move || reader.read()).await;

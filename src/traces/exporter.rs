@@ -116,7 +116,7 @@ impl Exporter {
         }
     }
 
-    /// Sends one request, and returns the status of the answer.
+    /// Sends one request, and returns the status of the response.
     async fn post(&self, addresses: &[SocketAddr], body: Vec<u8>) -> Result<u16, TracesError> {
         let Endpoint { authority, path } = &self.endpoint;
         let failed = |source| TracesError::Http { endpoint: self.endpoint.to_string(), source };
@@ -132,7 +132,7 @@ impl Exporter {
         let answer = pin!(sender.send_request(request));
         let answered = match select(answer, pin!(connection)).await {
             Either::Left((answered, _)) => answered,
-            // The connection may have ended with the answer.
+            // The connection may have ended with the response.
             Either::Right((_, answer)) => answer.await,
         };
         Ok(answered.map_err(failed)?.status().as_u16())

@@ -19,7 +19,7 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     let mut broken = managed::rotated(&mut hub, &mut rotations, &writers);
     let (renewed, total) = (hub.renewed(), rotations.total());
     let what = format!(
-        "{renewed} renewals of a leaf, {} rotations of the authority, {} changes of the leader: {total}",
+        "{renewed} renewals of a leaf, {} rotations of the CA, {} changes of the leader: {total}",
         managed::ROTATIONS,
         hub.changes_of_leader
     );

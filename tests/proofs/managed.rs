@@ -21,7 +21,7 @@ use super::{
 
 /// The steps of a leader that are interrupted.
 const STEPS: [(Stage, &str); 3] = [
-    (Stage::Overlap, "a new authority is made and trusted"),
+    (Stage::Overlap, "a new CA is made and trusted"),
     (Stage::Signing, "it is promoted, the old one still trusted"),
     (Stage::Steady, "the old one is removed, leaves are renewed"),
 ];

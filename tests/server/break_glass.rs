@@ -122,7 +122,7 @@ fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
     let mut lines = String::new();
     log.read_to_string(&mut lines).unwrap();
     for cause in
-        ["the API server did not answer the permission check in time", "too many permission checks are waiting"]
+        ["the API server did not respond to the permission check in time", "too many permission checks are waiting"]
     {
         assert_eq!(lines.lines().filter(|line| line.contains(cause)).count(), 1, "{lines}");
     }

@@ -68,7 +68,7 @@ fn one_that_accepts_and_never_answers_holds_nothing_up_and_is_told_of_once() {
     wait_until("it has waited in vain twice", || failures(&program) >= 2);
     let lines = end(program, log);
     let logged =
-        lines.lines().filter(|line| line.contains("cannot read the Secret: the API server did not answer in time"));
+        lines.lines().filter(|line| line.contains("cannot read the Secret: the API server did not respond in time"));
     assert_eq!(logged.count(), 1, "{lines}");
 }
 
