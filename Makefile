@@ -173,10 +173,12 @@ fmt: ## formats the code
 
 .PHONY: demo
 demo: ## shows the webhook over HTTPS, and with Go or KUBEBUILDER_ASSETS also through kubectl
-	cargo run --locked --quiet --release --example demo
+	@[ -e target/debug/examples/demo ] || echo 'demo: the first build takes 2 minutes on 2 cores'
+	cargo run --locked --example demo
+	@echo 'demo: next, the same writes through kubectl and a real API server'
 	@$(CONTROL_PLANE)/build.sh --optional 'the demo through kubectl is'
 	@if [ -n "$${KUBEBUILDER_ASSETS:-}" ] || [ -e target/control-plane/kubectl ]; then \
-	    cargo run --locked --quiet --release --example demo-kubectl; \
+	    cargo run --locked --example demo-kubectl; \
 	fi
 
 .PHONY: run
