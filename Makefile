@@ -189,6 +189,7 @@ certs: ## makes a development CA and certificate in certs-dev, if missing
 generate: ## regenerates the CRD, the chart's files, the blocks in README and docs, and with an API server the transcripts
 	UPDATE=1 cargo test --locked --quiet --test manifests -- chart::has
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
+	cargo build --locked --quiet --example demo
 	UPDATE=1 cargo test --locked --quiet --test docs
 
 ##@ Measure

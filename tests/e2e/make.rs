@@ -22,7 +22,7 @@ use super::{
 pub(crate) fn installs_and_uninstalls(plane: &ControlPlane, shell: &Shell) {
     let scripts = Section::readme().section("Install").scripts();
     let [image_and_install, uninstall] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
-    // No container engine is wanted for the tests: `make image` is not run.
+    // The tests need no container engine: `make image` is not run.
     let (image, install) = image_and_install.trim_end().split_once('\n').expect("two commands");
     let (_, name) = install.split_once("IMAGE=").expect("it names an image");
     assert_eq!(image, format!("make image IMAGE={name}"));

@@ -1,5 +1,5 @@
 //! A real Prometheus scrapes the binary and the API server, evaluates the rules of the manifests, and runs the queries
-//! of the dashboard. Faults are real; only the time that they must last is left out.
+//! of the dashboard. Faults are real, but alerts do not wait for their `for`.
 
 use std::{
     collections::BTreeSet,

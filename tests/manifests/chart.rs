@@ -51,7 +51,7 @@ impl Chart {
 
 impl Manifests {
     fn chart(&self) -> &Chart {
-        self.chart.as_ref().expect("without helm, its tests are left out")
+        self.chart.as_ref().expect("without Helm, its tests are skipped")
     }
 }
 

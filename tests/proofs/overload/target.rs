@@ -129,7 +129,7 @@ impl<'p> Target<'p> {
 
     /// 50 writes a second through the API server.
     pub(crate) fn writers(&self, good: fn(&str) -> Value) -> Writers<'p> {
-        /// Half as many as in other proofs: the others who call want some of the cores, too.
+        /// Half as many as in other proofs, because the other clients need a part of the cores.
         const PACE: Duration = Duration::from_secs(2);
         Writers::new(self.profiles(), good, PACE)
     }
