@@ -94,7 +94,7 @@ fn counted(args: &[&str]) -> anyhow::Result<u64> {
 fn callgrind(args: &[&str], file: &Path, options: &[&str]) -> anyhow::Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let output = Command::new("valgrind")
-        // The environment lies on the stack, where its length shifts what alignment costs.
+        // The environment is on the stack, where its length changes the alignment and its cost.
         .env_clear()
         .env("PATH", path)
         .args(["--tool=callgrind", &format!("--callgrind-out-file={}", file.display())])
@@ -140,7 +140,7 @@ fn hold_bounds() -> anyhow::Result<bool> {
             all_hold &= holds;
         }
     };
-    // One on each core of a small machine: what else runs does not change what is counted.
+    // One on each core of a small machine. Other programs do not change the count.
     thread::scope(|scope| {
         let other = scope.spawn(count);
         let holds = count()?;

@@ -37,7 +37,7 @@ fn compare(manager: &Manager, crd: Crd, planes: &Planes) {
     }
     let expected: Vec<_> = unreviewed.stored.into_iter().map(filled_in).collect();
     assert_eq!(reviewed.stored, expected);
-    // What is filled in before the deletion stays, and nothing is filled in after it.
+    // Fixes from before the deletion remain, and there are no new ones after it.
     assert_eq!(filled_in(reviewed.last), filled_in(unreviewed.last));
 }
 

@@ -235,7 +235,7 @@ fn all_objects_are_in_the_namespace_and_labelled(manifests: &Manifests) {
         for label in LABELS {
             text(object, &format!("/metadata/labels/app.kubernetes.io~1{label}"));
         }
-        // Events of cluster-scoped objects are there.
+        // Events of cluster-scoped objects are in this namespace.
         let namespace = if text(object, "/metadata/name").ends_with("-events") { "default" } else { namespace };
         let expected = (!CLUSTER_SCOPED.contains(&text(object, "/kind"))).then_some(namespace);
         assert_eq!(object["metadata"]["namespace"].as_str(), expected, "{object:#}");

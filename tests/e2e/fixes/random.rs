@@ -93,13 +93,13 @@ impl Random {
         let mut status = json!({"version": {"kubernetes": "1.36.0"}});
         for (list, fields, most) in LISTS {
             if self.happens(if list == "conditions" { 90 } else { 40 }) {
-                // Few mistakes or many.
+                // Few or many mistakes.
                 let wrong = *self.of(&[0, 0, 15, 40]);
                 status[list] = (0..=self.below(most)).map(|_| self.item(fields, wrong)).collect();
             }
         }
         if self.happens(25) {
-            // Beside others it passes for as long as it stays as it is, on definitions with keys of lists too.
+            // An unchanged mistake next to others passes, also with CRDs whose lists have keys.
             let stored = json!({"type": "Stored", "observedGeneration": self.below(3)});
             let conditions = &mut status["conditions"];
             match conditions.as_array_mut() {
@@ -135,7 +135,7 @@ impl Random {
     }
 
     fn change_list(&mut self, status: &mut Value) {
-        // Fixes are made in conditions.
+        // Conditions can have fixes.
         let (list, fields, _) = if self.happens(50) { LISTS[0] } else { *self.of(&LISTS) };
         let Some(items) = status[list].as_array_mut().filter(|items| !items.is_empty()) else {
             status[list] = json!([self.item(fields, 20)]);
