@@ -52,8 +52,8 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One thing that is counted: a review of a body, or a scan that keeps nothing of it, beside which a review stands.
-struct Case {
+/// What is counted: a review of a body, or for comparison a scan that keeps nothing of it.
+struct Subject {
     body: &'static str,
     bytes: usize,
     work: &'static str,
@@ -63,12 +63,12 @@ const SCAN: &str = "scan";
 const MUTATE: &str = "mutate";
 const VALIDATE: &str = "validate";
 
-fn cases(body: &'static str, make: fn() -> Vec<u8>) -> [Case; 3] {
+fn cases(body: &'static str, make: fn() -> Vec<u8>) -> [Subject; 3] {
     let bytes = make().len();
-    [SCAN, MUTATE, VALIDATE].map(|work| Case { body, bytes, work })
+    [SCAN, MUTATE, VALIDATE].map(|work| Subject { body, bytes, work })
 }
 
-impl Case {
+impl Subject {
     /// Enough reviews that one more or less allocation of a page is lost in them.
     fn count(&self) -> u32 {
         if self.bytes > 1 << 20 { 4 } else { 200 }
