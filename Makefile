@@ -45,7 +45,7 @@ static: ## builds the static binary for images in target/STATIC_TARGET/release; 
 	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --locked --release --target $(STATIC_TARGET) $(STATIC_LINKER)
 
 # Lists all dependencies that cargo resolves, including build dependencies. Reproducible: without paths of the build machine, and
-# with the time of the commit.
+# with the time of the commit. cargo-cyclonedx also writes an SBOM for each other member of the workspace.
 .PHONY: sbom
 sbom: ## writes the SBOM of the static binary (CycloneDX) to target/STATIC_TARGET/release; requires cargo-cyclonedx
 	@cargo cyclonedx --version >/dev/null 2>&1 || \
@@ -54,7 +54,7 @@ sbom: ## writes the SBOM of the static binary (CycloneDX) to target/STATIC_TARGE
 	    --target $(STATIC_TARGET) --override-filename sbom
 	mkdir -p $(dir $(STATIC))
 	sed 's|$(CURDIR)|/src|g' sbom.json >$(STATIC).cdx.json
-	rm sbom.json
+	rm sbom.json testkit/sbom.json
 
 .PHONY: image
 image: ## builds and pushes the image IMAGE, for this machine's CPU or PLATFORMS; requires podman, buildah or docker
@@ -202,6 +202,7 @@ generate: ## regenerates the CRD, the chart's files, the blocks in README and do
 	UPDATE=1 cargo test --locked --quiet --test readme -- the_configuration_file
 	UPDATE=1 cargo test --locked --quiet --test manifests -- chart::has
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
+	cargo build --locked --quiet --example demo
 	UPDATE=1 cargo test --locked --quiet --test docs
 
 ##@ Measure

@@ -52,8 +52,8 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One thing that is counted: a review of a body, or a scan that keeps nothing of it, beside which a review stands.
-struct Case {
+/// What is counted: a review of a body, or for comparison a scan that keeps nothing of it.
+struct Subject {
     body: &'static str,
     bytes: usize,
     work: &'static str,
@@ -63,12 +63,12 @@ const SCAN: &str = "scan";
 const MUTATE: &str = "mutate";
 const VALIDATE: &str = "validate";
 
-fn cases(body: &'static str, make: fn() -> Vec<u8>) -> [Case; 3] {
+fn cases(body: &'static str, make: fn() -> Vec<u8>) -> [Subject; 3] {
     let bytes = make().len();
-    [SCAN, MUTATE, VALIDATE].map(|work| Case { body, bytes, work })
+    [SCAN, MUTATE, VALIDATE].map(|work| Subject { body, bytes, work })
 }
 
-impl Case {
+impl Subject {
     /// Enough reviews that one more or less allocation of a page is lost in them.
     fn count(&self) -> u32 {
         if self.bytes > 1 << 20 { 4 } else { 200 }
@@ -94,7 +94,7 @@ fn counted(args: &[&str]) -> anyhow::Result<u64> {
 fn callgrind(args: &[&str], file: &Path, options: &[&str]) -> anyhow::Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let output = Command::new("valgrind")
-        // The environment lies on the stack, where its length shifts what alignment costs.
+        // The environment is on the stack, where its length changes the alignment and its cost.
         .env_clear()
         .env("PATH", path)
         .args(["--tool=callgrind", &format!("--callgrind-out-file={}", file.display())])
@@ -140,7 +140,7 @@ fn hold_bounds() -> anyhow::Result<bool> {
             all_hold &= holds;
         }
     };
-    // One on each core of a small machine: what else runs does not change what is counted.
+    // One on each core of a small machine. Other programs do not change the count.
     thread::scope(|scope| {
         let other = scope.spawn(count);
         let holds = count()?;

@@ -65,7 +65,7 @@ fn holds(shape: &Shape, version: &str, review: &Review) -> bool {
     for size in SIZES {
         let cost = cost(&shape.body(version, size), review);
         let (time, memory) = (per_byte(cost.time.as_nanos(), &cost), per_byte(cost.memory.saturating_sub(BASE), &cost));
-        // Where so little is done, a growth is of a few nanoseconds, which other programs cause.
+        // For such short times, a growth is a few nanoseconds, which other programs cause.
         let growth = Some(time).filter(|time| *time > 100.0).and_then(|time| last.map(|last| time / last));
         last = Some(time);
         let is_kept = time <= NANOSECONDS

@@ -26,7 +26,7 @@ pub(crate) fn tls(ca: &[u8]) -> anyhow::Result<TlsConnector> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // The API server resumes no session.
+    // The API server does not resume TLS sessions.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
 }

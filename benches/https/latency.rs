@@ -125,7 +125,7 @@ async fn take_turns(
         while side.connections.len() < load.connections() {
             side.connections.push(side.server.connect(trust).await?);
         }
-        // Not measured: the first requests find cold caches and empty free lists.
+        // Not measured, because the first requests find cold caches and empty free lists.
         side.round(request, load, 4).await?;
     }
     let [webhook, floor] = sides;

@@ -64,7 +64,7 @@ pub(crate) async fn paced(
                 }
                 let due = started + interval * *turn;
                 *turn += 1;
-                // A timer of tokio's is late by up to a millisecond, and the core is the load's own.
+                // A timer of tokio can be a millisecond late, and the core belongs to the load.
                 while Instant::now() < due {
                     tokio::task::yield_now().await;
                 }
@@ -83,8 +83,8 @@ async fn drive<F>(connections: &mut Vec<Connection>, task: impl Fn(Connection) -
 where
     F: Future<Output = anyhow::Result<(Connection, Vec<Duration>)>> + Send + 'static,
 {
-    // Asleep, the load would have to be woken by the server's answer, at the server's expense: and the slower server,
-    // whose load sleeps more, would look slower still.
+    // A sleeping load would be woken by the response at the cost of the server. A slower server, whose load sleeps
+    // more, would look even slower.
     let mut awake = JoinSet::new();
     awake.spawn(async {
         loop {

@@ -66,7 +66,7 @@ async fn measure(webhook: &Path) -> anyhow::Result<Figures> {
     sleep(MINUTE);
     let large_after = show("a minute later", server.memory("VmRSS")?);
 
-    // Of a hundred reviews one is large and twenty are of the middle size, half of each on either path.
+    // Of a hundred reviews, one is large and twenty are medium, half of each on either path.
     let hundred = (0..100).flat_map(|turn| {
         let [mutate, validate] = match turn {
             50 => &large,

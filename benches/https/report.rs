@@ -47,7 +47,7 @@ pub(crate) fn write(name: &str, rounds: usize, figures: &impl Serialize) -> anyh
 
 fn machine() -> anyhow::Result<Machine> {
     let cpu = fs::read_to_string("/proc/cpuinfo")?;
-    // Not those that are left to this process, which has but one.
+    // Not the cores available to this process, which has only one.
     let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     Ok(Machine {

@@ -112,7 +112,7 @@ impl Server {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the server ended: {status}");
             }
-            // Not tokio's, which rounds up to a millisecond.
+            // Not the timer of tokio, which rounds up to a millisecond.
             std::thread::sleep(PAUSE);
         }
     }

@@ -25,7 +25,7 @@ fn every_file_and_target_that_a_page_names_exists() {
                     missing.push(format!("{page}: {code}"));
                 }
             }
-            // A capital or an asterisk stands for a part that differs.
+            // An uppercase letter or an asterisk stands for a variable part.
             let is_pattern = |letter: char| letter == '*' || letter == ' ' || letter.is_ascii_uppercase();
             let is_file = DIRECTORIES.iter().any(|directory| code.starts_with(directory));
             let name = code.trim_end_matches("README.md");

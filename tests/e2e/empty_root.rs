@@ -37,7 +37,7 @@ pub(crate) struct EmptyRoot {
 impl EmptyRoot {
     pub(crate) fn new(directory: PathBuf, binary: &StaticBinary) -> Self {
         fs::create_dir(&directory).expect("a directory can be made");
-        // Not a link: it leads out of the root.
+        // Not a link, which would lead out of the root.
         fs::copy(&binary.0, directory.join(BINARY)).expect("the binary can be copied");
         Self { directory }
     }

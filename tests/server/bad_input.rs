@@ -255,7 +255,7 @@ fn what_is_read_of_a_list_that_is_too_long_is_judged() {
         format!(r#"{{"properties":[{}]}}"#, items.join(","))
     };
     let past = |count: usize| format!("the last {count} of this one are not checked");
-    // The item past the most that are judged is the last one; in the stored list others come before it.
+    // The item after the limit is the last one. In the stored list, other items precede it.
     let with_last = |last: &str, count: usize| properties("", count).replace("]}", &format!(",{last}]}}"));
 
     assert_eq!(answer(&properties("b", 65_536), "{}"), (true, "null".into(), "null".into()));

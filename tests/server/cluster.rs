@@ -17,7 +17,7 @@ fn start(answer: fn(TcpStream), flags: &[&str]) -> (Program, BufReader<ChildStde
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
     let kubeconfig = tempfile::NamedTempFile::new().unwrap();
     fs::write(&kubeconfig, config(api.local_addr().unwrap())).unwrap();
-    // It ends with the tests.
+    // The thread ends with the program.
     thread::spawn(move || {
         for connection in api.incoming() {
             thread::spawn(move || answer(connection.unwrap()));
