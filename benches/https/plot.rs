@@ -6,9 +6,9 @@ use testkit::bodies::{BODIES, Body};
 
 use super::{figures::Row, report};
 
-/// What others cost, with the same bodies and as multiples of the same floor, measured once on another machine.
+/// Multiples of the same floor for other webhooks with the same bodies, measured once on another machine.
 ///
-/// Kubewarden had 37 to 47 and 60 to 70, and refuses 2.4 MB.
+/// Kubewarden had 37 to 47 and 60 to 70, and rejects 2.4 MB.
 const PEERS: [(&str, [Option<f64>; 3]); 6] = [
     ("kube, typed envelope, DynamicObject", [Some(3.8), Some(8.3), Some(7.0)]),
     ("controller-runtime", [Some(14.0), Some(41.0), Some(44.0)]),
@@ -18,7 +18,7 @@ const PEERS: [(&str, [Option<f64>; 3]); 6] = [
     ("Gatekeeper", [Some(80.0), Some(166.0), Some(98.0)]),
 ];
 
-/// Connections of the figures that are shown.
+/// The number of connections in the plot.
 const CONNECTIONS: usize = 8;
 
 const WIDTH: f64 = 760.0;
@@ -27,7 +27,7 @@ const TOP: f64 = 64.0;
 const ROW: f64 = 26.0;
 const COLORS: [&str; 3] = ["#1b7837", "#2166ac", "#b2182b"];
 
-/// Draws the rows of eight connections, one dot for each size of body.
+/// Draws the rows with eight connections, one dot for each size of body.
 pub(crate) fn write(rows: &[Row]) -> anyhow::Result<()> {
     let ours = ["/mutate", "/validate"].map(|path| {
         let multiple = |(body, _): Body| {
@@ -94,7 +94,7 @@ fn svg(lines: &[(String, [Option<f64>; 3])]) -> Result<String, std::fmt::Error> 
     Ok(svg)
 }
 
-/// Where a multiple is, on a scale from 1 to 200 on which equal factors are equally far.
+/// The position of a multiple on a logarithmic scale from 1 to 200.
 fn x(multiple: f64) -> f64 {
     const MOST: f64 = 200.0;
     LEFT + (WIDTH - LEFT - 24.0) * multiple.max(1.0).ln() / MOST.ln()
