@@ -137,9 +137,11 @@ impl Managed {
         let Self { cluster, options, identity, prover } = self;
         let (sender, changes) = watch::channel(());
         let watch = cluster.watch(&sender, |error| failure_log::count(&metrics, Failure::Watch, error));
-        let replica = Replica::new(cluster, options.lifetimes, certificates, prover, &metrics);
-        let election = Election { cluster, identity, duration: options.lease, metrics: &metrics };
-        let lead = async || Leader::new(cluster, options, identity, &metrics).lead(changes.clone()).await;
+        let replica = Replica::new(cluster, options.lifetimes, Arc::clone(&certificates), prover, &metrics);
+        let election =
+            Election { cluster, identity, duration: options.lease, metrics: &metrics, certificates: &certificates };
+        let lead =
+            async || Leader::new(cluster, options, identity, &metrics, &certificates).lead(changes.clone()).await;
         tokio::join!(watch, replica.serve(changes.clone()), election.run(lead)).0
     }
 

@@ -36,13 +36,8 @@ pub(super) enum Arm {
 }
 
 impl Arming {
-    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
-        Self {
-            metrics: Arc::clone(metrics),
-            was_armed: false,
-            backoff: Backoff::default(),
-            failures: FailureLog::new(metrics),
-        }
+    pub(super) fn new(metrics: &Arc<Metrics>, failures: FailureLog) -> Self {
+        Self { metrics: Arc::clone(metrics), was_armed: false, backoff: Backoff::default(), failures }
     }
 
     /// Arms the validating configuration, if it is not armed and a bad profile is denied with a proof by `key`. Without a key,

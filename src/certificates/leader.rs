@@ -20,7 +20,10 @@ use super::{
     rotation::{Action, Rotation},
     state::{Next, State},
 };
-use crate::metrics::{Failure, Metrics, Repair, Step};
+use crate::{
+    metrics::{Failure, Metrics, Repair, Step},
+    tls::Certificates,
+};
 
 /// The loop of a replica while it is the leader. It keeps no state that its successor needs.
 pub(super) struct Leader<'c> {
@@ -50,9 +53,11 @@ impl<'c> Leader<'c> {
         options: &'c Options,
         identity: &'c str,
         metrics: &'c Arc<Metrics>,
+        certificates: &Arc<Certificates>,
     ) -> Self {
-        let (arming, failures) = (Arming::new(metrics), FailureLog::new(metrics));
-        Self { cluster, options, identity, metrics, confirmed: None, settled: None, arming, failures }
+        let failures = || FailureLog::new(metrics, certificates);
+        let arming = Arming::new(metrics, failures());
+        Self { cluster, options, identity, metrics, confirmed: None, settled: None, arming, failures: failures() }
     }
 
     /// Runs until dropped.
@@ -140,7 +145,7 @@ impl<'c> Leader<'c> {
     }
 
     async fn store(&self, snapshot: &Snapshot, state: &State, step: Option<Step>) -> Result<(), CertificatesError> {
-        self.cluster.store(&snapshot.secret, state.write()).await?;
+        self.cluster.store(snapshot.secret.as_ref(), state.write()).await?;
         if let Some(step) = step {
             self.metrics.certificates.count_step(step);
             info!(step = step.name(), "CA rotation step done");

@@ -16,7 +16,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::info;
 
 use super::{CertificatesError, cluster::Cluster, error_chain, failure_log::FailureLog, fraction};
-use crate::metrics::{Failure, Metrics};
+use crate::{
+    metrics::{Failure, Metrics},
+    tls::Certificates,
+};
 
 /// Takes part in the election for as long as the process runs.
 pub(super) struct Election<'c> {
@@ -25,12 +28,13 @@ pub(super) struct Election<'c> {
     /// How long a leader may fail to renew the Lease.
     pub(super) duration: Duration,
     pub(super) metrics: &'c Arc<Metrics>,
+    pub(super) certificates: &'c Arc<Certificates>,
 }
 
 impl Election<'_> {
     /// Runs `lead` whenever this replica is the leader. Runs until dropped.
     pub(super) async fn run(&self, lead: impl AsyncFn() -> Infallible) -> Infallible {
-        let mut failures = FailureLog::new(self.metrics);
+        let mut failures = FailureLog::new(self.metrics, self.certificates);
         loop {
             self.win(&mut failures).await;
             info!(identity = self.identity, "acquired leadership");
@@ -50,7 +54,7 @@ impl Election<'_> {
     async fn win(&self, failures: &mut FailureLog) {
         let mut seen: Option<(LeaseSpec, Instant)> = None;
         loop {
-            match self.cluster.lease().await {
+            match self.lease().await {
                 Ok(lease) => {
                     let spec = lease.spec.clone().unwrap_or_default();
                     let duration = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
@@ -82,7 +86,7 @@ impl Election<'_> {
             sleep(self.pause()).await;
             let asked = Instant::now();
             let renewed = async {
-                let lease = self.cluster.lease().await?;
+                let lease = self.lease().await?;
                 if holder(&lease) != self.identity {
                     return Ok(false);
                 }
@@ -96,6 +100,14 @@ impl Election<'_> {
                 Ok(Ok(false)) | Err(_) => return,
                 Ok(Err(error)) => failures.failed(Failure::Lease, error_chain(&error)),
             }
+        }
+    }
+
+    /// Reads the Lease, and creates it if it is missing: Argo CD applies no Leases.
+    async fn lease(&self) -> Result<Lease, CertificatesError> {
+        match self.cluster.lease().await? {
+            Some(lease) => Ok(lease),
+            None => self.cluster.create_lease().await,
         }
     }
 
@@ -114,8 +126,10 @@ impl Election<'_> {
 
 /// Releases the Lease if this replica holds it.
 pub(super) async fn release(cluster: &Cluster, identity: &str) -> Result<(), CertificatesError> {
-    let lease = cluster.lease().await?;
-    if holder(&lease) == identity { write(cluster, lease, "", 1).await } else { Ok(()) }
+    match cluster.lease().await? {
+        Some(lease) if holder(&lease) == identity => write(cluster, lease, "", 1).await,
+        _ => Ok(()),
+    }
 }
 
 async fn write(cluster: &Cluster, lease: Lease, identity: &str, seconds: i32) -> Result<(), CertificatesError> {

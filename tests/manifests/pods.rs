@@ -244,8 +244,8 @@ pub(crate) fn may_do_what_certificates_break_glass_and_the_crd_want(manifests: &
     let (secret, lease, configuration) = (default("--secret"), default("--lease"), default("--configuration"));
     assert_eq!(text(only(&manifests.base, "Secret"), "/metadata/name"), secret);
     assert_eq!(text(only(&manifests.base, "Lease"), "/metadata/name"), lease);
-    let any = ["create clusterprofiles any", "create events any", ASK, READ, FOLLOW];
-    let mut expected = BTreeSet::from(any.map(String::from));
+    let created = ["clusterprofiles", "events", "leases", "secrets"].map(|kind| format!("create {kind} any"));
+    let mut expected: BTreeSet<_> = created.into_iter().chain([ASK, READ, FOLLOW].map(String::from)).collect();
     expected.extend(["get", "watch", "update"].map(|verb| format!("{verb} secrets {secret}")));
     expected.extend(["get", "update"].map(|verb| format!("{verb} leases {lease}")));
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {

@@ -66,6 +66,8 @@ fn one_that_accepts_and_never_answers_holds_nothing_up_and_is_told_of_once() {
     assert!(get(program.admin, "/readyz").starts_with("HTTP/1.1 503"));
     // Only by the replica, because there is no leader election.
     wait_until("it has waited in vain twice", || failures(&program) >= 2);
+    let readiness = get(program.admin, "/readyz");
+    assert!(readiness.ends_with("; last failure: cannot read the Secret: the API server did not respond in time\n"));
     let lines = end(program, log);
     let logged =
         lines.lines().filter(|line| line.contains("cannot read the Secret: the API server did not respond in time"));
