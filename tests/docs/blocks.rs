@@ -5,7 +5,12 @@
 
 use std::{collections::BTreeMap, env, fs, path::Path, process::Command};
 
-use clusterprofile_webhook::{config::KEYS, metrics::Metrics, review::Rule, rules::RULES};
+use clusterprofile_webhook::{
+    config::{KEYS, Key},
+    metrics::Metrics,
+    review::Rule,
+    rules::RULES,
+};
 
 use super::{compatibility, cost, pages::pages};
 
@@ -141,8 +146,8 @@ fn configuration() -> String {
 
 /// Every limit with its default, a line each.
 fn limits(indent: &str) -> String {
-    let limits = KEYS.iter().filter_map(|key| Some((key.path.strip_prefix("limits.")?, key.default())));
-    limits.map(|(name, default)| format!("{indent}{name}: {default}\n")).collect()
+    let line = |key: &Key| Some(format!("{indent}{}: {}\n", key.path.strip_prefix("limits.")?, key.default()));
+    KEYS.iter().filter_map(line).collect()
 }
 
 /// `UPDATE=1` writes it. `make generate` does this first, because the chart repeats the file.
