@@ -13,9 +13,13 @@ pub use self::{
     server::{HandshakeFailure, Load, Server, Shed},
 };
 
+#[path = "certificates/metrics.rs"]
 mod certificates;
+#[path = "files/metrics.rs"]
 mod files;
+#[path = "server/metrics/reviews.rs"]
 mod reviews;
+#[path = "server/metrics/traffic.rs"]
 mod server;
 
 /// All metrics of the process.
