@@ -16,16 +16,9 @@ use kube::core::Status;
 use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
 
-use self::{cluster::Cluster, leader::Leader, lease::Election, replica::Replica};
-pub use self::{proof::Prover, rotation::Lifetimes};
-use crate::{
-    error::error_chain,
-    files,
-    kube::client::AccessError,
-    metrics::{Failure, Metrics},
-    random::random,
-    tls::Certificates,
-};
+use self::{cluster::Cluster, leader::Leader, lease::Election, metrics::Failure, replica::Replica};
+pub use self::{metrics::Metrics, proof::Prover, rotation::Lifetimes};
+use crate::{error::error_chain, files, kube::client::AccessError, random::random, tls::Certificates};
 
 mod arming;
 mod bundle;
@@ -34,6 +27,7 @@ mod cluster;
 mod failure_log;
 mod leader;
 mod lease;
+mod metrics;
 mod proof;
 mod replica;
 mod rotation;

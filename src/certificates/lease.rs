@@ -15,11 +15,15 @@ use k8s_openapi::{
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::info;
 
-use super::{CertificatesError, cluster::Cluster, error_chain, failure_log::FailureLog, fraction};
-use crate::{
+use super::{
+    CertificatesError,
+    cluster::Cluster,
+    error_chain,
+    failure_log::FailureLog,
+    fraction,
     metrics::{Failure, Metrics},
-    tls::Certificates,
 };
+use crate::tls::Certificates;
 
 /// Takes part in the election for as long as the process runs.
 pub(super) struct Election<'c> {
@@ -38,12 +42,12 @@ impl Election<'_> {
         loop {
             self.win(&mut failures).await;
             info!(identity = self.identity, "acquired leadership");
-            self.metrics.certificates.set_leading(true);
+            self.metrics.set_leading(true);
             tokio::select! {
                 never = lead() => match never {},
                 () = self.keep(&mut failures) => {}
             }
-            self.metrics.certificates.set_leading(false);
+            self.metrics.set_leading(false);
             info!(identity = self.identity, "lost leadership");
         }
     }

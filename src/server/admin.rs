@@ -18,8 +18,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::{
-    metrics::Metrics,
-    server::{Stage, handler::Reviews},
+    server::{Metrics, Stage, handler::Reviews},
     tls::Certificates,
 };
 
@@ -76,5 +75,8 @@ async fn metrics_text(State(health): State<Health>, headers: HeaderMap) -> Respo
         "text/plain; version=0.0.4; charset=utf-8"
     };
     health.reviews.show_load();
+    if let Some(pair) = health.certificates.current() {
+        health.metrics.traffic.set_certificate_validity(pair.validity());
+    }
     ([(CONTENT_TYPE, format)], health.metrics.render()).into_response()
 }

@@ -26,7 +26,6 @@ use crate::{
     admission::{self, BreakGlass, Permission, Unanswered, clipped},
     certificates::Prover,
     kube::permissions::Permissions,
-    metrics::{Metrics, Shed},
     review::Phase,
     server::{
         deadline,
@@ -35,6 +34,7 @@ use crate::{
         intake::{Received, Unreviewed},
         listener::connections::Seat,
         live_config::LiveConfig,
+        metrics::{Metrics, Shed},
     },
     traces::{Span, Spans},
 };
@@ -104,8 +104,8 @@ impl Reviews {
     pub(super) fn show_load(&self) {
         let Shared { live, metrics, .. } = &*self.0;
         let (bytes, requests) = live.budget().load();
-        metrics.server.set_load(bytes, requests);
-        metrics.server.set_connections_limit(live.limits().connections);
+        metrics.traffic.set_load(bytes, requests);
+        metrics.traffic.set_connections_limit(live.limits().connections);
     }
 
     pub(super) fn router(self) -> Router {
@@ -222,7 +222,7 @@ impl Reviews {
                 Reviewed::Failed((StatusCode::BAD_REQUEST, format!("{bad_request}\n")).into_response())
             }
             Err(_) => {
-                metrics.count_panic();
+                metrics.reviews.count_panic();
                 error!(phase = %phase, bytes = received.len(), "internal error in a review; report this bug");
                 let message = "clusterprofile-webhook hit an internal error reviewing this object; see its log and report the bug";
                 Reviewed::Failed(unavailable(message))
@@ -266,7 +266,7 @@ impl Reviews {
                 (StatusCode::BAD_REQUEST, "the body is incomplete: the connection was closed early\n").into_response(),
             ),
             Unreviewed::Shed(reason) => {
-                metrics.server.count_shed(reason);
+                metrics.traffic.count_shed(reason);
                 unavailable(match reason {
                     Shed::QueueFull => "clusterprofile-webhook is overloaded: the queue for reviews is full; try again",
                     Shed::Slow => {

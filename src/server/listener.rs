@@ -15,10 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, warn};
 
 use self::connections::{ConnectionGuard, Connections};
-use crate::{
-    metrics::Metrics,
-    server::{Limits, Stage, http, live_config::LiveConfig, stopping},
-};
+use crate::server::{Limits, Metrics, Stage, http, live_config::LiveConfig, stopping};
 
 pub(super) mod connections;
 pub(super) mod crowds;
@@ -94,7 +91,7 @@ impl Acceptor {
     /// Counts and logs a panic. It ends only its own connection, but must not go unnoticed.
     fn check_panic(&self, ended: &Result<(), JoinError>) {
         if ended.is_err() {
-            self.metrics.count_panic();
+            self.metrics.reviews.count_panic();
             error!("internal error in a connection; report this bug");
         }
     }

@@ -205,7 +205,7 @@ fn help(command: &str) -> String {
 
 /// Reads the metrics of a new server, which has every series from the start.
 fn metrics() -> String {
-    let text = Metrics::default().render();
+    let text = Metrics::default().server.render();
     let mut families: Vec<(&str, &str, &str)> = Vec::new();
     let mut labels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for line in text.lines() {

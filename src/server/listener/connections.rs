@@ -9,10 +9,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{
-    metrics::Metrics,
-    server::{http::unsent::Unsent, listener::crowds::Crowds},
-};
+use crate::server::{Metrics, http::unsent::Unsent, listener::crowds::Crowds};
 
 /// The open connections of one listener.
 ///
@@ -153,7 +150,7 @@ impl Connections {
         let Some(standing) = id.and_then(|id| open.remove(id)) else { return false };
         standing.evicted.notify_one();
         if let Some(metrics) = &self.0.metrics {
-            metrics.server.count_eviction();
+            metrics.traffic.count_eviction();
         }
         true
     }
@@ -164,7 +161,7 @@ impl Connections {
 
     fn show_count(&self, count: usize) {
         if let Some(metrics) = &self.0.metrics {
-            metrics.server.set_connections(count);
+            metrics.traffic.set_connections(count);
         }
     }
 }

@@ -8,13 +8,12 @@ use prometheus_client::{
 
 use crate::{
     admission::{BreakGlass, Response},
-    metrics::PhaseLabels,
     review::Phase,
     rules::RULES,
 };
 
 /// Metrics of reviews.
-pub struct Reviews {
+pub struct ReviewMetrics {
     reviewed: Family<ReviewLabels, Counter>,
     findings: Family<RuleLabels, Counter>,
     passed_for_health: Family<PassedLabels, Counter>,
@@ -22,6 +21,12 @@ pub struct Reviews {
     exempt: Family<PhaseLabels, Counter>,
     duration: Family<PhaseLabels, Histogram>,
     bad_requests: Family<PhaseLabels, Counter>,
+    panics: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,9 +52,9 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
-impl Reviews {
+impl ReviewMetrics {
     /// Registers the metrics, with every series at zero.
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             reviewed: Family::default(),
             findings: Family::default(),
@@ -58,6 +63,7 @@ impl Reviews {
             exempt: Family::default(),
             duration: Family::new_with_constructor(review_duration),
             bad_requests: Family::default(),
+            panics: Counter::default(),
         };
         registry.register(
             "reviews",
@@ -95,6 +101,11 @@ impl Reviews {
             "Number of requests whose body was not an admission review, by phase",
             metrics.bad_requests.clone(),
         );
+        registry.register(
+            "panics",
+            "Number of reviews and connections that ended in an internal error",
+            metrics.panics.clone(),
+        );
         metrics.show_all();
         metrics
     }
@@ -127,6 +138,11 @@ impl Reviews {
     /// Counts a request whose body is not an admission review.
     pub fn count_bad_request(&self, phase: Phase) {
         self.bad_requests.get_or_create(&PhaseLabels { phase: phase.name() }).inc();
+    }
+
+    /// Counts a review or a connection that ended in a panic.
+    pub fn count_panic(&self) {
+        self.panics.inc();
     }
 
     /// Creates every series at zero: a family without a series is not rendered, and a rate needs a first value.

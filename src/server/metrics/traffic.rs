@@ -8,8 +8,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// Metrics of the server, except for those of reviews.
-pub struct Server {
+/// Metrics of the version, the serving certificate, connections and load.
+pub struct TrafficMetrics {
     certificate_start: Gauge<f64, AtomicU64>,
     certificate_expiry: Gauge<f64, AtomicU64>,
     handshakes: Family<ReasonLabels, Counter>,
@@ -95,9 +95,9 @@ pub struct Load {
     pub most: usize,
 }
 
-impl Server {
+impl TrafficMetrics {
     /// Registers the metrics, with every series at zero.
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             certificate_start: Gauge::default(),
             certificate_expiry: Gauge::default(),
