@@ -199,7 +199,7 @@ certs: ## makes a development CA and certificate in certs-dev, if missing
 
 .PHONY: generate
 generate: ## regenerates the CRD, the chart's files, the blocks in README and docs, and with an API server the transcripts
-	UPDATE=1 cargo test --locked --quiet --test readme -- the_configuration_file
+	UPDATE=1 cargo test --locked --quiet --test docs -- the_configuration_file
 	UPDATE=1 cargo test --locked --quiet --test manifests -- chart::has
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
 	cargo build --locked --quiet --example demo
