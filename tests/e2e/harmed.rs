@@ -182,7 +182,7 @@ impl Hub<'_> {
             }
             let holder = other.identity();
             if holder.is_some() || self.serving.leads() {
-                let holder = holder.unwrap_or_else(|| "no replica".to_owned());
+                let holder = holder.unwrap_or_else(|| "no-replica".to_owned());
                 self.plane.api.patch(&lease, "merge", &json!({"spec": {"holderIdentity": holder}}));
             }
             false

@@ -92,7 +92,7 @@ fn served_leaf(server: &Server) -> Vec<u8> {
 }
 
 #[test]
-fn every_swap_of_the_certificate_is_picked_up_under_load_and_a_torn_one_never() {
+fn every_new_certificate_is_loaded_under_load_and_a_mismatched_pair_never() {
     let mut volume = Volume::new();
     let certificates = Certificates::new(volume.files().load().expect("the first pair is good"));
     let server = Server::start_with(Config::default(), certificates, Some(volume.files()), volume.ca.clone());
@@ -140,7 +140,7 @@ fn reloads(admin: SocketAddr, result: &str) -> u64 {
 }
 
 #[test]
-fn a_pair_that_is_not_valid_now_waits_while_a_valid_one_is_served() {
+fn a_pair_outside_its_validity_does_not_replace_a_valid_one() {
     let mut volume = Volume::new();
     let first = volume.swap(true);
     let certificates = Certificates::new(volume.files().load().expect("the first pair is good"));
@@ -183,7 +183,7 @@ fn a_certificate_that_is_not_renewed_is_logged_once() {
 }
 
 #[test]
-fn pairs_that_cannot_be_served_are_refused_with_file_and_cause() {
+fn unusable_pairs_are_rejected_with_file_and_cause() {
     let volume = Volume::new();
     let good = |file: &str| fs::read_to_string(volume.path().join(file)).unwrap();
     let refused = |certificate: &str, key: &str| {
