@@ -27,6 +27,8 @@ mod fairness;
 mod flags;
 #[path = "server/log.rs"]
 mod log;
+#[path = "server/no_ipv6.rs"]
+mod no_ipv6;
 #[path = "server/process.rs"]
 mod process;
 #[path = "server/requests.rs"]
