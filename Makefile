@@ -6,12 +6,12 @@ SHELL := bash
 
 BENCH_SERVER := target/bench-server
 CERTS := certs-dev
-CONTROL_PLANE := tests/control-plane
-CERT_MANAGER := tests/cert-manager
-CA_BUNDLES := tests/ca-bundles
-COLLECTOR := tests/collector
-HELM := tests/helm
-SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/stress.sh tests/previous/build.sh tests/support/build.sh \
+CONTROL_PLANE := tools/control-plane
+CERT_MANAGER := tools/cert-manager
+CA_BUNDLES := tools/ca-bundles
+COLLECTOR := tools/collector
+HELM := tools/helm
+SCRIPTS := .ci/run certs-dev/make.sh $(wildcard manifests/*.sh) tests/e2e/stress.sh tools/build.sh tools/previous/build.sh \
     $(CONTROL_PLANE)/build.sh $(CERT_MANAGER)/build.sh $(COLLECTOR)/build.sh $(CA_BUNDLES)/build.sh $(HELM)/build.sh
 # Without Go, skip what is built with it, unless CI or E2E=require is set.
 OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
@@ -87,19 +87,19 @@ test-image: static ## tests the content of the image in an empty root, installed
 .PHONY: prove-certificates
 prove-certificates: ## proves under load that no certificate rotation fails a call; 3 minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
-	cargo test --locked --test prove -- prove certificates
+	cargo test --locked --test proofs -- prove certificates
 
 .PHONY: prove-rollout
 prove-rollout: ## proves that no upgrade or rolling restart fails a call; 4 minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
-	@tests/previous/build.sh
-	cargo test --locked --test prove -- prove rollout
+	@tools/previous/build.sh
+	cargo test --locked --test proofs -- prove rollout
 
 .PHONY: prove-overload
 prove-overload: export STATIC_BINARY = $(CURDIR)/$(STATIC)
 prove-overload: static ## proves that clients that send too much or too slowly block no others; 5 minutes; requires Go
 	@$(CONTROL_PLANE)/build.sh $(call OPTIONAL,the proof is)
-	cargo test --locked --test prove -- prove overload
+	cargo test --locked --test proofs -- prove overload
 
 .PHONY: stress
 stress: ## repeats the end-to-end tests while LOAD (20) processes keep the machine busy; 1 hour; requires Go
@@ -107,7 +107,7 @@ stress: ## repeats the end-to-end tests while LOAD (20) processes keep the machi
 	@$(CERT_MANAGER)/build.sh $(call OPTIONAL,the story with cert-manager is)
 	@$(COLLECTOR)/build.sh $(call OPTIONAL,the story of traces is)
 	@$(HELM)/build.sh $(call OPTIONAL,the stories of the chart are)
-	@tests/stress.sh
+	@tests/e2e/stress.sh
 
 ##@ Build the Go programs that tests use
 
@@ -135,10 +135,10 @@ helm: ## builds helm for the tests of the chart; requires Go
 
 .PHONY: lint
 lint: ## checks formatting, clippy, licenses and sources of dependencies, shell scripts and the chart
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	@cargo metadata --locked --quiet --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null # Fails if its lock file is stale.
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo check --locked --quiet --manifest-path fuzz/Cargo.toml
 	@cargo deny --version >/dev/null 2>&1 || \
 	    { echo 'lint: cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2' >&2; exit 1; }
@@ -155,7 +155,7 @@ lint: ## checks formatting, clippy, licenses and sources of dependencies, shell 
 
 .PHONY: fmt
 fmt: ## formats the code
-	cargo fmt
+	cargo fmt --all
 	cargo fmt --manifest-path fuzz/Cargo.toml
 	@! command -v gofmt >/dev/null || gofmt -w $(CONTROL_PLANE) $(CERT_MANAGER) $(COLLECTOR) $(CA_BUNDLES)
 
@@ -187,9 +187,10 @@ certs: ## makes a development CA and certificate in certs-dev, if missing
 
 .PHONY: generate
 generate: ## regenerates the CRD, the chart's files, the blocks in README and docs, and with an API server the transcripts
+	UPDATE=1 cargo test --locked --quiet --test readme -- the_configuration_file
 	UPDATE=1 cargo test --locked --quiet --test manifests -- chart::has
 	UPDATE=1 cargo test --locked --quiet --test e2e -- kubectl::
-	UPDATE=1 cargo test --locked --quiet --test crd --test readme
+	UPDATE=1 cargo test --locked --quiet --test docs
 
 ##@ Measure
 

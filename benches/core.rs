@@ -1,6 +1,6 @@
-//! What a review costs in process, without TLS, HTTP and the log: `make bench-core`.
+//! The cost of a review in process, without TLS, HTTP and the log: `make bench-core`.
 //!
-//! Every figure stands beside a scan of the same bytes that keeps nothing, the least that anybody who reads JSON pays.
+//! Every figure is next to that of a scan of the same bytes that keeps nothing, the minimum for any reader of JSON.
 
 use std::hint::black_box;
 
@@ -14,11 +14,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use jiff::Timestamp;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
-
-#[path = "support/bodies.rs"]
-mod bodies;
-
-use self::bodies::{BODIES, Counts, growing};
+use testkit::bodies::{BODIES, Counts, growing};
 
 criterion_group!(benches, sizes, growth);
 criterion_main!(benches);
@@ -49,8 +45,8 @@ struct Unread<'a> {
     sub_resource: &'a str,
 }
 
-/// A scan, reading both objects, the rules alone, and the whole review; `unruled` is the whole without rules, so that what
-/// the envelope and the answer cost is the difference to `parse`.
+/// A scan, reading both objects, the rules alone, and the whole review; `unruled` is the whole without rules, so that
+/// what the envelope and the answer cost is the difference to `parse`.
 fn sizes(criterion: &mut Criterion) {
     let unruled = unruled();
     for (name, body) in BODIES {

@@ -1,8 +1,8 @@
-//! Instructions per review, counted under callgrind and held against a baseline: `make instructions`.
+//! Instructions per review, counted by callgrind and compared with a baseline: `make instructions`.
 //!
-//! Seconds depend on the machine and on what else it does; this count comes out the same to a fraction of a percent, so that
-//! CI can fail where a review has become dearer. Of two runs, one with twice the reviews, the difference counts: without what
-//! starting, making the body and a first review cost. TLS, HTTP and the log are not in it.
+//! Times depend on the machine and its load. This count is reproducible to a fraction of a percent, so that CI can fail
+//! if a review becomes more expensive. It is the difference between two runs, one with twice the reviews, which removes
+//! the cost of the start, of making the body and of the first review. TLS, HTTP and the log are not included.
 
 #![expect(clippy::print_stdout, reason = "a table is what it is run for")]
 
@@ -24,13 +24,7 @@ use clusterprofile_webhook::{
 };
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
-
-#[path = "support/bodies.rs"]
-mod bodies;
-#[path = "support/worst.rs"]
-mod worst;
-
-use self::{
+use testkit::{
     bodies::BODIES,
     worst::{REVIEWS, SHAPES},
 };
@@ -39,8 +33,8 @@ const BASELINE: &str = "benches/instructions.tsv";
 
 /// How much worse a review may become unnoticed, in percent.
 ///
-/// From run to run counts differ by a fiftieth of a percent, by what hash maps take at random; the C library and a linker's
-/// choices differ by more between machines.
+/// From run to run counts differ by a fiftieth of a percent, by what hash maps take at random; the C library and a
+/// linker's choices differ by more between machines.
 const LEEWAY: f64 = 5.0;
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -118,8 +112,8 @@ fn callgrind(args: &[&str], file: &Path, options: &[&str]) -> anyhow::Result<()>
 ///
 /// What a process does once is counted with them: it is little beside such a body.
 fn hold_bounds() -> anyhow::Result<bool> {
-    /// For each byte, of the two reviews of a write together, and of a /mutate that speaks for both: twice 600 ns of a processor
-    /// that takes four instructions in one. The bound on time was measured on one that takes nine.
+    /// For each byte, of the two reviews of a write together, and of a /mutate that speaks for both: twice 600 ns of a
+    /// processor that takes four instructions in one. The bound on time was measured on one that takes nine.
     const MOST: f64 = 2.0 * 2400.0;
     print!("\n{:50}", "instructions per byte of a worst body of 300 KB");
     for review in REVIEWS {

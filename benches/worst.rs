@@ -1,9 +1,9 @@
-//! What the worst bodies cost, held against the bounds that the project promises: `make bench-worst`.
+//! The cost of the worst bodies, compared with the limits that the project promises: `make bench-worst`.
 //!
-//! `cargo bench --bench worst -- WORD` measures only the shapes that have the word in their name.
+//! `cargo bench --bench worst -- WORD` measures only the shapes with WORD in their names.
 //!
-//! Time is the best of a few runs on one thread, memory what the allocator has given out at the most. Where other programs run,
-//! times are too long all the same; `make instructions` counts instead.
+//! Time is the best of a few runs on one thread. Memory is the peak of the allocator. Times are too long if other
+//! programs run; `make instructions` counts instructions instead.
 
 #![expect(clippy::print_stdout, reason = "a table is what it is run for")]
 
@@ -12,11 +12,7 @@ use std::{env, fs, process::ExitCode, time::Duration};
 use allocation_counter::measure;
 use clusterprofile_webhook::admission;
 use jiff::Timestamp;
-
-#[path = "support/worst.rs"]
-mod worst;
-
-use self::worst::{REVIEWS, Review, SHAPES, Shape};
+use testkit::worst::{REVIEWS, Review, SHAPES, Shape};
 
 /// Nanoseconds for each byte of a body.
 const NANOSECONDS: f64 = 600.0;
@@ -27,7 +23,8 @@ const BYTES: f64 = 12.0;
 /// Bytes of an answer.
 const ANSWER: usize = 256 << 10;
 
-/// How much more twice the size may cost for each byte: a sort's logarithm, what caches do, and what a busy machine adds.
+/// How much more twice the size may cost for each byte: a sort's logarithm, what caches do, and what a busy machine
+/// adds.
 const GROWTH: f64 = 1.5;
 
 /// Memory that a review of any size may take.

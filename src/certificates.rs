@@ -9,13 +9,7 @@
 //!
 //! [`Managed::run`] never stops serving: while the API server is unreachable, replicas keep their serving certificates.
 
-use std::{
-    convert::Infallible,
-    future::pending,
-    hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kube::core::Status;
@@ -29,6 +23,7 @@ use crate::{
     files,
     kube::client::AccessError,
     metrics::{Failure, Metrics},
+    random::random,
     tls::Certificates,
 };
 
@@ -202,9 +197,4 @@ impl Backoff {
 /// A random number from 0 to 1, for the jitter that keeps replicas apart.
 fn fraction() -> f64 {
     f64::from(u16::try_from(random() & 0xffff).unwrap_or_default()) / f64::from(u16::MAX)
-}
-
-/// From the standard library's random hash keys. Not for secrets.
-fn random() -> u64 {
-    RandomState::new().hash_one(())
 }

@@ -9,6 +9,7 @@ use clusterprofile_webhook::{config, config_file::ConfigError, error::error_chai
 mod check;
 mod choice;
 mod explain;
+mod limit_flags;
 mod managed;
 mod serve;
 

@@ -13,36 +13,40 @@ use self::{
 };
 pub use self::{
     keys::{KEYS, Key},
+    limits::{Amount, Limit, Limits},
     schema::schema,
 };
-use crate::{
-    review::{Effect, Policy},
-    rules::RULES,
-};
+use crate::review::{Effect, Policy, Rule};
 
 mod keys;
+mod limits;
 mod node;
 mod schema;
 #[cfg(test)]
 mod tests;
 
-/// The settings of an administrator. What is not set has its default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// Effects by the name of the rule.
-    pub effects: BTreeMap<&'static str, Effect>,
+/// The settings of an administrator, by the path of the key. What is not set has its default.
+#[derive(Clone, Debug, Default)]
+pub struct Settings(BTreeMap<String, Setting>);
+
+/// What an administrator has set. Displayed as in a log.
+#[derive(Clone, Debug)]
+pub enum Setting {
+    /// The effect of a rule.
+    Effect(&'static Rule, Effect),
     /// Whether rules only warn where they would deny.
-    pub audit: Option<bool>,
-    /// Namespaces in which no rule runs, each a DNS-1123 label.
-    pub exempt_namespaces: BTreeSet<String>,
-    /// Maximum bytes of a request body, at least 1.
-    pub max_body: Option<usize>,
-    /// Maximum bytes of all request bodies, at least 1.
-    pub max_in_flight: Option<usize>,
-    /// Maximum requests waiting for body memory.
-    pub max_queue: Option<u32>,
-    /// Maximum open connections, at least 1.
-    pub max_connections: Option<u32>,
+    Audit(bool),
+    /// Namespaces in which no rule runs, each a DNS-1123 label. At least one.
+    ExemptNamespaces(BTreeSet<String>),
+    /// A limit of the server.
+    Limit {
+        /// The path of its key.
+        path: &'static str,
+        /// The limit.
+        limit: Limit,
+        /// Its value.
+        amount: usize,
+    },
 }
 
 /// A mistake in the file, with its position.
@@ -76,74 +80,104 @@ impl Settings {
         if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
     }
 
+    /// Sets a key, or the effect of a rule. Replaces an earlier value.
+    fn set(&mut self, setting: Setting) {
+        self.0.insert(setting.path(), setting);
+    }
+
     /// These settings, with those of `others` for what these do not set.
     #[must_use]
     pub fn or(mut self, others: &Self) -> Self {
-        for (rule, effect) in &others.effects {
-            self.effects.entry(rule).or_insert(*effect);
+        for (path, setting) in &others.0 {
+            self.0.entry(path.clone()).or_insert_with(|| setting.clone());
         }
-        if self.exempt_namespaces.is_empty() {
-            self.exempt_namespaces.clone_from(&others.exempt_namespaces);
-        }
-        Self {
-            audit: self.audit.or(others.audit),
-            max_body: self.max_body.or(others.max_body),
-            max_in_flight: self.max_in_flight.or(others.max_in_flight),
-            max_queue: self.max_queue.or(others.max_queue),
-            max_connections: self.max_connections.or(others.max_connections),
-            ..self
-        }
+        self
     }
 
     /// The policy of the rules.
     #[must_use]
     pub fn policy(&self) -> Policy {
         let mut policy = Policy::default();
-        for rule in RULES {
-            if let Some(effect) = self.effects.get(rule.name) {
-                policy.set(rule, *effect);
+        for setting in self.0.values() {
+            match setting {
+                Setting::Effect(rule, effect) => policy.set(rule, *effect),
+                Setting::Audit(audit) => policy.set_audit(*audit),
+                Setting::ExemptNamespaces(names) => policy.set_exempt_namespaces(names.clone()),
+                Setting::Limit { .. } => {}
             }
         }
-        policy.set_audit(self.audit.unwrap_or_default());
-        policy.set_exempt_namespaces(self.exempt_namespaces.clone());
         policy
+    }
+
+    /// The limits of the server, with defaults for the rest.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        for setting in self.0.values() {
+            if let Setting::Limit { limit, amount, .. } = setting {
+                *(limit.field)(&mut limits) = *amount;
+            }
+        }
+        limits
     }
 
     /// The differences to `next`, sorted by key, as in `limits.maxQueue: unset -> 100`.
     #[must_use]
     pub fn changes(&self, next: &Self) -> Vec<String> {
-        let [before, after] = [self, next].map(Self::by_key);
-        let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
-        let change = |name: &&String| before.get(*name) != after.get(*name);
-        let value =
-            |settings: &BTreeMap<String, String>, name| settings.get(name).map_or("unset", String::as_str).to_owned();
-        names
-            .into_iter()
-            .filter(change)
-            .map(|name| format!("{name}: {} -> {}", value(&before, name), value(&after, name)))
-            .collect()
+        let paths: BTreeSet<_> = self.0.keys().chain(next.0.keys()).collect();
+        let change = |path: &String| {
+            let [before, after] = [self, next].map(|settings| settings.value(path));
+            let [old, new] = [&before, &after].map(|value| value.as_deref().unwrap_or("unset"));
+            (before != after).then(|| format!("{path}: {old} -> {new}"))
+        };
+        paths.into_iter().filter_map(change).collect()
     }
 
     /// The keys that both set, to different values.
     #[must_use]
     pub fn conflicts(&self, others: &Self) -> Vec<String> {
-        let others = others.by_key();
-        let differs = |(name, value): &(String, String)| others.get(name).is_some_and(|other| other != value);
-        self.by_key().into_iter().filter(differs).map(|(name, _)| name).collect()
+        let differs = |path: &&String| others.value(path).is_some_and(|other| Some(other) != self.value(path));
+        self.0.keys().filter(differs).cloned().collect()
     }
 
-    /// The settings that are set, by key.
-    fn by_key(&self) -> BTreeMap<String, String> {
-        let effects = self.effects.iter().map(|(rule, effect)| (format!("effects.{rule}"), effect.to_string()));
-        let namespaces = self.exempt_namespaces.iter().cloned().collect::<Vec<_>>().join(" ");
-        let others = [
-            ("audit", self.audit.map(|audit| audit.to_string())),
-            ("exemptNamespaces", Some(namespaces).filter(|namespaces| !namespaces.is_empty())),
-            ("limits.maxBody", self.max_body.map(|bytes| bytes.to_string())),
-            ("limits.maxInFlight", self.max_in_flight.map(|bytes| bytes.to_string())),
-            ("limits.maxQueue", self.max_queue.map(|count| count.to_string())),
-            ("limits.maxConnections", self.max_connections.map(|count| count.to_string())),
-        ];
-        effects.chain(others.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)))).collect()
+    fn value(&self, path: &str) -> Option<String> {
+        self.0.get(path).map(ToString::to_string)
+    }
+}
+
+impl FromIterator<Setting> for Settings {
+    /// The last one counts if a key, or the effect of a rule, is set twice.
+    fn from_iter<I: IntoIterator<Item = Setting>>(all: I) -> Self {
+        Self(all.into_iter().map(|setting| (setting.path(), setting)).collect())
+    }
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        self.changes(other).is_empty()
+    }
+}
+
+impl Eq for Settings {}
+
+impl Setting {
+    fn path(&self) -> String {
+        match self {
+            Self::Effect(rule, _) => format!("effects.{}", rule.name),
+            Self::Audit(_) => "audit".to_owned(),
+            Self::ExemptNamespaces(_) => "exemptNamespaces".to_owned(),
+            Self::Limit { path, .. } => (*path).to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Effect(_, effect) => effect.fmt(f),
+            Self::Audit(audit) => audit.fmt(f),
+            Self::ExemptNamespaces(names) => f.write_str(&names.iter().cloned().collect::<Vec<_>>().join(" ")),
+            Self::Limit { amount, .. } => amount.fmt(f),
+        }
     }
 }

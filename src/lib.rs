@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The pure core maps bytes to a response, and uses no async, files, sockets, clock or environment. The shell serves it. Modules
-//! use only modules below them. `tests/architecture.rs` enforces both.
+//! use only modules below them. `tests/docs/architecture.rs` enforces both.
 //!
 //! | core | what it is |
 //! |---|---|
@@ -53,6 +53,7 @@ pub mod kube;
 pub mod manifest;
 pub mod metrics;
 pub mod profile;
+mod random;
 pub mod redact;
 pub mod review;
 pub mod rules;

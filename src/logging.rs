@@ -1,4 +1,7 @@
 //! The log of `serve`. Writing a line never blocks.
+//!
+//! Written by hand: the non-blocking writer of `tracing-appender` bounds the number of waiting lines (128,000 by default), not
+//! their bytes, and writes them one by one.
 
 use std::{
     io::{self, IsTerminal as _, Write, stderr},
@@ -47,8 +50,7 @@ impl From<Level> for LevelFilter {
 /// A bounded buffer of lines for standard error.
 ///
 /// Standard error can be a pipe without a reader, a full disk, or closed. So a thread of its own writes to it, logging never
-/// waits for that thread, and lines above the bound are dropped and counted. `tracing-appender` bounds the number of lines, not
-/// their bytes.
+/// waits for that thread, and lines above the bound are dropped and counted.
 struct Log {
     lines: Mutex<Lines>,
     changed: Condvar,

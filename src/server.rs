@@ -9,11 +9,12 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
-pub use self::{crd_watch::CrdWatch, limits::Limits, live_config::LiveConfig};
+pub use self::{crd_watch::CrdWatch, live_config::LiveConfig};
 use self::{
     handler::Reviews,
     listener::{Acceptor, connections::Connections},
 };
+pub use crate::config::Limits;
 use crate::{
     certificates::Prover,
     kube::permissions::Permissions,
@@ -29,7 +30,6 @@ mod denials;
 mod handler;
 mod http;
 mod intake;
-mod limits;
 mod listener;
 mod live_config;
 mod timer;

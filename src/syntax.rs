@@ -18,6 +18,11 @@ pub(crate) fn is_segment(text: &str) -> bool {
     text.len() <= SEGMENT_LIMIT && is_word(text, ALPHANUMERIC, ALPHANUMERIC | JOINING)
 }
 
+/// Whether `text` has more than `limit` code points, which is what a schema's `maxLength` counts.
+pub(crate) fn is_longer(text: &str, limit: usize) -> bool {
+    text.len() > limit && text.chars().count() > limit
+}
+
 /// Whether `text` is a DNS-1123 subdomain: labels of `[a-z0-9-]` joined by dots, at most 253 characters.
 pub(crate) fn is_subdomain(text: &str) -> bool {
     text.len() <= SUBDOMAIN_LIMIT && are_labels(text)

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::{Span, SpanRelativeTo};
+
 const SIZE: &str = "must be a number of bytes, or with a unit (KiB, MiB or GiB), such as 8MiB";
 
 /// Parses a number of bytes: `1000`, `64KiB`, `8MiB`, `1GiB`. Zero is an error.
@@ -22,42 +24,50 @@ pub fn size(text: &str) -> Result<usize, String> {
     size.filter(|size| *size > 0).ok_or_else(|| SIZE.into())
 }
 
-/// Parses a duration: `15s`, `500ms`, `2m`, `12h`, `7d`, `0s`.
+/// A number of bytes in the largest unit that it is a multiple of, as [`size`] parses it.
+pub(crate) fn display_size(bytes: usize) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(unit, _)| bytes.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", bytes / unit),
+        None => bytes.to_string(),
+    }
+}
+
+/// Parses a duration: `15s`, `500ms`, `1m30s`, `12h`, `7d`, `0s`. A day has 24 hours.
 ///
 /// # Errors
 ///
 /// Which form the text must have.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let number = digits.parse::<u32>().ok();
-    let duration = match (number, text.get(digits.len()..).unwrap_or_default()) {
-        (Some(number), "ms") => Some(Duration::from_millis(number.into())),
-        (Some(number), "s") => Some(Duration::from_secs(number.into())),
-        (Some(number), "m") => Some(Duration::from_mins(number.into())),
-        (Some(number), "h") => Some(Duration::from_hours(number.into())),
-        (Some(number), "d") => Some(Duration::from_hours(u64::from(number) * 24)),
-        _ => None,
-    };
-    duration.ok_or_else(|| "must be a whole number with a unit (ms, s, m, h or d), such as 15s".into())
+    let span = text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+    let duration = span.ok().and_then(|duration| Duration::try_from(duration).ok());
+    duration.ok_or_else(|| "must be a number with a unit (ms, s, m, h or d), such as 15s or 1h30m".into())
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{duration, size};
+    use super::{display_size, duration, size};
 
     #[test]
     fn sizes_and_durations() {
         assert_eq!(size("8MiB"), Ok(8 << 20));
         assert_eq!(size("1000"), Ok(1000));
+        for text in ["1", "1000", "1KiB", "1025KiB", "8MiB", "3GiB"] {
+            assert_eq!(size(text).map(display_size), Ok(text.to_owned()));
+        }
         for bad in ["", "0", "-1", "8MB", "1.5MiB", "MiB", "99999999999GiB"] {
             assert!(size(bad).is_err(), "{bad}");
         }
         assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
         assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
         assert_eq!(duration("7d"), Ok(Duration::from_hours(168)));
-        for bad in ["", "15", "1w", "-1s", "1.5s"] {
+        for (text, millis) in [("1m30s", 90_000), ("500ms", 500), ("1.5s", 1500), ("1h0m0s", 3_600_000), ("2µs", 0)] {
+            assert_eq!(duration(text).map(|it| it.as_millis()), Ok(millis), "{text}");
+        }
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        for bad in ["", "15", "s", "-1s", "1x", "1.2.3s", "ten", "1y", "1mo", "99999999999999999999h"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

@@ -1,4 +1,4 @@
-//! The load's side of a connection: no more than sends a request and takes its answer.
+//! The client side of a connection: sends a request and reads its response.
 
 use std::{io, net::SocketAddr, sync::Arc};
 

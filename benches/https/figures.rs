@@ -1,4 +1,4 @@
-//! What is measured, as it is written down.
+//! Figures, as the files of results have them.
 
 use std::time::Duration;
 
@@ -55,11 +55,11 @@ impl Figures {
         latencies.sort_by(f64::total_cmp);
         let per_second = |round: &Round| count(round.latencies.len()) / round.elapsed.as_secs_f64();
         Self {
-            cpu_micros: told(median(rounds.iter().map(Round::cpu_micros))),
-            requests_per_second: told(median(rounds.iter().map(per_second))),
-            p50_micros: told(quantile(&latencies, 0.5)),
-            p99_micros: told(quantile(&latencies, 0.99)),
-            p999_micros: told(quantile(&latencies, 0.999)),
+            cpu_micros: rounded(median(rounds.iter().map(Round::cpu_micros))),
+            requests_per_second: rounded(median(rounds.iter().map(per_second))),
+            p50_micros: rounded(quantile(&latencies, 0.5)),
+            p99_micros: rounded(quantile(&latencies, 0.99)),
+            p999_micros: rounded(quantile(&latencies, 0.999)),
         }
     }
 }
@@ -69,7 +69,7 @@ pub(crate) fn multiples(webhook: &[Round], floor: &[Round]) -> [f64; 3] {
     let mut multiples: Vec<_> =
         webhook.iter().zip(floor).map(|(webhook, floor)| webhook.cpu_micros() / floor.cpu_micros()).collect();
     multiples.sort_by(f64::total_cmp);
-    [0.25, 0.5, 0.75].map(|share| told(quantile(&multiples, share)))
+    [0.25, 0.5, 0.75].map(|share| rounded(quantile(&multiples, share)))
 }
 
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -85,8 +85,8 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// As many digits as a measurement has, and one to spare.
-fn told(value: f64) -> f64 {
+/// Rounds to two digits, one more than measurements have.
+fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
@@ -94,7 +94,7 @@ fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nobody sends 2^52 requests")]
+#[expect(clippy::cast_precision_loss, reason = "no client sends 2^52 requests")]
 fn count(count: usize) -> f64 {
     count as f64
 }

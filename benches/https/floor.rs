@@ -1,8 +1,9 @@
-//! The floor: the least that a server over HTTPS costs.
+//! The floor: the minimum cost of a server over HTTPS.
 //!
-//! The same TLS, HTTP library and settings as the webhook's, and the plainest accept loop; it reads a body
-//! to its end and answers a constant. No router, no limits, no log, no metrics, and nothing of the body is kept: where to put
-//! 2.4 MB costs more or less as the allocator happens to have pages at hand, which would make a yardstick of rubber.
+//! It has the same TLS, HTTP library and settings as the webhook, and the simplest accept loop. It reads a body to its
+//! end and returns a constant. It has no router, limits, log or metrics, and keeps nothing of the body: the cost of
+//! storing 2.4 MB varies with the pages that the allocator happens to have, which would make the floor useless as a
+//! unit.
 
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -25,7 +26,7 @@ const ANSWER: &[u8] = br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionR
 /// The webhook's, in `src/server/http.rs`.
 const BUFFER: usize = 16 << 10;
 
-/// The webhook's, in `src/server/limits.rs`.
+/// The webhook's, in `src/config/limits.rs`.
 const IDLE: Duration = Duration::from_mins(2);
 
 /// Serves until it is killed.

@@ -1,9 +1,10 @@
-//! `latency`: rounds of the webhook and of the floor, by turns, under each load.
+//! `latency`: alternating rounds of the webhook and the floor under each load.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use testkit::bodies::BODIES;
+
 use super::{
-    bodies::BODIES,
     client::{Connection, request},
     figures::{Figures, Round, Row, multiples},
     load, plot, report, runtime,

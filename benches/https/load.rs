@@ -1,4 +1,4 @@
-//! Sending requests: as fast as they are answered, or at a fixed rate; so many and no more.
+//! The load: a number of requests, as fast as they are answered or at a fixed rate.
 
 use std::{
     sync::{
@@ -83,8 +83,8 @@ async fn drive<F>(connections: &mut Vec<Connection>, task: impl Fn(Connection) -
 where
     F: Future<Output = anyhow::Result<(Connection, Vec<Duration>)>> + Send + 'static,
 {
-    // Asleep, the load would have to be woken by the server's answer, at the server's expense: and the slower server, whose
-    // load sleeps more, would look slower still.
+    // Asleep, the load would have to be woken by the server's answer, at the server's expense: and the slower server,
+    // whose load sleeps more, would look slower still.
     let mut awake = JoinSet::new();
     awake.spawn(async {
         loop {

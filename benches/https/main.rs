@@ -1,8 +1,7 @@
-//! What the webhook costs over HTTPS, beside the floor: `make bench`.
+//! The cost of the webhook over HTTPS compared with the floor: `make bench`.
 //!
-//! The floor is what TLS, HTTP and reading a body cost anyway (`floor.rs`). Each server is a process with one core of its
-//! own, the load is another on the other core, and rounds of the two servers take turns, so that what else the machine does
-//! hurts both.
+//! The floor is the cost of TLS, HTTP and reading a body (`floor.rs`). The server process has one core and the load
+//! another. Rounds of the two servers alternate, so that other work on the machine affects both.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a table, and how far it is, are what it is run for")]
 
@@ -14,9 +13,8 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
+use testkit::bodies::BODIES;
 
-#[path = "../support/bodies.rs"]
-mod bodies;
 mod client;
 mod figures;
 mod floor;
@@ -27,8 +25,6 @@ mod plot;
 mod report;
 mod server;
 mod start;
-
-use self::bodies::BODIES;
 
 #[derive(Parser)]
 struct Cli {

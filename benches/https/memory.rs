@@ -1,11 +1,11 @@
-//! `memory`: what the webhook keeps resident, on all cores, where more reviews run at a time than on one.
+//! `memory`: resident memory of the webhook on all cores, where more reviews run at a time than on one.
 
 use std::{path::Path, sync::Arc, thread::sleep, time::Duration};
 
 use serde::Serialize;
+use testkit::bodies::BODIES;
 
 use super::{
-    bodies::BODIES,
     client::{Connection, request},
     load, report, runtime,
     server::{Cores, Kind, Server, Trust},
@@ -53,18 +53,18 @@ async fn measure(webhook: &Path) -> anyhow::Result<Figures> {
     let (small, middle, large) = (requests(0), requests(1), requests(2));
 
     sleep(Duration::from_secs(1));
-    let fresh = tell("idle, before any connection", server.memory("VmRSS")?);
+    let fresh = show("idle, before any connection", server.memory("VmRSS")?);
     let mut connections = vec![server.connect(&trust).await?];
     load::closed(&mut connections, &Arc::from(small.clone()), 2).await?;
     sleep(Duration::from_secs(1));
-    let idle = tell("idle, after its first reviews", server.memory("VmRSS")?);
+    let idle = show("idle, after its first reviews", server.memory("VmRSS")?);
 
     server.forget_peak()?;
     open(&mut connections, &mut server, &trust, SIMULTANEOUS).await?;
     load::closed(&mut connections, &Arc::from(large.clone()), 5 * SIMULTANEOUS).await?;
-    let large_peak = tell("peak of 320 reviews of 2.4 MB, 64 at a time", server.memory("VmHWM")?);
+    let large_peak = show("peak of 320 reviews of 2.4 MB, 64 at a time", server.memory("VmHWM")?);
     sleep(MINUTE);
-    let large_after = tell("a minute later", server.memory("VmRSS")?);
+    let large_after = show("a minute later", server.memory("VmRSS")?);
 
     // Of a hundred reviews one is large and twenty are of the middle size, half of each on either path.
     let hundred = (0..100).flat_map(|turn| {
@@ -80,11 +80,11 @@ async fn measure(webhook: &Path) -> anyhow::Result<Figures> {
     let mut mixed = Vec::new();
     for tenth in 1..=10 {
         load::closed(&mut connections, &hundred, MIXED / 10).await?;
-        mixed.push(tell(&format!("after {} mixed reviews", tenth * MIXED / 10), server.memory("VmRSS")?));
+        mixed.push(show(&format!("after {} mixed reviews", tenth * MIXED / 10), server.memory("VmRSS")?));
     }
-    let mixed_peak = tell("their peak", server.memory("VmHWM")?);
+    let mixed_peak = show("their peak", server.memory("VmHWM")?);
     sleep(MINUTE);
-    let mixed_after = tell("a minute later", server.memory("VmRSS")?);
+    let mixed_after = show("a minute later", server.memory("VmRSS")?);
     Ok(Figures { fresh, idle, large_peak, large_after, mixed_peak, mixed, mixed_after })
 }
 
@@ -100,7 +100,7 @@ async fn open(
     Ok(())
 }
 
-fn tell(what: &str, bytes: u64) -> u64 {
+fn show(what: &str, bytes: u64) -> u64 {
     println!("{what:44} {:>6}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10);
     bytes
 }

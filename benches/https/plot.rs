@@ -1,12 +1,10 @@
-//! The plot that the README shows.
+//! The plot in the README.
 
 use std::{fmt::Write as _, fs};
 
-use super::{
-    bodies::{BODIES, Body},
-    figures::Row,
-    report,
-};
+use testkit::bodies::{BODIES, Body};
+
+use super::{figures::Row, report};
 
 /// What others cost, with the same bodies and as multiples of the same floor, measured once on another machine.
 ///

@@ -1,4 +1,4 @@
-//! Figures for people and for programs.
+//! Prints and writes figures.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! A server process: started, asked what it uses, ended.
+//! A server process and its use of CPU and memory.
 
 use std::{
     env, fs,
@@ -10,15 +10,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
+use testkit::ca::Ca;
 use tokio_rustls::TlsConnector;
 
 use super::client::{self, Connection};
-
-#[path = "../../tests/support/authority.rs"]
-#[expect(dead_code, reason = "the end-to-end tests want more of it")]
-mod authority;
-
-use self::authority::Authority;
 
 /// The core of the servers; the load has the other.
 const SERVER_CORE: &str = "1";
@@ -59,7 +54,7 @@ pub(crate) struct Server {
 
 impl Trust {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        let authority = Authority::new("benchmark");
+        let authority = Ca::new("benchmark");
         let pair = authority.server(&[client::NAME]);
         let directory = tempfile::tempdir()?;
         fs::write(directory.path().join("tls.crt"), pair.certificate)?;
@@ -75,7 +70,7 @@ impl Trust {
 impl Server {
     /// Starts a server; it may not listen yet.
     pub(crate) fn spawn(kind: Kind<'_>, cores: Cores, trust: &Trust) -> anyhow::Result<Self> {
-        // Free a moment ago: nobody else takes ports of this machine while it is measured.
+        // Free a moment ago: no other program takes ports during a measurement.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let program = match kind {
             Kind::Webhook(binary) => binary.to_owned(),
@@ -95,7 +90,7 @@ impl Server {
         };
         command.arg("--listen").arg(address.to_string());
         command.arg("--tls-cert").arg(trust.path("tls.crt")).arg("--tls-key").arg(trust.path("tls.key"));
-        // The log is written, as by default, and nobody reads it.
+        // The log is written, as by default, but not read.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
@@ -124,8 +119,8 @@ impl Server {
 
     /// User and system time of all its threads so far.
     ///
-    /// From the scheduler, in nanoseconds: `/proc/PID/stat` has the same sum in hundredths of a second. A thread that ends
-    /// takes its time with it, so threads are compared one by one in [`cpu_since`].
+    /// From the scheduler, in nanoseconds: `/proc/PID/stat` has the same sum in hundredths of a second. A thread that
+    /// ends takes its time with it, so threads are compared one by one in [`cpu_since`].
     pub(crate) fn cpu(&self) -> anyhow::Result<Cpu> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
         let times = tasks.map(|task| {

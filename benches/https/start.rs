@@ -1,11 +1,11 @@
-//! `start`: from exec to the first answered review.
+//! `start`: the time from exec to the first answered review.
 
 use std::{path::Path, time::Duration};
 
 use serde::Serialize;
+use testkit::bodies::BODIES;
 
 use super::{
-    bodies::BODIES,
     client::request,
     figures::median,
     report, runtime,

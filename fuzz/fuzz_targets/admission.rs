@@ -1,7 +1,6 @@
-//! Arbitrary bytes as the body of a call: the harness is the one that `tests/fuzz.rs` runs a bounded number of times.
+//! Any bytes as the body of a request.
 #![no_main]
 
-#[path = "../../tests/support/harness.rs"]
-mod harness;
+use testkit::fuzz;
 
-libfuzzer_sys::fuzz_target!(|body: &[u8]| harness::admission(body));
+libfuzzer_sys::fuzz_target!(|body: &[u8]| fuzz::admission(body));

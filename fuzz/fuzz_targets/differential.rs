@@ -1,9 +1,6 @@
-//! Arbitrary bytes as a body that is written in other ways, too: the harness is the one that `tests/fuzz.rs` runs.
+//! Any bytes as a body, compared with the same JSON in other styles.
 #![no_main]
 
-#[path = "../../tests/support/differential.rs"]
-mod differential;
-#[path = "../../tests/support/random.rs"]
-mod random;
+use testkit::fuzz;
 
-libfuzzer_sys::fuzz_target!(|body: &[u8]| differential::differential(body));
+libfuzzer_sys::fuzz_target!(|body: &[u8]| fuzz::differential(body));

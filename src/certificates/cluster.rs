@@ -1,12 +1,25 @@
 //! Every request to the API server: for the Secret, the Lease, the two webhook configurations, Events and the probe.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use k8s_openapi::{
+    ByteString,
+    api::{
+        admissionregistration::v1::{
+            MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
+        },
+        coordination::v1::Lease,
+        core::v1::{ObjectReference, Secret},
+        events::v1::Event,
+    },
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
+};
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams, Request},
+    api::{Patch, PatchParams, PostParams, Request},
     client::Body,
     core::Status,
 };
@@ -15,6 +28,7 @@ use serde_json::{Value, json};
 use super::{CertificatesError, Names, bundle::Bundle, state::Data};
 use crate::{
     admission::{PROBE, PROBE_ANNOTATION, Probe},
+    crd::v1alpha1::ClusterProfile,
     kube::client,
     review::Phase,
 };
@@ -35,18 +49,18 @@ pub(super) struct Cluster {
     pub(super) names: Names,
     pub(super) namespace: String,
     client: Client,
-    secrets: Api<DynamicObject>,
-    leases: Api<DynamicObject>,
-    mutating: Api<DynamicObject>,
-    validating: Api<DynamicObject>,
-    profiles: Api<DynamicObject>,
-    events: Api<DynamicObject>,
+    secrets: Api<Secret>,
+    leases: Api<Lease>,
+    mutating: Api<MutatingWebhookConfiguration>,
+    validating: Api<ValidatingWebhookConfiguration>,
+    profiles: Api<ClusterProfile>,
+    events: Api<Event>,
 }
 
 /// The objects that a rotation depends on, as last read.
 pub(super) struct Snapshot {
     /// The Secret, with the resourceVersion that a write needs.
-    pub(super) secret: DynamicObject,
+    pub(super) secret: Secret,
     /// The configurations that exist.
     pub(super) live: Vec<Live>,
 }
@@ -90,18 +104,13 @@ impl Cluster {
     pub(super) async fn connect(names: Names) -> Result<Self, CertificatesError> {
         let client = client::client().await?;
         let namespace = names.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-        let of = |namespace: &str, resource| Api::namespaced_with(client.clone(), namespace, &resource);
-        let hooks = |kind: &str| {
-            let resource = resource("admissionregistration.k8s.io", "v1", kind);
-            Api::all_with(client.clone(), &resource)
-        };
         Ok(Self {
-            secrets: of(&namespace, resource("", "v1", "Secret")),
-            leases: of(&namespace, resource("coordination.k8s.io", "v1", "Lease")),
-            profiles: of(&namespace, resource("multicluster.x-k8s.io", "v1alpha1", "ClusterProfile")),
-            events: of(EVENTS, resource("events.k8s.io", "v1", "Event")),
-            mutating: hooks("MutatingWebhookConfiguration"),
-            validating: hooks("ValidatingWebhookConfiguration"),
+            secrets: Api::namespaced(client.clone(), &namespace),
+            leases: Api::namespaced(client.clone(), &namespace),
+            profiles: Api::namespaced(client.clone(), &namespace),
+            events: Api::namespaced(client.clone(), EVENTS),
+            mutating: Api::all(client.clone()),
+            validating: Api::all(client.clone()),
             names,
             namespace,
             client,
@@ -111,19 +120,17 @@ impl Cluster {
     /// Reads the Secret and the configurations.
     pub(super) async fn read(&self) -> Result<Snapshot, CertificatesError> {
         let secret = ask("read the Secret", self.secrets.get(&self.names.secret)).await?;
-        let mut live = Vec::new();
-        for (phase, api) in self.configurations() {
-            let found = ask("read a webhook configuration", api.get_opt(&self.names.configuration)).await?;
-            live.extend(found.map(|object| Live::of(phase, &object)));
-        }
+        let name = &self.names.configuration;
+        let mutating = ask("read a webhook configuration", self.mutating.get_opt(name)).await?;
+        let validating = ask("read a webhook configuration", self.validating.get_opt(name)).await?;
+        let live = mutating.map(Live::from).into_iter().chain(validating.map(Live::from)).collect();
         Ok(Snapshot { secret, live })
     }
 
     /// Replaces the data of the Secret, unless it was written since it was read.
-    pub(super) async fn store(&self, secret: &DynamicObject, data: &Data) -> Result<(), CertificatesError> {
-        let mut secret = secret.clone();
-        let data: BTreeMap<_, _> = data.iter().map(|(name, value)| (name, STANDARD.encode(value))).collect();
-        set(&mut secret, "data", json!(data));
+    pub(super) async fn store(&self, secret: &Secret, data: Data) -> Result<(), CertificatesError> {
+        let data = data.into_iter().map(|(name, value)| (name, ByteString(value))).collect();
+        let secret = Secret { data: Some(data), ..secret.clone() };
         let params = PostParams::default();
         ask("write the Secret", self.secrets.replace(&self.names.secret, &params, &secret)).await.map(drop)
     }
@@ -141,7 +148,8 @@ impl Cluster {
 
     /// Applies `fields` to each webhook of a configuration, if it has not changed since it was read.
     ///
-    /// The uid and the version also prevent that applying creates a configuration which was deleted meanwhile.
+    /// The uid and the version also prevent that applying creates a configuration which was deleted meanwhile. The types of
+    /// `k8s-openapi` do not fit: their required fields would be applied, and owned, too.
     async fn apply(&self, live: &Live, manager: &str, fields: &Value) -> Result<(), CertificatesError> {
         let webhooks = live.webhooks.iter().map(|webhook| {
             let mut fields = fields.clone();
@@ -149,18 +157,19 @@ impl Cluster {
             fields
         });
         let name = &self.names.configuration;
-        let (kind, api) = match live.phase {
-            Phase::Mutate => ("MutatingWebhookConfiguration", &self.mutating),
-            Phase::Validate => ("ValidatingWebhookConfiguration", &self.validating),
-        };
         let applied = json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": kind,
+            "kind": live.kind(),
             "metadata": {"name": name, "uid": live.uid, "resourceVersion": live.version},
             "webhooks": webhooks.collect::<Vec<_>>(),
         });
         let params = PatchParams::apply(manager).force();
-        ask("write a webhook configuration", api.patch(name, &params, &Patch::Apply(applied))).await.map(drop)
+        let patch = Patch::Apply(applied);
+        let operation = "write a webhook configuration";
+        match live.phase {
+            Phase::Mutate => ask(operation, self.mutating.patch(name, &params, &patch)).await.map(drop),
+            Phase::Validate => ask(operation, self.validating.patch(name, &params, &patch)).await.map(drop),
+        }
     }
 
     /// Sends a profile that a rule denies, as a dry run.
@@ -195,36 +204,40 @@ impl Cluster {
     }
 
     /// Reads the Lease.
-    pub(super) async fn lease(&self) -> Result<DynamicObject, CertificatesError> {
+    pub(super) async fn lease(&self) -> Result<Lease, CertificatesError> {
         ask("read the Lease", self.leases.get(&self.names.lease)).await
     }
 
     /// Writes the Lease, unless it was written since it was read.
-    pub(super) async fn store_lease(&self, lease: &DynamicObject) -> Result<(), CertificatesError> {
+    pub(super) async fn store_lease(&self, lease: &Lease) -> Result<(), CertificatesError> {
         let params = PostParams::default();
         ask("write the Lease", self.leases.replace(&self.names.lease, &params, lease)).await.map(drop)
     }
 
-    /// Emits an Event about the validating configuration.
-    pub(super) async fn emit(&self, event: &Value) -> Result<(), CertificatesError> {
-        let mut whole = json!({
-            "apiVersion": "events.k8s.io/v1",
-            "kind": "Event",
-            "metadata": {"generateName": "clusterprofile-webhook-", "namespace": EVENTS},
-            "regarding": {
-                "apiVersion": "admissionregistration.k8s.io/v1",
-                "kind": "ValidatingWebhookConfiguration",
-                "name": self.names.configuration,
+    /// Emits an Event of this replica about the validating configuration.
+    pub(super) async fn emit(&self, identity: &str, reason: &str, note: &str) -> Result<(), CertificatesError> {
+        let event = Event {
+            metadata: ObjectMeta {
+                generate_name: Some("clusterprofile-webhook-".to_owned()),
+                namespace: Some(EVENTS.to_owned()),
+                ..ObjectMeta::default()
             },
-        });
-        json_patch::merge(&mut whole, event);
-        let event: DynamicObject = serde_json::from_value(whole).expect("an Event is an object");
-        let params = PostParams::default();
-        ask("write an Event", self.events.create(&params, &event)).await.map(drop)
-    }
-
-    fn configurations(&self) -> [(Phase, &Api<DynamicObject>); 2] {
-        [(Phase::Mutate, &self.mutating), (Phase::Validate, &self.validating)]
+            regarding: Some(ObjectReference {
+                api_version: Some("admissionregistration.k8s.io/v1".to_owned()),
+                kind: Some("ValidatingWebhookConfiguration".to_owned()),
+                name: Some(self.names.configuration.clone()),
+                ..ObjectReference::default()
+            }),
+            event_time: Some(MicroTime(Timestamp::now())),
+            reporting_controller: Some("clusterprofile-webhook".to_owned()),
+            reporting_instance: Some(identity.to_owned()),
+            action: Some("ManageCertificates".to_owned()),
+            type_: Some("Normal".to_owned()),
+            reason: Some(reason.to_owned()),
+            note: Some(note.to_owned()),
+            ..Event::default()
+        };
+        ask("write an Event", self.events.create(&PostParams::default(), &event)).await.map(drop)
     }
 }
 
@@ -237,11 +250,10 @@ impl Snapshot {
         self.live.iter().find(|live| live.phase == Phase::Validate && !live.webhooks.is_empty())
     }
 
-    /// The data of the Secret. Values that are not base64 are skipped.
+    /// The data of the Secret.
     pub(super) fn data(&self) -> Data {
-        let data = self.secret.data.get("data").and_then(Value::as_object).into_iter().flatten();
-        let decoded = |value: &Value| STANDARD.decode(value.as_str()?).ok();
-        data.filter_map(|(name, value)| Some((name.clone(), decoded(value)?))).collect()
+        let data = self.secret.data.iter().flatten();
+        data.map(|(name, value)| (name.clone(), value.0.clone())).collect()
     }
 
     /// The bundle of every webhook of every live configuration.
@@ -250,39 +262,40 @@ impl Snapshot {
     }
 }
 
+impl From<MutatingWebhookConfiguration> for Live {
+    fn from(configuration: MutatingWebhookConfiguration) -> Self {
+        let webhooks = configuration.webhooks.into_iter().flatten();
+        let webhooks = webhooks.map(|it| Webhook::new(it.name, it.client_config, it.failure_policy.as_deref()));
+        Self::new(Phase::Mutate, configuration.metadata, webhooks.collect())
+    }
+}
+
+impl From<ValidatingWebhookConfiguration> for Live {
+    fn from(configuration: ValidatingWebhookConfiguration) -> Self {
+        let webhooks = configuration.webhooks.into_iter().flatten();
+        let webhooks = webhooks.map(|it| Webhook::new(it.name, it.client_config, it.failure_policy.as_deref()));
+        Self::new(Phase::Validate, configuration.metadata, webhooks.collect())
+    }
+}
+
 impl Live {
-    fn of(phase: Phase, object: &DynamicObject) -> Self {
-        let webhook = |webhook: &Value| {
-            let bundle = text(webhook, "/clientConfig/caBundle");
-            Webhook {
-                name: text(webhook, "/name").to_owned(),
-                bundle: Bundle::parse(&STANDARD.decode(bundle).unwrap_or_default()),
-                is_armed: text(webhook, "/failurePolicy") == "Fail",
-            }
-        };
-        let webhooks = object.data.get("webhooks").and_then(Value::as_array);
-        let webhooks = webhooks.into_iter().flatten().map(webhook).collect();
-        let metadata = &object.metadata;
-        Self { phase, uid: metadata.uid.clone(), version: metadata.resource_version.clone(), webhooks }
+    fn new(phase: Phase, metadata: ObjectMeta, webhooks: Vec<Webhook>) -> Self {
+        Self { phase, uid: metadata.uid, version: metadata.resource_version, webhooks }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.phase {
+            Phase::Mutate => "MutatingWebhookConfiguration",
+            Phase::Validate => "ValidatingWebhookConfiguration",
+        }
     }
 }
 
-/// The string at a JSON Pointer, or an empty one.
-pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// Sets a top-level field.
-pub(super) fn set(object: &mut DynamicObject, field: &str, value: Value) {
-    if let Some(fields) = object.data.as_object_mut() {
-        fields.insert(field.to_owned(), value);
+impl Webhook {
+    fn new(name: String, client: WebhookClientConfig, failure_policy: Option<&str>) -> Self {
+        let bundle = Bundle::parse(&client.ca_bundle.unwrap_or_default().0);
+        Self { name, bundle, is_armed: failure_policy == Some("Fail") }
     }
-}
-
-fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
-    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    let plural = format!("{}s", kind.to_lowercase());
-    ApiResource { group: group.into(), version: version.into(), api_version, kind: kind.into(), plural }
 }
 
 async fn ask<T>(

@@ -3,7 +3,6 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 use tracing::info;
 
@@ -141,7 +140,7 @@ impl<'c> Leader<'c> {
     }
 
     async fn store(&self, snapshot: &Snapshot, state: &State, step: Option<Step>) -> Result<(), CertificatesError> {
-        self.cluster.store(&snapshot.secret, &state.write()).await?;
+        self.cluster.store(&snapshot.secret, state.write()).await?;
         if let Some(step) = step {
             self.metrics.certificates.count_step(step);
             info!(step = step.name(), "CA rotation step done");
@@ -189,16 +188,7 @@ impl<'c> Leader<'c> {
 
     /// Emits an Event. A failure is only counted.
     async fn emit(&self, reason: &str, note: &str) {
-        let event = json!({
-            "eventTime": format!("{:.6}", Timestamp::now()),
-            "reportingController": "clusterprofile-webhook",
-            "reportingInstance": self.identity,
-            "action": "ManageCertificates",
-            "type": "Normal",
-            "reason": reason,
-            "note": note,
-        });
-        if let Err(error) = self.cluster.emit(&event).await {
+        if let Err(error) = self.cluster.emit(self.identity, reason, note).await {
             failure_log::count(self.metrics, Failure::Event, &error);
         }
     }

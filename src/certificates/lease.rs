@@ -1,22 +1,21 @@
 //! Leader election by a Lease, with the algorithm of client-go's leaderelection.
 //!
 //! It only avoids conflicts. Two leaders at once would do no harm: every write requires the resourceVersion that was read.
+//!
+//! Written by hand: `kube-leader-election` compares `renewTime` with the local clock and patches without a resourceVersion,
+//! so with skewed clocks two replicas would take the Lease from each other.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use kube::api::DynamicObject;
-use serde_json::{Value, json};
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::info;
 
-use super::{
-    CertificatesError,
-    cluster::{Cluster, set, text},
-    error_chain,
-    failure_log::FailureLog,
-    fraction,
-};
+use super::{CertificatesError, cluster::Cluster, error_chain, failure_log::FailureLog, fraction};
 use crate::metrics::{Failure, Metrics};
 
 /// Takes part in the election for as long as the process runs.
@@ -49,17 +48,18 @@ impl Election<'_> {
     ///
     /// The clocks of replicas are never compared: a Lease has expired if this replica saw no write to it for its duration.
     async fn win(&self, failures: &mut FailureLog) {
-        let mut seen: Option<(Value, Instant)> = None;
+        let mut seen: Option<(LeaseSpec, Instant)> = None;
         loop {
             match self.cluster.lease().await {
                 Ok(lease) => {
-                    let spec = lease.data.get("spec").unwrap_or(&Value::Null);
+                    let spec = lease.spec.clone().unwrap_or_default();
+                    let duration = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+                    let duration = Duration::from_secs(duration.unwrap_or_default());
                     let since = match &seen {
-                        Some((last, since)) if last == spec => *since,
-                        _ => seen.insert((spec.clone(), Instant::now())).1,
+                        Some((last, since)) if *last == spec => *since,
+                        _ => seen.insert((spec, Instant::now())).1,
                     };
-                    let holder = text(spec, "/holderIdentity");
-                    let duration = Duration::from_secs(number(spec, "/leaseDurationSeconds"));
+                    let holder = holder(&lease);
                     if holder.is_empty() || holder == self.identity || since.elapsed() >= duration {
                         match self.write(lease, self.identity).await {
                             Ok(()) => return failures.succeeded(),
@@ -83,7 +83,7 @@ impl Election<'_> {
             let asked = Instant::now();
             let renewed = async {
                 let lease = self.cluster.lease().await?;
-                if text(&lease.data, "/spec/holderIdentity") != self.identity {
+                if holder(&lease) != self.identity {
                     return Ok(false);
                 }
                 self.write(lease, self.identity).await.map(|()| true)
@@ -99,9 +99,9 @@ impl Election<'_> {
         }
     }
 
-    async fn write(&self, lease: DynamicObject, identity: &str) -> Result<(), CertificatesError> {
-        // The field has whole seconds.
-        let seconds = self.duration.as_secs().max(1);
+    async fn write(&self, lease: Lease, identity: &str) -> Result<(), CertificatesError> {
+        // The field has whole seconds, at least one.
+        let seconds = i32::try_from(self.duration.as_secs()).unwrap_or(i32::MAX).max(1);
         write(self.cluster, lease, identity, seconds).await
     }
 
@@ -115,32 +115,28 @@ impl Election<'_> {
 /// Releases the Lease if this replica holds it.
 pub(super) async fn release(cluster: &Cluster, identity: &str) -> Result<(), CertificatesError> {
     let lease = cluster.lease().await?;
-    if text(&lease.data, "/spec/holderIdentity") == identity { write(cluster, lease, "", 1).await } else { Ok(()) }
+    if holder(&lease) == identity { write(cluster, lease, "", 1).await } else { Ok(()) }
 }
 
-async fn write(
-    cluster: &Cluster,
-    mut lease: DynamicObject,
-    identity: &str,
-    seconds: u64,
-) -> Result<(), CertificatesError> {
-    let now = json!(format!("{:.6}", Timestamp::now()));
-    let is_other = text(&lease.data, "/spec/holderIdentity") != identity;
-    let transitions = number(&lease.data, "/spec/leaseTransitions") + u64::from(is_other);
-    let acquired = lease.data.pointer("/spec/acquireTime").filter(|_| !is_other).unwrap_or(&now).clone();
-    let spec = json!({
-        "holderIdentity": identity,
-        "leaseDurationSeconds": seconds,
-        "acquireTime": acquired,
-        "renewTime": now,
-        "leaseTransitions": transitions,
-    });
-    set(&mut lease, "spec", spec);
-    cluster.store_lease(&lease).await
+async fn write(cluster: &Cluster, lease: Lease, identity: &str, seconds: i32) -> Result<(), CertificatesError> {
+    let now = MicroTime(Timestamp::now());
+    let is_other = holder(&lease) != identity;
+    let Lease { metadata, spec } = lease;
+    let last = spec.unwrap_or_default();
+    let spec = LeaseSpec {
+        holder_identity: Some(identity.to_owned()),
+        lease_duration_seconds: Some(seconds),
+        acquire_time: last.acquire_time.clone().filter(|_| !is_other).or_else(|| Some(now.clone())),
+        renew_time: Some(now),
+        lease_transitions: Some(last.lease_transitions.unwrap_or_default().saturating_add(i32::from(is_other))),
+        ..last
+    };
+    cluster.store_lease(&Lease { metadata, spec: Some(spec) }).await
 }
 
-fn number(value: &Value, pointer: &str) -> u64 {
-    value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+/// The identity of the replica that holds the Lease; empty if none does.
+fn holder(lease: &Lease) -> &str {
+    lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default()
 }
 
 fn is_conflict(error: &CertificatesError) -> bool {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, builder::BoolishValueParser};
 use clusterprofile_webhook::{
-    config::Settings,
+    config::{Setting, Settings},
     config_file::{ConfigError, ConfigFile},
     review::{Effect, Rule},
     rules,
@@ -42,8 +42,8 @@ pub(super) struct Choice {
 impl Choice {
     /// The settings of the flags. If a rule is given twice, the last effect applies.
     pub(super) fn settings(&self) -> Settings {
-        let effects = self.effects.iter().map(|(rule, effect)| (rule.name, *effect)).collect();
-        Settings { effects, audit: self.audit, ..Settings::default() }
+        let effects = self.effects.iter().map(|(rule, effect)| Setting::Effect(rule, *effect));
+        effects.chain(self.audit.map(Setting::Audit)).collect()
     }
 
     /// Loads the configuration file, if one is given.

@@ -23,7 +23,7 @@ use tokio::{
 use tracing::warn;
 
 use self::{listen::bind, source::Source};
-use super::{choice::Choice, managed};
+use super::{choice::Choice, limit_flags::LimitFlags, managed};
 use crate::logging;
 
 mod listen;
@@ -78,21 +78,8 @@ pub(super) struct Args {
     /// How long to accept new connections after SIGTERM, until the Service no longer lists this endpoint
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::duration, env = "CLUSTERPROFILE_WEBHOOK_DRAIN")]
     drain: Duration,
-    /// Maximum size of a request body. By default 8MiB
-    #[arg(long, value_name = "SIZE", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_BODY")]
-    max_body: Option<usize>,
-    /// Body budget: maximum memory for all request bodies. Half of it is split evenly between connections. A body larger than
-    /// its connection's share waits for memory in the other half until its deadline. By default 64MiB
-    #[arg(long, value_name = "SIZE", value_parser = units::size, env = "CLUSTERPROFILE_WEBHOOK_MAX_IN_FLIGHT")]
-    max_in_flight: Option<usize>,
-    /// Maximum requests waiting for body memory. When full, the client address with the most waiting requests gets 503 and can
-    /// retry. By default 1024
-    #[arg(long, value_name = "COUNT", env = "CLUSTERPROFILE_WEBHOOK_MAX_QUEUE")]
-    max_queue: Option<u32>,
-    /// Maximum open connections. When full, a new connection evicts one that has completed no review, or else the least
-    /// recently active one. By default 2048
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), env = "CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS")]
-    max_connections: Option<u32>,
+    #[command(flatten)]
+    limits: LimitFlags,
     /// Format of the log, which goes to standard error
     #[arg(long, value_enum, default_value_t = logging::Format::Text, env = "CLUSTERPROFILE_WEBHOOK_LOG_FORMAT")]
     log_format: logging::Format,
@@ -133,20 +120,9 @@ impl Args {
             || ["KUBERNETES_SERVICE_HOST", "KUBECONFIG"].into_iter().any(is_set)
     }
 
-    /// The settings of the flags.
-    fn settings(&self) -> Settings {
-        Settings {
-            max_body: self.max_body,
-            max_in_flight: self.max_in_flight,
-            max_queue: self.max_queue,
-            max_connections: self.max_connections,
-            ..self.choice.settings()
-        }
-    }
-
     /// The settings of flags and file. Flags take precedence.
     fn chosen(&self, file: Option<&Settings>) -> (Policy, Limits) {
-        let (flags, unset) = (self.settings(), Settings::default());
+        let (flags, unset) = (self.choice.settings().or(self.limits.settings()), Settings::default());
         let file = file.unwrap_or(&unset);
         let conflicts = flags.conflicts(file);
         if !conflicts.is_empty() {
@@ -155,7 +131,7 @@ impl Args {
         let settings = flags.or(file);
         let mut policy = settings.policy();
         policy.set_break_glass(self.break_glass);
-        let limits = Limits::chosen(&settings);
+        let limits = settings.limits();
         (policy, Limits { connections: openable(limits.connections), ..limits })
     }
 

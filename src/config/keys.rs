@@ -1,10 +1,12 @@
 //! The keys of the configuration file: their documentation, schema and parsing.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use crate::{
     config::{
-        Mistake, Settings,
+        Amount, Limit, Mistake, Setting, Settings,
         node::{Name, Node, Position, Value},
         schema,
     },
@@ -12,21 +14,33 @@ use crate::{
     rules,
     suggest::unknown,
     syntax::is_label,
-    units,
 };
 
 /// A key of the configuration file.
+///
+/// A limit also has a flag of `serve` and a variable.
 #[derive(Debug)]
 pub struct Key {
     /// Its path, as in `limits.maxBody`. Part of the public interface.
     pub path: &'static str,
     /// Its documentation, in full sentences.
     pub docs: &'static str,
-    /// The value if it is absent.
-    pub default: &'static str,
-    /// The JSON Schema of its value. Null is allowed in addition.
-    pub(super) schema: fn() -> Json,
-    read: fn(&Node, &mut Settings, &mut Vec<Mistake>),
+    kind: Kind,
+}
+
+/// What a key sets.
+#[derive(Debug)]
+enum Kind {
+    /// A part of the policy.
+    Policy {
+        /// The value if it is absent, in words.
+        default: &'static str,
+        /// The JSON Schema of its value. Null is allowed in addition.
+        schema: fn() -> Json,
+        read: fn(&Node, &mut Settings, &mut Vec<Mistake>),
+    },
+    /// A limit of the server.
+    Limit(Limit),
 }
 
 /// All keys.
@@ -35,62 +49,84 @@ pub static KEYS: &[Key] = &[
         path: "effects",
         docs: "Effect of each rule, by the name of the rule: deny denies the write, warn allows it with a warning, and off \
                disables the rule and the default that it sets.",
-        default: "each rule's own",
-        schema: schema::effects,
-        read: effects,
+        kind: Kind::Policy { default: "each rule's own", schema: schema::effects, read: effects },
     },
     Key {
         path: "audit",
         docs: "Whether rules only warn where they would deny, for a first rollout.",
-        default: "false",
-        schema: || json!({"type": "boolean"}),
-        read: |node, settings, mistakes| match node.value {
-            Value::Boolean(audit) => settings.audit = Some(audit),
-            _ => mistakes.push(node.must_be("audit", "true or false")),
-        },
+        kind: Kind::Policy { default: "false", schema: || json!({"type": "boolean"}), read: audit },
     },
     Key {
         path: "exemptNamespaces",
         docs: "Namespaces whose ClusterProfiles are neither validated nor defaulted. Give full names; patterns are not \
                supported. A user who can write ClusterProfiles in such a namespace can store any content in them.",
-        default: "none",
-        schema: || json!({"type": "array", "items": {"type": "string", "pattern": LABEL}}),
-        read: exempt_namespaces,
+        kind: Kind::Policy {
+            default: "none",
+            schema: || json!({"type": "array", "items": {"type": "string", "pattern": LABEL}}),
+            read: exempt_namespaces,
+        },
     },
     Key {
         path: "limits.maxBody",
         docs: "Maximum size of a request body, in bytes, KiB, MiB or GiB. A larger one is rejected with status 413.",
-        default: "8MiB",
-        schema: schema::size,
-        read: |node, settings, mistakes| settings.max_body = size(node, "limits.maxBody", mistakes),
+        kind: Kind::Limit(Limit { amount: Amount::Size, field: |limits| &mut limits.body }),
     },
     Key {
         path: "limits.maxInFlight",
         docs: "Body budget: maximum memory for all request bodies. Half of it is split evenly between connections. A body \
                larger than its connection's share waits for memory in the other half until its deadline.",
-        default: "64MiB",
-        schema: schema::size,
-        read: |node, settings, mistakes| settings.max_in_flight = size(node, "limits.maxInFlight", mistakes),
+        kind: Kind::Limit(Limit { amount: Amount::Size, field: |limits| &mut limits.in_flight }),
     },
     Key {
         path: "limits.maxQueue",
         docs: "Maximum requests waiting for body memory. When full, the client address with the most waiting requests gets \
                503 and can retry.",
-        default: "1024",
-        schema: || json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
-        read: |node, settings, mistakes| settings.max_queue = count(node, "limits.maxQueue", 0, mistakes),
+        kind: Kind::Limit(Limit { amount: Amount::Count { least: 0 }, field: |limits| &mut limits.queue }),
     },
     Key {
         path: "limits.maxConnections",
         docs: "Maximum open connections. When full, a new connection evicts one that has completed no review, or else the \
                least recently active one.",
-        default: "2048",
-        schema: || json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),
-        read: |node, settings, mistakes| {
-            settings.max_connections = count(node, "limits.maxConnections", 1, mistakes);
-        },
+        kind: Kind::Limit(Limit { amount: Amount::Count { least: 1 }, field: |limits| &mut limits.connections }),
     },
 ];
+
+impl Key {
+    /// The value if it is absent.
+    #[must_use]
+    pub fn default(&self) -> String {
+        match &self.kind {
+            Kind::Policy { default, .. } => (*default).to_owned(),
+            Kind::Limit(limit) => limit.default(),
+        }
+    }
+
+    /// The limit that it sets, if it sets one.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        match self.kind {
+            Kind::Policy { .. } => None,
+            Kind::Limit(limit) => Some(limit),
+        }
+    }
+
+    pub(super) fn schema(&self) -> Json {
+        match &self.kind {
+            Kind::Policy { schema, .. } => schema(),
+            Kind::Limit(limit) => limit.amount.schema(),
+        }
+    }
+
+    fn read(&self, node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
+        match &self.kind {
+            Kind::Policy { read, .. } => read(node, settings, mistakes),
+            Kind::Limit(limit) => match limit.amount.parse(&node.value) {
+                Some(amount) => settings.set(Setting::Limit { path: self.path, limit: *limit, amount }),
+                None => mistakes.push(node.must_be(self.path, &limit.amount.form())),
+            },
+        }
+    }
+}
 
 /// The pattern of a DNS-1123 label.
 const LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
@@ -110,7 +146,7 @@ fn section(within: &str, node: &Node, settings: &mut Settings, mistakes: &mut Ve
         match key {
             // A key without a value is allowed, because that is what remains if the lines below it are commented out.
             _ if matches!(value.value, Value::Null) && (key.is_some() || is_section) => {}
-            Some(key) if !name.contains('.') => (key.read)(value, settings, mistakes),
+            Some(key) if !name.contains('.') => key.read(value, settings, mistakes),
             None if is_section => section(&inner, value, settings, mistakes),
             _ => mistakes.push(position.mistake(no_key(&path, name))),
         }
@@ -148,7 +184,7 @@ fn effects(node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
         };
         let rule = rules::named(name);
         match (&rule, effect) {
-            (Ok(rule), Some(effect)) => drop(settings.effects.insert(rule.name, effect)),
+            (Ok(rule), Some(effect)) => settings.set(Setting::Effect(rule, effect)),
             (Ok(rule), None) => {
                 mistakes.push(value.must_be(&format!("effects.{}", rule.name), "deny, warn or off"));
             }
@@ -157,42 +193,30 @@ fn effects(node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
     }
 }
 
+fn audit(node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
+    match node.value {
+        Value::Boolean(audit) => settings.set(Setting::Audit(audit)),
+        _ => mistakes.push(node.must_be("audit", "true or false")),
+    }
+}
+
 fn exempt_namespaces(node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
     let Value::List(items) = &node.value else {
         return mistakes.push(node.must_be("exemptNamespaces", "a list"));
     };
+    let mut names = BTreeSet::new();
     for (index, item) in items.iter().enumerate() {
         match &item.value {
-            Value::Text(name) if is_label(name) => drop(settings.exempt_namespaces.insert(name.clone())),
+            Value::Text(name) if is_label(name) => drop(names.insert(name.clone())),
             _ => mistakes.push(item.must_be(
                 &format!("exemptNamespaces[{index}]"),
                 "the full name of a namespace (1 to 63 of [a-z0-9-], alphanumeric at both ends), not a pattern",
             )),
         }
     }
-}
-
-fn size(node: &Node, path: &str, mistakes: &mut Vec<Mistake>) -> Option<usize> {
-    let size = match &node.value {
-        Value::Text(text) => units::size(text).ok(),
-        Value::Number(Some(bytes @ 1..)) => usize::try_from(*bytes).ok(),
-        _ => None,
-    };
-    if size.is_none() {
-        mistakes.push(node.must_be(path, "a number of bytes, or with a unit (KiB, MiB or GiB), such as 8MiB"));
+    if !names.is_empty() {
+        settings.set(Setting::ExemptNamespaces(names));
     }
-    size
-}
-
-fn count(node: &Node, path: &str, least: u32, mistakes: &mut Vec<Mistake>) -> Option<u32> {
-    let count = match node.value {
-        Value::Number(Some(count)) => u32::try_from(count).ok().filter(|count| *count >= least),
-        _ => None,
-    };
-    if count.is_none() {
-        mistakes.push(node.must_be(path, &format!("a number from {least} to {}", u32::MAX)));
-    }
-    count
 }
 
 impl Node {

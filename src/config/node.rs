@@ -1,4 +1,6 @@
 //! The values of a YAML file, each with its position.
+//!
+//! A derived `serde` type stops at the first mistake. This tree lets the keys report all mistakes, each at its place.
 
 use std::fmt;
 

@@ -11,8 +11,8 @@ use crate::{config::KEYS, review::Rule, rules::RULES};
 pub fn schema() -> Value {
     let mut sections = Map::new();
     for key in KEYS {
-        let mut schema = nullable((key.schema)());
-        let docs = format!("{} Default: {}.", key.docs, key.default);
+        let mut schema = nullable(key.schema());
+        let docs = format!("{} Default: {}.", key.docs, key.default());
         schema.as_object_mut().expect("a schema is an object").insert("description".to_owned(), docs.into());
         match key.path.split_once('.') {
             None => drop(sections.insert(key.path.to_owned(), schema)),
@@ -51,6 +51,11 @@ pub(super) fn size() -> Value {
         {"type": "integer", "minimum": 1},
         {"type": "string", "pattern": "^[1-9][0-9]{0,9}(B|KiB|MiB|GiB)?$"},
     ]})
+}
+
+/// The schema of a number.
+pub(super) fn count(least: u32) -> Value {
+    json!({"type": "integer", "minimum": least, "maximum": u32::MAX})
 }
 
 fn object(properties: &Map<String, Value>) -> Value {

@@ -5,10 +5,9 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    config::{KEYS, Key, Settings, schema},
+    config::{KEYS, Key, Limits, Settings, schema},
     review::Effect,
     rules::RULES,
-    server::Limits,
 };
 
 fn parse(text: &str) -> Settings {
@@ -38,17 +37,21 @@ limits:
 
 #[test]
 fn every_key_can_be_set() {
-    let settings = parse(WHOLE);
-    let effects =
-        [("cluster-manager-label", Effect::Deny), ("display-name", Effect::Off), ("name-prefix", Effect::Warn)];
-    assert_eq!(settings.effects, effects.into());
-    assert_eq!(settings.audit, Some(true));
-    assert_eq!(settings.exempt_namespaces, ["no", "scratch"].map(str::to_owned).into());
-    assert_eq!((settings.max_body, settings.max_in_flight), (Some(1 << 20), Some(1 << 20)));
-    assert_eq!((settings.max_queue, settings.max_connections), (Some(0), Some(100)));
-    let changes: Vec<_> = Settings::default().changes(&settings);
-    let sections = |path: &&str| changes.iter().any(|line| line.starts_with(*path));
-    assert!(KEYS.iter().map(|key| key.path).all(|path| sections(&path)), "{changes:#?}");
+    let changes = [
+        "audit: unset -> true",
+        "effects.cluster-manager-label: unset -> deny",
+        "effects.display-name: unset -> off",
+        "effects.name-prefix: unset -> warn",
+        "exemptNamespaces: unset -> no scratch",
+        "limits.maxBody: unset -> 1048576",
+        "limits.maxConnections: unset -> 100",
+        "limits.maxInFlight: unset -> 1048576",
+        "limits.maxQueue: unset -> 0",
+    ];
+    assert_eq!(Settings::default().changes(&parse(WHOLE)), changes);
+    for Key { path, .. } in KEYS.iter().filter(|key| key.limit().is_none()) {
+        assert!(changes.iter().any(|line| line.starts_with(path)), "{path}");
+    }
 }
 
 #[test]
@@ -61,7 +64,8 @@ fn an_empty_or_commented_out_file_sets_nothing() {
 #[test]
 fn off_may_be_the_boolean_of_yaml_1_1() {
     for text in ["off", "'off'", "false"] {
-        assert_eq!(parse(&format!("effects: {{name-prefix: {text}}}")).effects["name-prefix"], Effect::Off);
+        let settings = parse(&format!("effects: {{name-prefix: {text}}}"));
+        assert_eq!(Settings::default().changes(&settings), ["effects.name-prefix: unset -> off"]);
     }
 }
 
@@ -155,7 +159,7 @@ fn flags_take_precedence_over_the_file() {
         "effects: {name-prefix: warn, display-name: deny}\naudit: true\nlimits: {maxBody: 1, maxInFlight: 1}";
     assert_eq!(both, parse(expected));
     assert_eq!(flags.conflicts(&file), ["effects.name-prefix", "limits.maxBody"]);
-    assert_eq!(flags.clone().or(&parse(WHOLE)).exempt_namespaces, parse(WHOLE).exempt_namespaces);
+    assert_eq!(flags.clone().or(&parse(WHOLE)).changes(&parse(WHOLE)), ["limits.maxBody: 1 -> 1048576"]);
     let changes = ["audit: unset -> true", "effects.display-name: unset -> deny", "limits.maxInFlight: unset -> 1"];
     assert_eq!(flags.changes(&both), changes);
     assert!(both.changes(&both).is_empty());
@@ -163,12 +167,14 @@ fn flags_take_precedence_over_the_file() {
 
 #[test]
 fn documented_defaults_are_the_defaults() {
-    let limits = KEYS.iter().filter_map(|key| Some((key.path.strip_prefix("limits.")?, key.default)));
-    let limits: Vec<_> = limits.map(|(name, default)| format!("  {name}: {default}\n")).collect();
-    let settings = parse(&format!("limits:\n{}", limits.concat()));
-    assert_eq!(Limits::chosen(&settings), Limits::default());
-    assert_eq!(Limits::chosen(&Settings::default()), Limits::default());
-    assert_eq!((settings.max_body, settings.max_connections), (Some(8 << 20), Some(2048)), "the defaults of KEYS");
+    let limits: Vec<_> = KEYS.iter().filter(|key| key.limit().is_some()).collect();
+    let line = |key: &&Key| format!("  {}: {}\n", key.path.strip_prefix("limits.").unwrap(), key.default());
+    let settings = parse(&format!("limits:\n{}", limits.iter().map(line).collect::<String>()));
+    assert_eq!(settings.limits(), Limits::default());
+    assert_eq!(Settings::default().limits(), Limits::default());
+    assert_eq!(Settings::default().changes(&settings).len(), limits.len(), "every limit is set: {settings:?}");
+    let limits = parse(WHOLE).limits();
+    assert_eq!((limits.body, limits.in_flight, limits.queue, limits.connections), (1 << 20, 1 << 20, 0, 100));
 }
 
 #[test]
@@ -255,9 +261,9 @@ fn scalar() -> impl Strategy<Value = Value> {
 
 fn document() -> impl Strategy<Value = Value> {
     let value = scalar().prop_recursive(2, 12, 4, |inner| {
-        let names =
-            ["name-prefix", "display-name", "name", "maxBody", "maxInFlight", "maxQueue", "maxConnections", "audit"];
-        let name = proptest::sample::select(names.to_vec()).prop_map(str::to_owned);
+        let limits = KEYS.iter().filter_map(|key| key.path.strip_prefix("limits."));
+        let names: Vec<_> = limits.chain(["name-prefix", "display-name", "name", "audit"]).collect();
+        let name = proptest::sample::select(names).prop_map(str::to_owned);
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
             proptest::collection::btree_map(name, inner, 0..3)

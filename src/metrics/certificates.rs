@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::review::Phase;
+use crate::{metrics::PhaseLabels, review::Phase};
 
 /// Metrics of self-managed certificates.
 pub struct Certificates {
@@ -19,11 +19,6 @@ pub struct Certificates {
     failures: Family<FailureLabels, Counter>,
     leading: Gauge,
     armed: Gauge,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PhaseLabels {
-    phase: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

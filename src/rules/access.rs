@@ -109,10 +109,6 @@ fn lists<'a>(change: &Change<'a>) -> impl Iterator<Item = (&'static str, &'a Lis
 /// Maximum length of a URL in v1alpha2.
 const URL_LIMIT: usize = 2048;
 
-fn is_too_long(url: &str) -> bool {
-    url.len() > URL_LIMIT && url.chars().count() > URL_LIMIT
-}
-
 /// The path of an extension of the provider at `provider`.
 pub(super) fn extension_path<'a>(provider: FieldPath<'a>, index: usize, extension: Extension<'a>) -> FieldPath<'a> {
     provider.field("cluster").field("extensions").item(index, extension.name().text())

@@ -35,7 +35,7 @@ fn kind<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         let path = || item(index, condition).field("type");
         match condition.kind() {
             Field::Set(kind) if kind.len() <= LIMIT && syntax::is_condition_type(kind) => {}
-            Field::Set(kind) if kind.chars().count() > LIMIT => {
+            Field::Set(kind) if syntax::is_longer(kind, LIMIT) => {
                 reporter.report(path, Problem::TooLong(kind.into(), LIMIT));
             }
             Field::Set(kind) if !kind.is_empty() => {
@@ -184,7 +184,7 @@ fn reason<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         let path = || item(index, condition).field("reason");
         match condition.reason() {
             Field::Set(reason) if is_sound(reason) => {}
-            Field::Set(reason) if reason.chars().count() > LIMIT => {
+            Field::Set(reason) if syntax::is_longer(reason, LIMIT) => {
                 reporter.report(path, Problem::TooLong(reason.into(), LIMIT));
             }
             Field::Set(reason) if !reason.is_empty() => {
@@ -227,7 +227,7 @@ fn message<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     for (index, condition) in conditions(change) {
         let path = || item(index, condition).field("message");
         match condition.message() {
-            Field::Set(message) if message.len() > LIMIT && message.chars().count() > LIMIT => {
+            Field::Set(message) if syntax::is_longer(message, LIMIT) => {
                 reporter.report(path, Problem::TooLong(message.into(), LIMIT));
             }
             Field::Set(_) => {}

@@ -31,7 +31,7 @@ fn name<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         let path = || item(index, property).field("name");
         match property.name() {
             Field::Set(name) if is_name(name) => {}
-            Field::Set(name) if name.chars().count() > syntax::SUBDOMAIN_LIMIT => {
+            Field::Set(name) if syntax::is_longer(name, syntax::SUBDOMAIN_LIMIT) => {
                 reporter.report(path, Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT));
             }
             Field::Set(name) if !name.is_empty() => {
@@ -104,7 +104,7 @@ fn value<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         let path = || item(index, property).field("value");
         match property.value() {
             Field::Set("") => reporter.report(path, Problem::Empty(VALUE_REQUIRED.into())),
-            Field::Set(value) if value.len() > LIMIT && value.chars().count() > LIMIT => {
+            Field::Set(value) if syntax::is_longer(value, LIMIT) => {
                 reporter.report(path, Problem::TooLong(value.into(), LIMIT));
             }
             Field::Set(_) => {}

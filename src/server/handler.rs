@@ -217,7 +217,7 @@ impl Reviews {
             Ok(Ok(response)) => Reviewed::Answered { response, took },
             Ok(Err(Unanswered::Stopped)) => return None,
             Ok(Err(Unanswered::BadRequest(bad_request))) => {
-                metrics.count_bad_request(phase);
+                metrics.reviews.count_bad_request(phase);
                 debug!(phase = %phase, error = %bad_request, "bad request");
                 Reviewed::Failed((StatusCode::BAD_REQUEST, format!("{bad_request}\n")).into_response())
             }
@@ -232,8 +232,8 @@ impl Reviews {
 
     /// Counts and logs a review, and turns it into an HTTP response.
     fn record(&self, phase: Phase, response: admission::Response, took: Duration) -> Response {
-        self.0.metrics.count_review(phase, &response, took.as_secs_f64());
-        self.0.metrics.count_passed_for_health(&response.passed_for_health);
+        self.0.metrics.reviews.count_review(phase, &response, took.as_secs_f64());
+        self.0.metrics.reviews.count_passed_for_health(&response.passed_for_health);
         if response.allowed || self.0.denials.is_logged(Instant::now()) {
             info!(
                 uid = clipped(&response.uid),

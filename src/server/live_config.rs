@@ -3,13 +3,12 @@
 use std::{fmt, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
-use tokio::time::sleep;
 
 use crate::{
     review::{CrdInForce, Policy},
     server::{
         Limits,
-        intake::{BodyBudget, buffers::KEPT, turns::Turns},
+        intake::{BodyBudget, turns::Turns},
         timer::CoarseTimer,
     },
 };
@@ -86,15 +85,9 @@ impl LiveConfig {
         Arc::clone(&self.now.load().turns)
     }
 
-    /// Runs the timer and frees unused buffers. Runs until dropped.
+    /// Runs the timer. Runs until dropped.
     pub(super) async fn run(&self) {
-        let tidy = async {
-            loop {
-                sleep(KEPT / 2).await;
-                self.now().budget.tidy();
-            }
-        };
-        tokio::join!(self.timer.run(), tidy);
+        self.timer.run().await;
     }
 }
 

@@ -1,4 +1,6 @@
 //! A shared timer for the many short timeouts of reviews.
+//!
+//! Written by hand, because a timer of tokio for each timeout costs a system call when it becomes the next one due.
 
 use std::{
     pin::pin,

@@ -1,8 +1,8 @@
 //! W3C trace context: the parent of a span, and whether to record it.
 
-use std::{collections::hash_map::RandomState, hash::BuildHasher as _};
-
 use axum::http::HeaderMap;
+
+use crate::random::random;
 
 /// The ids of a span, its trace and its parent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,11 +58,6 @@ impl Parent {
 fn number(field: &str, digits: usize) -> Option<u128> {
     let is_hex = field.len() == digits && field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     is_hex.then(|| u128::from_str_radix(field, 16).ok())?
-}
-
-/// From the standard library's random hash keys. Unique enough for ids; not for secrets.
-fn random() -> u64 {
-    RandomState::new().hash_one(())
 }
 
 #[cfg(test)]

@@ -1,19 +1,21 @@
-//! Break-glass, as the manifests install it: users of RBAC, an account that may ask about them, and the audit log.
+//! Break-glass with RBAC: users with and without the right, the permission check, and the audit log.
 
 use std::{fs, path::Path, thread};
 
 use clusterprofile_webhook::admission::ANNOTATION;
 use serde_json::{Value, json};
-
-use super::{
-    api::{Answer, Api},
+use testkit::{
+    api::{Api, Response},
     control_plane::ControlPlane,
-    installed::{DRY_RUN, Profiles, serve_managed},
-    managed::{is_armed, metric},
-    manifests::Shell,
     profiles::{MANAGER, bad, labelled},
     replica::Replica,
     wait::wait_until,
+};
+
+use super::{
+    installed::{DRY_RUN, Profiles, serve_managed},
+    managed::{is_armed, metric},
+    manifests::Shell,
 };
 
 const PATH: &str = "metadata.annotations[clusterprofile-webhook.internal/break-glass]";
@@ -47,7 +49,7 @@ pub(crate) fn serves_one_write_of_who_may(plane: &ControlPlane, shell: &Shell) {
     }
 }
 
-/// Where profiles are, and users that write them.
+/// A namespace of profiles, and the users that write them.
 struct Stage<'s> {
     plane: &'s ControlPlane,
     replica: &'s Replica,
@@ -61,7 +63,7 @@ struct User {
     collection: String,
 }
 
-/// A namespace in which three users may write; the first may break glass, too.
+/// Creates a namespace in which three users can write. The first has the right to break-glass.
 fn users(plane: &ControlPlane, shell: &Shell) -> [User; 3] {
     let namespace = plane.namespace(&json!({}));
     shell.run(&format!(
@@ -81,12 +83,12 @@ fn users(plane: &ControlPlane, shell: &Shell) -> [User; 3] {
 }
 
 impl User {
-    fn create(&self, profile: &Value, query: &str) -> Answer {
+    fn create(&self, profile: &Value, query: &str) -> Response {
         self.api.post(&format!("{}{query}", self.collection), profile)
     }
 
-    /// Puts a label there that a rule denies, with a claim of this value.
-    fn patch(&self, name: &str, manager: &str, claim: &Value, query: &str) -> Answer {
+    /// Sets a label that a rule denies, with a claim of this value.
+    fn patch(&self, name: &str, manager: &str, claim: &Value, query: &str) -> Response {
         let patch = json!({"metadata": {"labels": {MANAGER: manager}, "annotations": {ANNOTATION: claim}}});
         self.api.patch(&format!("{}/{name}{query}", self.collection), "merge", &patch)
     }
@@ -100,22 +102,22 @@ impl User {
     }
 }
 
-/// How many claims this became of.
+/// The number of claims with this outcome.
 fn claims(replica: &Replica, outcome: &str) -> u64 {
     metric(replica, &format!("break_glass_claims_total{{outcome=\"{outcome}\"}}"))
 }
 
-/// That it is allowed, and which rules are set aside.
+/// Asserts that the write is allowed, and returns the rules that it sets aside.
 #[track_caller]
-fn assert_honoured(answer: &Answer, rules: &str) {
+fn assert_honoured(answer: &Response, rules: &str) {
     assert!(matches!(answer.status, 200 | 201), "{answer:#?}");
     assert_eq!(answer.warnings[0], format!("{PATH}: set aside for this write: {rules}"));
     assert!(answer.warnings[1].ends_with(&format!("[{rules}]")), "{answer:#?}");
 }
 
-/// That it is denied, and what is said of the claim, if anything is.
+/// Asserts that the write is denied, and returns what the response says about the claim.
 #[track_caller]
-fn denied(answer: &Answer) -> Option<String> {
+fn denied(answer: &Response) -> Option<String> {
     assert_eq!(answer.status, 422, "{answer:#?}");
     let causes = answer.body["details"]["causes"].as_array().expect("a denial has causes");
     let about = causes.iter().find(|cause| cause["field"] == PATH);
@@ -127,9 +129,9 @@ fn on_an_update(Stage { may, may_not, .. }: &Stage<'_>) {
     assert_eq!(created.status, 201, "{created:#?}");
     let version = may.version("spoke");
     let refused = denied(&may_not.patch("spoke", "kueue", &version, ""));
-    let refused = refused.expect("it is told what is wanted");
+    let refused = refused.expect("the denial says which annotation to set");
     assert!(refused.contains(r#"must have the verb "break-glass" on clusterprofiles.multicluster.x-k8s.io "spoke""#));
-    let wrong = denied(&may.patch("spoke", "kueue", &json!("1"), "")).expect("it is told what is wanted");
+    let wrong = denied(&may.patch("spoke", "kueue", &json!("1"), "")).expect("the denial says which annotation to set");
     assert_eq!(
         wrong,
         format!(
@@ -145,12 +147,14 @@ fn on_an_update(Stage { may, may_not, .. }: &Stage<'_>) {
     assert_eq!(stored["metadata"]["labels"][MANAGER], "kueue");
     assert_ne!(stored["metadata"]["resourceVersion"], version);
 
-    // The same again changes nothing, so that nothing is refused; what is left there serves no other write, of nobody.
+    // The same write again changes nothing, so it is not refused. The annotation that remains permits no other write of
+    // any user.
     assert_eq!(may.patch("spoke", "kueue", &version, "").status, 200);
     assert_eq!(denied(&may.patch("spoke", "another", &version, "")), None);
     let next = may.version("spoke");
     assert_eq!(next, stored["metadata"]["resourceVersion"]);
-    let stale = denied(&may.patch("spoke", "another", &json!("2"), "")).expect("it is told what is wanted");
+    let stale =
+        denied(&may.patch("spoke", "another", &json!("2"), "")).expect("the denial says which annotation to set");
     assert!(stale.contains(&format!("must be {next}")), "{stale}");
 }
 
@@ -180,7 +184,7 @@ fn on_a_create(Stage { may, may_not, .. }: &Stage<'_>) {
     assert_honoured(&applied, "cluster-manager-label");
 }
 
-/// Its annotation cannot be written there.
+/// A write of the status cannot set the annotation.
 fn not_on_the_status(Stage { may, .. }: &Stage<'_>) {
     let status = json!({
         "metadata": {"annotations": {ANNOTATION: may.version("spoke")}},
@@ -190,7 +194,7 @@ fn not_on_the_status(Stage { may, .. }: &Stage<'_>) {
     assert_eq!(denied(&may.api.patch(&path, "merge", &status)), None);
 }
 
-/// Whoever floods the webhook with claims keeps nobody from what is theirs.
+/// A flood of claims does not block the claims of other users.
 fn many_at_a_time(Stage { may, .. }: &Stage<'_>) {
     const MANY: usize = 64;
     thread::scope(|scope| {
@@ -206,7 +210,7 @@ fn many_at_a_time(Stage { may, .. }: &Stage<'_>) {
     });
 }
 
-/// It is no word of the webhook's that refuses it.
+/// Asserts that the API server itself refuses the write.
 fn not_what_the_definition_refuses(Stage { may, .. }: &Stage<'_>) {
     let moved = json!({
         "metadata": {"annotations": {ANNOTATION: may.version("spoke")}},
@@ -218,7 +222,7 @@ fn not_what_the_definition_refuses(Stage { may, .. }: &Stage<'_>) {
     assert!(message.contains("ClusterManager is immutable") && !message.contains("[cluster-manager"), "{message}");
 }
 
-/// What was answered before is forgotten.
+/// Cached permissions expire.
 fn not_before_it_is_granted(Stage { may_later, .. }: &Stage<'_>, shell: &Shell) {
     let namespace = may_later.collection.split('/').nth(5).expect("it is in a namespace");
     let claim = || may_later.patch("spoke", "another", &may_later.version("spoke"), DRY_RUN);
@@ -229,11 +233,11 @@ fn not_before_it_is_granted(Stage { may_later, .. }: &Stage<'_>, shell: &Shell) 
     wait_until("it is honoured", || claim().status == 200);
 }
 
-/// Without its own right to ask, nobody may.
+/// If the webhook has no right to check permissions, no claim is honored.
 fn not_unasked(Stage { may, plane, replica, .. }: &Stage<'_>, shell: &Shell) {
     shell.run("kubectl delete clusterrolebinding clusterprofile-webhook-break-glass");
     let mut text = String::new();
-    // Each time about another name, which nobody has been asked about.
+    // Each time another name, for which no permission is cached.
     let mut names = (0..).map(|number| format!("unasked-{number}"));
     wait_until("it may not ask", || {
         let mut claimed = bad(&names.next().unwrap_or_default(), 0);
@@ -245,7 +249,7 @@ fn not_unasked(Stage { may, plane, replica, .. }: &Stage<'_>, shell: &Shell) {
     assert!(text.contains("could not check whether the user has"), "{text}");
     assert_eq!(claims(replica, "unchecked"), 1);
     let log = plane.directory().join(Path::new("shell/replica.log"));
-    wait_until("it is told once", || {
+    wait_until("it is reported once", || {
         let log = fs::read_to_string(&log).expect("the replica logs");
         log.lines().filter(|line| line.contains("refused the permission check: 403 Forbidden")).count() == 1
     });

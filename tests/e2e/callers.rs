@@ -1,4 +1,4 @@
-//! The API server presents a certificate to the webhook, as `docs/callers.md` says how.
+//! The API server presents a client certificate to the webhook, configured as `docs/callers.md` describes.
 
 use std::{
     fs,
@@ -10,18 +10,18 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use super::{
-    assets::Assets,
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     control_plane::ControlPlane,
-    planes::Crd,
+    page::Section,
     profiles::{Profiles, good},
-    readme::Section,
+    programs::Assets,
     replica::Replica,
     wait::wait_until,
     webhook::{collection, configurations},
 };
+
+use super::planes::Crd;
 
 pub(crate) fn trial(assets: &Assets) -> Trial {
     let assets = assets.clone();
@@ -31,21 +31,21 @@ pub(crate) fn trial(assets: &Assets) -> Trial {
     })
 }
 
-/// The name in the API server's certificate, and in its next one.
+/// The name in the current and in the next client certificate of the API server.
 const NAME: &str = "kube-apiserver";
 const RENEWED: &str = "kube-apiserver-renewed";
 
-/// The name, and the namespace, of the manifests' Service.
+/// Name and namespace of the Service in the manifests.
 const SERVICE: &str = "clusterprofile-webhook";
 
 fn presented(assets: &Assets) {
     let files = tempfile::tempdir().expect("a directory can be made");
     let port = port();
-    let clients = Authority::new("clients");
+    let clients = Ca::new("clients");
     let flag = format!("--admission-control-config-file={}", as_the_page_says(files.path(), port, &clients).display());
     let plane = ControlPlane::start_with(assets, "callers", &[Crd::Own.object()], &[flag]);
     let address = plane.network().at(plane.host(), port).into();
-    let authority = Authority::new("servers");
+    let authority = Ca::new("servers");
     register(&plane, address, &authority);
     let profiles = Profiles::new(&plane, &json!({}));
 
@@ -55,7 +55,7 @@ fn presented(assets: &Assets) {
     drop(replica);
     let _replica = serve(&authority, address, files.path(), RENEWED);
     // The first may still go to the one that is gone.
-    wait_until("it is told why it is refused", || {
+    wait_until("the reason of the refusal is logged", || {
         let refused = profiles.create(&good("refused"));
         assert_eq!(refused.status, 500, "{refused:#?}");
         refused.body["message"].as_str().is_some_and(|message| message.ends_with(": remote error: tls: access denied"))
@@ -66,7 +66,7 @@ fn presented(assets: &Assets) {
     plane.forget();
 }
 
-/// The manifests' own port, but where it is root's.
+/// The port of the manifests, or another if it is reserved for root.
 fn port() -> u16 {
     match TcpListener::bind("127.0.0.1:443") {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => 8443,
@@ -74,8 +74,8 @@ fn port() -> u16 {
     }
 }
 
-/// The page's files, in this directory, with what they name; the path of the first.
-fn as_the_page_says(directory: &Path, port: u16, clients: &Authority) -> PathBuf {
+/// Writes the files of the page and those that they name to this directory. Returns the path of the first.
+fn as_the_page_says(directory: &Path, port: u16, clients: &Ca) -> PathBuf {
     const THERE: &str = "/etc/kubernetes/admission";
     let page = Section::page("callers");
     let [configuration, users] = page.manifests()[..] else { panic!("which are these?") };
@@ -91,8 +91,8 @@ fn as_the_page_says(directory: &Path, port: u16, clients: &Authority) -> PathBuf
     put(directory, "admission.yaml", &here(configuration))
 }
 
-/// Gives the API server a certificate with this name.
-fn put_certificate(directory: &Path, name: &str, clients: &Authority) {
+/// Replaces the client certificate of the API server.
+fn put_certificate(directory: &Path, name: &str, clients: &Ca) {
     let pair = clients.client(name, "any");
     put(directory, "client.crt", &pair.certificate);
     put(directory, "client.key", &pair.key);
@@ -106,8 +106,8 @@ fn put(directory: &Path, name: &str, content: &str) -> PathBuf {
 
 const CLIENT_CA: &str = "client-ca.crt";
 
-/// The manifests' Service at this address, and their configurations.
-fn register(plane: &ControlPlane, address: SocketAddr, authority: &Authority) {
+/// Creates the Service of the manifests at this address, and their webhook configurations.
+fn register(plane: &ControlPlane, address: SocketAddr, authority: &Ca) {
     let create = |path: &str, object: &Value| {
         let created = plane.api.post(path, object);
         assert_eq!(created.status, 201, "{created:#?}");
@@ -126,8 +126,8 @@ fn register(plane: &ControlPlane, address: SocketAddr, authority: &Authority) {
     }
 }
 
-/// The binary, for callers of this name.
-fn serve(authority: &Authority, address: SocketAddr, directory: &Path, name: &str) -> Replica {
+/// Starts the binary, which accepts clients with this name.
+fn serve(authority: &Ca, address: SocketAddr, directory: &Path, name: &str) -> Replica {
     let pair = authority.server(&[&format!("{SERVICE}.{SERVICE}.svc")]);
     put(directory, "tls.crt", &pair.certificate);
     put(directory, "tls.key", &pair.key);

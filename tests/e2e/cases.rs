@@ -5,14 +5,14 @@ use std::{path::Path, sync::Arc};
 use jiff::Timestamp;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use super::{
-    api::Answer,
+use testkit::{
+    api::Response,
     case::{self, Case, Part, Surface, Unless, Verdict, Warned},
     control_plane::ControlPlane,
-    planes::{Crd, Planes},
     verdict,
 };
+
+use super::planes::{Crd, Planes};
 
 pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -59,13 +59,13 @@ fn with_webhooks(case: &Case, crd: Crd, planes: &Planes) {
     }
 }
 
-/// By rule and field: /mutate says first what it fills in.
+/// Sorts warnings by rule and field, because /mutate reports its fixes first.
 fn sorted(mut warned: Vec<Warned>) -> Vec<Warned> {
     warned.sort_by(|one, other| (&one.rule, &one.field).cmp(&(&other.rule, &other.field)));
     warned
 }
 
-/// What both webhooks say, one after the other. The API server drops the status of the main resource between them.
+/// The expected warnings of both webhooks. The API server removes the status of the main part between them.
 fn expected(case: &Case) -> Verdict {
     let Verdict { mut causes, mut warnings, .. } = case.expect.verdict();
     if case.part == Part::Main {
@@ -85,7 +85,7 @@ fn with_crd_alone(case: &Case, crd: Crd, planes: &Planes) {
     }
 }
 
-/// What the API server itself says against the write, if it does.
+/// The message with which the API server rejects the write by the CRD, if it does.
 fn refused_by(case: &Case, crd: Crd, filled: bool) -> Option<&str> {
     let case::Crd { rejects, unless, .. } = case.crd.as_ref()?;
     let accepted = match unless {
@@ -97,16 +97,16 @@ fn refused_by(case: &Case, crd: Crd, filled: bool) -> Option<&str> {
     (!accepted).then_some(rejects)
 }
 
-fn assert_refused(answer: &Answer, text: &str) {
+fn assert_refused(answer: &Response, text: &str) {
     assert!(matches!(answer.status, 400 | 422), "{answer:#?}");
     let message = answer.body["message"].as_str().unwrap_or_default();
     assert!(message.contains(text) && !message.contains("admission webhook"), "{answer:#?}");
 }
 
-/// Unknown fields pass without the API server's own warnings.
+/// Ignores unknown fields, so that the API server does not warn about them.
 const QUERY: &str = "?fieldValidation=Ignore";
 
-/// The write of a case, to a namespace of its own.
+/// Sends the write of a case to a new namespace.
 struct Write<'c> {
     case: &'c Case,
     control: &'c ControlPlane,
@@ -116,7 +116,7 @@ struct Write<'c> {
 }
 
 impl<'c> Write<'c> {
-    /// Stores what the case says is stored.
+    /// Stores the old object of the case.
     fn new(case: &'c Case, control: &'c ControlPlane, labels: &Value) -> Self {
         let namespace = control.namespace(labels);
         let collection = format!("/apis/multicluster.x-k8s.io/{}/namespaces/{namespace}/clusterprofiles", case.version);
@@ -144,7 +144,7 @@ impl<'c> Write<'c> {
         Self { case, control, collection, item, object }
     }
 
-    fn send(&self) -> Answer {
+    fn send(&self) -> Response {
         let Self { case, control, collection, item, object } = self;
         match case.part {
             _ if case.operation.as_deref() == Some("DELETE") => control.api.delete(item),
@@ -154,12 +154,12 @@ impl<'c> Write<'c> {
         }
     }
 
-    /// What the API server answers where nobody refuses.
+    /// The response of the API server to an accepted write.
     fn success(&self) -> u16 {
         if self.item.is_empty() { 201 } else { 200 }
     }
 
-    /// What is read back has what the case says is filled in.
+    /// Asserts that the stored object has the fixes of the case.
     fn assert_filled_in(&self) {
         let filled = self.case.expect.patch.iter();
         for operation in filled.filter(|operation| self.case.part == Part::Status || !in_status(operation)) {

@@ -1,19 +1,21 @@
-//! cert-manager's own controllers, as `make cert-manager` builds them.
+//! cert-manager's own controllers, built by `make cert-manager`.
 
 use std::{path::PathBuf, process::Command};
 
-use super::{built::built, control_plane::ControlPlane, manifests::Shell, process::Process};
+use testkit::{control_plane::ControlPlane, process::Process, programs::find};
 
-/// A directory that holds the program and the definitions of its objects.
+use super::manifests::Shell;
+
+/// The directory of the program and its CRDs.
 pub(crate) struct CertManager(PathBuf);
 
 impl CertManager {
-    /// None where it is not built and the trials that want it may be left out.
+    /// Returns `None` if it is not built and can be skipped.
     pub(crate) fn find() -> Option<Self> {
-        built("cert-manager", "e2e: the trial with cert-manager").map(Self)
+        find("cert-manager", "e2e: the story with cert-manager is").map(Self)
     }
 
-    /// Installs the definitions and starts the controllers.
+    /// Installs the CRDs and starts the controllers.
     pub(crate) fn start(&self, plane: &ControlPlane, shell: &Shell) -> Process {
         let crds = self.0.join("crds");
         let crds = crds.display();

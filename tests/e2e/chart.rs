@@ -1,21 +1,23 @@
-//! The chart, installed and so on by helm, as `docs/install.md` says.
+//! Install, upgrade, roll back and uninstall the chart, as `docs/install.md` describes.
 
 use std::{fs, thread, time::Duration};
 
 use serde_json::{Value, json};
+use testkit::{
+    ca::Ca,
+    control_plane::ControlPlane,
+    page::Section,
+    profiles::{Profiles, good},
+    replica::Replica,
+    wait::wait_until,
+    writers::Writers,
+};
 
 use super::{
-    authority::Authority,
-    control_plane::ControlPlane,
     install::is_refused_unseen,
     installed::{self, DRY_RUN, MANAGER, NAMESPACE, finalize, serve, serve_managed},
     managed::{bundles, has_repaired, is_armed, metric},
     manifests::Shell,
-    profiles::{Profiles, good},
-    readme::Section,
-    replica::Replica,
-    wait::wait_until,
-    writers::Writers,
 };
 
 pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, shell: &Shell) {
@@ -30,7 +32,7 @@ pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, s
     let profiles = installed::Profiles::new(plane);
     assert_eq!(profiles.create("staying", Some(MANAGER), "").status, 201);
     shell.run(install);
-    wait_until("all may be written while nobody serves", || {
+    wait_until("writes pass while no replica serves", || {
         profiles.create("new", Some("another"), DRY_RUN).status == 201
     });
     let replica = serve_managed(plane, shell);
@@ -57,7 +59,7 @@ pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, s
     writers.assert_stored_what_was_accepted();
 
     let (uninstall, delete) = uninstall.split_once('\n').expect("it is two commands");
-    // As long as it is asked, there is somebody to ask: its configurations go before its Service does.
+    // The configurations are deleted before the Service, so the API server never calls a Service that is gone.
     writers.write(|| drop(shell.run(uninstall)));
     let unreviewed = writers.take_failed();
     assert!(unreviewed.iter().all(|answer| answer.status == 201), "{unreviewed:#?}");
@@ -71,7 +73,7 @@ pub(crate) fn is_installed_upgraded_rolled_back_and_gone(plane: &ControlPlane, s
 
 fn with_a_pair_of_ones_own(plane: &ControlPlane, shell: &Shell, [install, upgrade, uninstall]: [&str; 3]) {
     let profiles = installed::Profiles::new(plane);
-    let authority = Authority::new("a reader's own");
+    let authority = Ca::new("a reader's own");
     let pair = authority.server(&["clusterprofile-webhook.clusterprofile-webhook.svc"]);
     for (name, content) in [("ca.crt", &authority.certificate), ("tls.crt", &pair.certificate), ("tls.key", &pair.key)]
     {
@@ -90,12 +92,12 @@ fn with_a_pair_of_ones_own(plane: &ControlPlane, shell: &Shell, [install, upgrad
 }
 
 fn writers(plane: &ControlPlane) -> Writers<'_> {
-    /// 50 writers then send 50 profiles a second.
+    /// 50 writers then create 50 profiles a second.
     const PACE: Duration = Duration::from_secs(2);
     Writers::new(Profiles::new(plane, &json!({})), good, PACE)
 }
 
-/// An armed webhook, and what it trusted before helm did anything.
+/// An armed webhook, and the CAs that it trusted before Helm changed it.
 struct Hub<'h> {
     plane: &'h ControlPlane,
     shell: &'h Shell,
@@ -105,7 +107,7 @@ struct Hub<'h> {
 }
 
 impl Hub<'_> {
-    /// It is armed, after so many repairs, and its certificates are those of before.
+    /// Asserts that it is armed after `repairs` repairs, with the same CAs.
     fn is_unharmed(&self, repairs: u64) {
         wait_until("it is armed", || {
             has_repaired(self.replica, self.shell, "failure_policy", repairs) && is_armed(self.plane)
@@ -115,8 +117,8 @@ impl Hub<'_> {
     }
 
     fn stops_at_a_conflict(&self, rollback: &str) {
-        let told = self.shell.run(&format!("if {} 2>&1; then exit 1; fi", rollback.trim_end()));
-        assert!(told.contains("Apply failed with 1 conflict") && told.contains(".failurePolicy"), "{told}");
+        let printed = self.shell.run(&format!("if {} 2>&1; then exit 1; fi", rollback.trim_end()));
+        assert!(printed.contains("Apply failed with 1 conflict") && printed.contains(".failurePolicy"), "{printed}");
         self.is_unharmed(0);
     }
 }

@@ -1,15 +1,14 @@
-//! Cluster managers write as they always do: none is denied, and none is made to write more.
+//! Cluster managers write as usual: no write is denied, and no manager writes more often.
 
 use std::{mem, sync::Arc};
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
+use testkit::{control_plane::ControlPlane, profiles::MANAGER};
 
 use super::{
-    control_plane::ControlPlane,
     managers::{MANAGERS, Manager, Passes, Step, want},
     planes::{Crd, Planes},
-    profiles::MANAGER,
     writer::{Sent, Writer},
 };
 
@@ -25,7 +24,7 @@ pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
     pairs.map(trial).collect()
 }
 
-/// The same, in a namespace that is reviewed and in one that is not.
+/// Runs a manager in a namespace that is reviewed and in one that is not.
 fn compare(manager: &Manager, crd: Crd, planes: &Planes) {
     let plane = planes.get(crd);
     let webhook = plane.plain_webhook();
@@ -34,7 +33,7 @@ fn compare(manager: &Manager, crd: Crd, planes: &Planes) {
     for (with, without) in reviewed.rounds.iter().zip(&unreviewed.rounds) {
         let counts = [|_: &Sent| true, |sent: &Sent| sent.changed, |sent: &Sent| sent.status == 409];
         let no_more = counts.into_iter().all(|is| count(with, is) <= count(without, is));
-        assert!(no_more, "with the webhook: {}\nwithout: {}", told(with), told(without));
+        assert!(no_more, "with the webhook: {}\nwithout: {}", listed(with), listed(without));
     }
     let expected: Vec<_> = unreviewed.stored.into_iter().map(filled_in).collect();
     assert_eq!(reviewed.stored, expected);
@@ -42,17 +41,17 @@ fn compare(manager: &Manager, crd: Crd, planes: &Planes) {
     assert_eq!(filled_in(reviewed.last), filled_in(unreviewed.last));
 }
 
-/// What a manager did.
+/// The writes of a manager.
 struct Replay {
-    /// What it sent the first and the second time, and while the profile was being deleted.
+    /// The writes of the first and of the second pass, and during the deletion.
     rounds: [Vec<Sent>; 3],
-    /// What was stored after each step of the first two.
+    /// The stored profile after each step of the first two.
     stored: Vec<Value>,
-    /// What was stored at the end.
+    /// The stored profile at the end.
     last: Value,
 }
 
-/// All steps, twice; then once more while a finalizer of another client keeps the deleted profile.
+/// Runs all steps twice, then once more while a finalizer of another client keeps the deleted profile.
 fn replay(manager: &Manager, control: &ControlPlane, labels: &Value) -> Replay {
     let wanted = manager.steps.iter().find_map(|step| if let Step::Wants(file) = step { Some(file) } else { None });
     let first = wanted.expect("each wants something");
@@ -78,9 +77,9 @@ fn replay(manager: &Manager, control: &ControlPlane, labels: &Value) -> Replay {
     Replay { rounds: [first_round, second_round, mem::take(&mut writer.sent)], stored, last }
 }
 
-/// Passes of the manager's loop, until it has nothing to do; two of one that always has.
+/// Runs the loop of the manager until it has nothing to write; or twice, if it always writes.
 fn settle(manager: &Manager, writer: &mut Writer<'_>, want: &Value) {
-    /// More than any needs: labels, then the status after a conflict, then a look.
+    /// More than any manager needs: labels, the status after a conflict, a last check.
     const MOST: usize = 4;
     if manager.passes == Passes::Always {
         (manager.pass)(writer, want);
@@ -94,19 +93,19 @@ fn settle(manager: &Manager, writer: &mut Writer<'_>, want: &Value) {
             return;
         }
     }
-    panic!("{} writes and writes: {}", manager.name, told(&writer.sent));
+    panic!("{} does not stop writing: {}", manager.name, listed(&writer.sent));
 }
 
 fn count(round: &[Sent], is: fn(&Sent) -> bool) -> usize {
     round.iter().filter(|sent| is(sent)).count()
 }
 
-fn told(round: &[Sent]) -> String {
+fn listed(round: &[Sent]) -> String {
     let lines = round.iter().map(|sent| format!("{} {}, changed: {}", sent.what, sent.status, sent.changed));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Without what differs between any two profiles.
+/// Removes fields that differ between any two profiles.
 fn comparable(mut profile: Value) -> Value {
     let metadata = profile["metadata"].as_object_mut().expect("a profile has metadata");
     for field in ["namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "managedFields"] {
@@ -115,7 +114,7 @@ fn comparable(mut profile: Value) -> Value {
     profile
 }
 
-/// With the defaults of the webhook.
+/// Adds the defaults of the webhook.
 fn filled_in(mut profile: Value) -> Value {
     let manager = profile["spec"]["clusterManager"]["name"].clone();
     let labels = &mut profile["metadata"]["labels"];

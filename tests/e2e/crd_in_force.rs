@@ -1,5 +1,5 @@
-//! The binary follows the CRD in force with the rights of the manifests, and so a write that the CRD refuses gets all findings at
-//! once.
+//! With the rights of the manifests, the binary follows the CRD in force: a write that the CRD rejects gets all
+//! findings at once.
 
 use std::{
     fs,
@@ -11,16 +11,16 @@ use std::{
 use clusterprofile_webhook::manifest;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use super::{
-    assets::Assets,
+use testkit::{
     control_plane::ControlPlane,
-    planes::Crd,
     profiles::Profiles,
+    programs::Assets,
     replica::Replica,
     wait::wait_until,
     webhook::{NAMESPACE, Webhook, configurations},
 };
+
+use super::planes::Crd;
 
 pub(crate) fn trial(assets: &Assets) -> Trial {
     let assets = assets.clone();
@@ -50,8 +50,8 @@ fn is_followed(assets: &Assets) {
     grant(&plane);
     wait_until("it is known", || !warnings().is_empty());
     let fields = ["spec.displayName: ", "spec.clusterManager.name: ", "metadata.labels[x-k8s.io/cluster-manager]: "];
-    let told = warnings();
-    assert!(told.len() == 3 && told.iter().zip(fields).all(|(text, field)| text.starts_with(field)), "{told:#?}");
+    let texts = warnings();
+    assert!(texts.len() == 3 && texts.iter().zip(fields).all(|(text, field)| text.starts_with(field)), "{texts:#?}");
 
     // As people meet it.
     let applied = apply(&plane, &profiles);
@@ -86,7 +86,7 @@ fn is_followed(assets: &Assets) {
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
-/// A number for a name, which the schema refuses, and what it knows nothing of.
+/// A number for a name, which the schema rejects, and unknown fields.
 fn wrong() -> Value {
     json!({
         "apiVersion": "multicluster.x-k8s.io/v1alpha1",
@@ -107,7 +107,7 @@ fn apply(plane: &ControlPlane, profiles: &Profiles<'_>) -> Output {
     kubectl.wait_with_output().expect("it ends")
 }
 
-/// A kubeconfig of the manifests' service account, which may do nothing yet.
+/// A kubeconfig of the service account of the manifests, which has no rights yet.
 fn account(plane: &ControlPlane) -> PathBuf {
     const NAME: &str = "clusterprofile-webhook";
     let made = plane.api.post("/api/v1/namespaces", &json!({"metadata": {"name": NAME}}));
@@ -118,7 +118,7 @@ fn account(plane: &ControlPlane) -> PathBuf {
     plane.service_account(NAME, NAME)
 }
 
-/// What the manifests let it read.
+/// Grants the rights of the manifests.
 fn grant(plane: &ControlPlane) {
     let manifests = fs::read("manifests/base/crd.yaml").expect("the manifests are there");
     for document in manifest::read(&manifests).0 {
@@ -129,7 +129,7 @@ fn grant(plane: &ControlPlane) {
 }
 
 fn serve(webhook: &Webhook, directory: &Path, kubeconfig: &Path) -> Replica {
-    let signed = webhook.authority.server(&[&format!("{}.{NAMESPACE}.svc", webhook.name)]);
+    let signed = webhook.ca.server(&[&format!("{}.{NAMESPACE}.svc", webhook.name)]);
     let put = |name: &str, content: &str| {
         let path = directory.join(name);
         fs::write(&path, content).expect("a file can be written");

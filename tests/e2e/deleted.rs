@@ -1,21 +1,20 @@
-//! A profile that is being deleted and kept by a finalizer: its finalizers can always be removed, and rules deny what they deny
-//! at any other time.
+//! A profile that is being deleted: its finalizers can always be removed, and rules deny as usual.
 
 use std::sync::Arc;
 
 use clusterprofile_webhook::server::Config;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use super::{
-    api::Answer,
+use testkit::{
+    api::Response,
     control_plane::ControlPlane,
-    planes::{Crd, Planes},
     profiles::{MANAGER, labelled},
     verdict,
     wait::wait_until,
     webhook::Webhook,
 };
+
+use super::planes::{Crd, Planes};
 
 pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
     type Story = fn(&ControlPlane, &str);
@@ -63,7 +62,8 @@ fn what_rules_deny_is_denied(control: &ControlPlane, name: &str) {
     hub.goes("zombie", "merge", &json!({"metadata": {"finalizers": null}}));
 }
 
-/// While the webhook is up and while it is down, from an object full of mistakes that were stored before the webhook was installed.
+/// While the webhook is up and while it is down, from an object full of mistakes that were stored before the webhook
+/// was installed.
 fn finalizers_go_whatever_is_stored(control: &ControlPlane, name: &str) {
     let mut webhook = Webhook::start(control, name, Config::default());
     let hub = Hub::new(control, &webhook);
@@ -195,7 +195,7 @@ impl<'c> Hub<'c> {
     }
 }
 
-fn assert_gone(control: &ControlPlane, item: &str, removed: &Answer) {
+fn assert_gone(control: &ControlPlane, item: &str, removed: &Response) {
     assert_eq!(removed.status, 200, "{removed:#?}");
     assert_eq!(control.api.get(item).status, 404);
 }
@@ -206,7 +206,7 @@ fn owned_by_test(profile: &Value) -> Vec<Value> {
     entries.into_iter().filter(|entry| entry["manager"] == "test").collect()
 }
 
-fn is_refused_unseen(answer: &Answer) -> bool {
+fn is_refused_unseen(answer: &Response) -> bool {
     let message = answer.body["message"].as_str().unwrap_or_default();
     answer.status == 500 && message.contains("failed calling webhook \"validate.")
 }

@@ -1,4 +1,4 @@
-//! The binary of an image, in a root directory as the image's.
+//! The static binary in an empty root directory, as in the image.
 
 use std::{
     env, fs,
@@ -7,9 +7,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
-
-use super::{
-    assets::must_be_there,
+use testkit::{
+    programs::are_required,
     rendered::{at, text},
 };
 
@@ -18,19 +17,19 @@ use super::{
 pub(crate) struct StaticBinary(PathBuf);
 
 impl StaticBinary {
-    /// The one that `STATIC_BINARY` names; none where there is none and what wants it may be done without.
+    /// The binary that `STATIC_BINARY` names. Returns `None` if there is none and its tests can be skipped.
     pub(crate) fn find() -> Option<Self> {
         const VARIABLE: &str = "STATIC_BINARY";
         let named = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-        assert!(named.is_some() || !must_be_there(), "{VARIABLE} must name what `make static` builds");
+        assert!(named.is_some() || !are_required(), "{VARIABLE} must name what `make static` builds");
         let named = named?;
         assert!(named.is_file(), "{VARIABLE}={}: run `make static`", named.display());
         Some(Self(named))
     }
 }
 
-/// A root directory that holds the binary and nothing else: as an image made `FROM scratch`, without certificates, users,
-/// names, time zones, temporary files, and without what a container has besides: /proc, /sys, /dev, /etc/resolv.conf.
+/// A root directory with only the binary, as an image made `FROM scratch`: without certificates, users, names, time
+/// zones and temporary files, and without what a container adds: /proc, /sys, /dev, /etc/resolv.conf.
 pub(crate) struct EmptyRoot {
     directory: PathBuf,
 }
@@ -43,7 +42,7 @@ impl EmptyRoot {
         Self { directory }
     }
 
-    /// Puts there what kubelet mounts at this path.
+    /// Makes what kubelet mounts at this path.
     pub(crate) fn mount(&self, path: &str, files: &[(&str, &[u8])]) {
         let mount = self.directory.join(path.trim_start_matches('/'));
         fs::create_dir_all(&mount).expect("a directory can be made");
@@ -52,8 +51,8 @@ impl EmptyRoot {
         }
     }
 
-    /// A command that becomes the binary as a container of `deployment` runs it: with its user, its variables and no others,
-    /// without a way to more rights, and with a root directory in which it can write nothing.
+    /// A command that executes the binary as a container of `deployment`: with its user, only its variables, no way to
+    /// more rights, and a read-only root directory.
     pub(crate) fn command(&self, deployment: &Value, arguments: &[String]) -> Command {
         let pod = at(deployment, "/spec/template/spec");
         let container = at(pod, "/containers/0");
@@ -74,7 +73,7 @@ impl EmptyRoot {
         command
     }
 
-    /// Whether it holds what it held, and nothing more.
+    /// Whether the content of the directory is unchanged.
     pub(crate) fn is_as_it_was(&self) -> bool {
         let entries = fs::read_dir(&self.directory).expect("it is there").map(|entry| entry.expect("it is there"));
         let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().expect("it is ASCII")).collect();
@@ -83,7 +82,7 @@ impl EmptyRoot {
     }
 }
 
-/// In the root, as `Containerfile` puts it there.
+/// The path of the binary in the image, from `Containerfile`.
 const BINARY: &str = "clusterprofile-webhook";
 
 fn is_root() -> bool {

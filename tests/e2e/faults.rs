@@ -1,4 +1,4 @@
-//! The webhook is away, slow or not who it says: what the API server answers then, under Fail and under Ignore.
+//! The webhook is down, slow or has the wrong certificate: the responses of the API server with Fail and with Ignore.
 
 use std::{fs, sync::Arc, thread};
 
@@ -9,18 +9,20 @@ use clusterprofile_webhook::{
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
+use testkit::{
+    api::Response,
+    ca::Ca,
+    control_plane::ControlPlane,
+    profiles::{MANAGER, Profiles, bad, good, is_filled_in, labelled},
+    wait::wait_until,
+    webhook::{Webhook, configurations},
+};
 use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    api::Answer,
-    authority::Authority,
-    control_plane::ControlPlane,
     planes::{Crd, Planes},
-    profiles::{MANAGER, Profiles, bad, good, is_filled_in, labelled},
     rotation::{self, metric},
-    wait::wait_until,
-    webhook::{Webhook, configurations},
 };
 
 pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
@@ -45,38 +47,38 @@ pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
     trials
 }
 
-/// A reason why the API server gets no answer.
+/// A fault of the webhook.
 #[derive(Clone, Copy)]
 struct Fault {
     name: &'static str,
-    /// Starts what is at the registered address, if anything is.
+    /// Starts what listens at the registered address, if anything does.
     start: fn(&mut Webhook) -> Option<Runtime>,
-    /// How many seconds the API server waits: where it must not get as far as that, more than a busy machine takes.
+    /// The timeout of the webhook in seconds. It is long if the fault must show before it on a busy machine.
     timeout: u8,
-    /// How the API server puts it, in one of these ways.
-    told: &'static [&'static str],
-    /// What the webhook counts it as, where it is called.
+    /// The possible messages of the API server.
+    messages: &'static [&'static str],
+    /// The reason with which the webhook counts the fault, if it is called.
     reason: Option<&'static str>,
 }
 
 const FAULTS: [Fault; 5] = [
-    Fault { name: "down", start: |_| None, timeout: 30, told: &[": connect: connection refused"], reason: None },
+    Fault { name: "down", start: |_| None, timeout: 30, messages: &[": connect: connection refused"], reason: None },
     Fault {
         name: "slow",
         start: |webhook| Some(slow(webhook)),
         timeout: 1,
-        told: &[": context deadline exceeded"],
+        messages: &[": context deadline exceeded"],
         reason: None,
     },
     Fault {
         name: "wrong-authority",
         start: |webhook| {
-            webhook.authority = Authority::new("another");
+            webhook.ca = Ca::new("another");
             webhook.serve(Config::default());
             None
         },
         timeout: 30,
-        told: &[": tls: failed to verify certificate: x509: certificate signed by unknown authority"],
+        messages: &[": tls: failed to verify certificate: x509: certificate signed by unknown authority"],
         reason: Some("distrusted"),
     },
     Fault {
@@ -87,7 +89,7 @@ const FAULTS: [Fault; 5] = [
             None
         },
         timeout: 30,
-        told: &[
+        messages: &[
             ": tls: failed to verify certificate: x509: certificate is valid for another.default.svc, not wrong-name-",
         ],
         reason: Some("distrusted"),
@@ -99,20 +101,21 @@ const FAULTS: [Fault; 5] = [
             None
         },
         timeout: 30,
-        // The alert comes when the API server is already sending: at times it finds the connection closed before it reads why.
-        told: &[": remote error: tls: certificate required", ": use of closed network connection"],
+        // The alert comes when the API server is already sending: at times it finds the connection closed before it
+        // reads why.
+        messages: &[": remote error: tls: certificate required", ": use of closed network connection"],
         reason: Some("refused"),
     },
 ];
 
-/// Of whom the API server is none.
+/// Requires client certificates of another CA.
 fn others() -> Callers {
     let file = NamedTempFile::new().expect("a file can be made");
-    fs::write(&file, Authority::new("others").certificate).expect("it can be written");
+    fs::write(&file, Ca::new("others").certificate).expect("it can be written");
     Callers::load(file.path().to_owned(), vec!["another".into()]).expect("it is an authority's")
 }
 
-/// Takes requests and never answers one.
+/// Accepts requests and never responds.
 fn slow(webhook: &Webhook) -> Runtime {
     let config = tls::server_config(Arc::new(Certificates::new(webhook.pair())), None).expect("TLS can be configured");
     let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -130,7 +133,7 @@ fn slow(webhook: &Webhook) -> Runtime {
     runtime
 }
 
-/// Under Fail, as for /validate once it is armed: the API server refuses every write but the removal of finalizers.
+/// With Fail, as for /validate once it is armed: the API server refuses every write except the removal of finalizers.
 fn refused(fault: Fault, control: &ControlPlane) {
     let name = format!("{}-fail", fault.name);
     let broken = Broken::new(fault, control, &name, None);
@@ -146,7 +149,7 @@ fn refused(fault: Fault, control: &ControlPlane) {
              Post \"https://{name}.default.svc:8443/validate?timeout={}s\": ",
             fault.timeout
         );
-        assert!(message.starts_with(&begin) && fault.told.iter().any(|told| message.contains(told)), "{message}");
+        assert!(message.starts_with(&begin) && fault.messages.iter().any(|text| message.contains(text)), "{message}");
     }
     if let Some(reason) = fault.reason {
         // The API server may know of it first.
@@ -158,7 +161,7 @@ fn refused(fault: Fault, control: &ControlPlane) {
     broken.assert_that_what_is_being_deleted_can_go();
 }
 
-/// Under Ignore: everything is written as it came, also what a rule denies.
+/// With Ignore: every write is stored unchanged, also one that a rule denies.
 fn let_through(fault: Fault, control: &ControlPlane) {
     let name = format!("{}-ignore", fault.name);
     let broken = Broken::new(fault, control, &name, Some("Ignore"));
@@ -216,9 +219,9 @@ impl<'c> Broken<'c> {
         Self { profiles, webhook, _listener: listener }
     }
 
-    /// Answers to five writes at a time, for each may take as long as the API server waits: good, bad, an update, a status, and
-    /// a label of what is being deleted.
-    fn writes(&self) -> [Answer; 5] {
+    /// Sends five writes concurrently, because each may take the whole timeout, and returns the responses: valid,
+    /// invalid, an update, a status, and a label of a profile that is being deleted.
+    fn writes(&self) -> [Response; 5] {
         let merge = |path: String, patch: &Value| self.profiles.api.patch(&path, "merge", patch);
         let path = |name| self.profiles.path(name);
         thread::scope(|scope| {
@@ -236,7 +239,7 @@ impl<'c> Broken<'c> {
         })
     }
 
-    /// The match conditions of both webhooks let that pass without a call.
+    /// The match conditions of both webhooks exclude this write.
     fn assert_that_what_is_being_deleted_can_go(&self) {
         let Self { profiles, .. } = self;
         let path = profiles.path("leaving");
@@ -246,7 +249,7 @@ impl<'c> Broken<'c> {
     }
 }
 
-/// The API server keeps connections; that they have ended must not fail a call.
+/// The API server keeps connections. Closed ones must not fail a call.
 fn restarted(control: &ControlPlane) {
     const RESTARTS: usize = 3;
     const WRITERS: usize = 8;
@@ -277,7 +280,7 @@ fn restarted(control: &ControlPlane) {
     assert!(names.iter().all(|name| name.starts_with("good-")), "{names:?}");
 }
 
-/// A status that a rule denies, and the CRD does not.
+/// A status that a rule denies and the CRD accepts.
 fn with_password() -> Value {
     json!({"status": {"accessProviders": [{"name": "a", "cluster": {"server": "https://user:password@spoke-1"}}]}})
 }

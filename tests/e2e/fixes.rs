@@ -1,8 +1,10 @@
-//! A fix never turns a write that the API server accepts into one that it refuses, and /mutate speaks for /validate in no write
-//! that the API server accepts.
+//! A fix never makes the API server reject a write, and /mutate reports the findings of /validate only if the API
+//! server rejects the write.
 //!
-//! The test sends random writes of profiles, many with stored mistakes, as dry runs to two namespaces. The mutating webhook
-//! sees the writes of one of them. No validating webhook is registered for either.
+//! The test sends random writes of profiles, many with stored mistakes, as dry runs to two namespaces. The mutating
+//! webhook sees the writes of one of them. No validating webhook is registered for either.
+
+mod random;
 
 use std::{
     env, fs,
@@ -18,21 +20,19 @@ use clusterprofile_webhook::{
 };
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use self::random::{Case, Method, Random, Write};
-use super::{
-    api::Answer,
-    assets::Assets,
+use testkit::{
+    api::Response,
     control_plane::ControlPlane,
-    planes::{Crd, Planes},
     profiles::{Profiles, good, is_filled_in},
+    programs::Assets,
     wait::wait_until,
     webhook::{Webhook, configurations},
 };
 
-mod random;
+use self::random::{Case, Method, Random, Write};
+use super::planes::{Crd, Planes};
 
-/// How many writes there are of each definition.
+/// Number of writes for each CRD.
 const WRITES: usize = 500;
 
 pub(crate) fn trials(planes: &Arc<Planes>, assets: &Assets) -> Vec<Trial> {
@@ -65,7 +65,7 @@ pub(crate) fn trials(planes: &Arc<Planes>, assets: &Assets) -> Vec<Trial> {
     ]
 }
 
-/// A definition of the test data.
+/// A CRD of the test data.
 pub(crate) fn definition(name: &str) -> Value {
     let path = format!("tests/data/crd-{name}.yaml");
     let text = fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -121,14 +121,14 @@ fn refuse_nothing(name: &str, control: &ControlPlane, versions: &[&'static str])
     );
 }
 
-/// Whether a warning is a finding of /validate, and not about a fix or a dropped status.
+/// Whether a warning is a finding of /validate, not one about a fix or a removed status.
 fn is_foresight(warning: &str) -> bool {
     const FIXES: [&str; 3] = [" was changed to ", ": missing, set to ", "; restored to "];
     let is_own = FIXES.iter().any(|text| warning.contains(text)) || warning.ends_with("[status-ignored]");
     warning.ends_with(']') && !is_own
 }
 
-/// Random, unless the variable SEED has one.
+/// The seed: random, or the variable SEED.
 fn seed() -> u64 {
     env::var("SEED").ok().map_or_else(
         || {
@@ -139,7 +139,7 @@ fn seed() -> u64 {
     )
 }
 
-/// The mutating webhook alone. It fails closed, so that no write passes it unseen.
+/// Registers only the mutating webhook. It fails closed, so that it sees every write.
 fn mutating(control: &ControlPlane, name: &str) -> Webhook {
     let mut webhook = Webhook::unserved(control, name);
     let definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusterprofiles.multicluster.x-k8s.io";
@@ -158,16 +158,16 @@ fn mutating(control: &ControlPlane, name: &str) -> Webhook {
     webhook
 }
 
-fn is_accepted(answer: &Answer) -> bool {
+fn is_accepted(answer: &Response) -> bool {
     matches!(answer.status, 200 | 201)
 }
 
-/// What would be stored, without the fields that differ between any two profiles.
-fn written(answer: &Answer) -> [&Value; 3] {
+/// The result of the write, without the fields that differ between any two profiles.
+fn written(answer: &Response) -> [&Value; 3] {
     ["/metadata/labels", "/spec", "/status"].map(|pointer| answer.body.pointer(pointer).unwrap_or(&Value::Null))
 }
 
-/// Profiles of a namespace, and as the API server has them.
+/// The profiles of a namespace, as stored.
 struct Hub<'c> {
     control: &'c ControlPlane,
     namespace: String,
@@ -175,7 +175,7 @@ struct Hub<'c> {
 }
 
 impl<'c> Hub<'c> {
-    /// Stores those of `cases`.
+    /// Stores the profiles of `cases`.
     fn new(control: &'c ControlPlane, labels: &Value, cases: &[Case]) -> Self {
         let namespace = control.namespace(labels);
         at_once(cases, |case| control.store(&namespace, case.stored.clone()));
@@ -188,11 +188,11 @@ impl<'c> Hub<'c> {
         Self { control, namespace, listed }
     }
 
-    fn send(&self, cases: &[Case]) -> Vec<Answer> {
+    fn send(&self, cases: &[Case]) -> Vec<Response> {
         at_once(cases, |case| self.write(case))
     }
 
-    fn write(&self, Case { stored, write }: &Case) -> Answer {
+    fn write(&self, Case { stored, write }: &Case) -> Response {
         let Write { version, is_status, method, body } = write;
         let name = stored["metadata"]["name"].as_str().expect("it has a name");
         let part = if *is_status { "/status" } else { "" };
@@ -220,7 +220,7 @@ impl<'c> Hub<'c> {
     }
 }
 
-/// Runs it for all items, several at a time. The results are in the order of the items.
+/// Runs `run` for all items on several threads, and returns the results in the order of the items.
 fn at_once<T: Sync, R: Send>(items: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
     /// Enough to keep an API server with two CPUs busy.
     const THREADS: usize = 8;

@@ -1,23 +1,25 @@
-//! What helm renders without a cluster, applied as Argo CD does, as `docs/install.md` says.
+//! The rendered chart, applied as Argo CD does, as `docs/install.md` describes.
 
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     control_plane::ControlPlane,
-    install::{item, stored_configurations},
-    installed::{Profiles, address},
-    managed::{is_armed, metric},
-    manifests::Shell,
-    readme::Section,
+    page::Section,
     rendered::{at, documents, items, text},
     replica::{Replica, arguments},
     wait::wait_until,
 };
 
-/// Argo CD renders without a cluster and, before it applies, takes over what it is told to ignore. The namespace is another one
-/// than everywhere else.
+use super::{
+    install::{item, stored_configurations},
+    installed::{Profiles, address},
+    managed::{is_armed, metric},
+    manifests::Shell,
+};
+
+/// Argo CD renders without a cluster, and keeps the live values of fields under `ignoreDifferences` when it applies.
+/// The namespace is not the default one.
 pub(crate) fn an_armed_webhook_differs_in_nothing(plane: &ControlPlane, shell: &Shell) {
     const ELSEWHERE: &str = "elsewhere";
     shell.run("kubectl apply -k manifests/crd");
@@ -38,7 +40,7 @@ pub(crate) fn an_armed_webhook_differs_in_nothing(plane: &ControlPlane, shell: &
     wait_until("it is armed", || is_armed(plane));
     profiles.wait_until_reviewed();
 
-    // What Argo CD would do, were it not told to ignore it.
+    // What Argo CD would do without ignoreDifferences.
     let diff = shell.run(&format!("kubectl diff {MANAGED} --force-conflicts -f rendered.json || [ $? = 1 ]"));
     // The replica may renew its Lease between the two reads that kubectl compares.
     let is_own =
@@ -64,12 +66,12 @@ pub(crate) fn an_armed_webhook_differs_in_nothing(plane: &ControlPlane, shell: &
 
 const MANAGED: &str = "--server-side --field-manager=argocd-controller";
 
-/// They count the changes of what the webhook configurations say.
+/// Generations count the changes of the webhook configurations.
 fn generations(plane: &ControlPlane) -> Vec<Value> {
     stored_configurations(plane).iter().map(|stored| at(stored, "/metadata/generation").clone()).collect()
 }
 
-/// Starts the binary as the Deployment in this namespace does.
+/// Starts the binary with the Deployment of this namespace.
 fn serve_in(namespace: &str, plane: &ControlPlane, shell: &Shell) -> Replica {
     let stored = |path: &str| plane.api.get(&format!("{path}/clusterprofile-webhook")).body;
     let deployment = stored(&format!("/apis/apps/v1/namespaces/{namespace}/deployments"));
@@ -79,7 +81,7 @@ fn serve_in(namespace: &str, plane: &ControlPlane, shell: &Shell) -> Replica {
     Replica::start(&arguments, &shell.directory, Some(&kubeconfig))
 }
 
-/// Gives what is rendered the values that are live where an entry of `ignoreDifferences` points.
+/// Copies the live values of the fields that `ignoreDifferences` names into the rendered objects.
 fn take_over(plane: &ControlPlane, ignored: &Value, rendered: &mut [Value]) {
     let group = format!("{}/", text(ignored, "/group"));
     let is_meant = |object: &Value| {

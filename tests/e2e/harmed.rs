@@ -1,30 +1,32 @@
-//! What others do to the Secret, to permissions and to the leader, while writers are at it.
+//! Changes to the Secret, to permissions and to the leader, while writers write.
 
 use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::KeyPair;
 use serde_json::{Value, json};
-
-use super::{
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     control_plane::ControlPlane,
-    installed::{self, NAMESPACE, address, serve_managed_at, stored},
-    managed::{is_armed, metric},
-    manifests::Shell,
+    page::Section,
     profiles::{Profiles, good},
-    readme::Section,
     replica::Replica,
     wait::wait_until,
     writers::Writers,
 };
 
-/// A leaf certificate is renewed after 40 seconds, and when its CA is replaced. On a busy machine the Lease changes hands at any
-/// time: no step assumes which replica leads.
+use super::{
+    installed::{self, NAMESPACE, address, serve_managed_at, stored},
+    managed::{is_armed, metric},
+    manifests::Shell,
+};
+
+/// A leaf certificate is renewed after 40 seconds, and when its CA is replaced. On a busy machine the Lease changes
+/// hands at any time: no step assumes which replica leads.
 const FLAGS: [&str; 3] = ["--leaf-lifetime=60s", "--ca-lifetime=1h", "--ca-overlap=5s"];
 
 pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
-    /// 50 writers then send 50 profiles a second.
+    /// 50 writers then create 50 profiles a second.
     const PACE: Duration = Duration::from_secs(2);
     let scripts = Section::page("install").section("Install with kustomize").scripts();
     let [install, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
@@ -42,7 +44,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
         let before = hub.renewals();
         wait_until("it is renewed by the clock", || hub.renewals() > before);
 
-        let foreign = Authority::new("foreign");
+        let foreign = Ca::new("foreign");
         let key = STANDARD.encode(KeyPair::generate().expect("a key can be made").serialize_pem());
         let foreign =
             json!({"ca.crt": STANDARD.encode(&foreign.certificate), "ca.key": STANDARD.encode(foreign.key())});
@@ -83,7 +85,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
 const READ: &str = "certificate_failures_total{failure=\"read\"}";
 const PROMOTED: &str = "authority_rotation_steps_total{step=\"promoted\"}";
 
-/// A replica, and where its log is.
+/// A replica and its log.
 struct Standing {
     replica: Replica,
     log: PathBuf,
@@ -101,7 +103,7 @@ impl Standing {
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Who it is to others, once it was elected.
+    /// Its identity in the Lease, once it was elected.
     fn identity(&self) -> Option<String> {
         self.lines().iter().find_map(|line| line["identity"].as_str().map(ToOwned::to_owned))
     }
@@ -128,7 +130,7 @@ impl Hub<'_> {
         self.other.iter().chain([&self.serving])
     }
 
-    /// The value of a series in each.
+    /// The value of a series of each replica.
     fn each(&self, series: &str) -> Vec<u64> {
         self.replicas().map(|standing| metric(&standing.replica, series)).collect()
     }
@@ -154,10 +156,10 @@ impl Hub<'_> {
         wait_until(harm, || self.renewals() > renewals);
     }
 
-    /// Kills the leader once it has begun a rotation. Returns how often the other replica had promoted a CA and renewed its leaf
-    /// certificate before.
+    /// Kills the leader once it has begun a rotation. Returns how often the other replica had promoted a CA and renewed
+    /// its leaf certificate before.
     fn lose_the_leader_in_the_middle_of_a_rotation(&mut self) -> (u64, u64) {
-        /// A machine that is too slow for it once is not each time.
+        /// A slow machine may miss it once, but not every time.
         const ATTEMPTS: usize = 5;
         for _ in 0..ATTEMPTS {
             self.let_other_lead();
@@ -173,8 +175,8 @@ impl Hub<'_> {
         panic!("no leader was killed in the middle of a rotation");
     }
 
-    /// Gives the Lease to the replica that the Service does not know. The identity of a replica that never led is unknown: then
-    /// the Lease goes to a holder that does not exist, as often as it takes until that replica wins.
+    /// Gives the Lease to the replica that the Service does not know. The identity of a replica that never led is
+    /// unknown: then the Lease goes to a holder that does not exist, as often as it takes until that replica wins.
     fn let_other_lead(&self) {
         let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/clusterprofile-webhook");
         let other = self.other.as_ref().expect("it runs");
@@ -184,7 +186,7 @@ impl Hub<'_> {
             }
             let holder = other.identity();
             if holder.is_some() || self.serving.leads() {
-                let holder = holder.unwrap_or_else(|| "nobody".to_owned());
+                let holder = holder.unwrap_or_else(|| "no replica".to_owned());
                 self.plane.api.patch(&lease, "merge", &json!({"spec": {"holderIdentity": holder}}));
             }
             false
@@ -203,7 +205,7 @@ impl Hub<'_> {
         self.patch(&json!({"data": data}));
     }
 
-    /// Makes replicas look at it.
+    /// Makes replicas reconcile.
     fn touch(&self, value: u64) {
         self.patch(&json!({"metadata": {"annotations": {"touched": value.to_string()}}}));
     }

@@ -1,20 +1,22 @@
-//! What the README and the Makefile tell people to do, done.
+//! Installation as the README and the Makefile describe it.
 
 use std::{fs, thread};
 
 use serde_json::{Value, json};
-
-use super::{
-    api::Answer,
-    authority::Authority,
+use testkit::{
+    api::Response,
+    ca::Ca,
     control_plane::ControlPlane,
-    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, finalize, serve},
-    manifests::Shell,
-    readme::Section,
+    page::Section,
     rendered::text,
     replica::Replica,
     wait::wait_until,
     webhook::{collection, configurations},
+};
+
+use super::{
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, finalize, serve},
+    manifests::Shell,
 };
 
 pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane, shell: &Shell) {
@@ -36,7 +38,7 @@ pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane,
     assert_eq!(kept.status, 200, "{kept:#?}");
     plane.api.delete(&profiles.item("leaving"));
 
-    let authority = Authority::new("a reader's own");
+    let authority = Ca::new("a reader's own");
     let pair = authority.server(&[page.between("must be valid for `", "`")]);
     let files = [("ca.crt", &authority.certificate), ("tls.crt", &pair.certificate), ("tls.key", &pair.key)];
     for (name, content) in files {
@@ -51,7 +53,7 @@ pub(crate) fn installed_and_uninstalled_as_the_readme_says(plane: &ControlPlane,
     let replica = serve(plane, shell);
     profiles.wait_until_reviewed();
     drop(replica);
-    wait_until("nobody answers", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
+    wait_until("no replica responds", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
 
     thread::scope(|scope| {
         let script = scope.spawn(|| shell.run(uninstall));
@@ -76,7 +78,7 @@ fn only_finalizers_go_while_the_webhook_is_down(profiles: &Profiles<'_>) {
     assert_eq!(profiles.plane.api.get(&profiles.item("leaving")).status, 404);
 }
 
-pub(crate) fn is_refused_unseen(answer: &Answer) -> bool {
+pub(crate) fn is_refused_unseen(answer: &Response) -> bool {
     let message = answer.body["message"].as_str().unwrap_or_default();
     answer.status == 500 && message.contains("failed calling webhook \"validate.")
 }
@@ -96,7 +98,7 @@ pub(crate) fn registered_with_make(plane: &ControlPlane, shell: &Shell) {
     let recipe = shell.run(&format!("{} --dry-run", readme.command("make run")));
     let replica = Replica::start(&development_arguments(&recipe), &shell.directory, None);
     for configuration in stored_configurations(plane) {
-        // Whoever runs the tests may be serving at the port that the manifests name.
+        // A developer may be running a server at the port that the manifests name.
         let url = text(&configuration, "/webhooks/0/clientConfig/url");
         let (origin, path) = url.rsplit_once('/').expect("it has a path");
         let (host, _) = origin.rsplit_once(':').expect("it has a port");
@@ -109,7 +111,7 @@ pub(crate) fn registered_with_make(plane: &ControlPlane, shell: &Shell) {
     wait_until("all may be written", || profiles.create("new", Some("another"), DRY_RUN).status == 201);
 }
 
-/// Those with which make would run the binary, and free ports.
+/// Arguments: those of `make run`, with free ports.
 fn development_arguments(recipe: &str) -> Vec<String> {
     let (_, arguments) = recipe.split_once(" -- ").expect("cargo runs the binary with arguments");
     let own = ["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json"];

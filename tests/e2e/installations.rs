@@ -3,22 +3,25 @@
 use std::{fs, net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     control_plane::ControlPlane,
-    install::{item, stored_configurations},
-    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, serve_managed, stored},
-    managed::metric,
-    manifests::Shell,
     replica::{Replica, arguments, with_flags},
     wait::wait_until,
     webhook::{PORT, collection},
 };
 
+use super::{
+    install::{item, stored_configurations},
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, serve_managed, stored},
+    managed::metric,
+    manifests::Shell,
+};
+
 /// The namespace of the second installation, and the name of its configurations.
 const SECOND: &str = "second";
 
-/// One that no API server reaches must not take the other's denial for its own: it would refuse every write on the hub.
+/// An installation that no API server reaches must not take the denial of the other for its own: armed, it would refuse
+/// every write on the hub.
 pub(crate) fn each_proves_its_own_path(plane: &ControlPlane, shell: &Shell) {
     shell.run("kubectl apply -k manifests/crd");
     let profiles = Profiles::new(plane);
@@ -59,7 +62,7 @@ pub(crate) fn each_proves_its_own_path(plane: &ControlPlane, shell: &Shell) {
     a_lost_or_broken_key_is_replaced(plane, &first);
 }
 
-/// As a leader of an older release does, which stores nothing but what it knows.
+/// Writes the Secret as a leader of an older release does, without the keys that it does not know.
 fn a_lost_or_broken_key_is_replaced(plane: &ControlPlane, replica: &Replica) {
     let secret = format!("/api/v1/namespaces/{NAMESPACE}/secrets/clusterprofile-webhook-authority");
     let data = || plane.api.get(&secret).body["data"].clone();
@@ -79,8 +82,8 @@ fn a_lost_or_broken_key_is_replaced(plane: &ControlPlane, replica: &Replica) {
     }
 }
 
-/// Its namespace with what it must find there, and configurations that differ from the first's in the Service alone; tells where
-/// the API server calls.
+/// Installs the second one: its namespace, and webhook configurations that differ from the first's only in the Service.
+/// Returns the address that the API server calls.
 fn install_second(plane: &ControlPlane) -> SocketAddr {
     let address = SocketAddr::from(plane.network().at(plane.host(), PORT));
     let objects = [
@@ -118,7 +121,7 @@ fn install_second(plane: &ControlPlane) -> SocketAddr {
     address
 }
 
-/// With an administrator's rights: they are not what this is about.
+/// Arguments with the rights of an administrator, because rights are not the subject of this test.
 fn serve_second(plane: &ControlPlane, shell: &Shell, address: SocketAddr, directory: &str) -> Replica {
     let directory = shell.directory.join(directory);
     fs::create_dir_all(&directory).expect("a directory can be made");

@@ -1,14 +1,12 @@
-//! What the manifests have installed, at work: ClusterProfiles, the server in its Pod's place, and what controllers would do.
+//! The installed manifests at work: the binary as the Pod, and a replacement for the controllers.
 
 use std::{net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
-
-use super::{
-    api::Answer,
+use testkit::{
+    api::Response,
     case::Cause,
     control_plane::ControlPlane,
-    manifests::Shell,
     mount::Mount,
     rendered::{at, only, rendered, text, volume},
     replica::{Replica, arguments, service_address, with_flags},
@@ -16,23 +14,25 @@ use super::{
     wait::wait_until,
 };
 
+use super::manifests::Shell;
+
 /// The ClusterProfiles of a namespace.
 pub(crate) struct Profiles<'p> {
     pub plane: &'p ControlPlane,
     collection: String,
 }
 
-/// Where the manifests put the server.
+/// The namespace of the manifests.
 pub(crate) const NAMESPACE: &str = "clusterprofile-webhook";
 
 /// The cluster manager of every profile.
 pub(crate) const MANAGER: &str = "ocm";
 
-/// Nothing is stored.
+/// A dry run.
 pub(crate) const DRY_RUN: &str = "?dryRun=All";
 
 impl<'p> Profiles<'p> {
-    /// Waits until they are served.
+    /// Waits until profiles are served.
     pub(crate) fn new(plane: &'p ControlPlane) -> Self {
         let namespace = plane.namespace(&json!({}));
         let collection = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{namespace}/clusterprofiles");
@@ -44,8 +44,8 @@ impl<'p> Profiles<'p> {
         format!("{}/{name}", self.collection)
     }
 
-    /// With this value of the label, which is right where it is the [`MANAGER`].
-    pub(crate) fn create(&self, name: &str, label: Option<&str>, query: &str) -> Answer {
+    /// Creates a profile with this value of the label. It is valid if it equals [`MANAGER`].
+    pub(crate) fn create(&self, name: &str, label: Option<&str>, query: &str) -> Response {
         let mut profile = json!({
             "apiVersion": "multicluster.x-k8s.io/v1alpha1",
             "kind": "ClusterProfile",
@@ -58,13 +58,13 @@ impl<'p> Profiles<'p> {
         self.plane.api.post(&format!("{}{query}", self.collection), &profile)
     }
 
-    pub(crate) fn patch(&self, name: &str, part: &str, patch: &Value) -> Answer {
+    pub(crate) fn patch(&self, name: &str, part: &str, patch: &Value) -> Response {
         self.plane.api.patch(&format!("{}{part}", self.item(name)), "merge", patch)
     }
 
-    /// Waits until the label is filled in where there is none; then a wrong one is refused.
+    /// Waits until a missing label is added. Then asserts that a wrong one is denied.
     pub(crate) fn wait_until_reviewed(&self) {
-        let label = |answer: &Answer| answer.body["metadata"]["labels"]["x-k8s.io/cluster-manager"].clone();
+        let label = |answer: &Response| answer.body["metadata"]["labels"]["x-k8s.io/cluster-manager"].clone();
         // The API server reads the two configurations in any order.
         wait_until("both webhooks are called", || {
             label(&self.create("reviewed", None, DRY_RUN)) == MANAGER
@@ -82,7 +82,7 @@ impl<'p> Profiles<'p> {
     }
 }
 
-/// Starts the binary as the stored Deployment does, with the stored Secret mounted, at the address of the stored Service.
+/// Starts the binary with the stored Deployment and its Secret, at the address of the stored Service.
 pub(crate) fn serve(plane: &ControlPlane, shell: &Shell) -> Replica {
     let deployment = stored(plane, "Deployment");
     let namespace = text(&deployment, "/metadata/namespace");
@@ -98,13 +98,13 @@ pub(crate) fn serve_mounted(plane: &ControlPlane, shell: &Shell, mounted: &Path)
     Replica::start(&arguments(&stored(plane, "Deployment"), mounted, address), &shell.directory, None)
 }
 
-/// As the stored Deployment does where nothing is mounted but its service account's token.
+/// Starts the binary with the stored Deployment and only the token of its service account.
 pub(crate) fn serve_managed(plane: &ControlPlane, shell: &Shell) -> Replica {
     let address = address(shell, &stored(plane, "Service"));
     serve_managed_at(address, plane, &shell.directory, &[])
 }
 
-/// The same with more flags, or other values of those it has, behind the Service or elsewhere.
+/// As [`serve_managed`] with more or changed flags, at the Service or elsewhere.
 pub(crate) fn serve_managed_at(address: SocketAddr, plane: &ControlPlane, directory: &Path, flags: &[&str]) -> Replica {
     let deployment = stored(plane, "Deployment");
     let account = text(&deployment, "/spec/template/spec/serviceAccountName");
@@ -113,7 +113,7 @@ pub(crate) fn serve_managed_at(address: SocketAddr, plane: &ControlPlane, direct
     Replica::start(&arguments, directory, Some(&kubeconfig))
 }
 
-/// The object of this kind that the base has put into its namespace.
+/// An object of the base, in its namespace.
 pub(crate) fn stored(plane: &ControlPlane, kind: &str) -> Value {
     let base = rendered(plane.kubectl(), "manifests/base");
     let metadata = at(only(&base, kind), "/metadata");
@@ -127,7 +127,7 @@ pub(crate) fn mounted_secret(deployment: &Value) -> &str {
     text(volume(deployment, "secret"), "/secret/secretName")
 }
 
-/// Where the API server calls the stored Service.
+/// The address at which the API server calls the stored Service.
 pub(crate) fn address(shell: &Shell, service: &Value) -> SocketAddr {
     service_address(service, |port| {
         println!("e2e: the Service's port is root's: it and the configurations get port {port}");
@@ -141,7 +141,7 @@ pub(crate) fn address(shell: &Shell, service: &Value) -> SocketAddr {
     })
 }
 
-/// Ends the deletion of a namespace, once it has begun: there is no controller that would.
+/// Ends the deletion of a namespace, in place of the controller.
 pub(crate) fn finalize(plane: &ControlPlane, namespace: &str) {
     let path = format!("/api/v1/namespaces/{namespace}");
     let mut current = Value::Null;

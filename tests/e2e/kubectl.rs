@@ -1,7 +1,7 @@
-//! What people see: transcripts of kubectl, word for word.
+//! Transcripts of kubectl, compared word for word.
 //!
-//! `tests/transcripts/NAME.console` is what is typed and what must come out; `UPDATE=1` writes what does come out instead
-//! of comparing it. `NAME.stored.yaml` holds objects that were stored before the webhook was installed.
+//! `tests/transcripts/NAME.console` has commands and their output; `UPDATE=1` writes the output instead of comparing
+//! it. `NAME.stored.yaml` has objects that were stored before the webhook was installed.
 
 use std::{
     env, fs,
@@ -11,13 +11,13 @@ use std::{
 
 use clusterprofile_webhook::manifest;
 use libtest_mimic::Trial;
-
-use super::{
+use testkit::{
     control_plane::ControlPlane,
-    planes::{Crd, Planes},
     stage::{self, NAMESPACE},
     transcript::{Session, commands},
 };
+
+use super::planes::{Crd, Planes};
 
 pub(crate) fn trials(planes: &Arc<Planes>) -> Vec<Trial> {
     let webhook = Arc::new(OnceLock::new());
@@ -50,7 +50,7 @@ fn compare(transcript: &Path, name: &str, control: &ControlPlane) {
     assert!(stored == fresh, "{} ends elsewhere than\n{fresh}", transcript.display());
 }
 
-/// Puts what is in `manifests`, if there is such a file, where the webhook does not see it come.
+/// Stores the objects of `manifests`, if the file exists, without the webhook.
 fn store(manifests: &Path, control: &ControlPlane) {
     let Ok(text) = fs::read(manifests) else { return };
     for document in manifest::read(&text).0 {

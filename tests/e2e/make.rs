@@ -1,22 +1,24 @@
-//! `make install` and `make uninstall`, on clusters in every state.
+//! `make install` and `make uninstall` on clusters in every state.
 
 use std::{path::PathBuf, thread};
 
 use serde_json::{Value, json};
+use testkit::{
+    control_plane::ControlPlane,
+    page::Section,
+    rendered::{at, text},
+    wait::wait_until,
+};
 
 use super::{
-    control_plane::ControlPlane,
     install::{is_refused_unseen, stored_configurations},
     installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, finalize, stored},
     managed::{is_armed, metric},
     manifests::Shell,
     pods::Pods,
-    readme::Section,
-    rendered::{at, text},
-    wait::wait_until,
 };
 
-/// From nothing to an armed webhook and back, by what the README says first.
+/// From an empty cluster to an armed webhook and back, with the commands of the README.
 pub(crate) fn installs_and_uninstalls(plane: &ControlPlane, shell: &Shell) {
     let scripts = Section::readme().section("Install").scripts();
     let [image_and_install, uninstall] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
@@ -25,46 +27,46 @@ pub(crate) fn installs_and_uninstalls(plane: &ControlPlane, shell: &Shell) {
     let (_, name) = install.split_once("IMAGE=").expect("it names an image");
     assert_eq!(image, format!("make image IMAGE={name}"));
 
-    let (told, pods) = thread::scope(|scope| {
-        let told = scope.spawn(|| shell.run(install));
+    let (printed, pods) = thread::scope(|scope| {
+        let printed = scope.spawn(|| shell.run(install));
         wait_until("it is applied", || stored(plane, "Deployment")["kind"] == "Deployment");
         let deployment = stored(plane, "Deployment");
         assert_eq!(text(&deployment, "/spec/template/spec/containers/0/image"), name);
         let pods = Pods::start(plane, shell);
-        (told.join().expect("the script ends well"), pods)
+        (printed.join().expect("the script ends well"), pods)
     });
-    assert!(is_armed(plane), "{told}");
-    assert!(told.ends_with("install: done: the webhook is armed\n"), "{told}");
+    assert!(is_armed(plane), "{printed}");
+    assert!(printed.ends_with("install: done: the webhook is armed\n"), "{printed}");
     assert!(
-        told.contains("customresourcedefinition.apiextensions.k8s.io/clusterprofiles.multicluster.x-k8s.io created")
+        printed.contains("customresourcedefinition.apiextensions.k8s.io/clusterprofiles.multicluster.x-k8s.io created")
     );
     let profiles = Profiles::new(plane);
     profiles.wait_until_reviewed();
     wait_until("one leads", || pods.replicas.iter().filter(|replica| metric(replica, "leading") == 1).count() == 1);
 
     let before = definition(plane);
-    let told = shell.run(install);
-    assert!(told.ends_with("install: done: the webhook is armed\n"), "{told}");
+    let printed = shell.run(install);
+    assert!(printed.ends_with("install: done: the webhook is armed\n"), "{printed}");
     assert_eq!(definition(plane), before);
     assert_eq!(profiles.create("refused", Some("another"), DRY_RUN).status, 422);
 
     run_uninstall(plane, shell, uninstall);
     pods.stop();
-    assert_eq!(profiles.create("new", Some("another"), DRY_RUN).status, 201, "nobody is asked");
+    assert_eq!(profiles.create("new", Some("another"), DRY_RUN).status, 201, "the webhook is not called");
     assert_eq!(plane.api.get(&profiles.item("reviewed")).status, 200);
     assert_eq!(definition(plane), before);
     shell.run(uninstall);
 }
 
-/// Where it went wrong half-way, nothing is held up, and nothing stays behind.
+/// A failed installation blocks no writes, and can be removed.
 pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     for (command, missing) in [
         ("make image", "image: no name given; run: make image IMAGE="),
         ("make install", "install: no image given; run: make install IMAGE="),
         ("make install IMAGE='a b'", "install: IMAGE is not the name of an image: \"a b\""),
     ] {
-        let told = shell.run(&format!("! {command} 2>&1"));
-        assert!(told.contains(missing), "{told}");
+        let printed = shell.run(&format!("! {command} 2>&1"));
+        assert!(printed.contains(missing), "{printed}");
     }
 
     // A hub's own definition, which it keeps as its own is.
@@ -72,22 +74,22 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     let profiles = Profiles::new(plane);
     let before = definition(plane);
     let blind = blind(plane);
-    let told = shell.run(&format!("! KUBECONFIG={} make install IMAGE=none 2>&1", blind.display()));
+    let printed = shell.run(&format!("! KUBECONFIG={} make install IMAGE=none 2>&1", blind.display()));
     assert!(
-        told.contains("cannot get resource \"customresourcedefinitions\"") && !told.contains("manifests/crd"),
-        "{told}"
+        printed.contains("cannot get resource \"customresourcedefinitions\"") && !printed.contains("manifests/crd"),
+        "{printed}"
     );
     // To YAML it is a number.
-    let told = shell.run("! make install IMAGE=1.0 TIMEOUT=1s 2>&1");
+    let printed = shell.run("! make install IMAGE=1.0 TIMEOUT=1s 2>&1");
     assert!(
-        told.contains("install: keeping the existing CustomResourceDefinition, which is not from these manifests\n"),
-        "{told}"
+        printed.contains("install: keeping the existing CustomResourceDefinition, which is not from these manifests\n"),
+        "{printed}"
     );
-    assert!(told.contains("install: not every Pod is ready after 1s; "), "{told}");
+    assert!(printed.contains("install: not every Pod is ready after 1s; "), "{printed}");
     assert_eq!(definition(plane), before);
     assert_eq!(profiles.create("staying", Some(MANAGER), "").status, 201, "it stays open");
 
-    // Nobody answers, and it fails closed.
+    // No replica responds, and the configuration fails closed.
     let closed = json!([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Fail"}]);
     shell.run(&format!(
         "kubectl patch validatingwebhookconfiguration clusterprofile-webhook --type=json --patch='{closed}'"
@@ -107,19 +109,19 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     });
     let inside = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{NAMESPACE}/clusterprofiles");
     assert_eq!(plane.api.post(&inside, &profile).status, 201);
-    let told = shell.run(&format!("! KUBECONFIG={} make uninstall TIMEOUT=1s 2>&1", blind.display()));
-    assert!(told.contains("cannot get resource \"customresourcedefinitions\""), "{told}");
+    let printed = shell.run(&format!("! KUBECONFIG={} make uninstall TIMEOUT=1s 2>&1", blind.display()));
+    assert!(printed.contains("cannot get resource \"customresourcedefinitions\""), "{printed}");
     let namespace = plane.api.get(&format!("/api/v1/namespaces/{NAMESPACE}")).body;
-    assert_eq!(namespace["metadata"]["deletionTimestamp"], Value::Null, "{told}");
-    let told = shell.run("make uninstall");
-    assert!(told.contains("keeping the namespace clusterprofile-webhook"), "{told}");
+    assert_eq!(namespace["metadata"]["deletionTimestamp"], Value::Null, "{printed}");
+    let printed = shell.run("make uninstall");
+    assert!(printed.contains("keeping the namespace clusterprofile-webhook"), "{printed}");
     assert_eq!(plane.api.get(&format!("{inside}/inside")).status, 200);
     assert_eq!(at(&stored(plane, "Deployment"), "/reason"), "NotFound");
     let left = shell.run("kubectl get -k manifests/base --ignore-not-found --output name");
     assert_eq!(left.trim_end(), "namespace/clusterprofile-webhook");
 }
 
-/// A kubeconfig of whoever may do all that it takes, but not ask what is defined.
+/// A kubeconfig of a user with all rights that an installation needs, except reading CRDs.
 fn blind(plane: &ControlPlane) -> PathBuf {
     const GROUPS: [&str; 8] = [
         "",
@@ -151,21 +153,24 @@ fn blind(plane: &ControlPlane) -> PathBuf {
     plane.service_account("default", "blind")
 }
 
-/// The registrations go first; then the namespace, whose end nobody else brings about.
+/// The webhook configurations are deleted first. Then the namespace ends, which the test does in place of a controller.
 fn run_uninstall(plane: &ControlPlane, shell: &Shell, uninstall: &str) {
     thread::scope(|scope| {
-        let told = scope.spawn(|| shell.run(uninstall));
+        let printed = scope.spawn(|| shell.run(uninstall));
         finalize(plane, NAMESPACE);
         let gone = |configuration: &Value| configuration["reason"] == "NotFound";
         assert!(stored_configurations(plane).iter().all(gone), "the namespace goes before its webhooks");
-        let told = told.join().expect("the script ends well");
-        assert!(told.ends_with("uninstall: done; ClusterProfiles and their definition are unchanged\n"), "{told}");
+        let printed = printed.join().expect("the script ends well");
+        assert!(
+            printed.ends_with("uninstall: done; ClusterProfiles and their definition are unchanged\n"),
+            "{printed}"
+        );
     });
     let left = shell.run("kubectl get -k manifests/base --ignore-not-found --output name");
     assert_eq!(left, "");
 }
 
-/// What somebody has made of it: its status is the API server's, and comes to be by and by.
+/// The object without its status, which the API server fills in over time.
 fn definition(plane: &ControlPlane) -> [Value; 4] {
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     let stored = plane.api.get(&format!("{definitions}/clusterprofiles.multicluster.x-k8s.io")).body;

@@ -1,4 +1,4 @@
-//! Self-managed certificates, as the manifests install them.
+//! Self-managed certificates, installed by the manifests.
 
 use std::{
     fs, thread,
@@ -7,19 +7,21 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     api::Api,
-    authority::Authority,
+    ca::Ca,
     control_plane::ControlPlane,
-    install::{item, stored_configurations},
-    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, address, finalize, serve_managed, serve_managed_at, stored},
-    manifests::Shell,
-    readme::Section,
+    page::Section,
     rendered::text,
     replica::Replica,
     server::{get, value_of},
     wait::wait_until,
+};
+
+use super::{
+    install::{item, stored_configurations},
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, address, finalize, serve_managed, serve_managed_at, stored},
+    manifests::Shell,
 };
 
 pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
@@ -31,7 +33,7 @@ pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
     shell.run("kubectl apply -k manifests/crd");
     let profiles = Profiles::new(plane);
     shell.run(install);
-    wait_until("all may be written while nobody serves", || {
+    wait_until("writes pass while no replica serves", || {
         profiles.create("new", Some("another"), DRY_RUN).status == 201
     });
     let replica = serve_managed(plane, shell);
@@ -45,7 +47,7 @@ pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
     }
 
     what_others_overwrite_is_repaired(plane, shell, &replica);
-    let other = json!(STANDARD.encode(Authority::new("another").certificate));
+    let other = json!(STANDARD.encode(Ca::new("another").certificate));
     a_quarrel_is_no_load(plane, &replica, ["/clientConfig/caBundle", "ca_bundle"], &other);
     the_account_writes_dry_runs_alone(plane);
     the_steps_are_told_by_events(plane);
@@ -56,7 +58,7 @@ pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
     thread::scope(|scope| {
         let script = scope.spawn(|| shell.run(uninstall));
         // Before its namespace has ended, in which it may go on for as long as it drains.
-        wait_until("nobody is called", || {
+        wait_until("the webhook is not called", || {
             stored_configurations(plane).iter().all(|configuration| configuration["kind"] == "Status")
         });
         finalize(plane, NAMESPACE);
@@ -78,7 +80,7 @@ fn what_others_overwrite_is_repaired(plane: &ControlPlane, shell: &Shell, replic
         assert_eq!((self::bundles(plane), &secret()["data"]), (bundles.clone(), &authority));
     }
 
-    let other = STANDARD.encode(Authority::new("another").certificate);
+    let other = STANDARD.encode(Ca::new("another").certificate);
     for (repaired, configuration) in (1..).zip(stored_configurations(plane)) {
         let overwritten = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": other}]);
         assert_eq!(plane.api.patch(&item(&configuration), "json", &overwritten).status, 200);
@@ -88,9 +90,10 @@ fn what_others_overwrite_is_repaired(plane: &ControlPlane, shell: &Shell, replic
     assert_eq!(secret()["data"], authority);
 }
 
-/// Another client overwrites a field of the validating configuration whenever it is repaired: the repairs become slower.
+/// Another client overwrites a field of the validating configuration after each repair. The repairs slow down.
 fn a_quarrel_is_no_load(plane: &ControlPlane, replica: &Replica, [pointer, field]: [&str; 2], value: &Value) {
-    /// Ten repairs come at once, four more after waits that double. A pause of a second in between starts a new count.
+    /// The first ten repairs are immediate, four more follow after waits that double. A pause of a second resets the
+    /// count.
     const REPAIRS: u64 = 10 + 4;
     const LEAST: Duration = Duration::from_millis(100 + 200 + 400);
     let configurations = stored_configurations(plane);
@@ -113,7 +116,7 @@ fn a_quarrel_is_no_load(plane: &ControlPlane, replica: &Replica, [pointer, field
     wait_until("it ends as it must", || hook() == good);
 }
 
-/// What it could do with its token, if somebody else had it.
+/// What another client could do with its token.
 fn the_account_writes_dry_runs_alone(plane: &ControlPlane) {
     let account = Api::new(&plane.service_account(NAMESPACE, "clusterprofile-webhook"));
     let profile = json!({
@@ -146,7 +149,7 @@ fn the_steps_are_told_by_events(plane: &ControlPlane) {
     }
 }
 
-/// Whoever deletes one wants no calls: it is not the leader's to bring it back.
+/// A user who deletes a configuration wants no calls. The leader does not create it again.
 fn a_deleted_configuration_stays_gone(plane: &ControlPlane, replica: &Replica) {
     let mutating = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/clusterprofile-webhook";
     let mut applied = plane.api.get(mutating).body;
@@ -163,7 +166,7 @@ fn a_deleted_configuration_stays_gone(plane: &ControlPlane, replica: &Replica) {
     assert_eq!(plane.api.get(mutating).status, 404);
 }
 
-/// Where nothing is denied, nothing is closed; and a replica that is told to go leaves the Lease to others.
+/// Without a proven denial, the webhook is not armed. A replica that stops releases the Lease.
 pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &Shell) {
     let scripts = Section::page("install").section("Install with kustomize").scripts();
     let [install, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
@@ -183,7 +186,7 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     let log = || fs::read_to_string(shell.directory.join("replica.log")).expect("it has a log");
     let reported =
         r#"not armed, failurePolicy stays Ignore: ValidatingAdmissionPolicy \"pretender\" denied a bad profile"#;
-    wait_until("it tells why it is not armed", || log().contains(reported));
+    wait_until("the log says why it is not armed", || log().contains(reported));
     assert!(metric(&audited, "certificate_failures_total{failure=\"arming\"}") > 0);
     let passed = bad();
     assert!(passed.status == 201 && !passed.warnings.is_empty(), "{passed:#?}");
@@ -206,7 +209,7 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     let unarmed = start("--no-arming");
     wait_until("it leads", || metric(&unarmed, "leading") == 1);
     wait_until("what is bad is denied", || bad().status == 422);
-    let other = STANDARD.encode(Authority::new("another").certificate);
+    let other = STANDARD.encode(Ca::new("another").certificate);
     let overwritten = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": other}]);
     for configuration in stored_configurations(plane) {
         assert_eq!(plane.api.patch(&item(&configuration), "json", &overwritten).status, 200);
@@ -214,14 +217,15 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     }
     assert!(!is_armed(plane) && metric(&unarmed, "armed") == 0);
     unarmed.stop();
-    wait_until("nobody is asked", || bad().status == 201);
+    wait_until("the webhook is not called", || bad().status == 201);
 
     let armed = start("--log-level=info");
     wait_until("it is armed", || is_armed(plane) && metric(&armed, "armed") == 1);
     a_quarrel_is_no_load(plane, &armed, ["/failurePolicy", "failure_policy"], &json!("Ignore"));
 }
 
-/// Has a policy deny what is written where the webhook is, in the webhook's words; tells what was made.
+/// Creates a policy that denies writes next to the webhook, with the webhook's own message. Returns what it has
+/// created.
 fn pretend(plane: &ControlPlane) -> [String; 2] {
     const WORDS: &str =
         r#"admission webhook "validate.clusterprofile-webhook.internal" denied the request: [cluster-manager-label]"#;
@@ -260,8 +264,8 @@ fn pretend(plane: &ControlPlane) -> [String; 2] {
     made
 }
 
-/// Whether the replica has counted so many repairs of a field. A leader that was elected anew may have counted fewer: its first
-/// write is no repair.
+/// Whether the replica has counted `count` repairs of a field. A newly elected leader may have counted fewer, because
+/// its first write is no repair.
 pub(crate) fn has_repaired(replica: &Replica, shell: &Shell, field: &str, times: u64) -> bool {
     let counted = metric(replica, &format!("repairs_total{{field=\"{field}\"}}"));
     let log = fs::read_to_string(shell.directory.join("replica.log")).expect("the replica logs");
@@ -274,13 +278,13 @@ pub(crate) fn is_armed(plane: &ControlPlane) -> bool {
     stored_configurations(plane).iter().any(|configuration| configuration["webhooks"][0]["failurePolicy"] == "Fail")
 }
 
-/// What both configurations trust.
+/// The CA certificates in both configurations.
 pub(crate) fn bundles(plane: &ControlPlane) -> Vec<Value> {
     let bundles = stored_configurations(plane);
     bundles.iter().map(|configuration| configuration["webhooks"][0]["clientConfig"]["caBundle"].clone()).collect()
 }
 
-/// The value of a series of this webhook's.
+/// The value of a series of this webhook.
 pub(crate) fn metric(replica: &Replica, series: &str) -> u64 {
     value_of(replica.admin, series)
 }

@@ -1,43 +1,41 @@
-//! Real cluster managers, as far as an API server can tell: what each wants of a profile, and how it writes it.
+//! Real cluster managers, as an API server sees them: the desired profile of each, and how it writes it.
 
 use std::fs;
 
 use clusterprofile_webhook::manifest;
 use serde_json::{Value, json};
+use testkit::profiles::MANAGER;
 
 use self::{
     Passes::{Always, UntilAtRest},
     Step::{Edited, Wants},
 };
-use super::{
-    profiles::MANAGER,
-    writer::{Main, Status, Writer},
-};
+use super::writer::{Main, Status, Writer};
 
-/// A program that keeps a profile.
+/// A cluster manager with one profile.
 #[derive(Clone, Copy)]
 pub(crate) struct Manager {
     pub name: &'static str,
     pub steps: &'static [Step],
-    /// One pass of its loop: what it does for a profile that it wants to be so.
+    /// One pass of its loop, with the desired profile.
     pub pass: fn(&mut Writer<'_>, &Value),
     pub passes: Passes,
 }
 
-/// What happens to the profile.
+/// An event for the profile.
 pub(crate) enum Step {
-    /// The manager wants what a recorded body or a profile of the test data holds.
+    /// The desired profile becomes that of a recorded body or of a file of the test data.
     Wants(&'static str),
-    /// Somebody else sends a merge patch.
+    /// Another client sends a merge patch.
     Edited(&'static str),
 }
 
-/// How a manager's loop ends.
+/// When the loop ends.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Passes {
-    /// It compares, and writes until nothing differs.
+    /// The manager writes until nothing differs.
     UntilAtRest,
-    /// It writes in each pass, whatever is there.
+    /// The manager writes in every pass.
     Always,
 }
 
@@ -102,7 +100,7 @@ pub(crate) const MANAGERS: [Manager; 8] = [
     Manager { name: "kro-fleet", steps: &[Wants("p-krofleet-02-status")], pass: kubectl, passes: Always },
 ];
 
-/// What the manager wants of its one profile: `file` may be of another, so name, spec and manager label are those of `first`.
+/// The desired profile. `file` may be of another cluster, so name, spec and manager label come from `first`.
 pub(crate) fn want(file: &str, first: &str) -> Value {
     let (wanted, identity) = (recorded(file), recorded(first));
     let metadata = |object: &Value, field: &str| object["metadata"][field].clone();
@@ -140,8 +138,8 @@ pub(crate) fn without_nulls(value: &mut Value) {
     }
 }
 
-/// Typed create; then merge patches of what differs, both with the resourceVersion that was read: after a patch of the labels
-/// that of the status is a conflict, and the next pass repeats it.
+/// A typed create; then merge patches of the differences, both with the resourceVersion that was read. After the patch
+/// of the labels, that of the status is a conflict, and the next pass repeats it.
 fn ocm(writer: &mut Writer<'_>, want: &Value) {
     let Some(stored) = writer.read() else {
         writer.create(&typed(want.clone()));
@@ -162,7 +160,7 @@ fn ocm(writer: &mut Writer<'_>, want: &Value) {
     }
 }
 
-/// Typed create; then an update of the whole profile where what it knows of differs, and one of the status.
+/// A typed create; then an update of the whole profile if known fields differ, and one of the status.
 fn kubefleet(writer: &mut Writer<'_>, want: &Value) {
     let stored = match writer.read() {
         Some(stored) => {
@@ -181,7 +179,7 @@ fn kubefleet(writer: &mut Writer<'_>, want: &Value) {
     }
 }
 
-/// Typed create or update of the whole, all labels replaced; then an update of the status.
+/// A typed create or update of the whole profile with all labels replaced; then an update of the status.
 fn updates(writer: &mut Writer<'_>, want: &Value) {
     let stored = match writer.read() {
         Some(mut stored) => {
@@ -196,15 +194,15 @@ fn updates(writer: &mut Writer<'_>, want: &Value) {
     writer.put(Status, &typed(mine));
 }
 
-/// As [`updates`], each condition with the time of the write.
+/// As [`updates`], with the time of the write in each condition.
 fn gateway(writer: &mut Writer<'_>, want: &Value) {
     let mut want = want.clone();
     stamp(&mut want, &writer.now());
     updates(writer, &want);
 }
 
-/// Typed create, an update where its labels are not there; then server-side apply of the status, each condition with the time
-/// of the write.
+/// A typed create, or an update if labels are missing; then server-side apply of the status, with the time of the write
+/// in each condition.
 fn cluster_api(writer: &mut Writer<'_>, want: &Value) {
     if let Some(stored) = writer.read() {
         let mut mine = stored.clone();
@@ -236,7 +234,7 @@ fn kubectl(writer: &mut Writer<'_>, want: &Value) {
     writer.merge(Status, &json!({"status": want["status"]}));
 }
 
-/// As Go's type of the profile writes it: the version is there, whether set or not.
+/// As the Go type of the profile is serialized: always with the version.
 fn typed(mut object: Value) -> Value {
     if object["status"]["version"].is_null() {
         object["status"]["version"] = json!({});

@@ -1,4 +1,4 @@
-//! The manifests on an API server of their own, which starts without the CRD and without anything of theirs.
+//! Stories that install the manifests, each on an API server of its own without the CRD.
 
 use std::{
     env, fs,
@@ -10,19 +10,18 @@ use std::{
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
+use testkit::{
+    control_plane::ControlPlane,
+    helm::Helm,
+    programs::Assets,
+    prometheus,
+    rendered::{at, only, rendered, text},
+    transcript::bash,
+};
 
 use super::{
-    assets::Assets,
-    break_glass,
-    cert_manager::CertManager,
-    chart,
-    control_plane::ControlPlane,
-    gitops, harmed,
-    helm::Helm,
-    install, installations, make, managed, observed, prometheus,
-    rendered::{at, only, rendered, text},
+    break_glass, cert_manager::CertManager, chart, gitops, harmed, install, installations, make, managed, observed,
     renewal,
-    transcript::bash,
 };
 
 pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
@@ -55,8 +54,8 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
         let assets = assets.clone();
         Trial::test(format!("manifests::{name}"), move || {
             let plane = ControlPlane::start(&assets, &format!("manifests-{name}"), &[]);
-            let told = catch_unwind(AssertUnwindSafe(|| story(&plane, &Shell::new(&plane))));
-            if let Err(panic) = told {
+            let result = catch_unwind(AssertUnwindSafe(|| story(&plane, &Shell::new(&plane))));
+            if let Err(panic) = result {
                 println!("e2e: logs and data are in {}", plane.directory().display());
                 show_logs(plane.directory());
                 resume_unwind(panic);
@@ -68,7 +67,7 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     stories.into_iter().map(trial).collect()
 }
 
-/// Prints the end of each replica's log: the machine that ran the test may no longer exist when its failure is read.
+/// Prints the end of the log of each replica, because the machine of the test may be gone when its failure is read.
 fn show_logs(directory: &Path) {
     const LINES: usize = 40;
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -83,7 +82,7 @@ fn show_logs(directory: &Path) {
     }
 }
 
-/// A shell in a directory that looks like this one, but in which a test may write.
+/// A shell in a writable copy of the repository's root, with the Makefile and the manifests.
 pub(crate) struct Shell {
     pub directory: PathBuf,
     kubectl: Command,
@@ -105,7 +104,8 @@ impl Shell {
         Self { directory, kubectl }
     }
 
-    /// Gives the webhook 30 seconds in the manifests that scripts apply: a busy machine must not make a story a test of speed.
+    /// Sets the timeout of the webhook to 30 seconds in the manifests that scripts apply, so that a story does not
+    /// depend on speed.
     pub(crate) fn be_patient(&self) {
         let manifests = absolute("manifests").expect("it has a path");
         self.run(&format!(
@@ -121,12 +121,12 @@ impl Shell {
     ///
     /// # Panics
     ///
-    /// Where a command fails, warns or is not done in time.
+    /// Panics if a command fails, warns or takes too long.
     pub(crate) fn run(&self, script: &str) -> String {
         let mut shell = bash(&self.kubectl, &self.directory);
         let output = shell.args(["-euo", "pipefail", "-c", script]).output().expect("coreutils are installed");
-        let [printed, told] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
-        assert!(output.status.success() && told.is_empty(), "{script}\n{}\n{printed}\n{told}", output.status);
+        let [printed, errors] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+        assert!(output.status.success() && errors.is_empty(), "{script}\n{}\n{printed}\n{errors}", output.status);
         printed
     }
 }
@@ -158,7 +158,7 @@ fn all_are_accepted_without_a_warning(plane: &ControlPlane, shell: &Shell) {
     pods_are_admitted(plane);
 }
 
-/// The API server judges no Pod template, but the Pods that are made of it.
+/// The API server does not check a Pod template, only the Pods made from it.
 fn pods_are_admitted(plane: &ControlPlane) {
     let base = rendered(plane.kubectl(), "manifests/base");
     let deployment = only(&base, "Deployment");
@@ -174,10 +174,10 @@ fn pods_are_admitted(plane: &ControlPlane) {
         (pod, has_token)
     };
     let (mut pod, has_token) = admitted(deployment, "as-made-by-the-deployment");
-    assert!(has_token, "without it there are no certificates, and nobody can be asked who may break glass");
+    assert!(has_token, "without it there are no certificates and no permission checks");
     let with_files = rendered(plane.kubectl(), "manifests/overlays/certificate-pair");
     let (_, has_token) = admitted(only(&with_files, "Deployment"), "with-a-certificate-pair");
-    assert!(has_token, "without it nobody can be asked who may break glass");
+    assert!(has_token, "without it there are no permission checks");
 
     pod["metadata"]["name"] = json!("privileged");
     pod["spec"]["hostNetwork"] = json!(true);

@@ -1,4 +1,5 @@
-//! An empty value in YAML is null. In server-side apply the API server shows a null label to webhooks as null, and stores "".
+//! An empty value in YAML is null. In server-side apply, the API server shows a null label to webhooks as null, and
+//! stores "".
 
 use std::{
     io::Write as _,
@@ -8,13 +9,13 @@ use std::{
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     control_plane::ControlPlane,
-    planes::{Crd, Planes},
     profiles::{MANAGER, Profiles, labelled},
     verdict,
 };
+
+use super::planes::{Crd, Planes};
 
 pub(crate) fn trial(planes: &Arc<Planes>) -> Trial {
     let planes = Arc::clone(planes);
@@ -25,7 +26,7 @@ pub(crate) fn trial(planes: &Arc<Planes>) -> Trial {
     })
 }
 
-/// Rules judge a null label as the value that is stored; so does `check`.
+/// Rules treat a null label as the value that is stored; so does `check`.
 fn applied(control: &ControlPlane, labels: &Value) {
     const MEMBER: &str = "multicluster.x-k8s.io/inventory-member-id";
     let profiles = Profiles::new(control, labels);
@@ -49,7 +50,7 @@ fn applied(control: &ControlPlane, labels: &Value) {
     let mut profile = labelled("empty-label");
     profile["metadata"]["namespace"] = json!("default");
     profile["metadata"]["labels"][MEMBER] = Value::Null;
-    let mut check = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook"));
+    let mut check = Command::new(testkit::program());
     check.args(["check", "-"]).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut check = check.spawn().expect("the binary was built");
     let manifest = profile.to_string();

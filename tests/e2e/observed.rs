@@ -1,5 +1,5 @@
-//! A real Prometheus scrapes the binary and the API server, judges by the rules of the manifests, and runs the dashboard's
-//! queries. What is wrong is really so, but how long it must be is left out.
+//! A real Prometheus scrapes the binary and the API server, evaluates the rules of the manifests, and runs the queries
+//! of the dashboard. Faults are real; only the time that they must last is left out.
 
 use std::{
     collections::BTreeSet,
@@ -11,28 +11,30 @@ use std::{
 use clusterprofile_webhook::admission::ANNOTATION;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
 use serde_json::{Value, json};
-use time::{Duration, OffsetDateTime};
-
-use super::{
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     client::Client,
     control_plane::ControlPlane,
-    install::{item, stored_configurations},
-    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, address, serve_managed_at, stored},
     loopback::PORTS,
-    managed::is_armed,
-    manifests::Shell,
     prometheus::{Prometheus, firing, query_at, rules},
-    queries,
     rendered::{only, rendered, text},
     replica::Replica,
     wait::wait_until,
 };
+use time::{Duration, OffsetDateTime};
 
-/// Where the replicas are that read their pair from files.
+use super::{
+    install::{item, stored_configurations},
+    installed::{DRY_RUN, MANAGER, NAMESPACE, Profiles, address, serve_managed_at, stored},
+    managed::is_armed,
+    manifests::Shell,
+    queries,
+};
+
+/// The namespace of the replicas that read their certificates from files.
 const PAIRS: &str = "pairs";
 
-/// Nobody can make these happen from outside: promtool alone sees them fire.
+/// No test can cause these from outside. Only promtool makes them fire.
 const ELSEWHERE: [&str; 3] =
     ["ClusterProfileWebhookDropsLogLines", "ClusterProfileWebhookPanics", "ClusterProfileWebhookSlow"];
 
@@ -62,9 +64,9 @@ pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPla
     let mut of_managed: Vec<String> = Vec::new();
     // On a busy machine a scrape may time out once.
     wait_until("all else is well", || {
-        let told =
+        let firing =
             watch.until(&["ClusterProfileWebhookAuthorityExpiresSoon", "ClusterProfileWebhookReplicaDown"], || {});
-        let own = told.iter().filter(|alert| alert["labels"]["namespace"] == NAMESPACE);
+        let own = firing.iter().filter(|alert| alert["labels"]["namespace"] == NAMESPACE);
         of_managed = own.map(|alert| text(alert, "/labels/alertname").to_owned()).collect();
         of_managed == ["ClusterProfileWebhookAuthorityExpiresSoon"]
     });
@@ -92,7 +94,7 @@ pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPla
     assert!(shell.run(runbook(show)).contains("manager: clusterprofile-webhook-arming"));
 
     replica.freeze();
-    assert_eq!(profiles.create("late", Some(MANAGER), DRY_RUN).status, 500, "nobody answers in time");
+    assert_eq!(profiles.create("late", Some(MANAGER), DRY_RUN).status, 500, "no response in time");
     watch.until(&["ClusterProfileWebhookCallsSlow"], || {});
     drop(replica);
     watch.until(&["ClusterProfileWebhookCallsFail", "ClusterProfileWebhookFailsOpen"], || {
@@ -102,7 +104,7 @@ pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPla
     shell.run(runbook("kubectl delete validatingwebhookconfiguration clusterprofile-webhook"));
     wait_until("writes go on", || profiles.create("alone", Some(MANAGER), DRY_RUN).status == 201);
 
-    // The manifests leave it open, and audited nobody closes it.
+    // The manifests install it with failurePolicy Ignore, and in audit mode nothing arms it.
     shell.run("kubectl apply -k manifests/base");
     let replica = serve(&["--audit"]);
     wait_until("it is called", || profiles.create("new", Some(MANAGER), DRY_RUN).status == 201);
@@ -127,12 +129,12 @@ fn runbook(command: &str) -> &str {
     command
 }
 
-/// The ports of replicas, each at an address of its own, and of Prometheus: next to those of the control plane, and not those
-/// at which somebody else may listen on all addresses.
+/// The ports of replicas, each at its own address, and of Prometheus. They are next to those of the control plane, and
+/// differ from those at which another program can listen on all addresses.
 const ADMIN: u16 = 6444;
 const PROMETHEUS: u16 = 6445;
 
-/// As the `PodMonitor` makes it: the job, and these labels of each target.
+/// The scrape job of the `PodMonitor`, with these labels for each target.
 fn webhook_job(targets: &[(&str, &str, SocketAddr)]) -> Value {
     let targets = targets.iter().map(|(namespace, pod, address)| {
         json!({"targets": [address.to_string()], "labels": {"namespace": namespace, "pod": pod}})
@@ -156,7 +158,7 @@ fn api_server_job(plane: &ControlPlane) -> Value {
     })
 }
 
-/// Prometheus, and the alerts that were seen to fire.
+/// Prometheus and the alerts that have fired.
 struct Watch {
     prometheus: Prometheus,
     fired: BTreeSet<String>,
@@ -170,7 +172,7 @@ impl Watch {
         Self { prometheus, fired: BTreeSet::new() }
     }
 
-    /// Acts until all of these fire at a time; returns what fires then.
+    /// Repeats `act` until all of these alerts fire at once. Returns all firing alerts.
     fn until(&mut self, alerts: &[&str], mut act: impl FnMut()) -> Vec<Value> {
         let mut all = Vec::new();
         self.prometheus.wait_until(&alerts.join(", "), |address| {
@@ -181,8 +183,8 @@ impl Watch {
         });
         for alert in &all {
             for annotation in ["summary", "description"] {
-                let told = text(alert, &format!("/annotations/{annotation}"));
-                assert!(!told.contains("<error") && !told.contains("<no value>"), "{told}");
+                let value = text(alert, &format!("/annotations/{annotation}"));
+                assert!(!value.contains("<error") && !value.contains("<no value>"), "{value}");
             }
         }
         self.fired.extend(all.iter().map(|alert| text(alert, "/labels/alertname").to_owned()));
@@ -196,9 +198,9 @@ impl Watch {
     }
 }
 
-/// Two replicas that read pairs from files: of one the pair is about to expire, of the other it has expired.
+/// Two replicas that read certificates from files: one certificate expires soon, the other has expired.
 struct Pairs {
-    authority: Authority,
+    authority: Ca,
     old: Replica,
     file: PathBuf,
     _expired: Replica,
@@ -206,7 +208,7 @@ struct Pairs {
 
 impl Pairs {
     fn serve(directory: &Path, old: SocketAddr, expired: SocketAddr) -> Self {
-        let authority = Authority::new(PAIRS);
+        let authority = Ca::new(PAIRS);
         let serve = |name: &str, admin: SocketAddr, minutes: [i64; 2]| {
             let directory = directory.join(name);
             fs::create_dir(&directory).expect("a directory can be made");
@@ -244,7 +246,7 @@ impl Pairs {
     }
 }
 
-/// What those who call can do.
+/// Failures that clients cause.
 fn callers_are_a_trouble(watch: &mut Watch, pairs: &Pairs) {
     const DENIED: &[u8] = include_bytes!("../data/admission-reviews/generatename-create-validate.json");
     const STATUS: &[u8] = include_bytes!("../data/admission-reviews/status-update-validate.json");
@@ -274,12 +276,12 @@ fn callers_are_a_trouble(watch: &mut Watch, pairs: &Pairs) {
         let mut client = pairs.connect();
         let head = "POST /mutate?timeout=100ms HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
         client.send(head.as_bytes()).expect("it reads");
-        assert_eq!(client.answer().expect("it is answered").status, 503);
+        assert_eq!(client.response().expect("it is answered").status, 503);
     });
     watch.until(&["ClusterProfileWebhookEvictsConnections"], || {
         drop([(); 4].map(|()| TcpStream::connect(pairs.old.address).expect("it takes connections")));
     });
-    let another = Authority::new("another").certificate;
+    let another = Ca::new("another").certificate;
     watch.until(&["ClusterProfileWebhookHandshakesFail"], || {
         assert!(Client::connect(pairs.old.address, another.as_bytes()).is_err());
     });

@@ -1,4 +1,4 @@
-//! Control planes that tests share, one for each CRD, started when the first test wants it.
+//! Control planes that tests share, one for each CRD, each started by the first test that needs it.
 
 use std::{
     collections::HashMap,
@@ -12,21 +12,21 @@ use clusterprofile_webhook::{
     server::{Config, Limits, LiveConfig},
 };
 use serde_json::Value;
-
-use super::{
-    assets::Assets,
+use testkit::{
     case::{Case, PolicyOf},
     control_plane::ControlPlane,
-    fixes::definition,
+    programs::Assets,
     webhook::Webhook,
 };
+
+use super::fixes::definition;
 
 /// Which CRD is installed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Crd {
-    /// This project's, of both versions.
+    /// The CRD of this project, with both versions.
     Own,
-    /// As OCM and KubeFleet bundle it: v1alpha1 alone, whose lists of the status have no keys.
+    /// The CRD that OCM and KubeFleet bundle: v1alpha1 only, without keys for the lists of the status.
     Unkeyed,
 }
 
@@ -37,10 +37,10 @@ pub(crate) struct Planes {
     unkeyed: OnceLock<Option<Plane>>,
 }
 
-/// A control plane, and a webhook on it for each policy that cases ask for.
+/// A control plane, with a webhook for each policy of the cases.
 pub(crate) struct Plane {
     webhooks: Mutex<HashMap<PolicyOf, Arc<Webhook>>>,
-    /// What its webhooks know of the CRD.
+    /// The CRD that its webhooks know.
     crd: Arc<CrdInForce>,
     pub control: ControlPlane,
 }
@@ -62,10 +62,10 @@ impl Planes {
         };
         // Where it does not start for one test, it is not tried again for a thousand others.
         let plane = cell.get_or_init(|| catch_unwind(AssertUnwindSafe(start)).ok());
-        plane.as_ref().expect("the control plane starts; the first test that wanted it was told why not")
+        plane.as_ref().expect("the control plane starts; the first test that needed it reports why not")
     }
 
-    /// Ends them all; what they wrote stays where a test failed.
+    /// Stops all control planes. After a failure their files remain.
     pub(crate) fn stop(self, failed: bool) {
         for plane in [self.own, self.unkeyed].into_iter().filter_map(OnceLock::into_inner).flatten() {
             drop(plane.webhooks);
@@ -84,7 +84,7 @@ impl Plane {
         self.webhook_of(&case.policy, || case.policy())
     }
 
-    /// The webhook without any flags.
+    /// The webhook without flags.
     pub(crate) fn plain_webhook(&self) -> Arc<Webhook> {
         self.webhook_of(&PolicyOf::default(), Policy::default)
     }

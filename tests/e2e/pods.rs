@@ -1,19 +1,21 @@
-//! What controllers and kubelet make of a Deployment: its Pods, and its status.
+//! The Pods and the status of a Deployment, as controllers and kubelet would make them.
 
 use std::{fs, net::SocketAddr, path::Path, thread};
 
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     balancer::Balancer,
     control_plane::ControlPlane,
-    empty_root::{EmptyRoot, StaticBinary},
-    installed::{address, serve_managed_at, stored},
-    manifests::Shell,
     rendered::{at, items, text, volume},
     replica::{Replica, arguments, container, with_flags},
     server::get,
     wait::wait_until,
+};
+
+use super::{
+    empty_root::{EmptyRoot, StaticBinary},
+    installed::{address, serve_managed_at, stored},
+    manifests::Shell,
 };
 
 /// The Pods of the stored Deployment, behind its Service.
@@ -24,10 +26,10 @@ pub(crate) struct Pods {
 }
 
 impl Pods {
-    /// Starts as many as it asks for, and tells of them in its status once they are ready.
+    /// Starts the replicas that the Deployment asks for, and sets its status when they are ready.
     ///
-    /// Each is the static binary in an empty root, where there is one; else the other binary, with a kubeconfig for a service
-    /// account.
+    /// Each replica is the static binary in an empty root, if it was built, or else the test binary with a kubeconfig
+    /// of its service account.
     pub(crate) fn start(plane: &ControlPlane, shell: &Shell) -> Self {
         let deployment = stored(plane, "Deployment");
         let binary = StaticBinary::find();
@@ -55,11 +57,11 @@ impl Pods {
             wait_until("it is ready", || get(replica.admin, "/readyz").starts_with("HTTP/1.1 200"));
             service.add(replica.address);
         }
-        tell(plane, &deployment, wanted);
+        set_status(plane, &deployment, wanted);
         Self { replicas, roots, _service: service }
     }
 
-    /// Ends them as kubelet does, all at once.
+    /// Stops all replicas at once, as kubelet does.
     pub(crate) fn stop(self) {
         thread::scope(|scope| {
             for replica in self.replicas {
@@ -70,7 +72,7 @@ impl Pods {
     }
 }
 
-/// In the Deployment's words, and with the way to the API server that every Pod has.
+/// The arguments of the Deployment, with the address of the API server that every Pod has.
 fn start_in(
     root: &EmptyRoot,
     plane: &ControlPlane,
@@ -94,7 +96,7 @@ fn start_in(
     Replica::launch(&mut command, &directory.join("replica.log"))
 }
 
-/// Mounts the stored `ConfigMap`; returns the argument that names its file, which is the Deployment's own.
+/// Mounts the stored `ConfigMap`. Returns the argument of the Deployment that names its file.
 fn mount_config(root: &EmptyRoot, plane: &ControlPlane, deployment: &Value) -> String {
     let (namespace, name) =
         (text(deployment, "/metadata/namespace"), text(volume(deployment, "configMap"), "/configMap/name"));
@@ -106,8 +108,8 @@ fn mount_config(root: &EmptyRoot, plane: &ControlPlane, deployment: &Value) -> S
     argument
 }
 
-/// Has `kubectl rollout status` end.
-fn tell(plane: &ControlPlane, deployment: &Value, ready: u64) {
+/// Sets the status for which `kubectl rollout status` waits.
+fn set_status(plane: &ControlPlane, deployment: &Value, ready: u64) {
     let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason});
     let status = json!({"status": {
         "observedGeneration": deployment["metadata"]["generation"],
@@ -119,6 +121,6 @@ fn tell(plane: &ControlPlane, deployment: &Value, ready: u64) {
     }});
     let (namespace, name) = (text(deployment, "/metadata/namespace"), text(deployment, "/metadata/name"));
     let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status");
-    let told = plane.api.patch(&path, "merge", &status);
-    assert_eq!(told.status, 200, "{told:#?}");
+    let patched = plane.api.patch(&path, "merge", &status);
+    assert_eq!(patched.status, 200, "{patched:#?}");
 }

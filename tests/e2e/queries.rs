@@ -1,14 +1,14 @@
-//! That every metric and label which a query names is there, and every query gives an answer.
+//! Every metric and label in a query exists, and every query has a result.
 
 use std::{collections::BTreeSet, fs};
 
 use serde_json::Value;
-
-use super::{
+use testkit::{
     prometheus::Prometheus,
-    promql::References,
     rendered::{at, items, text},
 };
+
+use super::promql::References;
 
 /// The alerts of a `PrometheusRule`.
 pub(crate) fn alerts(rule: &Value) -> impl Iterator<Item = &Value> {
@@ -21,11 +21,11 @@ pub(crate) fn all_are_answered(prometheus: &Prometheus, rule: &Value) {
         prometheus.query(query);
         all_is_there(prometheus, query);
     }
-    let tests = fs::read_to_string("tests/observability/alerts.yaml").expect("they are there");
+    let tests = fs::read_to_string("tests/manifests/alerts.yaml").expect("they are there");
     let mut series: BTreeSet<_> = tests.lines().filter_map(|line| line.trim().strip_prefix("- series: ")).collect();
     assert!(series.len() > 20, "{series:?}");
     series.retain(|series| prometheus.series(&of_any_target(series)).is_empty());
-    assert!(series.is_empty(), "nobody has these series, which alerts are tested with: {series:#?}");
+    assert!(series.is_empty(), "alerts are tested with series that do not exist: {series:#?}");
 
     let dashboard = fs::read_to_string("manifests/observability/dashboard.json").expect("it is there");
     let dashboard: Value = serde_json::from_str(&dashboard).expect("a dashboard is JSON");
@@ -50,21 +50,21 @@ pub(crate) fn all_are_answered(prometheus: &Prometheus, rule: &Value) {
     }
 }
 
-/// Series of each selector, and the labels that are grouped by.
+/// The series of each selector, and the labels of groupings.
 fn all_is_there(prometheus: &Prometheus, query: &str) {
     let References { selectors, labels } = References::of(query);
     assert!(!selectors.is_empty(), "{query}");
     let mut known = BTreeSet::new();
     for selector in selectors {
         let series = prometheus.series(&selector);
-        assert!(!series.is_empty(), "{query}: nobody has {selector}");
+        assert!(!series.is_empty(), "{query}: no series for {selector}");
         known.extend(series.iter().filter_map(Value::as_object).flat_map(|labels| labels.keys().cloned()));
     }
     let unknown: Vec<_> = labels.difference(&known).collect();
-    assert!(unknown.is_empty(), "{query}: nobody has the labels {unknown:?}");
+    assert!(unknown.is_empty(), "{query}: no series has the labels {unknown:?}");
 }
 
-/// The series, whichever target it is of.
+/// The series without the labels of its target.
 fn of_any_target(series: &str) -> String {
     ["namespace", "pod", "job"].iter().fold(series.to_owned(), |series, label| {
         let Some((before, rest)) = series.split_once(&format!("{label}=\"")) else { return series };

@@ -1,4 +1,4 @@
-//! cert-manager renews and replaces the webhook's certificates and their authority, while writers are at it.
+//! cert-manager renews and replaces the webhook's certificates and their CA, while writers write.
 
 use std::{
     io,
@@ -13,27 +13,29 @@ use rustls::{
     version::TLS13,
 };
 use serde_json::{Value, json};
-
-use super::{
+use testkit::{
     calls::Calls,
-    cert_manager::CertManager,
     client::tls,
     control_plane::ControlPlane,
-    install::{is_refused_unseen, stored_configurations},
-    installed::{self, DRY_RUN, MANAGER, mounted_secret, serve_mounted, stored},
-    manifests::Shell,
     mount::{Kubelet, Mount},
+    page::Section,
     profiles::{Profiles, good},
-    readme::Section,
     rendered::text,
     server::get,
     wait::wait_until,
     writers::Writers,
 };
 
-/// From the moment that the webhook is installed, no call fails and nothing bad is stored.
+use super::{
+    cert_manager::CertManager,
+    install::{is_refused_unseen, stored_configurations},
+    installed::{self, DRY_RUN, MANAGER, mounted_secret, serve_mounted, stored},
+    manifests::Shell,
+};
+
+/// From the installation on, no call fails and no invalid profile is stored.
 pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
-    /// 50 writers then send 50 profiles a second.
+    /// 50 writers then create 50 profiles a second.
     const PACE: Duration = Duration::from_secs(2);
     let scripts = Section::page("install").section("Install with kustomize").scripts();
     let [_, install, replace_authority, ..] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
@@ -58,7 +60,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
         let replica = server.insert(serve_mounted(plane, shell, &mounted));
         profiles.wait_until_reviewed();
         writers.go_on();
-        // Until somebody answered, nothing could be written.
+        // While no replica responded, no profile could be written.
         let refused = writers.take_failed();
         assert!(refused.iter().all(|answer| matches!(answer.status, 422 | 500)), "{refused:#?}");
 
@@ -85,7 +87,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
 const CERTIFICATE: &str = "clusterprofile-webhook-tls";
 const AUTHORITY: &str = "clusterprofile-webhook-ca";
 
-/// The installed webhook, and those who write through it.
+/// The installed webhook and its writers.
 struct Hub<'h> {
     plane: &'h ControlPlane,
     address: SocketAddr,
@@ -95,7 +97,7 @@ struct Hub<'h> {
 
 impl Hub<'_> {
     fn renewed_by_the_clock(&self) {
-        /// Four seconds after it was issued.
+        /// Renewal four seconds after the issuance.
         const OFTEN: [&str; 2] = ["1h", "59m56s"];
         let certificate = self.certificate(CERTIFICATE);
         let set = |[duration, renew_before]: [Option<&str>; 2]| {
@@ -114,7 +116,7 @@ impl Hub<'_> {
         assert!(events.to_string().contains("Renewing certificate as renewal was scheduled at"), "{events:#}");
     }
 
-    /// The key stays, and with it all that was signed.
+    /// The CA keeps its key, so leaf certificates stay valid.
     fn authority_renewed(&self) {
         let old = self.authority();
         self.renew(AUTHORITY);
@@ -123,7 +125,7 @@ impl Hub<'_> {
         self.reissued("its authority was renewed", || self.renew(CERTIFICATE));
     }
 
-    /// As `docs/install.md` says, whose commands these are.
+    /// Replaces the CA with the commands of `docs/install.md`.
     fn authority_replaced(&self, shell: &Shell, script: &str) {
         let script = script.replace("\\\n", "");
         let commands: Vec<_> = script.trim_end().lines().collect();
@@ -141,7 +143,7 @@ impl Hub<'_> {
         self.writers.go_on();
     }
 
-    /// The authority that has followed upon `old`, once both configurations have it; they still have the old one.
+    /// The CA that replaces `old`, once both configurations have both.
     fn trusted_with(&self, old: &str) -> String {
         let mut new = None;
         wait_until("the authority is another", || {
@@ -155,7 +157,7 @@ impl Hub<'_> {
         new
     }
 
-    /// Waits until the server has another certificate; none that is not trusted is ever served.
+    /// Waits until the server has another certificate. An untrusted one is never served.
     fn reissued(&self, why: &str, cause: impl FnOnce()) {
         let leaf =
             || self.bundles().map(|bundle| self.served(&bundle).unwrap_or_else(|error| panic!("{why}: {error}")));
@@ -165,7 +167,7 @@ impl Hub<'_> {
         self.writers.go_on();
     }
 
-    /// The certificate that is served, where one of these authorities has signed it.
+    /// The serving certificate, if one of these CAs has signed it.
     fn served(&self, authorities: &str) -> io::Result<CertificateDer<'static>> {
         let name = format!("clusterprofile-webhook.{}.svc", self.namespace);
         let name = ServerName::try_from(name).expect("a Service has a name");
@@ -181,7 +183,7 @@ impl Hub<'_> {
         Ok(leaf.clone().into_owned())
     }
 
-    /// What both configurations trust.
+    /// The CA certificates in both configurations.
     fn bundles(&self) -> [String; 2] {
         let bundles = stored_configurations(self.plane);
         let bundles =
@@ -198,7 +200,8 @@ impl Hub<'_> {
         decoded(&secret["data"]["tls.crt"])
     }
 
-    /// What `cmctl renew` does, once no issuance is in progress: its end would clear this request together with its own.
+    /// Requests a renewal as `cmctl renew` does, once no issuance is in progress: the end of one would remove the
+    /// request.
     fn renew(&self, name: &str) {
         let certificate = self.certificate(name);
         wait_until("a renewal is requested", || {

@@ -1,4 +1,4 @@
-//! The authority of the webhook's certificate is replaced while 50 writers are at it.
+//! The CA of the webhook's certificate is replaced, while 50 writers write.
 
 use std::{
     fs,
@@ -13,9 +13,8 @@ use clusterprofile_webhook::{
     tls::{Certificates, Files},
 };
 use serde_json::json;
-
-use super::{
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     control_plane::ControlPlane,
     profiles::{Profiles, bad, good, is_filled_in, labelled},
     server::{Server, value_of},
@@ -24,10 +23,10 @@ use super::{
     writers::Writers,
 };
 
-/// First both authorities are trusted, then the new certificate is served, then the old authority is forgotten: no call fails.
+/// First both CAs are trusted, then the new certificate is served, then the old CA is removed: no call fails.
 pub(crate) fn replaced(control: &ControlPlane) {
     let rotation = Rotation::start(control, "rotated");
-    let (old, new) = (&rotation.webhook.authority, Authority::new("new"));
+    let (old, new) = (&rotation.webhook.ca, Ca::new("new"));
     let writers = Writers::new(rotation.profiles(), good, Duration::ZERO);
     writers.write(|| {
         writers.go_on();
@@ -43,10 +42,11 @@ pub(crate) fn replaced(control: &ControlPlane) {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// The old authority is forgotten before the new certificate is served: calls fail until it is, and nothing bad slips in.
+/// The old CA is removed before the new certificate is served: calls fail until it is, and no invalid profile is
+/// stored.
 pub(crate) fn replaced_the_wrong_way_round(control: &ControlPlane) {
     let rotation = Rotation::start(control, "rotated-badly");
-    let new = Authority::new("new");
+    let new = Ca::new("new");
     // Not those that want filling in: where /mutate fails alone, the webhook is right to refuse them.
     let writers = Writers::new(rotation.profiles(), labelled, Duration::ZERO);
     writers.write(|| {
@@ -67,14 +67,14 @@ pub(crate) fn replaced_the_wrong_way_round(control: &ControlPlane) {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// What the webhook refuses.
+/// Refused by the webhook.
 const DENIED: u16 = 422;
-/// What the API server refuses because it cannot call the webhook.
+/// Refused by the API server, which cannot call the webhook.
 const NOT_CALLED: u16 = 500;
 
 const UNKNOWN: &str = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
 
-/// A webhook whose certificate is in files.
+/// A webhook with a certificate in files.
 struct Rotation<'c> {
     control: &'c ControlPlane,
     webhook: Webhook,
@@ -87,9 +87,9 @@ impl<'c> Rotation<'c> {
         let mut webhook = Webhook::unserved(control, name);
         let file = |kind: &str| control.directory().join(format!("{name}.{kind}"));
         let files = Files { certificate: file("crt"), key: file("key") };
-        write_pair(&webhook.authority, name, &files);
+        write_pair(&webhook.ca, name, &files);
         let certificates = Certificates::new(files.load().expect("it was just written"));
-        let ca = webhook.authority.certificate.clone().into_bytes();
+        let ca = webhook.ca.certificate.clone().into_bytes();
         let server = Server::start_at(webhook.address, Config::default(), certificates, Some(files.clone()), ca);
         webhook.server = Some(server);
         for mut configuration in configurations() {
@@ -98,20 +98,19 @@ impl<'c> Rotation<'c> {
             webhook.register(control, configuration);
         }
         let rotation = Self { control, webhook, files, trusted: AtomicUsize::new(0) };
-        rotation.trust(&rotation.webhook.authority.certificate, DENIED);
+        rotation.trust(&rotation.webhook.ca.certificate, DENIED);
         rotation
     }
 
-    /// Those that the webhook reviews.
+    /// Profiles that the webhook reviews.
     fn profiles(&self) -> Profiles<'c> {
         Profiles::new(self.control, &self.webhook.labels())
     }
 
-    /// Replaces the bundle of both configurations, and waits until the API server goes by it, and so refuses what is bad with
-    /// `refusal`.
+    /// Replaces `caBundle` in both configurations, and waits until the API server uses it: it refuses an invalid
+    /// profile with `refusal`.
     ///
-    /// What a configuration says of a certificate is not seen from outside; so that it is, each bundle comes with a namespace
-    /// that was not reviewed before.
+    /// The use of a bundle is not visible, so each one comes with a namespace that was not reviewed before.
     fn trust(&self, bundle: &str, refusal: u16) {
         let name = &self.webhook.name;
         let label = format!("{name}-{}", self.trusted.fetch_add(1, Ordering::Relaxed));
@@ -135,8 +134,8 @@ impl<'c> Rotation<'c> {
         });
     }
 
-    /// Replaces the certificate that is served, as whoever renews it does: in its files.
-    fn serve(&self, authority: &Authority) {
+    /// Replaces the serving certificate in its files, as an external renewal does.
+    fn serve(&self, authority: &Ca) {
         let reloads = || metric(&self.webhook, "certificate_reloads_total{result=\"success\"}");
         let before = reloads();
         write_pair(authority, &self.webhook.name, &self.files);
@@ -149,7 +148,7 @@ pub(crate) fn metric(webhook: &Webhook, series: &str) -> u64 {
     value_of(webhook.server.as_ref().expect("it serves").admin, series)
 }
 
-fn write_pair(authority: &Authority, name: &str, files: &Files) {
+fn write_pair(authority: &Ca, name: &str, files: &Files) {
     let signed = authority.server(&[&format!("{name}.{NAMESPACE}.svc")]);
     let write = |path: &Path, pem: &str| fs::write(path, pem).expect("a file can be written");
     write(&files.certificate, &signed.certificate);

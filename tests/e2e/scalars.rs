@@ -1,12 +1,11 @@
-//! What `check` reads of a manifest is what kubectl reads of it: scalars, keys, streams.
+//! `check` reads a manifest as kubectl does: scalars, keys, streams.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use clusterprofile_webhook::manifest;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-
-use super::{assets::Assets, random::Random};
+use testkit::{programs::Assets, random::Random};
 
 pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     let kubectl = assets.program("kubectl");
@@ -24,7 +23,7 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     ]
 }
 
-/// One of each kind, and those that were taken for something else once.
+/// One scalar of each kind, and those that were once read wrong.
 const SCALARS: &str = r#"
 0O17 0X1f 0B1 1_0.0 1_ 0.1e1_0
 0 00 07 08 0o7 0o8 0x 0b 0b2 0b-1 0b+1 0b-0b1 -0b11 -0b-1 -0o7 +0x1f -0X1F 0x1_f 0_x1 0__7 0_ 0x_1
@@ -70,7 +69,7 @@ fn scalars_are_what_kubectl_takes_them_for(kubectl: &Path) {
     }
 }
 
-/// Whether both are of one type, and equal but for how the two programs read and write the digits of floats.
+/// Whether both have the same type and value, except for the digits of floats.
 fn is_same(read: &Value, expected: &Value) -> bool {
     match (read.as_f64(), expected.as_f64()) {
         (Some(one), Some(other)) if !read.is_i64() => (one - other).abs() <= one.abs() * 1e-12,
@@ -134,7 +133,7 @@ fn manifest_of(rest: &str) -> String {
     format!("apiVersion: v1\nkind: A\nmetadata:\n  name: a\n{rest}\n")
 }
 
-/// What `check` reads, with the label that [`read_by_kubectl`] adds; none where it finds a mistake.
+/// The object that `check` reads, with the label that [`read_by_kubectl`] adds. `None` if it reports a mistake.
 fn read_by_check(text: &[u8]) -> Option<Vec<Value>> {
     let (documents, errors) = manifest::read(text);
     let labeled = documents.into_iter().map(|mut document| {
@@ -144,7 +143,7 @@ fn read_by_check(text: &[u8]) -> Option<Vec<Value>> {
     errors.is_empty().then(|| labeled.collect())
 }
 
-/// What kubectl reads, by a command that asks no cluster: with a label; none where it refuses.
+/// The object that kubectl reads, with a label, by a command that needs no cluster. `None` if it fails.
 fn read_by_kubectl(kubectl: &Path, text: &[u8]) -> Option<Vec<Value>> {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let file = directory.path().join("manifest.yaml");
@@ -158,7 +157,7 @@ fn read_by_kubectl(kubectl: &Path, text: &[u8]) -> Option<Vec<Value>> {
     output.status.success().then_some(objects)
 }
 
-/// What looks like a number, more or less.
+/// Random text that looks like a number.
 fn generated(random: &mut Random) -> String {
     const PARTS: [&str; 28] = [
         "0",

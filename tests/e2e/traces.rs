@@ -1,4 +1,4 @@
-//! One trace of a write: the API server's spans, and below them the webhook's.
+//! One trace of a write: the spans of the API server, and below them that of the webhook.
 
 use std::{
     fs,
@@ -8,23 +8,22 @@ use std::{
 
 use libtest_mimic::Trial;
 use serde_json::Value;
-
-use super::{
-    assets::Assets,
-    built::built,
+use testkit::{
     control_plane::ControlPlane,
     loopback::Network,
-    planes::Crd,
     process::Process,
     profiles::Profiles,
+    programs::{self, Assets},
     rendered::{items, text},
     replica::Replica,
     webhook::{NAMESPACE, Webhook, configurations},
 };
 
-/// None where the collector is not built and the trial may be left out.
+use super::planes::Crd;
+
+/// Returns `None` if the collector is not built and can be skipped.
 pub(crate) fn trial(assets: &Assets) -> Option<Trial> {
-    let program = built("collector", "e2e: the trial with a collector of spans")?.join("collector");
+    let program = programs::find("collector", "e2e: the story of traces is")?.join("collector");
     let assets = assets.clone();
     Some(Trial::test("traces::one_trace", move || {
         one_trace(&assets, &program);
@@ -58,7 +57,7 @@ fn one_trace(assets: &Assets, program: &Path) {
         for span in &found {
             let parent = span.parent(&spans).expect("it was just there");
             assert_eq!(parent.service, "apiserver", "{parent:#?}");
-            assert_eq!(parent.told["kind"], 3, "the call of a client: {parent:#?}");
+            assert_eq!(parent.fields["kind"], 3, "the call of a client: {parent:#?}");
         }
         found
     };
@@ -66,24 +65,28 @@ fn one_trace(assets: &Assets, program: &Path) {
     assert_eq!(denied.value("admission.allowed")["boolValue"], false);
     assert_eq!(denied.value("admission.rules")["arrayValue"]["values"][0]["stringValue"], "cluster-manager-label");
     assert_eq!(denied.value("http.response.status_code")["intValue"], "200");
-    assert_eq!(denied.told["status"]["code"], Value::Null, "a denial is no failure: {denied:#?}");
-    assert_eq!(denied.told["kind"], 2, "a server's: {denied:#?}");
-    assert_eq!(denied.told["events"][0]["name"], "body received", "{denied:#?}");
+    assert_eq!(denied.fields["status"]["code"], Value::Null, "a denial is no failure: {denied:#?}");
+    assert_eq!(denied.fields["kind"], 2, "a server's: {denied:#?}");
+    assert_eq!(denied.fields["events"][0]["name"], "body received", "{denied:#?}");
     let [filled_in] = &reviews("good", "POST /mutate")[..] else { panic!("it was written once") };
     assert_eq!(filled_in.value("admission.allowed")["boolValue"], true);
     assert_eq!(filled_in.text("admission.operation"), Some("CREATE"));
 
     let ours = spans.iter().filter(|span| span.service == "clusterprofile-webhook");
     for span in ours {
-        let told = span.told.to_string();
-        assert!(!told.contains("system:masters") && !told.contains("displayName"), "no users, no objects: {told}");
-        let [start, end] = ["startTimeUnixNano", "endTimeUnixNano"].map(|time| span.told[time].as_str().map(str::len));
-        assert!(start == end && start == Some(19), "nanoseconds of this century: {told}");
+        let fields = span.fields.to_string();
+        assert!(
+            !fields.contains("system:masters") && !fields.contains("displayName"),
+            "no users, no objects: {fields}"
+        );
+        let [start, end] =
+            ["startTimeUnixNano", "endTimeUnixNano"].map(|time| span.fields[time].as_str().map(str::len));
+        assert!(start == end && start == Some(19), "nanoseconds of this century: {fields}");
     }
     plane.forget();
 }
 
-/// The configuration of the API server's tracing, with our collector, and every trace recorded.
+/// The tracing configuration of the API server: our collector, every trace.
 fn as_the_page_says(collector: &str) -> String {
     let page = fs::read_to_string("docs/traces.md").expect("the page is readable");
     let (_, block) = page.split_once("```yaml\n").expect("it has the configuration");
@@ -94,7 +97,7 @@ fn as_the_page_says(collector: &str) -> String {
 }
 
 fn serve(webhook: &Webhook, directory: &Path, collector: &str) -> Replica {
-    let signed = webhook.authority.server(&[&format!("{}.{NAMESPACE}.svc", webhook.name)]);
+    let signed = webhook.ca.server(&[&format!("{}.{NAMESPACE}.svc", webhook.name)]);
     let arguments = [
         "serve".to_owned(),
         "--log-format=json".to_owned(),
@@ -114,7 +117,7 @@ fn put(directory: &Path, name: &str, content: &str) -> String {
     path.display().to_string()
 }
 
-/// OpenTelemetry's own receiver.
+/// The receiver of OpenTelemetry.
 struct Collector {
     process: Process,
     grpc: String,
@@ -138,17 +141,17 @@ impl Collector {
     }
 }
 
-/// A span, as the collector has understood it, and whose it is.
+/// A span as the collector has decoded it, with its service.
 #[derive(Clone, Debug)]
 struct Span {
     service: String,
     name: String,
-    told: Value,
+    fields: Value,
 }
 
 impl Span {
     fn value(&self, key: &str) -> &Value {
-        attribute(&self.told, key)
+        attribute(&self.fields, key)
     }
 
     fn text(&self, key: &str) -> Option<&str> {
@@ -157,12 +160,12 @@ impl Span {
 
     fn parent<'s>(&self, spans: &'s [Self]) -> Option<&'s Self> {
         spans.iter().find(|other| {
-            other.told["spanId"] == self.told["parentSpanId"] && other.told["traceId"] == self.told["traceId"]
+            other.fields["spanId"] == self.fields["parentSpanId"] && other.fields["traceId"] == self.fields["traceId"]
         })
     }
 }
 
-/// All that the collector has received so far.
+/// All spans that the collector has received.
 fn read(log: &Path) -> Vec<Span> {
     let log = fs::read_to_string(log).expect("the collector has begun it");
     let batches = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -173,14 +176,14 @@ fn read(log: &Path) -> Vec<Span> {
             spans.extend(items(scope, "/spans").iter().map(|span| Span {
                 service: service.to_owned(),
                 name: text(span, "/name").to_owned(),
-                told: span.clone(),
+                fields: span.clone(),
             }));
         }
     }
     spans
 }
 
-/// The value of an attribute; null where there is none of that name.
+/// The value of an attribute, or null.
 fn attribute<'v>(of: &'v Value, key: &str) -> &'v Value {
     let attributes = of["attributes"].as_array().into_iter().flatten();
     attributes

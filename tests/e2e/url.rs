@@ -1,4 +1,4 @@
-//! The webhook without a Service, as the development overlay registers it.
+//! The webhook without a Service, registered as in the development overlay.
 
 use std::sync::Arc;
 
@@ -6,14 +6,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clusterprofile_webhook::{manifest, server::Config};
 use libtest_mimic::Trial;
 use serde_json::json;
+use testkit::{control_plane::ControlPlane, profiles::Profiles, server::Server, webhook::collection};
 
-use super::{
-    control_plane::ControlPlane,
-    planes::{Crd, Planes},
-    profiles::Profiles,
-    server::Server,
-    webhook::collection,
-};
+use super::planes::{Crd, Planes};
 
 /// To a loopback URL the API server offers HTTP/2 also, which it does not to a Service.
 pub(crate) fn trial(planes: &Arc<Planes>) -> Trial {

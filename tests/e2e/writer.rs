@@ -1,23 +1,22 @@
-//! One profile, as whoever writes it meets it, and a record of what was sent.
+//! A writer of one profile, and a record of its writes.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-
-use super::{
-    api::{Answer, Api},
+use testkit::{
+    api::{Api, Response},
     control_plane::ControlPlane,
 };
 
 pub(crate) use Part::{Main, Status};
 
-/// Where a write goes.
+/// The part that a write changes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Part {
     Main,
     Status,
 }
 
-/// Writes a profile in a namespace.
+/// A client that writes one profile.
 pub(crate) struct Writer<'c> {
     api: &'c Api,
     namespace: String,
@@ -26,12 +25,12 @@ pub(crate) struct Writer<'c> {
     pub sent: Vec<Sent>,
 }
 
-/// A write, and what became of it.
+/// A write and its result.
 pub(crate) struct Sent {
-    /// Such as `PUT Status`.
+    /// For example `PUT Status`.
     pub what: String,
     pub status: u16,
-    /// Whether the profile has another resourceVersion now.
+    /// Whether the write changed the resourceVersion.
     pub changed: bool,
 }
 
@@ -54,7 +53,7 @@ impl<'c> Writer<'c> {
         self.send("PATCH", &self.item(part), "application/merge-patch+json", part, patch)
     }
 
-    /// Server-side apply, that takes nothing from others.
+    /// Server-side apply without `force`.
     pub(crate) fn apply(&mut self, part: Part, manager: &str, object: &Value) -> Value {
         let mut object = object.clone();
         object["metadata"]["namespace"] = json!(self.namespace);
@@ -62,19 +61,19 @@ impl<'c> Writer<'c> {
         self.send("PATCH", &path, "application/apply-patch+yaml", part, &object)
     }
 
-    /// A merge patch of somebody else's.
+    /// A merge patch by another client.
     pub(crate) fn edit(&self, patch: &Value) {
         let answer = self.api.patch(&self.item(Main), "merge", patch);
         assert_eq!(answer.status, 200, "{answer:#?}");
     }
 
-    /// Deletes it, as far as finalizers let it.
+    /// Deletes the profile, which remains as long as it has finalizers.
     pub(crate) fn delete(&self) {
         let answer = self.api.delete(&self.item(Main));
         assert_eq!(answer.status, 200, "{answer:#?}");
     }
 
-    /// The time of a write, a second after the last: it must not depend on how fast the test is.
+    /// The time of a write, one second after the last, so that it does not depend on the speed of the test.
     pub(crate) fn now(&mut self) -> String {
         const START: i64 = 1_780_315_200;
         self.passed += 1;
@@ -90,7 +89,7 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Sends it, looks whether what was written is what is read back, and returns what is read.
+    /// Sends a write, checks that the stored profile has what was written, and returns that profile.
     fn send(&mut self, method: &str, path: &str, kind: &str, part: Part, object: &Value) -> Value {
         let before = self.read();
         let answer = self.api.call(method, path, Some((kind, object)));
@@ -102,8 +101,8 @@ impl<'c> Writer<'c> {
         after
     }
 
-    fn assert_taken(&self, answer: &Answer, part: Part, object: &Value, after: &Value) {
-        // Of who was second, the API server wants another try; whoever was denied has none.
+    fn assert_taken(&self, answer: &Response, part: Part, object: &Value, after: &Value) {
+        // After a conflict a client tries again; after a denial it does not.
         if answer.status == 409 {
             return;
         }

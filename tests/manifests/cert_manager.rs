@@ -1,11 +1,10 @@
-//! What cert-manager is asked for. These are the references that its controllers follow; what they make of them is in `e2e/renewal.rs`.
+//! The resources for cert-manager have the references that its controllers follow. `e2e/renewal.rs` runs the
+//! controllers.
 
 use serde_json::{Value, json};
+use testkit::rendered::{at, only, text, volume};
 
-use super::{
-    Manifests,
-    rendered::{at, only, text, volume},
-};
+use super::Manifests;
 
 pub(crate) fn issues_what_the_api_server_trusts(manifests: &Manifests) {
     let objects = &manifests.cert_manager;
@@ -24,7 +23,7 @@ pub(crate) fn issues_what_the_api_server_trusts(manifests: &Manifests) {
         let key = json!({"algorithm": "ECDSA", "size": 256, "rotationPolicy": rotation});
         assert_eq!(at(certificate, "/spec/privateKey"), &key);
     }
-    // Of the serving one a new authority would be told when its certificate may be served already.
+    // If the serving Secret were injected, a new CA would be published only after its certificate is served.
     let injected = format!("{}/{}", text(authority, "/metadata/namespace"), text(authority, "/metadata/name"));
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
         let annotations = at(only(objects, kind), "/metadata/annotations");

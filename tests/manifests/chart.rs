@@ -1,25 +1,25 @@
-//! The chart, rendered by helm: what the kustomizations have, and what values change in it.
+//! The chart, rendered by Helm: it equals the kustomizations, and each value changes only what it says.
 
 use std::{env, fs, mem, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use super::{
-    Manifests,
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     helm::Helm,
     rendered::{documents, kustomized, only},
     replica::container,
 };
 
-/// The chart, and helm with a home of its own.
+use super::Manifests;
+
+/// The chart, and Helm with its own home.
 pub(crate) struct Chart {
     helm: Helm,
     home: TempDir,
 }
 
-/// Each of `certificates.mode`, with the kustomization that does the same.
+/// The values of `certificates.mode`, each with the kustomization that does the same.
 const MODES: [(&str, &str); 3] = [
     ("self-managed", "manifests/base"),
     ("cert-manager", "manifests/overlays/cert-manager"),
@@ -29,23 +29,23 @@ const MODES: [(&str, &str); 3] = [
 const NAMESPACE: &str = "clusterprofile-webhook";
 
 impl Chart {
-    /// None where helm may be missing, and is.
+    /// Returns `None` if Helm is missing and can be skipped.
     pub(crate) fn find() -> Option<Self> {
         Some(Self { helm: Helm::find()?, home: tempfile::tempdir().expect("a directory can be made") })
     }
 
-    /// The objects in this namespace, with these arguments.
+    /// Renders the objects for a namespace and arguments.
     fn rendered(&self, namespace: &str, arguments: &[&str]) -> Vec<Value> {
         let rendered =
             self.run(&[&["template", "any", "manifests/chart", "--namespace", namespace], arguments].concat());
-        documents(rendered.unwrap_or_else(|told| panic!("{arguments:?}: {told}")).as_bytes())
+        documents(rendered.unwrap_or_else(|errors| panic!("{arguments:?}: {errors}")).as_bytes())
     }
 
-    /// What helm prints, or what it says where it fails.
+    /// The output of Helm, or its errors.
     fn run(&self, arguments: &[&str]) -> Result<String, String> {
         let output = self.helm.command(self.home.path()).args(arguments).output().expect("helm can be run");
-        let [printed, told] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("it is text"));
-        if output.status.success() && told.is_empty() { Ok(printed) } else { Err(told) }
+        let [printed, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("it is text"));
+        if output.status.success() && errors.is_empty() { Ok(printed) } else { Err(errors) }
     }
 }
 
@@ -79,10 +79,10 @@ pub(crate) fn has_what_is_rendered(manifests: &Manifests) {
     }
 }
 
-/// So that helm refuses what the webhook would not read. `UPDATE=1` writes it, too.
+/// Helm rejects values that the webhook could not read. `UPDATE=1` writes the schema.
 pub(crate) fn has_the_schema_of_the_configuration(_: &Manifests) {
     const FILE: &str = "manifests/chart/values.schema.json";
-    let printed = Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")).arg("config-schema").env_clear().output();
+    let printed = Command::new(testkit::program()).arg("config-schema").env_clear().output();
     let mut fresh: Value = serde_json::from_slice(&printed.expect("the binary was built").stdout).expect("it is JSON");
     // The whole has one.
     fresh.as_object_mut().expect("a schema is an object").remove("$schema");
@@ -105,7 +105,7 @@ pub(crate) fn renders_what_kustomize_does(manifests: &Manifests) {
     assert_same(&chart.rendered(NAMESPACE, &[]), &without_namespace(&manifests.base), "what is the default");
 }
 
-/// Object by object, in whatever order.
+/// Compares objects in any order.
 fn assert_same(rendered: &[Value], expected: &[Value], what: &str) {
     let name = |object: &Value| {
         let of = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -121,7 +121,7 @@ fn assert_same(rendered: &[Value], expected: &[Value], what: &str) {
     }
 }
 
-/// That it works there is seen in `e2e/chart.rs`.
+/// `e2e/chart.rs` installs it there.
 pub(crate) fn is_installed_into_any_namespace(manifests: &Manifests) {
     let chart = manifests.chart();
     let kustomized = [&manifests.base, &manifests.cert_manager, &manifests.certificate_pair];
@@ -140,7 +140,7 @@ pub(crate) fn is_installed_into_any_namespace(manifests: &Manifests) {
 }
 
 fn move_elsewhere(value: &mut Value) {
-    /// How the namespace is named within other texts.
+    /// The namespace within other texts.
     const FORMS: [[&str; 2]; 3] = [
         ["system:serviceaccount:clusterprofile-webhook:", "system:serviceaccount:elsewhere:"],
         ["clusterprofile-webhook.clusterprofile-webhook.svc", "clusterprofile-webhook.elsewhere.svc"],
@@ -196,7 +196,7 @@ pub(crate) fn values_change_what_they_say_alone(manifests: &Manifests) {
     }
 }
 
-/// The objects, but what is at a pointer of that kind's; null removes it.
+/// The objects with other values at these pointers of their kinds. Null removes a field.
 fn with(mut objects: Vec<Value>, kind: &str, pointer: &str, value: Value) -> Vec<Value> {
     let (parent, field) = pointer.rsplit_once('/').expect("it is a pointer");
     let object = objects.iter_mut().find(|object| object["kind"] == kind).expect("there is one");
@@ -209,10 +209,10 @@ fn with(mut objects: Vec<Value>, kind: &str, pointer: &str, value: Value) -> Vec
     objects
 }
 
-/// With a message that tells what is wrong; whatever a file holds is not repeated.
+/// The message says what is wrong, and never repeats the content of a file.
 pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
     let chart = manifests.chart();
-    let pair = Authority::new("chart");
+    let pair = Ca::new("chart");
     let [authority, key] = [("ca.crt", &pair.certificate), ("ca.key", &pair.key())].map(|(name, content)| {
         let path = chart.home.path().join(name);
         fs::write(&path, content).expect("a file can be written");
@@ -237,13 +237,13 @@ pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
         (&["--kube-version", "1.29.4"], "chart requires kubeVersion: >=1.30.0-0"),
     ];
     for (arguments, message) in wrong {
-        let told = chart.run(&[&["template", "any", "manifests/chart"], arguments].concat());
-        let told = told.expect_err("a value is wrong");
-        assert!(told.contains(message) && !told.contains("-----BEGIN"), "{arguments:?}: {told}");
+        let output = chart.run(&[&["template", "any", "manifests/chart"], arguments].concat());
+        let errors = output.expect_err("a value is wrong");
+        assert!(errors.contains(message) && !errors.contains("-----BEGIN"), "{arguments:?}: {errors}");
     }
 }
 
-/// With an image of this version.
+/// The default image has this version.
 pub(crate) fn is_of_this_version(manifests: &Manifests) {
     let chart = manifests.chart();
     let shown = chart.run(&["show", "chart", "manifests/chart"]).expect("there is a chart");

@@ -1,24 +1,24 @@
-//! The alert on a frozen status, by the schedule on which cluster managers retry a refused write.
+//! The alert on a frozen status, with the retries of real cluster managers after a refused write.
 
 use std::{fmt::Write as _, fs, process::Command};
 
 use serde_json::{Value, json};
-
-use super::{
-    Manifests,
+use testkit::{
     prometheus::{program, rules},
     rendered::only,
 };
 
+use super::Manifests;
+
 const ALERT: &str = "ClusterProfileWebhookStatusFrozen";
 
-/// Seconds between two scrapes, as the `PodMonitor` says.
+/// Seconds between two scrapes, from the `PodMonitor`.
 const SCRAPE: usize = 30;
 
-/// Seconds that are looked at.
+/// Seconds of the simulation.
 const END: usize = 6 * 3600;
 
-/// What Prometheus sees, and when the alert fires in it, in minutes.
+/// Series, and the minutes at which the alert fires.
 struct Story {
     name: String,
     series: Vec<Value>,
@@ -80,8 +80,8 @@ pub(crate) fn one_frozen_profile_is_enough(manifests: &Manifests) {
     run(manifests, &stories);
 }
 
-/// When writes are refused, in seconds, and by which of two Pods: of each profile after 5 ms, twice as late each time, up to
-/// 1000 s, as client-go's limiter has it and was seen to do. They are not frozen all at a time.
+/// The times of refused writes in seconds, and the Pod of each: for each profile after 5 ms, then doubling up to 1000
+/// s, as the limiter of client-go does. The profiles are not frozen at the same time.
 fn refusals(profiles: usize, end: usize) -> Vec<(usize, usize)> {
     let of_one = |profile: usize| {
         let mut milliseconds = profile * 7000;
@@ -99,7 +99,7 @@ fn both_pods(refusals: &[(usize, usize)], is_scraped: impl Fn(usize) -> bool) ->
     [("a", 0), ("b", 1)].map(|(name, pod)| series(name, "status", "false", &of_pod(pod), &is_scraped)).into()
 }
 
-/// The counter of a Pod, which begins at zero.
+/// The counter of a Pod, which starts at zero.
 fn series(
     pod: &str,
     part: &str,
@@ -144,6 +144,6 @@ fn run(manifests: &Manifests, stories: &[Story]) {
     let mut promtool = Command::new(program("promtool").expect("it was looked for"));
     let output =
         promtool.args(["test", "rules", "frozen.yaml"]).current_dir(&directory).output().expect("it can be run");
-    let told = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    assert!(output.status.success(), "{told}");
+    let printed = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success(), "{printed}");
 }

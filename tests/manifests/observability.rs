@@ -1,19 +1,19 @@
-//! What Prometheus and Grafana are told. Whether there are such series is in `e2e/observed.rs`.
+//! Alerts and the dashboard. `e2e/observed.rs` checks that their series exist.
 
 use std::{collections::BTreeMap, fs, process::Command};
 
 use serde::Deserialize;
 use serde_json::Value;
-
-use super::{
-    Manifests,
-    pods::port_number,
+use testkit::{
     prometheus::{program, rules},
     rendered::{at, items, only, text},
     replica::container,
 };
 
-/// As much of the operator's types as is used: it prunes what it does not know, which must not be something that was meant.
+use super::{Manifests, pods::port_number};
+
+/// The schema of the operator, reduced to the fields in use. The operator removes unknown fields, so there must be
+/// none.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct PodMonitorSpec {
@@ -98,7 +98,7 @@ struct Expected {
     exp_labels: BTreeMap<String, String>,
 }
 
-const TESTS: &str = "tests/observability/alerts.yaml";
+const TESTS: &str = "tests/manifests/alerts.yaml";
 
 fn alerts(manifests: &Manifests) -> Vec<Alert> {
     let rule = only(&manifests.observability, "PrometheusRule");
@@ -116,7 +116,7 @@ fn alert_tests() -> Vec<AlertTest> {
     tests.tests
 }
 
-/// Each Pod is scraped, by a port that it has, as the job that the rules look for.
+/// Each Pod is scraped at a port that it has, under the job name that the rules use.
 pub(crate) fn every_pod_is_scraped(manifests: &Manifests) {
     let monitor = only(&manifests.observability, "PodMonitor");
     let deployment = only(&manifests.base, "Deployment");
@@ -151,7 +151,7 @@ pub(crate) fn every_alert_says_what_to_do(manifests: &Manifests) {
         assert!(annotations.summary.ends_with('.') && !annotations.summary.contains("{{"), "{alert}");
         assert!(annotations.description.len() > annotations.summary.len(), "{alert}: what is to be done?");
         assert_eq!(annotations.runbook, format!("docs/alerts.md#{}", alert.to_lowercase()));
-        // Of a label that it does not have, an alert tells nothing.
+        // In its texts an alert can use only labels that it has.
         let test = tests.iter().find(|test| test.name == *alert).unwrap_or_else(|| panic!("{alert} is not tested"));
         let fired: Vec<_> = test.alert_rule_test.iter().flat_map(|evaluation| &evaluation.exp_alerts).collect();
         for label in annotations.description.split("$labels.").skip(1) {
@@ -179,8 +179,8 @@ pub(crate) fn every_alert_fires_and_is_silent(manifests: &Manifests) {
     let promtool = |arguments: &[&str]| {
         let program = program("promtool").expect("it was looked for");
         let output = Command::new(program).args(arguments).current_dir(&directory).output().expect("it can be run");
-        let told = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-        assert!(output.status.success(), "promtool {arguments:?}\n{told}");
+        let printed = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert!(output.status.success(), "promtool {arguments:?}\n{printed}");
     };
     let write = |name: &str, content: &str| {
         fs::write(directory.path().join(name), content).expect("a file can be written");
@@ -196,7 +196,7 @@ pub(crate) fn every_alert_fires_and_is_silent(manifests: &Manifests) {
     promtool(&["test", "rules", "alerts.yaml"]);
 }
 
-/// It is for any Grafana and any installation, and says what it shows.
+/// The dashboard works with any Grafana and any installation, and describes its panels.
 pub(crate) fn the_dashboard_explains_itself(manifests: &Manifests) {
     let config = only(&manifests.observability, "ConfigMap");
     let stored = fs::read_to_string("manifests/observability/dashboard.json").expect("the dashboard is there");

@@ -1,4 +1,4 @@
-//! What runs in the Pods, and what of them the API server does not judge by itself.
+//! The Pods: everything in them that the API server does not check.
 
 use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, process::Command};
 
@@ -7,14 +7,14 @@ use clusterprofile_webhook::{
     profile::GROUP,
 };
 use serde_json::{Value, json};
-
-use super::{
-    Manifests,
-    authority::Authority,
+use testkit::{
+    ca::Ca,
     rendered::{at, items, only, text, volume},
     replica::{Replica, arguments, container},
     server::get,
 };
+
+use super::Manifests;
 
 /// The value of an argument of the container.
 pub(crate) fn flag<'o>(container: &'o Value, name: &str) -> &'o str {
@@ -30,7 +30,7 @@ pub(crate) fn port_number(container: &Value, name: &str) -> u16 {
     number.unwrap_or_else(|| panic!("no port {name} in {container:#}"))
 }
 
-/// What the manifests say of the image is what `Containerfile` makes, with the toolchain that everything is made with.
+/// The image in the manifests is that of `Containerfile`, which uses the toolchain of the repository.
 pub(crate) fn run_the_image_as_it_is_made(manifests: &Manifests) {
     let containerfile = fs::read_to_string("Containerfile").expect("it is readable");
     let said = |instruction: &str| {
@@ -54,11 +54,11 @@ pub(crate) fn run_the_image_as_it_is_made(manifests: &Manifests) {
     assert_eq!(image, "scratch");
 }
 
-/// With a certificate pair; without, it wants an API server, and is in `e2e/managed.rs`.
+/// Runs with a certificate pair. Without one, the binary needs an API server: `e2e/managed.rs`.
 pub(crate) fn run_what_the_binary_accepts(manifests: &Manifests) {
     let deployment = only(&manifests.certificate_pair, "Deployment");
     let directory = tempfile::tempdir().expect("a directory can be made");
-    let pair = Authority::new("manifests").server(&["localhost"]);
+    let pair = Ca::new("manifests").server(&["localhost"]);
     for (name, content) in [("tls.crt", pair.certificate), ("tls.key", pair.key)] {
         fs::write(directory.path().join(name), content).expect("a file can be written");
     }
@@ -138,9 +138,9 @@ fn assert_all_keys(settings: &Settings) {
     }
 }
 
-/// The only volume of this kind, and where it is mounted.
+/// The only volume of this kind, and its mount path.
 ///
-/// The kubelet replaces what is in a mounted directory, but never a file that is mounted by itself.
+/// Kubelet updates a mounted directory, but never a file that is mounted by itself.
 fn mounted<'o>(deployment: &'o Value, kind: &str) -> (&'o Value, &'o str) {
     let volume = volume(deployment, kind);
     let mount = items(container(deployment), "/volumeMounts").iter().find(|mount| mount["name"] == volume["name"]);
@@ -150,7 +150,7 @@ fn mounted<'o>(deployment: &'o Value, kind: &str) -> (&'o Value, &'o str) {
 }
 
 pub(crate) fn end_after_their_last_answer(manifests: &Manifests) {
-    /// In seconds: no API server waits for an answer any longer.
+    /// In seconds: the maximum timeout of a webhook.
     const LONGEST_CALL: u64 = 30;
     let deployment = only(&manifests.base, "Deployment");
     let drain = flag(container(deployment), "--drain");
@@ -160,7 +160,7 @@ pub(crate) fn end_after_their_last_answer(manifests: &Manifests) {
     assert_eq!(container(deployment).get("lifecycle"), None, "a hook's time would be taken from these");
 }
 
-/// Beyond the Pod Security Standard `restricted`, which the API server enforces.
+/// In addition to the Pod Security Standard `restricted`, which the API server enforces.
 pub(crate) fn are_confined(manifests: &Manifests) {
     let deployment = only(&manifests.base, "Deployment");
     let account = only(&manifests.base, "ServiceAccount");
@@ -172,7 +172,7 @@ pub(crate) fn are_confined(manifests: &Manifests) {
     assert_eq!(limits.keys().collect::<Vec<_>>(), ["memory"], "a server without its time on the CPU is late");
 }
 
-/// The verb, the resource and the name of the object of all that the manifests grant to the Pods' account.
+/// All rights of the service account: verb, resource, name of the object.
 fn granted(objects: &[Value]) -> BTreeSet<String> {
     let account = at(only(objects, "ServiceAccount"), "/metadata");
     let mut granted = BTreeSet::new();
@@ -206,7 +206,7 @@ fn granted(objects: &[Value]) -> BTreeSet<String> {
 
 const FOR_PEOPLE: &str = "clusterprofile-break-glass";
 
-/// With certificates that others make: nothing but to ask what a user may, and to follow the CRD.
+/// With external certificates, only permission checks and following the CRD.
 pub(crate) fn may_do_what_break_glass_and_the_crd_want(manifests: &Manifests) {
     let mut base = manifests.base.clone();
     base.retain(|object| ["-break-glass", "-crd"].iter().any(|end| text(object, "/metadata/name").ends_with(end)));
@@ -227,12 +227,11 @@ const ASK: &str = "create subjectaccessreviews any";
 const READ: &str = "get customresourcedefinitions clusterprofiles.multicluster.x-k8s.io";
 const FOLLOW: &str = "watch customresourcedefinitions clusterprofiles.multicluster.x-k8s.io";
 
-/// What is asked for by name is what is there, and nothing may be done to anything else.
+/// Every named object exists, and the account has no rights to others.
 pub(crate) fn may_do_what_certificates_break_glass_and_the_crd_want(manifests: &Manifests) {
     let account = at(only(&manifests.base, "ServiceAccount"), "/metadata");
     let default = |flag: &str| {
-        let help =
-            Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")).args(["serve", "--help"]).env_clear().output();
+        let help = Command::new(testkit::program()).args(["serve", "--help"]).env_clear().output();
         let help = String::from_utf8(help.expect("the binary was built").stdout).expect("help is text");
         let words: Vec<_> = help.split_whitespace().collect();
         let (_, rest) = words

@@ -1,18 +1,20 @@
-//! Whom the API server calls, and for what.
+//! The webhook configurations: which writes they send, and where.
 
 use std::{net::SocketAddr, process::Command};
 
 use clusterprofile_webhook::crd;
 use serde_json::{Value, json};
-
-use super::{
-    Manifests,
-    pods::{flag, port_number},
+use testkit::{
     rendered::{at, items, only, text},
     replica::container,
 };
 
-/// Of each configuration: its kind, the path that it calls, and what it alone says.
+use super::{
+    Manifests,
+    pods::{flag, port_number},
+};
+
+/// The configurations: kind, path, and fields that only one of them has.
 fn phases() -> [(&'static str, &'static str, Value); 2] {
     [
         (
@@ -20,7 +22,7 @@ fn phases() -> [(&'static str, &'static str, Value); 2] {
             "/mutate",
             json!({"failurePolicy": "Ignore", "reinvocationPolicy": "IfNeeded"}),
         ),
-        // Until it is armed, which in the overlays nobody does.
+        // Until it is armed, which the overlays leave to the user.
         ("ValidatingWebhookConfiguration", "/validate", json!({"failurePolicy": "Ignore"})),
     ]
 }
@@ -61,13 +63,13 @@ pub(crate) fn see_all_that_the_definition_serves(manifests: &Manifests) {
     assert_eq!(mutating.as_ref().and_then(Value::as_array).map(Vec::len), Some(1), "{mutating:?}");
 }
 
-/// The one in base. No port: 443 is the default.
+/// The Service of the base. The port is the default, 443.
 fn service(manifests: &Manifests, path: &str) -> Value {
     let metadata = at(only(&manifests.base, "Service"), "/metadata");
     json!({"name": metadata["name"], "namespace": metadata["namespace"], "path": path})
 }
 
-/// No `caBundle` either: an empty one, or somebody's, would be applied over what cert-manager or a person has filled in.
+/// No `caBundle` either: it would overwrite what cert-manager or a user has filled in.
 pub(crate) fn differ_in_whom_they_call_alone(manifests: &Manifests) {
     for (kind, path, _) in phases() {
         let [base, dev, cert_manager] = [&manifests.base, &manifests.dev, &manifests.cert_manager].map(|rendering| {
@@ -100,10 +102,9 @@ pub(crate) fn call_where_the_server_listens(manifests: &Manifests) {
     assert_eq!(port_number(container, text(port, "/targetPort")), address(flag(container, "--listen")).port());
 }
 
-/// The default of `serve`, with which `make run` serves.
+/// The default port of `serve`, which `make run` uses.
 pub(crate) fn call_where_a_development_server_listens(manifests: &Manifests) {
-    let help =
-        Command::new(env!("CARGO_BIN_EXE_clusterprofile-webhook")).args(["serve", "--help"]).env_clear().output();
+    let help = Command::new(testkit::program()).args(["serve", "--help"]).env_clear().output();
     let help = String::from_utf8(help.expect("the binary was built").stdout).expect("help is text");
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let (_, listen) = help.split_once("--listen <ADDRESS>").expect("it has the flag");

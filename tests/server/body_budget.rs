@@ -1,11 +1,12 @@
-//! Bodies that are slow, large or many.
+//! Slow, large and many bodies.
 
 use std::time::{Duration, Instant};
 
 use clusterprofile_webhook::server::{Config, Limits};
 use serde_json::{Value, json};
+use testkit::{client::Client, server::Server, wait::wait_until};
 
-use super::{REVIEW, client::Client, connect, head, limited, metric, server::Server, wait::wait_until};
+use super::{REVIEW, connect, head, limited, metric};
 
 #[test]
 fn a_slow_body_is_answered_by_its_deadline_and_may_be_tried_again() {
@@ -14,7 +15,7 @@ fn a_slow_body_is_answered_by_its_deadline_and_may_be_tried_again() {
     let started = Instant::now();
     client.send(head("/validate?timeout=5s", 1000).as_bytes()).unwrap();
     client.send(b"{").unwrap();
-    let answer = client.answer().unwrap();
+    let answer = client.response().unwrap();
     assert!(started.elapsed() < Duration::from_secs(5), "before the API server gives up");
     assert_eq!(answer.status, 503);
     assert!(answer.head.contains(&"retry-after: 1".to_owned()));
@@ -67,11 +68,11 @@ fn bodies_that_fill_the_room_together_are_all_answered() {
         })
         .collect();
     for client in &mut clients {
-        assert_eq!(client.answer().unwrap().status, 200);
+        assert_eq!(client.response().unwrap().status, 200);
     }
 }
 
-/// Clients that announce much, send some of it, and stall.
+/// Clients that announce a large body, send a part of it, and stall.
 fn stalling(server: &Server, count: usize, announced: usize, sent: usize) -> Vec<Client> {
     let stalling = (0..count).map(|_| {
         let mut client = connect(server);
@@ -82,7 +83,7 @@ fn stalling(server: &Server, count: usize, announced: usize, sent: usize) -> Vec
     stalling.collect()
 }
 
-/// The review, at least `length` bytes long.
+/// A review of at least `length` bytes.
 fn padded(length: usize) -> Vec<u8> {
     let mut body = REVIEW.to_vec();
     body.resize(length, b' ');
@@ -90,7 +91,7 @@ fn padded(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_fits_into_its_share_waits_for_nobody() {
+fn a_body_within_its_share_never_waits() {
     let patient = Duration::from_mins(1);
     let limits = Limits { in_flight: 256 << 10, connections: 16, slow_body_grace: patient, ..Limits::default() };
     let server = Server::start(limited(limits));
@@ -133,7 +134,7 @@ fn who_stalls_gives_its_room_to_those_who_wait() {
     let server = Server::start(limited(Limits { in_flight: 256 << 10, connections: 64, ..Limits::default() }));
     let mut stalling = stalling(&server, 4, 8 << 20, 60_000);
     assert_eq!(connect(&server).post("/validate?timeout=30s", &padded(100_000)).unwrap().status, 200);
-    let answer = stalling[0].answer().unwrap();
+    let answer = stalling[0].response().unwrap();
     assert_eq!((answer.status, answer.closes()), (503, true));
     assert!(answer.head.contains(&"retry-after: 1".to_owned()));
 }
@@ -153,6 +154,6 @@ fn a_body_that_has_come_waits_for_no_room_to_end() {
         connect(&server).post("/validate?timeout=1s", &padded(20_000)).unwrap().status == 503
     });
     ending.send(b"\r\n0\r\n\r\n").unwrap();
-    assert_eq!(ending.answer().unwrap().status, 200);
+    assert_eq!(ending.response().unwrap().status, 200);
     drop(stalling);
 }

@@ -1,4 +1,4 @@
-//! Break-glass where the API server cannot be asked: the write stays denied, in time, and everything else is served.
+//! Break-glass without a working API server: the write stays denied, in time, and everything else is served.
 
 use std::{
     fs,
@@ -13,17 +13,13 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use testkit::{server::value_of, wait::wait_until};
 
-use super::{
-    cluster::config,
-    process::{PROGRAM, Program},
-    server::value_of,
-    wait::wait_until,
-};
+use super::{cluster::config, process::Program};
 
-/// Nobody has a kubeconfig there, nor a service account.
+/// The binary with `kubeconfig` as its only credentials.
 fn command(kubeconfig: &str) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(testkit::program());
     command.env_remove("KUBERNETES_SERVICE_HOST").env("HOME", "/nonexistent").env("KUBECONFIG", kubeconfig);
     command
 }
@@ -56,8 +52,8 @@ fn claim(name: &str) -> Vec<u8> {
     review.to_string().into_bytes()
 }
 
-/// Sends it, and returns what is said of the claim.
-fn told(program: &Program, name: &str) -> String {
+/// Sends the claim, and returns what the response says about it.
+fn answer_to_claim(program: &Program, name: &str) -> String {
     let answer = program.connect().post("/validate?timeout=1s", &claim(name)).unwrap();
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!((answer.status, &body["response"]["allowed"]), (200, &json!(false)));
@@ -71,7 +67,7 @@ fn unchecked(program: &Program) -> u64 {
 #[test]
 fn without_a_way_to_the_api_server_everything_else_is_served() {
     let (mut program, log) = Program::start_by(command("/nonexistent/kubeconfig"), &["--drain=0s", "--break-glass"]);
-    assert!(told(&program, "a").contains("could not check"));
+    assert!(answer_to_claim(&program, "a").contains("could not check"));
     assert_eq!(unchecked(&program), 1);
     program.signal("TERM");
     let lines: Vec<_> = log.lines().map(Result::unwrap).collect();
@@ -81,9 +77,9 @@ fn without_a_way_to_the_api_server_everything_else_is_served() {
 
 #[test]
 fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
-    /// As many as are asked about at a time.
+    /// The maximum of concurrent permission checks.
     const MOST: usize = 16;
-    /// As many as wait for their turn, and some more.
+    /// More claims than the queue holds.
     const CLAIMS: usize = MOST + 64 + MOST;
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
     let kubeconfig = tempfile::NamedTempFile::new().unwrap();
@@ -111,7 +107,7 @@ fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
     thread::scope(|scope| {
         for number in 0..CLAIMS {
             let program = &program;
-            scope.spawn(move || assert!(told(program, &number.to_string()).contains("could not check")));
+            scope.spawn(move || assert!(answer_to_claim(program, &number.to_string()).contains("could not check")));
         }
         wait_until("they are asked about", || asked[1].load(Ordering::Relaxed) > 0);
         let good = String::from_utf8(claim("good")).unwrap().replace("kueue", "ocm");

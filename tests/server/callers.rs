@@ -1,4 +1,4 @@
-//! Who may call: with a certificate, of which authority, of which name.
+//! Client certificates: required, of which CA, with which name.
 
 use std::{fs, io, path::Path, sync::Arc};
 
@@ -16,22 +16,21 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     version::{TLS12, TLS13},
 };
-use time::{Duration, OffsetDateTime};
-
-use super::{
-    REVIEW, answered,
-    authority::{self, Authority},
+use testkit::{
+    ca::{Ca, Leaf},
     client::Client,
-    metric,
     server::{Server, get},
     wait::wait_until,
 };
+use time::{Duration, OffsetDateTime};
+
+use super::{REVIEW, answered, metric};
 
 const NAME: &str = "kube-apiserver";
 
 #[test]
 fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
-    let (authority, directory) = (Authority::new("clients"), tempfile::tempdir().unwrap());
+    let (authority, directory) = (Ca::new("clients"), tempfile::tempdir().unwrap());
     let names = [NAME, "api.example.com", "spiffe://example.com/api", "api@example.com"];
     let server = serve(&authority, &directory.path().join("ca.crt"), &names);
     let common_name = |name| {
@@ -59,8 +58,8 @@ fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
         (client(common_name("KUBE-APISERVER")), AlertDescription::AccessDenied),
         (client(alternative(SanType::DnsName("*.example.com".try_into().unwrap()))), AlertDescription::AccessDenied),
         (client(CertificateParams::default()), AlertDescription::AccessDenied),
-        (Authority::new("clients").client(NAME, "system:masters"), AlertDescription::DecryptError),
-        (Authority::new("others").client(NAME, "system:masters"), AlertDescription::UnknownCA),
+        (Ca::new("clients").client(NAME, "system:masters"), AlertDescription::DecryptError),
+        (Ca::new("others").client(NAME, "system:masters"), AlertDescription::UnknownCA),
         (
             authority.sign(common_name(NAME), ExtendedKeyUsagePurpose::ServerAuth),
             AlertDescription::UnsupportedCertificate,
@@ -81,15 +80,15 @@ fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
     let reviews = 2 * accepted.len();
     let reviews =
         format!("clusterprofile_webhook_reviews_total{{phase=\"validate\",part=\"main\",allowed=\"false\"}} {reviews}");
-    assert!(metric(&server, &reviews), "nobody else got as far as a review");
+    assert!(metric(&server, &reviews), "no other client got a review");
     let refusals = 2 * (refused.len() + 1);
     let refusals = format!("clusterprofile_webhook_failed_handshakes_total{{reason=\"refused\"}} {refusals}");
     assert!(metric(&server, &refusals), "each is counted as what it is");
 }
 
 #[test]
-fn who_was_let_in_lets_in_nobody_else_but_an_authority_between_does() {
-    let (authority, directory) = (Authority::new("clients"), tempfile::tempdir().unwrap());
+fn a_client_certificate_signs_no_other_but_an_intermediate_ca_does() {
+    let (authority, directory) = (Ca::new("clients"), tempfile::tempdir().unwrap());
     let server = serve(&authority, &directory.path().join("ca.crt"), &[NAME]);
     let between = |is_ca| {
         let mut params = CertificateParams::default();
@@ -102,7 +101,7 @@ fn who_was_let_in_lets_in_nobody_else_but_an_authority_between_does() {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &issuer).unwrap().pem() + &signed.certificate;
-        authority::Pair { certificate, key: key.serialize_pem() }
+        Leaf { certificate, key: key.serialize_pem() }
     };
     let accepted = between(IsCa::Ca(BasicConstraints::Unconstrained));
     for version in [&TLS13, &TLS12] {
@@ -115,7 +114,7 @@ fn who_was_let_in_lets_in_nobody_else_but_an_authority_between_does() {
 
 #[test]
 fn the_authorities_are_replaced_while_serving_and_a_torn_file_replaces_none() {
-    let [old, new] = ["old", "new"].map(Authority::new);
+    let [old, new] = ["old", "new"].map(Ca::new);
     let [old_client, new_client] = [&old, &new].map(|authority| authority.client(NAME, "system:masters"));
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ca.crt");
@@ -155,19 +154,19 @@ fn the_authorities_are_replaced_while_serving_and_a_torn_file_replaces_none() {
     assert!(is_answered(&old_client));
 }
 
-/// A server that those may call whom this authority, in `file`, has given one of the names.
-fn serve(authority: &Authority, file: &Path, names: &[&str]) -> Server {
+/// A server that accepts client certificates of the CAs in `file` with one of the names.
+fn serve(authority: &Ca, file: &Path, names: &[&str]) -> Server {
     put(file, &authority.certificate);
     let callers = Callers::load(file.to_owned(), names.iter().map(ToString::to_string).collect()).unwrap();
     let config = Config { callers: Some(Arc::new(callers)), ..Config::default() };
-    let servers = Authority::new("servers");
+    let servers = Ca::new("servers");
     let pair = servers.server(&["localhost"]);
     let files = Files { certificate: "certificate".into(), key: "key".into() };
     let pair = Pair::from_pem(pair.certificate.as_bytes(), pair.key.as_bytes(), &files).unwrap();
     Server::start_with(config, Certificates::new(pair), None, servers.certificate.into_bytes())
 }
 
-/// In one step, so that a torn file is one that a test wants torn.
+/// Replaces the file atomically, so that only a test that wants a partial file has one.
 fn put(file: &Path, text: &str) {
     let new = file.with_extension("new");
     fs::write(&new, text).unwrap();
@@ -178,12 +177,8 @@ fn in_minutes(minutes: i64) -> OffsetDateTime {
     OffsetDateTime::now_utc() + Duration::minutes(minutes)
 }
 
-/// With this certificate, if any. With TLS 1.3 the server judges it only after that.
-fn connect(
-    server: &Server,
-    version: &'static SupportedProtocolVersion,
-    pair: Option<&authority::Pair>,
-) -> io::Result<Client> {
+/// Connects with this certificate, if any. With TLS 1.3, the server checks it only after the handshake of the client.
+fn connect(server: &Server, version: &'static SupportedProtocolVersion, pair: Option<&Leaf>) -> io::Result<Client> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&server.ca).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -201,12 +196,8 @@ fn connect(
     Client::connect_with(server.address, Arc::new(config))
 }
 
-/// The alert that comes in the place of an answer; it is not lost, although the request was sent before it.
-fn refusal(
-    server: &Server,
-    version: &'static SupportedProtocolVersion,
-    pair: Option<&authority::Pair>,
-) -> AlertDescription {
+/// The TLS alert in place of a response. It arrives even though the request was sent before it.
+fn refusal(server: &Server, version: &'static SupportedProtocolVersion, pair: Option<&Leaf>) -> AlertDescription {
     let error = connect(server, version, pair)
         .and_then(|mut client| client.post("/validate", REVIEW))
         .expect_err("it is let in");

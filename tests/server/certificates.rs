@@ -1,4 +1,4 @@
-//! Certificate pairs: read, replaced while serving, refused.
+//! Certificate pairs: read, replaced while serving, rejected.
 
 use std::{
     fs,
@@ -16,16 +16,18 @@ use clusterprofile_webhook::{
     tls::{Certificates, Files},
 };
 use rcgen::{Certificate, CertificateParams, Issuer, KeyPair};
+use testkit::{
+    server::{Server, get},
+    wait::wait_until,
+};
 use time::{Duration, OffsetDateTime};
 
 use super::{
     answered, connect, metric,
     process::{Program, messages},
-    server::{Server, get},
-    wait::wait_until,
 };
 
-/// An authority, and pairs that it has signed, laid out as kubelet does.
+/// A CA and certificate pairs, in a directory laid out by kubelet.
 struct Volume {
     directory: tempfile::TempDir,
     issuer: Issuer<'static, KeyPair>,
@@ -56,7 +58,8 @@ impl Volume {
         Files { certificate: self.path().join("tls.crt"), key: self.path().join("tls.key") }
     }
 
-    /// Swaps in a pair for localhost; returns the leaf, DER. A torn one has the key of another.
+    /// Replaces the pair by one for localhost, and returns the leaf certificate in DER. A mismatched pair has another
+    /// key.
     fn swap(&mut self, whole: bool) -> Vec<u8> {
         let (leaf, key) = self.sign(&leaf());
         let key = if whole { key } else { KeyPair::generate().unwrap() };
@@ -69,7 +72,7 @@ impl Volume {
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
-    /// A new directory, then the link renamed over.
+    /// Makes a new directory and renames the link to it.
     fn put(&mut self, leaf: &Certificate, key: &KeyPair) {
         self.number += 1;
         let name = format!("..{}", self.number);
@@ -158,11 +161,11 @@ fn a_pair_that_is_not_valid_now_waits_while_a_valid_one_is_served() {
     wait_until("its time comes", || reloads(server.admin, "success") == 1);
     assert!(metric(&server, &unusable(0)));
     assert_ne!(served_leaf(&server), first);
-    assert_eq!(reloads(server.admin, "failure"), 2, "told once");
+    assert_eq!(reloads(server.admin, "failure"), 2, "counted once");
 }
 
 #[test]
-fn a_certificate_that_nobody_renews_is_told_of_once() {
+fn a_certificate_that_is_not_renewed_is_logged_once() {
     let mut volume = Volume::new();
     let mut params = leaf();
     let now = OffsetDateTime::now_utc();
@@ -232,7 +235,7 @@ fn pairs_that_cannot_be_served_are_refused_with_file_and_cause() {
     assert!(other.starts_with("a.key is not the key of tls.crt"), "{other}");
 }
 
-/// A key for this test alone, of a kind that nobody speaks TLS with.
+/// A key for this test only, of a type that TLS does not support.
 const ON_SECP256K1: &str = "-----BEGIN PRIVATE KEY-----
 MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQgXmkrfix7pLSkSE0usj3X
 0I6GgWUPEDb3ZZwVPwmfIwehRANCAATzHKnzGK7urIzKXrih+DS9/fNJ3wHysKca

@@ -1,4 +1,4 @@
-//! An API server that does not answer as it must, while the webhook keeps its own certificates.
+//! An API server that fails while the webhook manages its own certificates.
 
 use std::{
     fs,
@@ -8,13 +8,11 @@ use std::{
     thread,
 };
 
-use super::{
-    process::{PROGRAM, Program},
-    server::get,
-    wait::wait_until,
-};
+use testkit::{server::get, wait::wait_until};
 
-/// Starts the program with an API server that does `answer` with each connection.
+use super::process::Program;
+
+/// Starts the program with an API server that runs `answer` on each connection.
 fn start(answer: fn(TcpStream), flags: &[&str]) -> (Program, BufReader<ChildStderr>) {
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
     let kubeconfig = tempfile::NamedTempFile::new().unwrap();
@@ -25,7 +23,7 @@ fn start(answer: fn(TcpStream), flags: &[&str]) -> (Program, BufReader<ChildStde
             thread::spawn(move || answer(connection.unwrap()));
         }
     });
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(testkit::program());
     command.env("KUBECONFIG", kubeconfig.path());
     Program::start_by(command, &[&["--service=a", "--drain=0s"], flags].concat())
 }
@@ -42,14 +40,14 @@ current-context: a
     )
 }
 
-/// What the program could not read.
+/// The objects that the program failed to read.
 fn failures(program: &Program) -> u64 {
     const READ: &str = "clusterprofile_webhook_certificate_failures_total{failure=\"read\"} ";
     let metrics = get(program.admin, "/metrics");
     metrics.lines().find_map(|line| line.strip_prefix(READ)?.parse().ok()).expect("the metric is there")
 }
 
-/// Ends it, and returns the rest of its log. It would never end if it waited for an answer to give the Lease back.
+/// Stops the program and returns the rest of its log. It must not wait for a response when it releases the Lease.
 fn end(mut program: Program, mut log: BufReader<ChildStderr>) -> String {
     program.signal("TERM");
     assert_eq!(program.ended().code(), Some(0));
@@ -66,12 +64,12 @@ fn one_that_accepts_and_never_answers_holds_nothing_up_and_is_told_of_once() {
     let (program, log) = start(hang, &[]);
     assert!(get(program.admin, "/livez").starts_with("HTTP/1.1 200"));
     assert!(get(program.admin, "/readyz").starts_with("HTTP/1.1 503"));
-    // By the replica and nobody else, for none is elected.
+    // Only by the replica, because there is no leader election.
     wait_until("it has waited in vain twice", || failures(&program) >= 2);
     let lines = end(program, log);
-    let told =
+    let logged =
         lines.lines().filter(|line| line.contains("cannot read the Secret: the API server did not answer in time"));
-    assert_eq!(told.count(), 1, "{lines}");
+    assert_eq!(logged.count(), 1, "{lines}");
 }
 
 #[test]

@@ -1,16 +1,14 @@
-//! The configuration file: what it says holds, from the start and whenever it changes.
+//! The configuration file: it applies from the start and after each change.
 
 use std::{fs, net::TcpStream, os::unix::fs::symlink, path::PathBuf, process::Command};
 
 use clusterprofile_webhook::config::{KEYS, schema};
 use serde_json::{Value, json};
+use testkit::{client::Client, server::value_of, wait::wait_until};
 
 use super::{
     REVIEW,
-    client::Client,
-    process::{PROGRAM, Program, lines, messages},
-    server::value_of,
-    wait::wait_until,
+    process::{Program, lines, messages},
 };
 
 /// A directory in which kubelet keeps a `ConfigMap` with one file.
@@ -27,7 +25,7 @@ impl Volume {
         volume
     }
 
-    /// A new directory, then the link renamed over, and the old one removed.
+    /// Makes a new directory, renames the link to it, and removes the old one.
     fn put(&mut self, content: &str) {
         let path = |name: &str| self.directory.path().join(name);
         self.versions += 1;
@@ -56,7 +54,7 @@ fn reloads(program: &Program, result: &str) -> u64 {
     count(program, &format!("config_reloads_total{{result=\"{result}\"}}"))
 }
 
-/// What the server answers to a profile without a cluster manager's name.
+/// The response to a profile without the name of a cluster manager.
 fn answer(client: &mut Client, path: &str, namespace: &str) -> Value {
     let mut review: Value = serde_json::from_slice(REVIEW).unwrap();
     review["request"]["namespace"] = json!(namespace);
@@ -93,13 +91,13 @@ fn effects_change_while_serving_and_a_broken_file_changes_nothing() {
     assert_eq!(count(&program, "file_unusable{file=\"config\"}"), 0);
 
     program.signal("TERM");
-    let told: Vec<_> =
+    let logged: Vec<_> =
         lines(&mut log).into_iter().filter(|line| line["message"].to_string().contains("configuration")).collect();
     let good = |changes: &str| (json!("configuration file reloaded"), json!(changes));
-    let told_good: Vec<_> =
-        told.iter().filter_map(|line| Some((line["message"].clone(), line.get("changes")?.clone()))).collect();
-    assert_eq!(told_good, [good("audit: unset -> true"), good("audit: true -> false")]);
-    let errors: Vec<_> = told.iter().filter_map(|line| line.get("error")?.as_str()).collect();
+    let logged_good: Vec<_> =
+        logged.iter().filter_map(|line| Some((line["message"].clone(), line.get("changes")?.clone()))).collect();
+    assert_eq!(logged_good, [good("audit: unset -> true"), good("audit: true -> false")]);
+    let errors: Vec<_> = logged.iter().filter_map(|line| line.get("error")?.as_str()).collect();
     let file = volume.file();
     let first = format!(
         "{0}: line 1, column 1: there is no key \"audti\"; did you mean \"audit\"?; \
@@ -166,7 +164,7 @@ fn limits_change_while_serving() {
     assert_eq!(limit("in_flight_limit_bytes"), 32 << 20);
 }
 
-/// A body that has begun under one limit ends under it; none waits for ever for room that is there no more.
+/// A body keeps the limits under which it began. No body waits forever for memory that a new limit has removed.
 #[test]
 fn bodies_on_their_way_outlive_the_limits_under_which_they_began() {
     let mut volume = Volume::new("limits: {maxInFlight: 256KiB, maxConnections: 64}\n");
@@ -182,13 +180,13 @@ fn bodies_on_their_way_outlive_the_limits_under_which_they_began() {
     assert_eq!(program.connect().post("/validate", &body).unwrap().status, 413);
     assert_eq!(program.review().status, 200, "what is larger than all room has all of it");
     slow.send(&body[50_000..]).unwrap();
-    assert_eq!(slow.answer().unwrap().status, 200);
+    assert_eq!(slow.response().unwrap().status, 200);
 }
 
 #[test]
 fn flags_and_variables_win_over_the_file() {
     let volume = Volume::new("audit: true\neffects: {name-prefix: deny}\nlimits: {maxConnections: 3}\n");
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(testkit::program());
     command.env("CLUSTERPROFILE_WEBHOOK_CONFIG", volume.file()).env("CLUSTERPROFILE_WEBHOOK_MAX_CONNECTIONS", "7");
     let (program, mut log) = Program::start_by(command, &["--audit=false", "--effect=name-prefix=warn", "--drain=0s"]);
     assert_eq!(answer(&mut program.connect(), "/validate", "default")["allowed"], false);
@@ -196,8 +194,8 @@ fn flags_and_variables_win_over_the_file() {
     program.signal("TERM");
     drop(messages(&mut log));
 
-    let (_, told) = run(&["--config", volume.file().to_str().unwrap(), "--tls-cert=missing", "--tls-key=missing"]);
-    assert_eq!(told, "error: missing: cannot read file: No such file or directory\n", "the file is good");
+    let (_, printed) = run(&["--config", volume.file().to_str().unwrap(), "--tls-cert=missing", "--tls-key=missing"]);
+    assert_eq!(printed, "error: missing: cannot read file: No such file or directory\n", "the file is good");
 }
 
 #[test]
@@ -208,17 +206,17 @@ fn a_file_that_cannot_be_used_ends_the_start() {
     let start = || run(&["--config", path, "--dev", "--dev-ca=/dev/null"]);
     assert_eq!(start(), (Some(2), format!("error: {path}: cannot read file: No such file or directory\n")));
     fs::write(&file, "audti: true\nexemptNamespaces: [kube-*]\n").unwrap();
-    let (code, told) = start();
-    assert_eq!((code, told.lines().count()), (Some(2), 2), "{told}");
+    let (code, printed) = start();
+    assert_eq!((code, printed.lines().count()), (Some(2), 2), "{printed}");
     let first = format!("error: {path}: line 1, column 1: there is no key \"audti\"; did you mean \"audit\"?\n");
-    assert!(told.starts_with(&first), "{told}");
+    assert!(printed.starts_with(&first), "{printed}");
     fs::write(&file, vec![b' '; 5 << 20]).unwrap();
     assert_eq!(start(), (Some(2), format!("error: {path}: cannot read file: larger than 4 MiB\n")));
 }
 
-/// A `serve` that must end by itself.
+/// Runs `serve`, which must exit.
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(testkit::program());
     command.args(["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-level=off"]).args(arguments);
     let output = command.output().expect("the binary was built");
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
@@ -226,16 +224,16 @@ fn run(arguments: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn the_help_tells_the_defaults_of_the_file() {
-    let help = Command::new(PROGRAM).args(["serve", "--help"]).output().expect("the binary was built");
+    let help = Command::new(testkit::program()).args(["serve", "--help"]).output().expect("the binary was built");
     let help = String::from_utf8(help.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     for key in KEYS.iter().filter(|key| key.path.starts_with("limits.")) {
-        assert!(help.contains(&format!("By default {} [env:", key.default)), "{}: {help}", key.path);
+        assert!(help.contains(&format!("By default {} [env:", key.default())), "{}: {help}", key.path);
     }
 }
 
 #[test]
 fn the_schema_is_printed() {
-    let output = Command::new(PROGRAM).arg("config-schema").output().expect("the binary was built");
+    let output = Command::new(testkit::program()).arg("config-schema").output().expect("the binary was built");
     let printed: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
     assert_eq!(printed, schema());
 }

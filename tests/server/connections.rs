@@ -1,4 +1,4 @@
-//! How long a connection lives, and which one makes room for another.
+//! The lifetime of a connection, and eviction.
 
 use std::{
     io::{Read as _, Write as _},
@@ -7,9 +7,10 @@ use std::{
 };
 
 use clusterprofile_webhook::server::{Config, Limits};
+use testkit::{client::Client, server::Server, wait::wait_until};
 use tokio::{net::TcpSocket, runtime};
 
-use super::{answered, client::Client, connect, head, limited, metric, server::Server, wait::wait_until};
+use super::{answered, connect, head, limited, metric};
 
 #[test]
 fn slow_headers_end_the_connection_and_idle_ones_do_not() {
@@ -63,7 +64,7 @@ fn garbage_after_the_handshake_is_refused() {
     let server = Server::start(Config::default());
     let mut client = connect(&server);
     client.send(b"\0\x01\x02 not http\r\n\r\n").unwrap();
-    assert!(client.answer().is_ok_and(|answer| answer.status == 400));
+    assert!(client.response().is_ok_and(|answer| answer.status == 400));
     assert!(answered(&mut connect(&server)));
 }
 
@@ -113,7 +114,7 @@ fn a_connection_that_ends_with_its_answer_makes_room_before_one_that_begins() {
     let server = Server::start(limited(Limits { connections: 2, ..Limits::default() }));
     let mut ending = connect(&server);
     ending.send(head("/validate", 9 << 20).as_bytes()).unwrap();
-    let answer = ending.answer().unwrap();
+    let answer = ending.response().unwrap();
     assert_eq!((answer.status, answer.closes()), (413, true));
     let mut beginning = connect(&server);
     let mut new = connect(&server);

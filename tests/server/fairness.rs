@@ -1,4 +1,4 @@
-//! One caller does not keep others from what they need.
+//! No client blocks others.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -12,16 +12,15 @@ use rustls::{
 };
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
-
-use super::{
-    REVIEW, answered,
+use testkit::{
     client::{self, Client},
-    connect, head, limited, metric,
     server::{Server, value_of},
     wait::wait_until,
 };
 
-/// A caller who is not at the API server's address.
+use super::{REVIEW, answered, connect, head, limited, metric};
+
+/// A client at another address than the API server.
 struct Other {
     to: SocketAddr,
     tls: Arc<ClientConfig>,
@@ -36,7 +35,7 @@ impl Other {
         Client::over(self.open(host, None), Arc::clone(&self.tls)).unwrap()
     }
 
-    /// A connection whose kernel takes so many bytes that are not read.
+    /// A connection whose kernel buffers so many unread bytes.
     fn open(&self, host: u8, receives: Option<usize>) -> TcpStream {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         if let Some(bytes) = receives {
@@ -48,7 +47,7 @@ impl Other {
     }
 }
 
-/// A review of a status, of which all conditions are wrong.
+/// A review of a status with many invalid conditions.
 fn wrong(conditions: usize) -> Vec<u8> {
     let mut review: Value = serde_json::from_slice(REVIEW).unwrap();
     let old = review["request"]["object"].clone();
@@ -109,7 +108,7 @@ fn reviews_that_take_long_hold_up_neither_small_ones_nor_those_of_others() {
 
 #[test]
 fn answers_that_their_callers_do_not_take_are_bounded() {
-    /// Of 50 KB each, far more than there is room for.
+    /// Of 50 KB each, far more than the budget.
     const MOST: usize = 400;
     let server = Server::start(Config::default());
     let other = Other::new(&server);

@@ -1,4 +1,4 @@
-//! What the command line takes, and what it says of the rest.
+//! Flags and variables of `serve`, and errors for invalid ones.
 
 use std::{
     fs,
@@ -8,13 +8,11 @@ use std::{
 
 use rcgen::KeyPair;
 
-use super::process::PROGRAM;
-
-/// A run that must end by itself, with these variables of ours alone.
+/// Runs the program, which must exit, with these variables.
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let variables = variables.iter().map(|(name, value)| (format!("CLUSTERPROFILE_WEBHOOK_{name}"), value));
     let Output { status, stderr, .. } =
-        Command::new(PROGRAM).args(arguments).envs(variables).output().expect("the binary was built");
+        Command::new(testkit::program()).args(arguments).envs(variables).output().expect("the binary was built");
     (status.code(), String::from_utf8(stderr).unwrap())
 }
 
@@ -64,10 +62,11 @@ fn unusable_input_ends_with_2() {
         ("https://a:4318", "must start with http:// (TLS is not supported"),
         ("a:4318", "must be http://HOST:PORT of a collector"),
     ] {
-        let (code, told) = with(&["--dev", "--dev-ca=/dev/null", &format!("--otlp-endpoint={url}")]);
-        assert!(code == Some(2) && told.contains(text), "{told}");
+        let (code, printed) = with(&["--dev", "--dev-ca=/dev/null", &format!("--otlp-endpoint={url}")]);
+        assert!(code == Some(2) && printed.contains(text), "{printed}");
     }
-    let no_access = Command::new(PROGRAM).args(serve).arg("--service=a").env("KUBECONFIG", "missing").output();
+    let no_access =
+        Command::new(testkit::program()).args(serve).arg("--service=a").env("KUBECONFIG", "missing").output();
     let no_access = no_access.expect("the binary was built");
     let text = String::from_utf8(no_access.stderr).unwrap();
     assert_eq!(no_access.status.code(), Some(2));

@@ -1,4 +1,4 @@
-//! What fills no log: probes, scanners, and whoever is denied again and again.
+//! What does not fill the log: probes, scanners, and repeated denials.
 
 use std::{
     io::{BufRead as _, Write as _},
@@ -7,11 +7,11 @@ use std::{
 };
 
 use serde_json::Value;
+use testkit::server::{get, value_of};
 
 use super::{
     REVIEW,
     process::{Program, json},
-    server::{get, value_of},
 };
 
 #[test]
@@ -38,7 +38,7 @@ fn a_burst_of_denials_is_logged_and_then_one_a_second_and_all_are_counted() {
         .map(|line| line["count"].as_u64().unwrap())
         .sum();
     assert!((BURST..=BURST + seconds).contains(&reviews(false)), "{} in {seconds} s", reviews(false));
-    assert_eq!(reviews(false) + left_out, DENIALS, "what is left out is told");
+    assert_eq!(reviews(false) + left_out, DENIALS, "the log has the number of omitted lines");
     assert_eq!(reviews(true), 1, "what is allowed is always logged");
     assert_eq!(program.ended().code(), Some(0));
 }
@@ -58,7 +58,7 @@ fn probes_and_scanners_are_told_at_debug_alone() {
     let mut log = log.lines().map(|line| json(&line.unwrap()));
     let mut missing = [("probe", 4), ("TLS handshake failed", 2), ("connection ended", 1)];
     while missing.iter().any(|(_, count)| *count > 0) {
-        let line: Value = log.next().expect("all of it is told");
+        let line: Value = log.next().expect("every line is logged");
         assert_eq!(line["level"], "DEBUG", "{line}");
         if let Some((_, count)) = missing.iter_mut().find(|(message, _)| line["message"] == *message) {
             *count -= 1;

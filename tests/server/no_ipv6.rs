@@ -9,11 +9,9 @@ use std::{
 };
 
 use serde_json::Value;
+use testkit::server::get;
 
-use super::{
-    process::{PROGRAM, json},
-    server::get,
-};
+use super::process::{PROGRAM, json};
 
 /// Stands in front of the C library, and answers for the kernel.
 const SHIM: &str = r#"

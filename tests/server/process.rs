@@ -1,4 +1,4 @@
-//! The program itself: its log, its exit codes, its signals.
+//! The binary: log, exit codes, signals.
 
 use std::{
     fs::OpenOptions,
@@ -8,27 +8,26 @@ use std::{
 };
 
 use serde_json::Value;
-
-use super::{
-    REVIEW,
-    client::{Answer, Client},
+use testkit::{
+    client::{Client, Response},
     server::get,
     wait::wait_until,
 };
 
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterprofile-webhook");
+use super::REVIEW;
 
-/// What is logged until the program ends.
+/// The log until the program exits.
 pub(crate) fn lines(log: &mut BufReader<ChildStderr>) -> Vec<Value> {
     log.lines().map(|line| json(&line.unwrap())).collect()
 }
 
-/// The messages alone.
+/// The messages of the log until the program exits.
 pub(crate) fn messages(log: &mut BufReader<ChildStderr>) -> Vec<String> {
     lines(log).iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A server as a process of its own, with a development pair unless it has certificates; killed when dropped.
+/// The binary as a child process. It has a development certificate unless the arguments name others, and is killed when
+/// this is dropped.
 pub(crate) struct Program {
     child: Child,
     pub address: SocketAddr,
@@ -37,12 +36,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it, and returns it with what comes of its log after the line that tells where it listens.
+    /// Starts the program. Returns it with its log after the line `listening`.
     pub(crate) fn start(arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
-        Self::start_by(Command::new(PROGRAM), arguments)
+        Self::start_by(Command::new(testkit::program()), arguments)
     }
 
-    /// The same, by a command that becomes it.
+    /// As [`Program::start`], with a command that executes the binary.
     pub(crate) fn start_by(command: Command, arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
         let free: SocketAddr = ([127, 0, 0, 1], 0).into();
         let mut program = Self::spawn(command, [free; 2], arguments, Stdio::piped());
@@ -75,7 +74,7 @@ impl Program {
         Client::connect(self.address, &std::fs::read(self.ca.path()).unwrap()).expect("the server takes connections")
     }
 
-    pub(crate) fn review(&self) -> Answer {
+    pub(crate) fn review(&self) -> Response {
         self.connect().post("/validate", REVIEW).expect("the review is answered")
     }
 
@@ -118,7 +117,7 @@ impl Drop for Program {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_ends_no_review_and_no_drain() {
+fn a_log_without_a_reader_ends_no_review_and_no_drain() {
     let (mut program, log) = Program::start(&["--drain=1s"]);
     drop(log);
     for _ in 0..3 {
@@ -133,12 +132,12 @@ fn a_log_that_nobody_reads_any_more_ends_no_review_and_no_drain() {
 
 #[test]
 fn a_log_on_a_full_disk_ends_nothing() {
-    // Nothing tells where it listens.
+    // It does not log where it listens.
     let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let addresses = free.each_ref().map(|listener| listener.local_addr().unwrap());
     drop(free);
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut program = Program::spawn(Command::new(PROGRAM), addresses, &["--drain=0s"], full.into());
+    let mut program = Program::spawn(Command::new(testkit::program()), addresses, &["--drain=0s"], full.into());
     wait_until("it serves", || {
         assert_eq!(program.child.try_wait().unwrap(), None, "it goes on");
         TcpStream::connect(program.admin).is_ok()
@@ -174,17 +173,21 @@ fn a_log_that_is_not_taken_holds_nothing_up_and_goes_on_when_it_is() {
 }
 
 #[test]
-fn an_error_that_nobody_reads_still_has_its_exit_code() {
+fn an_error_without_a_reader_still_has_its_exit_code() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let status =
-        Command::new(PROGRAM).args(["check", "missing.yaml"]).stdout(Stdio::null()).stderr(full).status().unwrap();
+    let status = Command::new(testkit::program())
+        .args(["check", "missing.yaml"])
+        .stdout(Stdio::null())
+        .stderr(full)
+        .status()
+        .unwrap();
     assert_eq!(status.code(), Some(2));
 }
 
 #[test]
 fn too_few_files_from_the_start_make_fewer_connections_and_no_failure() {
     let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", PROGRAM]);
+    limited.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]).arg(testkit::program());
     let (mut program, mut log) = Program::start_by(limited, &["--drain=0s"]);
     let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(program.address).unwrap()).collect();
     assert_eq!(program.review().status, 200);

@@ -1,4 +1,4 @@
-//! What is answered, and how it is spoken.
+//! Responses and the protocol.
 
 use std::{
     io::{Read as _, Write as _},
@@ -12,13 +12,12 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use serde_json::{Value, json};
-
-use super::{
-    REVIEW, answered,
+use testkit::{
     client::{self, Client},
-    connect, head, metric,
     server::Server,
 };
+
+use super::{REVIEW, answered, connect, head, metric};
 
 #[test]
 fn reviews_are_answered_on_both_paths_and_counted() {
@@ -90,7 +89,7 @@ fn what_is_no_review_gets_one_clear_line() {
     }
     let mut client = connect(&server);
     client.send(b"GET /mutate HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    assert_eq!(client.answer().unwrap().status, 405);
+    assert_eq!(client.response().unwrap().status, 405);
     assert!(answered(&mut client), "the connection is still good");
 }
 
@@ -123,13 +122,13 @@ fn a_body_of_8_mib_passes_and_one_byte_more_does_not() {
     let larger = serde_json::to_vec(&review).unwrap();
     let mut client = connect(&server);
     client.send(head("/mutate", larger.len()).as_bytes()).unwrap();
-    let answer = client.answer().unwrap();
+    let answer = client.response().unwrap();
     assert_eq!((answer.status, answer.closes()), (413, true), "refused by what it announces");
 
     let mut client = connect(&server);
     client.send(b"POST /mutate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
     let _ = client.send(format!("{:x}\r\n", larger.len()).as_bytes()).and_then(|()| client.send(&larger));
-    assert_eq!(client.answer().unwrap().status, 413, "refused by what comes");
+    assert_eq!(client.response().unwrap().status, 413, "refused by what comes");
 }
 
 #[test]

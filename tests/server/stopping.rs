@@ -1,4 +1,4 @@
-//! How the server ends.
+//! The drain.
 
 use std::{
     net::TcpStream,
@@ -11,17 +11,15 @@ use std::{
 };
 
 use clusterprofile_webhook::server::Config;
-
-use super::{
-    REVIEW,
+use testkit::{
     client::Client,
-    connect,
-    process::Program,
     server::{Server, get},
     wait::wait_until,
 };
 
-/// Longer than any test takes: dropped, a server drains no longer.
+use super::{REVIEW, connect, process::Program};
+
+/// Longer than any test. A server that is dropped ends its drain.
 const PATIENT: Duration = Duration::from_mins(10);
 
 #[test]
@@ -40,10 +38,10 @@ fn probes_tell_of_the_certificate_and_the_drain() {
 fn no_request_fails_while_the_server_stops_under_load() {
     let server = Server::start(Config { drain: PATIENT, ..Config::default() });
     let (address, ca) = (server.address, server.ca.clone());
-    let (told, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (is_stopped, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let callers: Vec<_> = (0..4)
         .map(|_| {
-            let (ca, told, count) = (ca.clone(), Arc::clone(&told), Arc::clone(&count));
+            let (ca, is_stopped, count) = (ca.clone(), Arc::clone(&is_stopped), Arc::clone(&count));
             thread::spawn(move || {
                 let mut client = Client::connect(address, &ca).expect("a connection");
                 let mut after = 0;
@@ -52,7 +50,7 @@ fn no_request_fails_while_the_server_stops_under_load() {
                     let answer = client.post("/validate", REVIEW).expect("no request fails");
                     assert_eq!(answer.status, 200);
                     count.fetch_add(1, Ordering::Relaxed);
-                    after += usize::from(told.load(Ordering::Relaxed));
+                    after += usize::from(is_stopped.load(Ordering::Relaxed));
                     if answer.closes() {
                         client = Client::connect(address, &ca).expect("new connections are served");
                     }
@@ -62,7 +60,7 @@ fn no_request_fails_while_the_server_stops_under_load() {
         .collect();
     wait_until("the load is on", || count.load(Ordering::Relaxed) > 100);
     server.stop();
-    told.store(true, Ordering::Relaxed);
+    is_stopped.store(true, Ordering::Relaxed);
     for caller in callers {
         caller.join().expect("no request failed");
     }

@@ -1,4 +1,4 @@
-//! A collector of spans that is down, slow or worse.
+//! A trace collector that is down, slow or sends errors.
 
 use std::{
     fs,
@@ -10,16 +10,14 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use testkit::{client::Client, server::value_of, wait::wait_until};
 
 use super::{
     REVIEW,
-    client::Client,
     process::{self, Program},
-    server::value_of,
-    wait::wait_until,
 };
 
-/// A listener to be taken for a collector, and a server that does, with these flags.
+/// A listener that acts as a collector, and a server that exports to it.
 fn with_collector(flags: &[&str]) -> (TcpListener, Program, BufReader<ChildStderr>) {
     let collector = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("--otlp-endpoint=http://{}", collector.local_addr().unwrap());
@@ -31,20 +29,20 @@ fn dropped(program: &Program) -> u64 {
     value_of(program.admin, "dropped_spans_total")
 }
 
-/// A review as an API server calls for it that is traced.
+/// A review with the headers of a traced API server.
 fn review(client: &mut Client, traceparent: &str) {
     let length = REVIEW.len();
     let head =
         format!("POST /validate HTTP/1.1\r\nHost: a\r\nTraceparent: {traceparent}\r\nContent-Length: {length}\r\n\r\n");
     client.send(head.as_bytes()).unwrap();
     client.send(REVIEW).unwrap();
-    assert_eq!(client.answer().unwrap().status, 200);
+    assert_eq!(client.response().unwrap().status, 200);
 }
 
 const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
-/// Ends the program, which must end well; the warnings in its log.
+/// Stops the program, which must exit with 0. Returns the warnings in its log.
 fn warnings(mut program: Program, log: BufReader<ChildStderr>) -> Vec<Value> {
     program.signal("TERM");
     let lines = log.lines().map(|line| process::json(&line.unwrap()));
@@ -91,7 +89,7 @@ fn a_collector_that_never_answers_holds_up_no_review_and_no_end() {
 
 #[test]
 fn whatever_a_collector_answers_is_no_more_than_a_span_that_is_dropped() {
-    /// Said again and again, as long as it is read.
+    /// A response that a collector repeats while it is read.
     const ENDLESS: &str = "A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n";
     const FAILURES: [&str; 6] = [
         "",
@@ -149,7 +147,7 @@ fn a_span_tells_that_its_namespace_is_exempt_and_else_nothing_of_that() {
     }
 }
 
-/// A request, its head in lower case.
+/// A request with a lowercase head.
 fn request(stream: &mut TcpStream) -> (String, Value) {
     let mut stream = BufReader::new(stream);
     let mut head = String::new();

@@ -1,12 +1,13 @@
 //! Watches on the Secret and the webhook configurations, to notice changes at once.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{convert::Infallible, fmt, pin::pin, time::Duration};
 
 use futures_util::StreamExt as _;
 use kube::{
     Api,
-    api::{DynamicObject, WatchEvent, WatchParams},
+    api::{WatchEvent, WatchParams},
 };
+use serde::de::DeserializeOwned;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -26,19 +27,18 @@ impl Cluster {
         changes: &watch::Sender<()>,
         failed: impl Fn(&CertificatesError),
     ) -> Infallible {
-        let [(_, mutating), (_, validating)] = self.configurations();
         let (secret, configuration) = (&self.names.secret, &self.names.configuration);
         tokio::join!(
             follow(&self.secrets, secret, changes, &failed),
-            follow(mutating, configuration, changes, &failed),
-            follow(validating, configuration, changes, &failed),
+            follow(&self.mutating, configuration, changes, &failed),
+            follow(&self.validating, configuration, changes, &failed),
         )
         .0
     }
 }
 
-async fn follow(
-    api: &Api<DynamicObject>,
+async fn follow<K: Clone + fmt::Debug + DeserializeOwned>(
+    api: &Api<K>,
     name: &str,
     changes: &watch::Sender<()>,
     failed: &impl Fn(&CertificatesError),
@@ -47,7 +47,7 @@ async fn follow(
     let mut backoff = Backoff::default();
     loop {
         // From version 0: the first event covers all changes that a broken watch has missed.
-        match ask("watch", api.watch(&params, "0")).await {
+        match ask("watch", api.watch_metadata(&params, "0")).await {
             Ok(events) => {
                 let mut events = pin!(events);
                 // A connection whose peer has vanished stays silent and never ends.

@@ -67,7 +67,7 @@ fn check_name<'a>(
     if name.is_empty() {
         let wording = Wording::new(detail, "empty, so no client reads this extension; name it");
         reporter.report_as(effect, &path, Problem::Empty(wording));
-    } else if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
+    } else if syntax::is_longer(name, syntax::SUBDOMAIN_LIMIT) {
         reporter.report_as(effect, &path, Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT));
     }
     if let Some(known) = meant(name) {

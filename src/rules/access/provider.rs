@@ -30,9 +30,7 @@ fn name<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
                 let wording = Wording::new(detail, "empty, so no consumer selects this provider; name it");
                 reporter.report_as(denied_by_v1alpha2(change), path, Problem::Empty(wording));
             }
-            Field::Set(name)
-                if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT =>
-            {
+            Field::Set(name) if syntax::is_longer(name, syntax::SUBDOMAIN_LIMIT) => {
                 let problem = Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT);
                 reporter.report_as(denied_by_v1alpha2(change), path, problem);
             }

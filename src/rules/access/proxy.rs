@@ -1,9 +1,9 @@
 //! `access-proxy`: the proxy through which a consumer connects.
 
-use super::{URL_LIMIT, clusters, denied_by_v1alpha2, is_too_long};
+use super::{URL_LIMIT, clusters, denied_by_v1alpha2};
 use crate::{
     review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
-    syntax::url,
+    syntax::{is_longer, url},
 };
 
 /// `access-proxy`
@@ -24,7 +24,7 @@ fn proxy<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         let Some(url) = cluster.proxy_url().text().filter(|url| !url.is_empty()) else { continue };
         let path = || item.path().field("cluster").field("proxy-url");
         let effect = denied_by_v1alpha2(change);
-        if is_too_long(url) {
+        if is_longer(url, URL_LIMIT) {
             reporter.report_as(effect, path, Problem::TooLong(url.into(), URL_LIMIT));
         } else if !url::parse(url).is_some_and(|url| url.is(&["http", "https", "socks5"])) {
             let warning = "is not an http, https or socks5 URL, so consumers cannot connect; correct or remove it";

@@ -1,11 +1,11 @@
 //! `access-server`: the URL to which a consumer sends its credentials.
 
-use super::{URL_LIMIT, clusters, denied_by_v1alpha2, is_too_long};
+use super::{URL_LIMIT, clusters, denied_by_v1alpha2};
 use crate::{
     field_path::FieldPath,
     profile::Field,
     review::{Change, Effect, Problem, Reporter, Rule, Value, Wording},
-    syntax::url,
+    syntax::{is_longer, url},
 };
 
 mod host;
@@ -37,7 +37,7 @@ fn server<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
                 let warning = "empty, so consumers cannot connect; set the https URL of the member cluster";
                 reporter.report_as(effect, path, Problem::Empty(Wording::new(REQUIRED, warning)));
             }
-            Field::Set(server) if is_too_long(server) => {
+            Field::Set(server) if is_longer(server, URL_LIMIT) => {
                 reporter.report_as(effect, path, Problem::TooLong(server.into(), URL_LIMIT));
             }
             Field::Set(server) => check_url(server, effect, path, reporter),

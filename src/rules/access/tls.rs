@@ -44,7 +44,7 @@ fn tls<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
             reporter.report(path("certificate-authority"), Problem::Forbidden(Value::hidden(file), wording));
         }
         let Some(name) = cluster.tls_server_name().text().filter(|name| !name.is_empty()) else { continue };
-        if name.len() > syntax::SUBDOMAIN_LIMIT && name.chars().count() > syntax::SUBDOMAIN_LIMIT {
+        if syntax::is_longer(name, syntax::SUBDOMAIN_LIMIT) {
             let problem = Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT);
             reporter.report_as(denied_by_v1alpha2(change), path("tls-server-name"), problem);
         } else if !is_server_name(name) {

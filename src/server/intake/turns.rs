@@ -9,7 +9,6 @@ use crate::{
     server::{
         Limits,
         intake::fair::{Bounds, Fair, Part},
-        limits::REVIEW_MEMORY_PER_BYTE,
     },
 };
 
@@ -40,7 +39,7 @@ impl Turns {
         // A connection whose review waits is never evicted, so only a part of all connections may wait.
         let waiting = (limits.queue / 2).min((limits.connections / 4).max(FEW));
         let turns = |size| Arc::new(Fair::new(Bounds { size, parts, parts_each: parts - 1, waiting }));
-        Self { medium: turns(parts * memory(MEDIUM)), large: turns(limits.review_memory()) }
+        Self { medium: turns(parts * memory(MEDIUM)), large: turns(review_memory(limits)) }
     }
 
     /// A turn, and the memory, for the review of a body of this size from this address. Waits until the deadline.
@@ -50,7 +49,19 @@ impl Turns {
     }
 }
 
+/// Maximum bytes of memory for all concurrent reviews of large bodies, besides the bodies. By default 192 MiB, enough for two
+/// of the largest.
+///
+/// The bodies, half as much of kept buffers, and this are four and a half times `in_flight`. With 70 MB for the process and all
+/// connections that is 360 MB by default, below the memory limit of the Deployment.
+fn review_memory(limits: &Limits) -> usize {
+    limits.in_flight.saturating_mul(3)
+}
+
 /// The maximum memory of a review, besides the body.
 fn memory(bytes: usize) -> usize {
-    bytes.saturating_mul(REVIEW_MEMORY_PER_BYTE)
+    /// For each byte of the body. The core guarantees it for any body, and the memory budget relies on it. Usual bodies take a
+    /// tenth.
+    const PER_BYTE: usize = 12;
+    bytes.saturating_mul(PER_BYTE)
 }
