@@ -9,11 +9,11 @@ use std::{
 };
 
 use serde_json::Value;
-use testkit::server::get;
+use testkit::{program, server::get};
 
-use super::process::{PROGRAM, json};
+use super::process::json;
 
-/// Stands in front of the C library, and answers for the kernel.
+/// Replaces `socket` of the C library.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,23 +30,23 @@ int socket(int family, int type, int protocol) {
 }
 "#;
 
-/// The binary on such a machine. `cc` is there: it links the tests.
+/// The binary on such a machine. `cc` is installed, because it links the tests.
 fn serve(directory: &Path, listen: &str) -> Command {
     let (source, shim) = (directory.join("shim.c"), directory.join("shim.so"));
     fs::write(&source, SHIM).unwrap();
     let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&shim, &source]).status();
     assert!(compiled.unwrap().success());
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(program());
     command.args(["serve", "--log-format=json", "--dev", "--dev-ca"]).arg(directory.join("ca.crt"));
     command.args([&format!("--listen={listen}"), "--admin-listen=[::]:0"]);
     command.env_clear().env("LD_PRELOAD", shim).stdin(Stdio::null());
     command
 }
 
-/// Ends with the test.
-struct Ended(Child);
+/// A process that is killed when this is dropped.
+struct Killed(Child);
 
-impl Drop for Ended {
+impl Drop for Killed {
     fn drop(&mut self) {
         self.0.kill().and_then(|()| self.0.wait()).unwrap();
     }
@@ -55,7 +55,7 @@ impl Drop for Ended {
 #[test]
 fn both_listeners_use_ipv4_on_a_machine_without_ipv6() {
     let directory = tempfile::tempdir().unwrap();
-    let mut program = Ended(serve(directory.path(), "[::]:0").stderr(Stdio::piped()).spawn().unwrap());
+    let mut program = Killed(serve(directory.path(), "[::]:0").stderr(Stdio::piped()).spawn().unwrap());
     let mut lines = BufReader::new(program.0.stderr.take().unwrap()).lines().map(|line| json(&line.unwrap()));
     for flag in ["--listen", "--admin-listen"] {
         let line = lines.find(|line| line["flag"] == flag).expect("it logs what it listens on instead");
