@@ -29,6 +29,7 @@ mod manifests;
 mod null_label;
 mod observed;
 mod planes;
+mod platforms;
 mod pods;
 mod promql;
 mod queries;

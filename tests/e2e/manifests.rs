@@ -21,13 +21,14 @@ use testkit::{
 
 use super::{
     break_glass, cert_manager::CertManager, chart, gitops, harmed, install, installations, make, managed, observed,
-    renewal,
+    platforms, renewal,
 };
 
 pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     type Story = fn(&ControlPlane, &Shell);
     let mut stories: Vec<(&str, Story)> = vec![
         ("accepted", all_are_accepted_without_a_warning),
+        ("platforms", platforms::are_accepted),
         ("installed", install::installed_and_uninstalled_as_the_readme_says),
         ("registered", install::registered_with_make),
         ("make-installs", make::installs_and_uninstalls),
@@ -131,7 +132,7 @@ impl Shell {
     }
 }
 
-const STRICT: &str = "--validate=strict --warnings-as-errors";
+pub(crate) const STRICT: &str = "--validate=strict --warnings-as-errors";
 
 fn all_are_accepted_without_a_warning(plane: &ControlPlane, shell: &Shell) {
     for name in ["crd", "base", "overlays/certificate-pair", "overlays/dev"] {
