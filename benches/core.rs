@@ -45,8 +45,8 @@ struct Unread<'a> {
     sub_resource: &'a str,
 }
 
-/// A scan, reading both objects, the rules alone, and the whole review; `unruled` is the whole without rules, so that
-/// what the envelope and the answer cost is the difference to `parse`.
+/// Measures a scan, reading both objects, the rules alone, the whole review, and `unruled`, the review without rules:
+/// the cost of envelope and response is `unruled` without `parse`.
 fn sizes(criterion: &mut Criterion) {
     let unruled = unruled();
     for (name, body) in BODIES {
@@ -77,7 +77,7 @@ fn sizes(criterion: &mut Criterion) {
     }
 }
 
-/// What each item of a list costs, and that no item costs more where there are many.
+/// Measures the cost of each item of a list, which must not grow with the number of items.
 fn growth(criterion: &mut Criterion) {
     for list in ["properties", "conditions", "providers"] {
         let mut group = criterion.benchmark_group(list);

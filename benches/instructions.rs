@@ -31,10 +31,10 @@ use testkit::{
 
 const BASELINE: &str = "benches/instructions.tsv";
 
-/// How much worse a review may become unnoticed, in percent.
+/// Maximum increase over the baseline, in percent.
 ///
-/// From run to run counts differ by a fiftieth of a percent, by what hash maps take at random; the C library and a
-/// linker's choices differ by more between machines.
+/// Counts of two runs differ by a fiftieth of a percent, because of random hash seeds. Between machines, the C library
+/// and the linker make a larger difference.
 const LEEWAY: f64 = 5.0;
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -52,8 +52,8 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One thing that is counted: a review of a body, or a scan that keeps nothing of it, beside which a review stands.
-struct Case {
+/// What is counted: a review of a body, or for comparison a scan that keeps nothing of it.
+struct Subject {
     body: &'static str,
     bytes: usize,
     work: &'static str,
@@ -63,13 +63,13 @@ const SCAN: &str = "scan";
 const MUTATE: &str = "mutate";
 const VALIDATE: &str = "validate";
 
-fn cases(body: &'static str, make: fn() -> Vec<u8>) -> [Case; 3] {
+fn cases(body: &'static str, make: fn() -> Vec<u8>) -> [Subject; 3] {
     let bytes = make().len();
-    [SCAN, MUTATE, VALIDATE].map(|work| Case { body, bytes, work })
+    [SCAN, MUTATE, VALIDATE].map(|work| Subject { body, bytes, work })
 }
 
-impl Case {
-    /// Enough reviews that one more or less allocation of a page is lost in them.
+impl Subject {
+    /// Enough reviews to make one more page allocation irrelevant.
     fn count(&self) -> u32 {
         if self.bytes > 1 << 20 { 4 } else { 200 }
     }
@@ -81,7 +81,7 @@ impl Case {
     }
 }
 
-/// How many instructions this program takes with those arguments.
+/// Counts the instructions of this program with these arguments.
 fn counted(args: &[&str]) -> anyhow::Result<u64> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("callgrind.out");
@@ -94,7 +94,7 @@ fn counted(args: &[&str]) -> anyhow::Result<u64> {
 fn callgrind(args: &[&str], file: &Path, options: &[&str]) -> anyhow::Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let output = Command::new("valgrind")
-        // The environment lies on the stack, where its length shifts what alignment costs.
+        // The environment is on the stack, where its length changes the alignment and its cost.
         .env_clear()
         .env("PATH", path)
         .args(["--tool=callgrind", &format!("--callgrind-out-file={}", file.display())])
@@ -108,12 +108,13 @@ fn callgrind(args: &[&str], file: &Path, options: &[&str]) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Whether the reviews of every worst body, 300 KB each, keep the bound on time; prints what they take.
+/// Checks that the reviews of every worst body of 300 KB are within the limit, and prints their counts.
 ///
-/// What a process does once is counted with them: it is little beside such a body.
+/// The work that a process does once is included. It is little compared with such a body.
 fn hold_bounds() -> anyhow::Result<bool> {
-    /// For each byte, of the two reviews of a write together, and of a /mutate that speaks for both: twice 600 ns of a
-    /// processor that takes four instructions in one. The bound on time was measured on one that takes nine.
+    /// Maximum per byte for the two reviews of a write together, and for a /mutate that also reports what /validate
+    /// would: twice 600 ns on a processor with four instructions per nanosecond. The limit was measured on one with
+    /// nine.
     const MOST: f64 = 2.0 * 2400.0;
     print!("\n{:50}", "instructions per byte of a worst body of 300 KB");
     for review in REVIEWS {
@@ -140,7 +141,7 @@ fn hold_bounds() -> anyhow::Result<bool> {
             all_hold &= holds;
         }
     };
-    // One on each core of a small machine: what else runs does not change what is counted.
+    // One on each core of a small machine. Other programs do not change the count.
     thread::scope(|scope| {
         let other = scope.spawn(count);
         let holds = count()?;
@@ -162,7 +163,7 @@ fn run_worst(shape: usize, review: usize, rounds: u32) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the table; fails where it is worse than the baseline, or writes that with `UPDATE=1`.
+/// Prints the table and compares it with the baseline. `UPDATE=1` writes the baseline instead.
 fn compare() -> anyhow::Result<bool> {
     let is_update = env::var_os("UPDATE").is_some();
     let stored = if is_update { String::new() } else { fs::read_to_string(BASELINE).context(BASELINE)? };
@@ -211,7 +212,7 @@ fn ratio(count: u64, other: u64) -> f64 {
     count as f64 / other as f64
 }
 
-/// Writes for each case what callgrind says of its functions, to look at with `callgrind_annotate` or `KCachegrind`.
+/// Writes the output of callgrind for each subject, for `callgrind_annotate` or `KCachegrind`.
 fn profile(directory: &Path) -> anyhow::Result<ExitCode> {
     fs::create_dir_all(directory)?;
     for case in BODIES.into_iter().flat_map(|(body, make)| cases(body, make)) {
@@ -233,7 +234,7 @@ fn run(body: &str, work: &str, count: u32) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Apart, so that a profile can begin and end with it.
+/// A function of its own, so that a profile can start and end with it.
 #[inline(never)]
 fn work_once(body: &[u8], work: &str, policy: &Policy, now: Timestamp) {
     let phase = match work {

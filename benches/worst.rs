@@ -14,25 +14,24 @@ use clusterprofile_webhook::admission;
 use jiff::Timestamp;
 use testkit::worst::{REVIEWS, Review, SHAPES, Shape};
 
-/// Nanoseconds for each byte of a body.
+/// Maximum nanoseconds for each byte of a body.
 const NANOSECONDS: f64 = 600.0;
 
-/// Bytes of memory for each byte of a body, beside the body.
+/// Maximum bytes of memory for each byte of a body, without the body.
 const BYTES: f64 = 12.0;
 
-/// Bytes of an answer.
+/// Maximum bytes of a response.
 const ANSWER: usize = 256 << 10;
 
-/// How much more twice the size may cost for each byte: a sort's logarithm, what caches do, and what a busy machine
-/// adds.
+/// How much more each byte may cost at twice the size: the logarithm of a sort, caches, a busy machine.
 const GROWTH: f64 = 1.5;
 
-/// Memory that a review of any size may take.
+/// Maximum memory of a review of any size, in addition.
 const BASE: usize = 256 << 10;
 
 const SIZES: [usize; 4] = [150_000, 300_000, 1 << 20, (8 << 20) - 4096];
 
-/// What one review costs.
+/// The cost of one review.
 struct Cost {
     bytes: usize,
     time: Duration,
@@ -58,14 +57,14 @@ fn main() -> ExitCode {
     if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Whether the shape keeps the bounds at every size; prints the rows of v1alpha1, and all that do not.
+/// Checks the limits of a shape at every size. Prints the rows of v1alpha1, and all that exceed a limit.
 fn holds(shape: &Shape, version: &str, review: &Review) -> bool {
     let mut last: Option<f64> = None;
     let mut all_hold = true;
     for size in SIZES {
         let cost = cost(&shape.body(version, size), review);
         let (time, memory) = (per_byte(cost.time.as_nanos(), &cost), per_byte(cost.memory.saturating_sub(BASE), &cost));
-        // Where so little is done, a growth is of a few nanoseconds, which other programs cause.
+        // For such short times, a growth is a few nanoseconds, which other programs cause.
         let growth = Some(time).filter(|time| *time > 100.0).and_then(|time| last.map(|last| time / last));
         last = Some(time);
         let is_kept = time <= NANOSECONDS
@@ -104,7 +103,7 @@ fn cost(body: &[u8], review: &Review) -> Cost {
     cost
 }
 
-/// How long this thread has been running (Linux): other programs do not count, but for what they do to the caches.
+/// CPU time of this thread (Linux). Other programs affect it only through the caches.
 fn on_cpu() -> Duration {
     let schedule = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux keeps it for every thread");
     let nanoseconds = schedule.split(' ').next().and_then(|field| field.parse().ok());

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes a certificate authority and a certificate pair for development, next to this script: ca.crt, tls.crt and tls.key.
+# Makes a CA and a certificate pair for development, next to this script: ca.crt, tls.crt and tls.key.
 #
-# A pair that is good for another day stays, so that running it again breaks no client. The authority's key is thrown
-# away: nothing else can ever be signed with it, so trusting ca.crt means trusting this one pair. To change the pair,
-# remove tls.crt and run it again: that is a new authority too.
+# A pair that is valid for another day stays, so that running it again breaks no client. The key of the CA is deleted, so it
+# signs nothing else, and trusting ca.crt means trusting this one pair. To replace the pair and the CA, remove tls.crt and run
+# the script again.
 set -euo pipefail
 
 readonly SERVICE=clusterprofile-webhook

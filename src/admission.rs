@@ -1,4 +1,4 @@
-//! `admission.k8s.io/v1` on the wire: from the bytes of an admission review to the bytes of its answer.
+//! `admission.k8s.io/v1` on the wire: from the bytes of an admission review to the bytes of its response.
 //!
 //! The envelope is read with both objects in one pass, borrowed from the bytes; `managedFields` is never built.
 
@@ -23,7 +23,7 @@ mod probe;
 mod request;
 mod response;
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Error)]
 pub enum Unanswered {
     /// There is no review to answer: the client is no API server.

@@ -16,16 +16,9 @@ use kube::core::Status;
 use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
 
-use self::{cluster::Cluster, leader::Leader, lease::Election, replica::Replica};
-pub use self::{proof::Prover, rotation::Lifetimes};
-use crate::{
-    error::error_chain,
-    files,
-    kube::client::AccessError,
-    metrics::{Failure, Metrics},
-    random::random,
-    tls::Certificates,
-};
+use self::{cluster::Cluster, leader::Leader, lease::Election, metrics::Failure, replica::Replica};
+pub use self::{metrics::Metrics, proof::Prover, rotation::Lifetimes};
+use crate::{error::error_chain, files, kube::client::AccessError, random::random, tls::Certificates};
 
 mod arming;
 mod bundle;
@@ -34,6 +27,7 @@ mod cluster;
 mod failure_log;
 mod leader;
 mod lease;
+mod metrics;
 mod proof;
 mod replica;
 mod rotation;
@@ -50,10 +44,10 @@ pub enum CertificatesError {
     Refused {
         /// What was attempted, as in "read the Secret".
         operation: &'static str,
-        /// The answer of the API server.
+        /// The response of the API server.
         status: Box<Status>,
     },
-    /// The request failed without an answer.
+    /// The request failed without a response.
     #[error("cannot {operation}")]
     Request {
         /// What was attempted, as in "read the Secret".
@@ -61,8 +55,8 @@ pub enum CertificatesError {
         /// Why it failed.
         source: kube::Error,
     },
-    /// The API server did not answer in time.
-    #[error("cannot {operation}: the API server did not answer in time")]
+    /// The API server did not respond in time.
+    #[error("cannot {operation}: the API server did not respond in time")]
     Timeout {
         /// What was attempted, as in "read the Secret".
         operation: &'static str,
@@ -137,9 +131,11 @@ impl Managed {
         let Self { cluster, options, identity, prover } = self;
         let (sender, changes) = watch::channel(());
         let watch = cluster.watch(&sender, |error| failure_log::count(&metrics, Failure::Watch, error));
-        let replica = Replica::new(cluster, options.lifetimes, certificates, prover, &metrics);
-        let election = Election { cluster, identity, duration: options.lease, metrics: &metrics };
-        let lead = async || Leader::new(cluster, options, identity, &metrics).lead(changes.clone()).await;
+        let replica = Replica::new(cluster, options.lifetimes, Arc::clone(&certificates), prover, &metrics);
+        let election =
+            Election { cluster, identity, duration: options.lease, metrics: &metrics, certificates: &certificates };
+        let lead =
+            async || Leader::new(cluster, options, identity, &metrics, &certificates).lead(changes.clone()).await;
         tokio::join!(watch, replica.serve(changes.clone()), election.run(lead)).0
     }
 

@@ -13,8 +13,7 @@ use tracing::{info, warn};
 use crate::{
     config::{Mistake, Settings},
     error::error_chain,
-    files::{FilePoller, regular},
-    metrics::{File, Metrics},
+    files::{File, FilePoller, ReloadMetrics, regular},
 };
 
 /// Why a configuration file cannot be used.
@@ -85,7 +84,7 @@ impl ConfigFile {
     /// Calls `apply` with the settings whenever the file changes. Runs until dropped.
     ///
     /// A file with mistakes is logged once, and the last valid settings stay in force until it changes again.
-    pub async fn watch(self, metrics: Arc<Metrics>, mut apply: impl FnMut(&Settings)) -> Infallible {
+    pub async fn watch(self, metrics: Arc<ReloadMetrics>, mut apply: impl FnMut(&Settings)) -> Infallible {
         let Self { path, content, mut settings } = self;
         let mut poller = FilePoller::new(Some(content));
         loop {
@@ -101,8 +100,8 @@ impl ConfigFile {
                 }
                 Err(error) => Err(error),
             };
-            metrics.files.count_reload(File::Config, found.is_ok());
-            metrics.files.set_unusable(File::Config, found.is_err());
+            metrics.count_reload(File::Config, found.is_ok());
+            metrics.set_unusable(File::Config, found.is_err());
             match found {
                 Ok(next) => {
                     apply(&next);

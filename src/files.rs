@@ -7,7 +7,10 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
+pub use self::metrics::{File, ReloadMetrics};
 use crate::error::error_chain;
+
+mod metrics;
 
 /// How often files are read.
 ///

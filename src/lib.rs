@@ -45,7 +45,7 @@ pub mod crd;
 mod digest;
 pub mod error;
 pub mod field_path;
-mod files;
+pub mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod json;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use clusterprofile_webhook::metrics::Metrics;
+use prometheus_client::metrics::counter::Counter;
 use tracing::{error, level_filters::LevelFilter};
 
 mod line;
@@ -54,7 +54,7 @@ impl From<Level> for LevelFilter {
 struct Log {
     lines: Mutex<Lines>,
     changed: Condvar,
-    metrics: Arc<Metrics>,
+    dropped: Counter,
 }
 
 #[derive(Default)]
@@ -73,16 +73,16 @@ pub(super) struct Started(Arc<Log>);
 /// # Errors
 ///
 /// If the thread cannot be started.
-pub(super) fn start(format: Format, level: Level, metrics: &Arc<Metrics>) -> io::Result<Started> {
-    let log = Arc::new(Log { lines: Mutex::default(), changed: Condvar::new(), metrics: Arc::clone(metrics) });
+pub(super) fn start(format: Format, level: Level, dropped: Counter) -> io::Result<Started> {
+    let log = Arc::new(Log { lines: Mutex::default(), changed: Condvar::new(), dropped });
     let writer = Arc::clone(&log);
     thread::Builder::new().name("log".into()).spawn(move || writer.write())?;
-    let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colors = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::from(level))
         .with_writer(Arc::clone(&log))
         .log_internal_errors(false)
-        .with_ansi(colours)
+        .with_ansi(colors)
         .event_format(format)
         .init();
     // The default hook writes to standard error, which may block, and prints the panic message, which may quote an object.
@@ -109,7 +109,9 @@ impl Log {
             thread::sleep(GATHER);
             mem::swap(&mut self.lines().waiting, &mut batch);
             if stderr().write_all(&batch).is_err() {
-                batch.iter().filter(|byte| **byte == b'\n').for_each(|_| self.metrics.count_dropped_line());
+                for _ in batch.iter().filter(|byte| **byte == b'\n') {
+                    self.dropped.inc();
+                }
             }
             batch.clear();
         }
@@ -127,7 +129,7 @@ impl Write for &Log {
         const MOST: usize = 1 << 20;
         let mut lines = self.lines();
         if lines.waiting.len() + line.len() > MOST {
-            self.metrics.count_dropped_line();
+            self.dropped.inc();
         } else {
             lines.waiting.extend_from_slice(line);
             if !lines.writing {

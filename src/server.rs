@@ -9,7 +9,11 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
-pub use self::{crd_watch::CrdWatch, live_config::LiveConfig};
+pub use self::{
+    crd_watch::CrdWatch,
+    live_config::LiveConfig,
+    metrics::{Metrics, ReviewMetrics, TrafficMetrics},
+};
 use self::{
     handler::Reviews,
     listener::{Acceptor, connections::Connections},
@@ -18,7 +22,6 @@ pub use crate::config::Limits;
 use crate::{
     certificates::Prover,
     kube::permissions::Permissions,
-    metrics::Metrics,
     tls::{self, Callers, Certificates, TlsError},
     traces::Spans,
 };
@@ -32,6 +35,7 @@ mod http;
 mod intake;
 mod listener;
 mod live_config;
+mod metrics;
 mod timer;
 
 /// Configuration of the server.
@@ -57,7 +61,7 @@ pub struct Config {
 enum Stage {
     /// Serves requests and keeps connections open.
     Serving,
-    /// Serves requests on old and new connections, and closes each connection after its answer.
+    /// Serves requests on old and new connections, and closes each connection after its response.
     Draining,
     /// Accepts no new connection, and closes idle ones.
     Stopping,
@@ -80,9 +84,6 @@ pub async fn serve(
     config: Config,
     mut stop: impl AsyncFnMut(),
 ) -> Result<(), TlsError> {
-    if let Some(pair) = certificates.current() {
-        metrics.server.set_certificate_validity(pair.validity());
-    }
     let (stage, stages) = watch::channel(Stage::Serving);
     let tls = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&certificates), config.callers)?));
     let live = config.live;

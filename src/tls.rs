@@ -82,30 +82,43 @@ pub enum TlsError {
 
 /// The serving certificate, for new connections. While there is none, TLS handshakes fail.
 #[derive(Default)]
-pub struct Certificates(ArcSwapOption<Pair>);
+pub struct Certificates {
+    pair: ArcSwapOption<Pair>,
+    last_failure: ArcSwapOption<String>,
+}
 
 impl Certificates {
     /// With a first serving certificate.
     #[must_use]
     pub fn new(pair: Pair) -> Self {
-        Self(ArcSwapOption::from_pointee(pair))
+        Self { pair: ArcSwapOption::from_pointee(pair), ..Self::default() }
     }
 
     /// Replaces the serving certificate. Open connections keep theirs.
     pub fn replace(&self, pair: Pair) {
-        self.0.store(Some(Arc::new(pair)));
+        self.pair.store(Some(Arc::new(pair)));
     }
 
     /// The serving certificate, if there is one yet.
     #[must_use]
     pub fn current(&self) -> Option<Arc<Pair>> {
-        self.0.load_full()
+        self.pair.load_full()
+    }
+
+    /// Keeps what last failed on the way to a serving certificate, for `/readyz`.
+    pub(crate) fn set_last_failure(&self, failure: String) {
+        self.last_failure.store(Some(Arc::new(failure)));
+    }
+
+    /// What last failed on the way to a serving certificate.
+    pub(crate) fn last_failure(&self) -> Option<Arc<String>> {
+        self.last_failure.load_full()
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.load().as_ref().map(|pair| Arc::clone(&pair.certified))
+        self.pair.load().as_ref().map(|pair| Arc::clone(&pair.certified))
     }
 }
 

@@ -7,15 +7,15 @@
 //! The protocol is OTLP over HTTP in JSON, which every collector accepts in addition to Protobuf. With the HTTP client and the JSON
 //! writer that are linked anyway, it takes only the types of one document.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
+use prometheus_client::metrics::counter::Counter;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
 use self::span::Record;
 pub(crate) use self::span::Span;
 pub use self::{endpoint::Endpoint, exporter::Exporter};
-use crate::metrics::Metrics;
 
 mod context;
 mod endpoint;
@@ -40,8 +40,8 @@ pub enum TracesError {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// The connection ended early, or the answer is not HTTP.
-    #[error("{endpoint}: no valid answer")]
+    /// The connection ended early, or the response is not HTTP.
+    #[error("{endpoint}: no valid response")]
     Http {
         /// The URL of the collector.
         endpoint: String,
@@ -49,13 +49,13 @@ pub enum TracesError {
         source: hyper::Error,
     },
     /// The collector took too long.
-    #[error("{endpoint}: no answer in time")]
+    #[error("{endpoint}: no response in time")]
     Late {
         /// The URL of the collector.
         endpoint: String,
     },
     /// The collector did not accept the spans.
-    #[error("{endpoint}: answered with status {status}")]
+    #[error("{endpoint}: response with status {status}")]
     Refused {
         /// The URL of the collector.
         endpoint: String,
@@ -68,25 +68,25 @@ pub enum TracesError {
 #[derive(Clone)]
 pub struct Spans {
     queue: mpsc::Sender<Record>,
-    metrics: Arc<Metrics>,
+    dropped: Counter,
 }
 
 /// Maximum queued spans: five seconds of 200 writes a second, each reviewed twice. A span has at most two kilobytes.
 const QUEUE: usize = 2048;
 
-/// Makes a queue, and the exporter that sends its spans to the collector.
+/// Makes a queue, and the exporter that sends its spans to the collector. `dropped` counts the spans that are dropped.
 #[must_use]
-pub fn start(endpoint: Endpoint, metrics: Arc<Metrics>) -> (Spans, Exporter) {
+pub fn start(endpoint: Endpoint, dropped: Counter) -> (Spans, Exporter) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let exporter = Exporter::new(endpoint, receiver, Arc::clone(&metrics));
-    (Spans { queue: sender, metrics }, exporter)
+    let exporter = Exporter::new(endpoint, receiver, dropped.clone());
+    (Spans { queue: sender, dropped }, exporter)
 }
 
 impl Spans {
     /// Queues a span. If the queue is full, the span is dropped.
     fn send(&self, record: Record) {
         if self.queue.try_send(record).is_err() {
-            self.metrics.count_dropped_spans(1);
+            self.dropped.inc();
         }
     }
 }

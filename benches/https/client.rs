@@ -14,10 +14,10 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// The name that the servers' certificate is for.
+/// The name in the certificate of the servers.
 pub(crate) const NAME: &str = "localhost";
 
-/// TLS 1.3 as the API server offers it.
+/// A TLS configuration as that of the API server: TLS 1.3.
 pub(crate) fn tls(ca: &[u8]) -> anyhow::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca)?)?;
@@ -26,12 +26,12 @@ pub(crate) fn tls(ca: &[u8]) -> anyhow::Result<TlsConnector> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // The API server resumes no session.
+    // The API server does not resume TLS sessions.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// The bytes of a call, with the headers that the API server sends and no others.
+/// The bytes of a request with the same headers as those of the API server.
 pub(crate) fn request(path: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST {path}?timeout=10s HTTP/1.1\r\nHost: clusterprofile-webhook.clusterprofile-webhook.svc:443\r\n\
@@ -42,7 +42,7 @@ pub(crate) fn request(path: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A connection that is kept from call to call.
+/// A persistent connection.
 pub(crate) struct Connection {
     stream: TlsStream<TcpStream>,
     buffer: Vec<u8>,
@@ -56,7 +56,7 @@ impl Connection {
         Ok(Self { stream: tls.connect(name, stream).await?, buffer: Vec::with_capacity(8 << 10) })
     }
 
-    /// Sends `request` and takes the answer, which must be a 200.
+    /// Sends `request` and reads the response, which must have the status 200.
     pub(crate) async fn call(&mut self, request: &[u8]) -> io::Result<()> {
         self.stream.write_all(request).await?;
         self.stream.flush().await?;
@@ -78,7 +78,7 @@ impl Connection {
     }
 }
 
-/// How long the answer is, head and body, once its head is whole.
+/// The length of the response with its head, once the head is complete.
 fn length(answer: &[u8]) -> io::Result<Option<usize>> {
     let Some(head) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let text = answer.get(..head).and_then(|head| std::str::from_utf8(head).ok()).unwrap_or_default();

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// One server under one load.
+/// The figures of one server under one load.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Figures {
-    /// User and system time of the server, a request; the median of the rounds.
+    /// CPU time of the server per request; median of the rounds.
     pub(crate) cpu_micros: f64,
-    /// Answers; the median of the rounds.
+    /// Median of the rounds.
     pub(crate) requests_per_second: f64,
-    /// Half of all requests were answered in this time.
+    /// Median latency.
     pub(crate) p50_micros: f64,
-    /// 99 of 100.
+    /// 99th percentile.
     pub(crate) p99_micros: f64,
-    /// 999 of 1000.
+    /// 99.9th percentile.
     pub(crate) p999_micros: f64,
 }
 
@@ -26,12 +26,12 @@ pub(crate) struct Row {
     pub(crate) bytes: usize,
     pub(crate) path: &'static str,
     pub(crate) connections: usize,
-    /// Requests per second, where they were sent at a fixed rate.
+    /// The rate, if it was fixed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rate: Option<u32>,
     pub(crate) webhook: Figures,
     pub(crate) floor: Figures,
-    /// CPU per request as a multiple of the floor's: of each round and its neighbour, the median, and the middle half.
+    /// CPU per request as a multiple of the floor, compared between neighboring rounds: median, and middle half.
     pub(crate) multiple: f64,
     pub(crate) multiple_quartiles: [f64; 2],
 }
@@ -64,7 +64,7 @@ impl Figures {
     }
 }
 
-/// Quartiles of how many times the floor each round cost: the lower, the median, the upper.
+/// Lower quartile, median and upper quartile of the multiples of the floor.
 pub(crate) fn multiples(webhook: &[Round], floor: &[Round]) -> [f64; 3] {
     let mut multiples: Vec<_> =
         webhook.iter().zip(floor).map(|(webhook, floor)| webhook.cpu_micros() / floor.cpu_micros()).collect();
@@ -78,7 +78,7 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     quantile(&values, 0.5)
 }
 
-/// The least of the sorted values that so large a share does not exceed; zero where there are none.
+/// The quantile of sorted values, or zero if there are none.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count is a count")]
     let rank = (count(sorted.len()) * share).ceil() as usize;

@@ -20,13 +20,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// As long as the webhook's when it has nothing to say.
+/// As long as the response of the webhook without findings.
 const ANSWER: &[u8] = br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"672587ac-6b43-426c-8a76-8a2aedea26de","allowed":true}}"#;
 
-/// The webhook's, in `src/server/http.rs`.
+/// As in `src/server/http.rs`.
 const BUFFER: usize = 16 << 10;
 
-/// The webhook's, in `src/config/limits.rs`.
+/// As in `src/config/limits.rs`.
 const IDLE: Duration = Duration::from_mins(2);
 
 /// Serves until it is killed.

@@ -13,16 +13,16 @@ use super::{
 
 const PATHS: [&str; 2] = ["/mutate", "/validate"];
 
-/// Requests per second at a fixed rate: as many writes as a large hub has in a bad minute.
+/// The fixed rate in requests per second: the writes of a large hub in a bad minute.
 const RATE: u32 = 500;
 
-/// Requests of a round at the fixed rate: two seconds.
+/// Requests of a round at the fixed rate, which takes two seconds.
 const PACED: u32 = 1000;
 
-/// Connections for the fixed rate: never all of them are in use unless the server falls behind.
+/// Connections for the fixed rate. All are in use only if the server falls behind.
 const PACED_CONNECTIONS: usize = 32;
 
-/// Longest request of which a core can answer [`RATE`] in a second.
+/// The largest request that a core can review [`RATE`] times a second.
 const PACED_BYTES: usize = 1 << 20;
 
 /// A server with its connections.
@@ -31,7 +31,7 @@ struct Side {
     connections: Vec<Connection>,
 }
 
-/// How requests are sent.
+/// The load.
 #[derive(Clone, Copy)]
 enum Load {
     Closed { connections: usize, count: usize },
@@ -87,7 +87,7 @@ async fn measure(webhook: &Path, rounds: usize, only: Option<&str>, connections:
     Ok(rows)
 }
 
-/// Requests of a round: about half a second of the server's core.
+/// Requests of a round, which takes about half a second of CPU.
 fn count(bytes: usize) -> usize {
     match bytes {
         0..10_000 => 10_000,
@@ -112,7 +112,7 @@ impl Load {
     }
 }
 
-/// Rounds of both sides, which of them is first changing every time.
+/// Runs alternating rounds of both servers. Which is first changes every time.
 async fn take_turns(
     sides: &mut [Side; 2],
     trust: &Trust,
@@ -125,7 +125,7 @@ async fn take_turns(
         while side.connections.len() < load.connections() {
             side.connections.push(side.server.connect(trust).await?);
         }
-        // Not measured: the first requests find cold caches and empty free lists.
+        // Not measured, because the first requests find cold caches and empty free lists.
         side.round(request, load, 4).await?;
     }
     let [webhook, floor] = sides;
@@ -145,7 +145,7 @@ async fn take_turns(
 }
 
 impl Side {
-    /// A round, or that part of one.
+    /// A round or a part of one.
     async fn round(&mut self, request: &[u8], load: Load, part: usize) -> anyhow::Result<Round> {
         let before = self.server.cpu()?;
         let answered = match load {

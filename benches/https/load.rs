@@ -12,7 +12,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 
 use super::client::Connection;
 
-/// How long each request took, and all of them.
+/// The latency of each request, and the total time.
 pub(crate) struct Answered {
     pub(crate) latencies: Vec<Duration>,
     pub(crate) elapsed: Duration,
@@ -42,9 +42,9 @@ pub(crate) async fn closed(
     .await
 }
 
-/// Sends `count` requests, one each `interval`, on whichever connection is free.
+/// Sends `count` requests, one each `interval`, on any free connection.
 ///
-/// A request that had to wait for a connection is as late as if it had been sent: its time runs from when it was due.
+/// The latency of a request is from the time at which it was due, also if it had to wait for a connection.
 pub(crate) async fn paced(
     connections: &mut Vec<Connection>,
     request: &Arc<[u8]>,
@@ -64,7 +64,7 @@ pub(crate) async fn paced(
                 }
                 let due = started + interval * *turn;
                 *turn += 1;
-                // A timer of tokio's is late by up to a millisecond, and the core is the load's own.
+                // A timer of tokio can be a millisecond late, and the core belongs to the load.
                 while Instant::now() < due {
                     tokio::task::yield_now().await;
                 }
@@ -78,13 +78,13 @@ pub(crate) async fn paced(
     .await
 }
 
-/// Runs `task` on every connection at once, and puts the connections back.
+/// Runs `task` on every connection concurrently, and returns the connections to the pool.
 async fn drive<F>(connections: &mut Vec<Connection>, task: impl Fn(Connection) -> F) -> anyhow::Result<Answered>
 where
     F: Future<Output = anyhow::Result<(Connection, Vec<Duration>)>> + Send + 'static,
 {
-    // Asleep, the load would have to be woken by the server's answer, at the server's expense: and the slower server,
-    // whose load sleeps more, would look slower still.
+    // A sleeping load would be woken by the response at the cost of the server. A slower server, whose load sleeps
+    // more, would look even slower.
     let mut awake = JoinSet::new();
     awake.spawn(async {
         loop {

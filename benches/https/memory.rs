@@ -17,11 +17,11 @@ struct Figures {
     fresh: u64,
     /// A second after the first review.
     idle: u64,
-    /// The highest while 64 large reviews were sent at a time.
+    /// The peak with 64 concurrent large reviews.
     large_peak: u64,
-    /// A minute later, all connections still open.
+    /// A minute later, with all connections open.
     large_after: u64,
-    /// The highest over the mixed reviews.
+    /// The peak over the mixed reviews.
     mixed_peak: u64,
     /// After each tenth of the mixed reviews.
     mixed: Vec<u64>,
@@ -29,7 +29,7 @@ struct Figures {
     mixed_after: u64,
 }
 
-/// Large reviews at a time.
+/// Concurrent large reviews.
 const SIMULTANEOUS: usize = 64;
 
 /// Reviews of all sizes.
@@ -66,7 +66,7 @@ async fn measure(webhook: &Path) -> anyhow::Result<Figures> {
     sleep(MINUTE);
     let large_after = show("a minute later", server.memory("VmRSS")?);
 
-    // Of a hundred reviews one is large and twenty are of the middle size, half of each on either path.
+    // Of a hundred reviews, one is large and twenty are medium, half of each on either path.
     let hundred = (0..100).flat_map(|turn| {
         let [mutate, validate] = match turn {
             50 => &large,

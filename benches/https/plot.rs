@@ -6,9 +6,9 @@ use testkit::bodies::{BODIES, Body};
 
 use super::{figures::Row, report};
 
-/// What others cost, with the same bodies and as multiples of the same floor, measured once on another machine.
+/// Multiples of the same floor for other webhooks with the same bodies, measured once on another machine.
 ///
-/// Kubewarden had 37 to 47 and 60 to 70, and refuses 2.4 MB.
+/// Kubewarden had 37 to 47 and 60 to 70, and rejects 2.4 MB.
 const PEERS: [(&str, [Option<f64>; 3]); 6] = [
     ("kube, typed envelope, DynamicObject", [Some(3.8), Some(8.3), Some(7.0)]),
     ("controller-runtime", [Some(14.0), Some(41.0), Some(44.0)]),
@@ -18,16 +18,16 @@ const PEERS: [(&str, [Option<f64>; 3]); 6] = [
     ("Gatekeeper", [Some(80.0), Some(166.0), Some(98.0)]),
 ];
 
-/// Connections of the figures that are shown.
+/// The number of connections in the plot.
 const CONNECTIONS: usize = 8;
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 270.0;
 const TOP: f64 = 64.0;
 const ROW: f64 = 26.0;
-const COLOURS: [&str; 3] = ["#1b7837", "#2166ac", "#b2182b"];
+const COLORS: [&str; 3] = ["#1b7837", "#2166ac", "#b2182b"];
 
-/// Draws the rows of eight connections, one dot for each size of body.
+/// Draws the rows with eight connections, one dot for each size of body.
 pub(crate) fn write(rows: &[Row]) -> anyhow::Result<()> {
     let ours = ["/mutate", "/validate"].map(|path| {
         let multiple = |(body, _): Body| {
@@ -56,8 +56,8 @@ fn svg(lines: &[(String, [Option<f64>; 3])]) -> Result<String, std::fmt::Error> 
          <text x=\"16\" y=\"24\" font-size=\"15\" font-weight=\"bold\">CPU per review over HTTPS, as a multiple of what \
          TLS, HTTP and reading the body cost</text>\n"
     );
-    for ((at, (body, _)), colour) in [LEFT, LEFT + 80.0, LEFT + 170.0].into_iter().zip(BODIES).zip(COLOURS) {
-        writeln!(svg, "<circle cx=\"{at}\" cy=\"44\" r=\"5\" fill=\"{colour}\"/>")?;
+    for ((at, (body, _)), color) in [LEFT, LEFT + 80.0, LEFT + 170.0].into_iter().zip(BODIES).zip(COLORS) {
+        writeln!(svg, "<circle cx=\"{at}\" cy=\"44\" r=\"5\" fill=\"{color}\"/>")?;
         writeln!(svg, "<text x=\"{}\" y=\"48\">{body}</text>", at + 10.0)?;
     }
     for tick in [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0] {
@@ -74,12 +74,12 @@ fn svg(lines: &[(String, [Option<f64>; 3])]) -> Result<String, std::fmt::Error> 
             LEFT - 14.0,
             middle + 4.0
         )?;
-        for (multiple, colour) in multiples.iter().zip(COLOURS) {
+        for (multiple, color) in multiples.iter().zip(COLORS) {
             let Some(multiple) = multiple else { continue };
             let at = x(*multiple);
             writeln!(
                 svg,
-                "<circle cx=\"{at:.1}\" cy=\"{middle}\" r=\"5\" fill=\"{colour}\" fill-opacity=\"0.8\">\
+                "<circle cx=\"{at:.1}\" cy=\"{middle}\" r=\"5\" fill=\"{color}\" fill-opacity=\"0.8\">\
                  <title>{multiple:.2}</title></circle>"
             )?;
         }
@@ -94,7 +94,7 @@ fn svg(lines: &[(String, [Option<f64>; 3])]) -> Result<String, std::fmt::Error> 
     Ok(svg)
 }
 
-/// Where a multiple is, on a scale from 1 to 200 on which equal factors are equally far.
+/// The position of a multiple on a logarithmic scale from 1 to 200.
 fn x(multiple: f64) -> f64 {
     const MOST: f64 = 200.0;
     LEFT + (WIDTH - LEFT - 24.0) * multiple.max(1.0).ln() / MOST.ln()

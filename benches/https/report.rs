@@ -11,14 +11,14 @@ use serde::Serialize;
 
 use super::figures::Row;
 
-/// Where figures are kept that the README shows.
+/// The directory of the figures in the README.
 const DIRECTORY: &str = "benches/results";
 
 #[derive(Serialize)]
 struct Report<'a, F> {
     machine: Machine,
     commit: String,
-    /// Of each server, by turns.
+    /// Alternating rounds of each server.
     rounds: usize,
     figures: &'a F,
 }
@@ -30,13 +30,13 @@ struct Machine {
     kernel: String,
 }
 
-/// A file of that name, with its directory.
+/// The path of a file of figures; makes its directory.
 pub(crate) fn file(name: &str) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(DIRECTORY)?;
     Ok(Path::new(DIRECTORY).join(name))
 }
 
-/// Writes figures with what they are of.
+/// Writes figures with commit and machine.
 pub(crate) fn write(name: &str, rounds: usize, figures: &impl Serialize) -> anyhow::Result<()> {
     let report = Report { machine: machine()?, commit: commit()?, rounds, figures };
     let file = file(&format!("{name}.json"))?;
@@ -47,7 +47,7 @@ pub(crate) fn write(name: &str, rounds: usize, figures: &impl Serialize) -> anyh
 
 fn machine() -> anyhow::Result<Machine> {
     let cpu = fs::read_to_string("/proc/cpuinfo")?;
-    // Not those that are left to this process, which has but one.
+    // Not the cores available to this process, which has only one.
     let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     Ok(Machine {
@@ -65,7 +65,7 @@ fn commit() -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// The table.
+/// Prints the table.
 pub(crate) fn print(rows: &[Row]) {
     println!(
         "{:7} {:10} {:12} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",

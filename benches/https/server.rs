@@ -15,37 +15,37 @@ use tokio_rustls::TlsConnector;
 
 use super::client::{self, Connection};
 
-/// The core of the servers; the load has the other.
+/// The core of the servers. The load has the other one.
 const SERVER_CORE: &str = "1";
 
 /// The core of the load.
 const LOAD_CORE: &str = "0";
 
-/// Which server.
+/// The kind of a server.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind<'a> {
     /// The webhook's release binary.
     Webhook(&'a Path),
-    /// The floor, which is this program.
+    /// The floor, a command of this program.
     Floor,
 }
 
-/// Where a server runs.
+/// The cores of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cores {
-    /// On the one that is the servers'.
+    /// Only the core of the servers.
     One,
-    /// Wherever the kernel puts it.
+    /// All cores.
     All,
 }
 
-/// A certificate pair in files, and a client that trusts it.
+/// A certificate pair in files, and a TLS configuration that trusts it.
 pub(crate) struct Trust {
     directory: TempDir,
     pub(crate) tls: TlsConnector,
 }
 
-/// A running server, which is killed when it is dropped.
+/// A running server process. It is killed when this is dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -68,7 +68,7 @@ impl Trust {
 }
 
 impl Server {
-    /// Starts a server; it may not listen yet.
+    /// Starts a server. It may not listen yet.
     pub(crate) fn spawn(kind: Kind<'_>, cores: Cores, trust: &Trust) -> anyhow::Result<Self> {
         // Free a moment ago: no other program takes ports during a measurement.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
@@ -97,11 +97,11 @@ impl Server {
         Ok(Self { child, address, started })
     }
 
-    /// A connection, as soon as the server takes one.
+    /// Connects as soon as the server listens.
     pub(crate) async fn connect(&mut self, trust: &Trust) -> anyhow::Result<Connection> {
         /// Far longer than any server needs.
         const DEADLINE: Duration = Duration::from_secs(20);
-        /// Short against the time to start, long enough to leave the server its core.
+        /// Short compared with the start, and long enough to leave the core to the server.
         const PAUSE: Duration = Duration::from_micros(250);
         loop {
             match Connection::open(self.address, &trust.tls).await {
@@ -112,15 +112,15 @@ impl Server {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the server ended: {status}");
             }
-            // Not tokio's, which rounds up to a millisecond.
+            // Not the timer of tokio, which rounds up to a millisecond.
             std::thread::sleep(PAUSE);
         }
     }
 
-    /// User and system time of all its threads so far.
+    /// CPU time of all threads so far.
     ///
-    /// From the scheduler, in nanoseconds: `/proc/PID/stat` has the same sum in hundredths of a second. A thread that
-    /// ends takes its time with it, so threads are compared one by one in [`cpu_since`].
+    /// From the scheduler, in nanoseconds; `/proc/PID/stat` has only hundredths of a second. The time of a thread is
+    /// lost when it ends, so [`Cpu::since`] compares threads one by one.
     pub(crate) fn cpu(&self) -> anyhow::Result<Cpu> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
         let times = tasks.map(|task| {
@@ -140,7 +140,7 @@ impl Server {
         kibibytes.map(|kibibytes| kibibytes << 10).with_context(|| format!("no {field} in the status of a process"))
     }
 
-    /// Makes `VmHWM` the peak from now on.
+    /// Resets the peak `VmHWM`.
     pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
         Ok(fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
     }
@@ -153,18 +153,18 @@ impl Drop for Server {
     }
 }
 
-/// Nanoseconds that each thread has run.
+/// CPU time of each thread in nanoseconds.
 pub(crate) struct Cpu(Vec<(String, u64)>);
 
 impl Cpu {
-    /// What has been used since `earlier`.
+    /// The CPU time since `earlier`.
     pub(crate) fn since(&self, earlier: &Self) -> Duration {
         let before = |thread: &str| earlier.0.iter().find(|(name, _)| name == thread).map_or(0, |(_, nanos)| *nanos);
         Duration::from_nanos(self.0.iter().map(|(thread, nanos)| nanos.saturating_sub(before(thread))).sum())
     }
 }
 
-/// Leaves the servers their core.
+/// Pins this process to the core of the load.
 pub(crate) fn pin_load() -> anyhow::Result<()> {
     let pid = std::process::id().to_string();
     let status = Command::new("taskset")

@@ -14,10 +14,10 @@ use super::{
 
 #[derive(Serialize)]
 struct Figures {
-    /// From exec to the first answered review, the median.
+    /// Median time from exec to the first answered review.
     webhook_millis: f64,
     floor_millis: f64,
-    /// Of the binary, stripped.
+    /// The size of the stripped binary.
     binary_bytes: u64,
 }
 

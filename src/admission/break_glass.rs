@@ -67,11 +67,11 @@ pub enum Permission {
     Allowed,
     /// The user does not have it.
     Forbidden,
-    /// There is no answer.
+    /// There is no response.
     Unknown,
 }
 
-/// A claim that is honoured if the user has the right.
+/// A claim that is honored if the user has the right.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// The permission check, as a `SubjectAccessReview`.
@@ -81,7 +81,7 @@ pub struct Claim {
 }
 
 impl Response {
-    /// The final answer: this one where there is no claim, or no answer to its permission check.
+    /// The final response: this one where there is no claim, or no answer to its permission check.
     #[must_use]
     pub fn settled(mut self, permission: Permission) -> Self {
         match (self.claim.take(), permission) {
@@ -92,7 +92,7 @@ impl Response {
     }
 }
 
-/// The decision on a claim, for the answer.
+/// The decision on a claim, for the response.
 pub(super) enum Decision<'a> {
     /// The denial stays, for this outcome and problem.
     Denied(BreakGlass, Problem<'a>),
@@ -125,7 +125,7 @@ impl Decision<'_> {
     }
 }
 
-/// Denies what the report denies, unless a claim is honoured.
+/// Denies what the report denies, unless a claim is honored.
 ///
 /// `body` is that of the request, `new` its object.
 pub(super) fn answer(body: &[u8], request: &Request<'_>, mut report: Report<'_>, new: &ClusterProfile<'_>) -> Response {

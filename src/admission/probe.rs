@@ -1,7 +1,7 @@
 //! Recognizes the dry run by which an installation proves that the API server calls its own validating webhook.
 //!
 //! Any client may send a profile of that shape. It is a dry run and denied, so it stores nothing, and only a sender that has the
-//! installation's key can use the answer.
+//! installation's key can use the response.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ fn read(body: &[u8], namespace: &str) -> Option<Probe> {
 }
 
 impl Response {
-    /// The same answer with one more warning before all others: the API server passes on a limited number.
+    /// The same response with one more warning before all others: the API server passes on a limited number.
     #[must_use]
     pub fn with_warning(mut self, warning: &str) -> Self {
         let mut review: Value = serde_json::from_slice(&self.body).expect("a response is always valid JSON");

@@ -31,7 +31,7 @@ pub enum BadRequest {
     },
 }
 
-/// The request of an admission review, as far as the answer depends on it.
+/// The request of an admission review, as far as the response depends on it.
 pub(super) struct Request<'a> {
     pub(super) uid: Cow<'a, str>,
     pub(super) operation: &'static str,
@@ -110,7 +110,7 @@ takes_object!(GroupVersionKind {
 });
 
 impl<'a> Profile<'a> {
-    /// Skips one that cannot be read: its review has a uid, so it gets an answer.
+    /// Skips one that cannot be read: its review has a uid, so it gets a response.
     fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
         let start = reader.position();
         reader.allow_items(MAX_ITEMS);
@@ -143,7 +143,7 @@ impl<'a> Request<'a> {
         };
         let text = |text| if let Field::Set(text) = text { text } else { Cow::Borrowed("") };
         let uid = text(wire.uid);
-        // It is part of the answer, which stays in memory until the client reads it. An API server's has 36 bytes.
+        // It is part of the response, which stays in memory until the client reads it. An API server's has 36 bytes.
         if uid.is_empty() || clipped(&uid) != uid {
             return Err(envelope_error("request.uid", "a string of 1 to 253 bytes"));
         }

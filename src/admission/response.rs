@@ -18,7 +18,7 @@ use crate::{
     rules::RULES,
 };
 
-/// The answer to an admission review, and what the log and the metrics say of it.
+/// The response to an admission review, and what the log and the metrics say of it.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// The request's.
@@ -182,9 +182,9 @@ pub(crate) fn clipped(name: &str) -> &str {
     name.get(..name.floor_char_boundary(LONGEST)).unwrap_or_default()
 }
 
-/// Maximum bytes of a patch in base64, and of the texts of a denial, which are in an answer twice.
+/// Maximum bytes of a patch in base64, and of the texts of a denial, which are in a response twice.
 ///
-/// So an answer has at most 256 KiB, which stay in memory until the client reads it. People read no more of it either.
+/// So a response has at most 256 KiB, which stay in memory until the client reads it. People read no more of it either.
 const PATCH: usize = 160 << 10;
 const CAUSES: usize = 100 << 10;
 
@@ -241,12 +241,19 @@ fn causes(report: &Report<'_>, decision: Option<&Decision<'_>>) -> Vec<StatusCau
         }
     }
     if omitted > 0 {
-        causes.push(cause("status".into(), format!("Too many: {omitted} more findings"), "FieldValueTooMany"));
+        let text = of_no_rule(&format!("Too many: {omitted} more findings"));
+        causes.push(cause("status".into(), text, "FieldValueTooMany"));
     }
     if let Some(problem) = decision.and_then(Decision::problem) {
-        causes.push(cause(break_glass::path().to_string(), problem.to_string(), problem.reason()));
+        let text = of_no_rule(&problem.to_string());
+        causes.push(cause(break_glass::path().to_string(), text, problem.reason()));
     }
     causes
+}
+
+/// Marks a message that no single rule gives, in the place of the rule's name. A message without a mark is the API server's.
+fn of_no_rule(message: &str) -> String {
+    format!("{message} [clusterprofile-webhook]")
 }
 
 /// The warning next to a denial of a write to an object that is being deleted.
@@ -257,10 +264,12 @@ const DELETED: &str =
 fn warnings(report: &Report<'_>, denied: bool, too_many_fixes: bool, decision: Option<&Decision<'_>>) -> Vec<String> {
     /// The API server passes on 4096 characters; past that it cuts every warning to 256. The rest is left for the last line.
     const CHARACTERS: usize = 4000;
-    let of_claim = decision.and_then(Decision::warning);
-    let of_deletion = (denied && report.is_deletion).then(|| DELETED.to_owned());
+    let of_claim = decision.and_then(Decision::warning).map(|warning| of_no_rule(&warning));
+    let of_deletion = (denied && report.is_deletion).then(|| of_no_rule(DELETED));
     let none_made = too_many_fixes.then(|| {
-        format!("status: more than {FIXES} values with a default are missing, so none was filled in; set them")
+        let text =
+            format!("status: more than {FIXES} values with a default are missing, so none was filled in; set them");
+        of_no_rule(&text)
     });
     let of_fixes = report
         .fixes
@@ -282,7 +291,7 @@ fn warnings(report: &Report<'_>, denied: bool, too_many_fixes: bool, decision: O
         }
     }
     if omitted > 0 {
-        warnings.push(format!("{omitted} more warnings are omitted"));
+        warnings.push(of_no_rule(&format!("{omitted} more warnings are omitted")));
     }
     warnings
 }

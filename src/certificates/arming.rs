@@ -10,9 +10,9 @@ use super::{
     Backoff, CertificatesError,
     cluster::{Cluster, Live, Probed, Snapshot},
     failure_log::FailureLog,
+    metrics::{Failure, Metrics, Repair},
     proof::{self, ProofKey},
 };
-use crate::metrics::{Failure, Metrics, Repair};
 
 mod cause;
 
@@ -36,13 +36,8 @@ pub(super) enum Arm {
 }
 
 impl Arming {
-    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
-        Self {
-            metrics: Arc::clone(metrics),
-            was_armed: false,
-            backoff: Backoff::default(),
-            failures: FailureLog::new(metrics),
-        }
+    pub(super) fn new(metrics: &Arc<Metrics>, failures: FailureLog) -> Self {
+        Self { metrics: Arc::clone(metrics), was_armed: false, backoff: Backoff::default(), failures }
     }
 
     /// Arms the validating configuration, if it is not armed and a bad profile is denied with a proof by `key`. Without a key,
@@ -62,7 +57,7 @@ impl Arming {
     ) -> Result<Arm, CertificatesError> {
         let validating = snapshot.validating();
         let is_armed = |live: &Live| live.webhooks.iter().all(|webhook| webhook.is_armed);
-        self.metrics.certificates.set_armed(validating.is_some_and(is_armed));
+        self.metrics.set_armed(validating.is_some_and(is_armed));
         let Some((key, live)) = key.zip(validating.filter(|live| !is_armed(live))) else {
             self.was_armed |= validating.is_some_and(is_armed);
             self.backoff.reset();
@@ -80,11 +75,11 @@ impl Arming {
         }
         // Only this uid and version: the proof is not valid for another configuration.
         cluster.arm(live).await?;
-        self.metrics.certificates.set_armed(true);
+        self.metrics.set_armed(true);
         self.failures.succeeded();
         self.backoff.reset();
         if self.was_armed {
-            self.metrics.certificates.count_repair(Repair::FailurePolicy);
+            self.metrics.count_repair(Repair::FailurePolicy);
             info!("failurePolicy repaired");
             return Ok(Arm::Repaired);
         }

@@ -59,8 +59,8 @@ pub(super) struct Cluster {
 
 /// The objects that a rotation depends on, as last read.
 pub(super) struct Snapshot {
-    /// The Secret, with the resourceVersion that a write needs.
-    pub(super) secret: Secret,
+    /// The Secret, with the resourceVersion that a write needs. None if it does not exist.
+    pub(super) secret: Option<Secret>,
     /// The configurations that exist.
     pub(super) live: Vec<Live>,
 }
@@ -119,7 +119,7 @@ impl Cluster {
 
     /// Reads the Secret and the configurations.
     pub(super) async fn read(&self) -> Result<Snapshot, CertificatesError> {
-        let secret = ask("read the Secret", self.secrets.get(&self.names.secret)).await?;
+        let secret = ask("read the Secret", self.secrets.get_opt(&self.names.secret)).await?;
         let name = &self.names.configuration;
         let mutating = ask("read a webhook configuration", self.mutating.get_opt(name)).await?;
         let validating = ask("read a webhook configuration", self.validating.get_opt(name)).await?;
@@ -127,12 +127,19 @@ impl Cluster {
         Ok(Snapshot { secret, live })
     }
 
-    /// Replaces the data of the Secret, unless it was written since it was read.
-    pub(super) async fn store(&self, secret: &Secret, data: Data) -> Result<(), CertificatesError> {
-        let data = data.into_iter().map(|(name, value)| (name, ByteString(value))).collect();
-        let secret = Secret { data: Some(data), ..secret.clone() };
-        let params = PostParams::default();
-        ask("write the Secret", self.secrets.replace(&self.names.secret, &params, &secret)).await.map(drop)
+    /// Replaces the data of the Secret, unless it was written since it was read. Creates the Secret if it did not exist: some
+    /// tools prune or skip an empty one.
+    pub(super) async fn store(&self, secret: Option<&Secret>, data: Data) -> Result<(), CertificatesError> {
+        let data = Some(data.into_iter().map(|(name, value)| (name, ByteString(value))).collect());
+        let (name, params) = (&self.names.secret, PostParams::default());
+        let stored = if let Some(secret) = secret {
+            let secret = Secret { data, ..secret.clone() };
+            ask("write the Secret", self.secrets.replace(name, &params, &secret)).await
+        } else {
+            let secret = Secret { data, metadata: named(name), ..Secret::default() };
+            ask("create the missing Secret", self.secrets.create(&params, &secret)).await
+        };
+        stored.map(drop)
     }
 
     /// Sets the caBundle of every webhook of a configuration.
@@ -203,9 +210,15 @@ impl Cluster {
         Ok(Probed::Refused { message, warnings })
     }
 
-    /// Reads the Lease.
-    pub(super) async fn lease(&self) -> Result<Lease, CertificatesError> {
-        ask("read the Lease", self.leases.get(&self.names.lease)).await
+    /// Reads the Lease, if it exists.
+    pub(super) async fn lease(&self) -> Result<Option<Lease>, CertificatesError> {
+        ask("read the Lease", self.leases.get_opt(&self.names.lease)).await
+    }
+
+    /// Creates the Lease without a holder, unless another replica has created it meanwhile.
+    pub(super) async fn create_lease(&self) -> Result<Lease, CertificatesError> {
+        let lease = Lease { metadata: named(&self.names.lease), ..Lease::default() };
+        ask("create the missing Lease", self.leases.create(&PostParams::default(), &lease)).await
     }
 
     /// Writes the Lease, unless it was written since it was read.
@@ -250,9 +263,9 @@ impl Snapshot {
         self.live.iter().find(|live| live.phase == Phase::Validate && !live.webhooks.is_empty())
     }
 
-    /// The data of the Secret.
+    /// The data of the Secret; empty if it does not exist.
     pub(super) fn data(&self) -> Data {
-        let data = self.secret.data.iter().flatten();
+        let data = self.secret.iter().flat_map(|secret| &secret.data).flatten();
         data.map(|(name, value)| (name.clone(), value.0.clone())).collect()
     }
 
@@ -296,6 +309,10 @@ impl Webhook {
         let bundle = Bundle::parse(&client.ca_bundle.unwrap_or_default().0);
         Self { name, bundle, is_armed: failure_policy == Some("Fail") }
     }
+}
+
+fn named(name: &str) -> ObjectMeta {
+    ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }
 }
 
 async fn ask<T>(

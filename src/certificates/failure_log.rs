@@ -4,25 +4,30 @@ use std::sync::Arc;
 
 use tracing::{debug, warn};
 
-use super::{CertificatesError, error_chain};
-use crate::metrics::{Failure, Metrics};
+use super::{
+    CertificatesError, error_chain,
+    metrics::{Failure, Metrics},
+};
+use crate::tls::Certificates;
 
 /// Counts and logs the failures of one loop. A failure that repeats is logged again only after a success.
 pub(super) struct FailureLog {
     metrics: Arc<Metrics>,
+    certificates: Arc<Certificates>,
     /// Failures logged since the last success, oldest first.
     logged: Vec<(Failure, String)>,
 }
 
 impl FailureLog {
-    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
-        Self { metrics: Arc::clone(metrics), logged: Vec::new() }
+    pub(super) fn new(metrics: &Arc<Metrics>, certificates: &Arc<Certificates>) -> Self {
+        Self { metrics: Arc::clone(metrics), certificates: Arc::clone(certificates), logged: Vec::new() }
     }
 
     pub(super) fn failed(&mut self, failure: Failure, cause: String) {
         /// More than alternate in practice. Beyond this, the oldest is forgotten, and would be logged again.
         const REMEMBERED: usize = 8;
-        self.metrics.certificates.count_failure(failure);
+        self.metrics.count_failure(failure);
+        self.certificates.set_last_failure(cause.clone());
         let entry = (failure, cause);
         if !self.logged.contains(&entry) {
             warn!(
@@ -45,6 +50,6 @@ impl FailureLog {
 
 /// Counts a failure that needs no warning: it is retried, and is visible in other ways too.
 pub(super) fn count(metrics: &Metrics, failure: Failure, error: &CertificatesError) {
-    metrics.certificates.count_failure(failure);
+    metrics.count_failure(failure);
     debug!(failure = failure.name(), error = error_chain(error), "certificate management failed; retrying");
 }

@@ -14,13 +14,14 @@ use super::{
     cluster::{Cluster, Live, Snapshot},
     error_chain,
     failure_log::{self, FailureLog},
+    metrics::{Failure, Metrics, Repair, Step},
     nap,
     proof::ProofKey,
     rest,
     rotation::{Action, Rotation},
     state::{Next, State},
 };
-use crate::metrics::{Failure, Metrics, Repair, Step};
+use crate::tls::Certificates;
 
 /// The loop of a replica while it is the leader. It keeps no state that its successor needs.
 pub(super) struct Leader<'c> {
@@ -50,9 +51,11 @@ impl<'c> Leader<'c> {
         options: &'c Options,
         identity: &'c str,
         metrics: &'c Arc<Metrics>,
+        certificates: &Arc<Certificates>,
     ) -> Self {
-        let (arming, failures) = (Arming::new(metrics), FailureLog::new(metrics));
-        Self { cluster, options, identity, metrics, confirmed: None, settled: None, arming, failures }
+        let failures = || FailureLog::new(metrics, certificates);
+        let arming = Arming::new(metrics, failures());
+        Self { cluster, options, identity, metrics, confirmed: None, settled: None, arming, failures: failures() }
     }
 
     /// Runs until dropped.
@@ -140,9 +143,9 @@ impl<'c> Leader<'c> {
     }
 
     async fn store(&self, snapshot: &Snapshot, state: &State, step: Option<Step>) -> Result<(), CertificatesError> {
-        self.cluster.store(&snapshot.secret, state.write()).await?;
+        self.cluster.store(snapshot.secret.as_ref(), state.write()).await?;
         if let Some(step) = step {
-            self.metrics.certificates.count_step(step);
+            self.metrics.count_step(step);
             info!(step = step.name(), "CA rotation step done");
             self.emit(step.reason(), step.note()).await;
         }
@@ -156,7 +159,7 @@ impl<'c> Leader<'c> {
         self.cluster.publish(live, bundle).await?;
         // If it had this bundle before, another writer has overwritten it.
         if self.settled.as_ref() == Some(bundle) {
-            self.metrics.certificates.count_repair(Repair::CaBundle);
+            self.metrics.count_repair(Repair::CaBundle);
             info!(phase = live.phase.name(), "caBundle repaired");
         } else {
             info!(phase = live.phase.name(), "caBundle published");

@@ -15,8 +15,15 @@ use k8s_openapi::{
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::info;
 
-use super::{CertificatesError, cluster::Cluster, error_chain, failure_log::FailureLog, fraction};
-use crate::metrics::{Failure, Metrics};
+use super::{
+    CertificatesError,
+    cluster::Cluster,
+    error_chain,
+    failure_log::FailureLog,
+    fraction,
+    metrics::{Failure, Metrics},
+};
+use crate::tls::Certificates;
 
 /// Takes part in the election for as long as the process runs.
 pub(super) struct Election<'c> {
@@ -25,21 +32,22 @@ pub(super) struct Election<'c> {
     /// How long a leader may fail to renew the Lease.
     pub(super) duration: Duration,
     pub(super) metrics: &'c Arc<Metrics>,
+    pub(super) certificates: &'c Arc<Certificates>,
 }
 
 impl Election<'_> {
     /// Runs `lead` whenever this replica is the leader. Runs until dropped.
     pub(super) async fn run(&self, lead: impl AsyncFn() -> Infallible) -> Infallible {
-        let mut failures = FailureLog::new(self.metrics);
+        let mut failures = FailureLog::new(self.metrics, self.certificates);
         loop {
             self.win(&mut failures).await;
             info!(identity = self.identity, "acquired leadership");
-            self.metrics.certificates.set_leading(true);
+            self.metrics.set_leading(true);
             tokio::select! {
                 never = lead() => match never {},
                 () = self.keep(&mut failures) => {}
             }
-            self.metrics.certificates.set_leading(false);
+            self.metrics.set_leading(false);
             info!(identity = self.identity, "lost leadership");
         }
     }
@@ -50,7 +58,7 @@ impl Election<'_> {
     async fn win(&self, failures: &mut FailureLog) {
         let mut seen: Option<(LeaseSpec, Instant)> = None;
         loop {
-            match self.cluster.lease().await {
+            match self.lease().await {
                 Ok(lease) => {
                     let spec = lease.spec.clone().unwrap_or_default();
                     let duration = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
@@ -82,7 +90,7 @@ impl Election<'_> {
             sleep(self.pause()).await;
             let asked = Instant::now();
             let renewed = async {
-                let lease = self.cluster.lease().await?;
+                let lease = self.lease().await?;
                 if holder(&lease) != self.identity {
                     return Ok(false);
                 }
@@ -99,13 +107,21 @@ impl Election<'_> {
         }
     }
 
+    /// Reads the Lease, and creates it if it is missing: Argo CD applies no Leases.
+    async fn lease(&self) -> Result<Lease, CertificatesError> {
+        match self.cluster.lease().await? {
+            Some(lease) => Ok(lease),
+            None => self.cluster.create_lease().await,
+        }
+    }
+
     async fn write(&self, lease: Lease, identity: &str) -> Result<(), CertificatesError> {
         // The field has whole seconds, at least one.
         let seconds = i32::try_from(self.duration.as_secs()).unwrap_or(i32::MAX).max(1);
         write(self.cluster, lease, identity, seconds).await
     }
 
-    /// A fifth of the duration, so that one lost answer is harmless, minus jitter, so that replicas do not ask at once.
+    /// A fifth of the duration, so that one lost response is harmless, minus jitter, so that replicas do not ask at once.
     fn pause(&self) -> Duration {
         let pause = self.duration / 5;
         pause.mul_f64(1.0 - fraction() / 4.0)
@@ -114,8 +130,10 @@ impl Election<'_> {
 
 /// Releases the Lease if this replica holds it.
 pub(super) async fn release(cluster: &Cluster, identity: &str) -> Result<(), CertificatesError> {
-    let lease = cluster.lease().await?;
-    if holder(&lease) == identity { write(cluster, lease, "", 1).await } else { Ok(()) }
+    match cluster.lease().await? {
+        Some(lease) if holder(&lease) == identity => write(cluster, lease, "", 1).await,
+        _ => Ok(()),
+    }
 }
 
 async fn write(cluster: &Cluster, lease: Lease, identity: &str, seconds: i32) -> Result<(), CertificatesError> {

@@ -11,14 +11,15 @@ use super::{
     cluster::{Cluster, Snapshot},
     error_chain,
     failure_log::FailureLog,
-    fraction, nap,
+    fraction,
+    metrics::{Failure, Metrics},
+    nap,
     proof::Prover,
     rest,
     rotation::Lifetimes,
     state::State,
 };
 use crate::{
-    metrics::{Failure, Metrics},
     review::Phase,
     tls::{self, Certificates, ExpiryWarning, Pair},
 };
@@ -51,8 +52,8 @@ impl<'c> Replica<'c> {
         prover: &'c Prover,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        let expiries = ["certificate", "CA"].map(ExpiryWarning::new);
-        let (failures, metrics) = (FailureLog::new(metrics), Arc::clone(metrics));
+        let expiries = ["serving certificate", "CA certificate"].map(ExpiryWarning::new);
+        let (failures, metrics) = (FailureLog::new(metrics, &certificates), Arc::clone(metrics));
         Self { cluster, lifetimes, certificates, prover, metrics, failures, leaf: None, expiries }
     }
 
@@ -110,11 +111,11 @@ impl<'c> Replica<'c> {
         let lifetime = Duration::from_secs(pair.expiry().saturating_sub(now.as_second()).unsigned_abs());
         let leaf = Leaf::new(current, now, lifetime);
         let due = leaf.due;
-        tls::replace(pair, &self.certificates, &self.metrics);
+        tls::replace(pair, &self.certificates, &self.metrics.reloads);
         let [leaf_expiry, ca_expiry] = &mut self.expiries;
         leaf_expiry.set(now + lifetime, lifetime);
         ca_expiry.set(leaf.ca.not_after(), leaf.ca.lifetime());
-        self.metrics.certificates.set_ca_expiry(leaf.ca.not_after().as_second());
+        self.metrics.set_ca_expiry(leaf.ca.not_after().as_second());
         self.leaf = Some(leaf);
         self.show_trust(&snapshot, now);
         Ok(due)
@@ -127,7 +128,7 @@ impl<'c> Replica<'c> {
             let live = snapshot.live.iter().filter(|live| live.phase == phase);
             let bundles: Vec<_> = live.flat_map(|live| &live.webhooks).map(|webhook| &webhook.bundle).collect();
             let accepts = |pair: Arc<Pair>| bundles.iter().all(|bundle| bundle.accepts(&pair, &name, now));
-            self.metrics.certificates.set_trusted(phase, !bundles.is_empty() && pair.clone().is_some_and(accepts));
+            self.metrics.set_trusted(phase, !bundles.is_empty() && pair.clone().is_some_and(accepts));
         }
     }
 

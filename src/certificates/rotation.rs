@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use super::{
     bundle::Bundle,
     ca::Certificate,
+    metrics::Step,
     state::{Next, Old, State},
 };
-use crate::metrics::Step;
 
 /// Lifetimes of certificates, and the overlap of a rotation.
 #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ pub(super) struct Managed {
     /// Namespace of the Service, the Secret and the Lease. By default that of the service account
     #[arg(long, value_name = "NAME", env = "CLUSTERPROFILE_WEBHOOK_NAMESPACE")]
     namespace: Option<String>,
-    /// Secret for the CA. It must exist, and may be empty
+    /// Secret for the CA. Created if it is missing
     #[arg(
         long,
         value_name = "NAME",
@@ -26,7 +26,7 @@ pub(super) struct Managed {
         env = "CLUSTERPROFILE_WEBHOOK_SECRET"
     )]
     secret: String,
-    /// Lease for leader election. It must exist, and may be empty
+    /// Lease for leader election. Created if it is missing
     #[arg(long, value_name = "NAME", default_value = "clusterprofile-webhook", env = "CLUSTERPROFILE_WEBHOOK_LEASE")]
     lease: String,
     /// Name of the mutating and of the validating webhook configuration. A missing one is not created

@@ -147,8 +147,9 @@ impl Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let metrics = Arc::new(Metrics::default());
-    let _log = logging::start(args.log_format, args.log_level, &metrics).context("cannot start")?;
+    let metrics = Metrics::default();
+    let _log =
+        logging::start(args.log_format, args.log_level, metrics.dropped_lines.clone()).context("cannot start")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     let served = runtime.block_on(serve(args, metrics));
     // Do not wait for a file read, which may never end on a lost volume.
@@ -156,7 +157,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     served
 }
 
-async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
+async fn serve(args: Args, metrics: Metrics) -> anyhow::Result<ExitCode> {
     let (source, callers) = match args.source().and_then(|source| Ok((source, args.callers()?))) {
         Ok((source, callers)) => (source, callers.map(Arc::new)),
         Err(error) => return Ok(super::unusable(&error)),
@@ -177,7 +178,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     let permissions = if args.break_glass { permissions().await } else { None };
     let crd = if args.uses_api_server() { crd_watch().await } else { None };
     let (spans, exporter) =
-        args.otlp_endpoint.clone().map(|endpoint| traces::start(endpoint, Arc::clone(&metrics))).unzip();
+        args.otlp_endpoint.clone().map(|endpoint| traces::start(endpoint, metrics.dropped_spans.clone())).unzip();
     let exporter = exporter.map(|exporter| tokio::spawn(exporter.run()));
     let prover = renewer.prover();
     let config =
@@ -192,7 +193,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
     };
     let watched_callers = async {
         match callers {
-            Some(callers) => tls::watch_callers(callers, Arc::clone(&metrics)).await,
+            Some(callers) => tls::watch_callers(callers, Arc::clone(&metrics.reloads)).await,
             None => pending().await,
         }
     };
@@ -202,7 +203,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
             live.replace(&policy, limits);
         };
         match file {
-            Some(file) => file.watch(Arc::clone(&metrics), apply).await,
+            Some(file) => file.watch(Arc::clone(&metrics.reloads), apply).await,
             None => pending().await,
         }
     };
@@ -213,7 +214,7 @@ async fn serve(args: Args, metrics: Arc<Metrics>) -> anyhow::Result<ExitCode> {
         }
     };
     tokio::select! {
-        served = server::serve(listener, admin, Arc::clone(&certificates), Arc::clone(&metrics), config, stop) => served?,
+        served = server::serve(listener, admin, Arc::clone(&certificates), Arc::clone(&metrics.server), config, stop) => served?,
         never = renewer.run(&certificates, &metrics) => match never {},
         never = watched_callers => match never {},
         never = watched_file => match never {},
@@ -246,7 +247,7 @@ async fn crd_watch() -> Option<CrdWatch> {
         Err(error) => {
             warn!(
                 error = error_chain(&error),
-                "CRD in force unknown; writes that it refuses get no warning that names the rule"
+                "CRD in force unknown; for writes that it refuses, users see only the API server's message"
             );
             None
         }

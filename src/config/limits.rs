@@ -28,9 +28,9 @@ pub struct Limits {
     pub handshake: Duration,
     /// Timeout of the headers, from the first byte of the request.
     pub headers: Duration,
-    /// Timeout of writing an answer, from when the client first stops reading it.
+    /// Timeout of writing a response, from when the client first stops reading it.
     pub write_timeout: Duration,
-    /// How long a connection may be idle between an answer and the next request.
+    /// How long a connection may be idle between a response and the next request.
     pub idle: Duration,
     /// How long a body larger than its connection's share may take to arrive while other requests wait for memory.
     pub slow_body_grace: Duration,
@@ -53,7 +53,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             // The API server sends its headers in one packet.
             headers: Duration::from_secs(10),
-            // An answer fits into the socket's buffer, so a client that does not read it is gone.
+            // A response fits into the socket's buffer, so a client that does not read it is gone.
             write_timeout: Duration::from_secs(10),
             // Longer than the 90 s for which the API server keeps an idle connection, so that the API server closes it first.
             idle: Duration::from_mins(2),

@@ -71,7 +71,7 @@ enum BreakGlassError {
     Refused { code: u16, reason: String },
     #[error("the permission check failed")]
     Request(#[source] kube::Error),
-    #[error("the API server did not answer the permission check in time")]
+    #[error("the API server did not respond to the permission check in time")]
     Timeout,
     #[error("too many permission checks are waiting")]
     Busy,

@@ -26,7 +26,7 @@ where
     N: for<'w> FormatFields<'w> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        // kube logs answers that it cannot parse, which may be the Secret with the CA key. Its errors do not quote them.
+        // kube logs responses that it cannot parse, which may be the Secret with the CA key. Its errors do not quote them.
         if event.metadata().target().starts_with("kube_client") {
             return Ok(());
         }
@@ -34,7 +34,7 @@ where
         match self {
             Self::Text => {
                 SystemTime.format_time(&mut line)?;
-                let [on, off] = if line.has_ansi_escapes() { [colour(*level), "\x1b[0m"] } else { ["", ""] };
+                let [on, off] = if line.has_ansi_escapes() { [color(*level), "\x1b[0m"] } else { ["", ""] };
                 write!(line, " {on}{level:>5}{off}")?;
             }
             Self::Json => {
@@ -53,7 +53,7 @@ where
     }
 }
 
-fn colour(level: Level) -> &'static str {
+fn color(level: Level) -> &'static str {
     match level {
         Level::ERROR => "\x1b[31m",
         Level::WARN => "\x1b[33m",
@@ -164,12 +164,12 @@ mod tests {
         }
     }
 
-    fn logged(format: Format, colours: bool, log: impl FnOnce()) -> String {
+    fn logged(format: Format, colors: bool, log: impl FnOnce()) -> String {
         let written = Written::default();
         let writer = written.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || writer.clone())
-            .with_ansi(colours)
+            .with_ansi(colors)
             .event_format(format)
             .finish();
         with_default(subscriber, log);

@@ -91,8 +91,7 @@ fn label<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     match profile.labels().map_or(&Field::Absent, |labels| &labels.cluster_manager) {
         Field::Set(label) if label == manager => {}
         Field::Set(label) => {
-            let is_filled_in = syntax::is_segment(manager) && !change.is_deletion();
-            let advice = if is_filled_in { "; leave the label out and it is set" } else { "" };
+            let advice = advice(change, manager);
             let detail = format!("must equal spec.clusterManager.name ({}){advice}", quote(manager));
             reporter.report(path, Problem::Invalid(Value::of(label), detail.into()));
         }
@@ -108,7 +107,13 @@ fn label<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
             }
             // Without metadata there is nothing to add a label to, and the API server stores no such object.
             if profile.metadata.set().is_some() {
-                let warning = is_removed(change).then(|| format!("cannot be removed; restored to {name}").into());
+                let warning = stored_label(change).map(|stored| {
+                    if stored == manager.as_ref() {
+                        format!("cannot be removed; restored to {name}").into()
+                    } else {
+                        format!("missing, set to {name}, the name in spec.clusterManager").into()
+                    }
+                });
                 reporter.fix(path, manager.as_ref(), warning);
             }
         }
@@ -116,11 +121,23 @@ fn label<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     }
 }
 
-/// Whether the write removes the stored label, so that its author needs a warning: `kubectl label` prints "unlabeled" although
-/// the label is restored. A manifest may leave out what others have set.
-fn is_removed(change: &Change<'_>) -> bool {
-    let stored = change.old.and_then(ClusterProfile::labels).map_or(&Field::Absent, |labels| &labels.cluster_manager);
-    change.part == Part::Main && stored.set().is_some()
+/// What to do about a wrong label. Nothing of this where the name is what is wrong, or where nothing is filled in.
+fn advice(change: &Change<'_>, manager: &str) -> &'static str {
+    let changes_name = change.old.and_then(ClusterProfile::cluster_manager).is_some_and(|stored| stored != manager);
+    if stored_label(change).is_some_and(|stored| stored == manager) {
+        ", as the stored label does"
+    } else if changes_name || change.is_deletion() || !syntax::is_segment(manager) {
+        ""
+    } else {
+        "; remove the label, and the webhook sets it"
+    }
+}
+
+/// The stored label, if the write can remove it. The author of such a write needs a warning: `kubectl label` prints "unlabeled"
+/// although the label is set again. A manifest may leave out what others have set.
+fn stored_label<'c>(change: &'c Change<'_>) -> Option<&'c str> {
+    let labels = change.old.and_then(ClusterProfile::labels)?;
+    (change.part == Part::Main).then(|| labels.cluster_manager.text()).flatten()
 }
 
 fn name_path<'a>() -> FieldPath<'a> {

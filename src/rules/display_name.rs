@@ -30,7 +30,7 @@ fn display_name<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
             reporter.report(path, Problem::Invalid(Value::of(name), wording));
         }
         Field::Absent if change.operation == Operation::Create => {
-            // A longer one is no name, and would be in the answer: no API server sends it.
+            // A longer one is no name, and would be in the response: no API server sends it.
             let is_name = |name: &&str| (1..=SUBDOMAIN_LIMIT).contains(&name.len());
             if let Some(name) = change.new.metadata.set().and_then(|metadata| metadata.name.text()).filter(is_name) {
                 reporter.fix(path, name, None);

@@ -18,8 +18,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::{
-    metrics::Metrics,
-    server::{Stage, handler::Reviews},
+    server::{Metrics, Stage, handler::Reviews},
     tls::Certificates,
 };
 
@@ -53,16 +52,18 @@ async fn logged(request: Request, next: Next) -> Response {
     response
 }
 
-async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
-    let unavailable = |cause| (StatusCode::SERVICE_UNAVAILABLE, cause);
+async fn ready(State(health): State<Health>) -> (StatusCode, String) {
     if *health.stages.borrow() != Stage::Serving {
-        return unavailable("the server is stopping\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n".into());
     }
-    match health.certificates.current() {
-        Some(pair) if pair.is_valid(Timestamp::now()) => (StatusCode::OK, "ok\n"),
-        Some(_) => unavailable("the serving certificate has expired or is not valid yet\n"),
-        None => unavailable("no serving certificate yet that the webhook configurations trust\n"),
-    }
+    let cause = match health.certificates.current() {
+        Some(pair) if pair.is_valid(Timestamp::now()) => return (StatusCode::OK, "ok\n".into()),
+        Some(_) => "the serving certificate has expired or is not valid yet",
+        None => "no serving certificate yet that the webhook configurations trust",
+    };
+    let failure = health.certificates.last_failure();
+    let failure = failure.map_or_else(String::new, |failure| format!("; last failure: {failure}"));
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{cause}{failure}\n"))
 }
 
 /// OpenMetrics text. It is valid in the older Prometheus format too, so only the content type depends on the request.
@@ -74,5 +75,8 @@ async fn metrics_text(State(health): State<Health>, headers: HeaderMap) -> Respo
         "text/plain; version=0.0.4; charset=utf-8"
     };
     health.reviews.show_load();
+    if let Some(pair) = health.certificates.current() {
+        health.metrics.traffic.set_certificate_validity(pair.validity());
+    }
     ([(CONTENT_TYPE, format)], health.metrics.render()).into_response()
 }

@@ -50,7 +50,7 @@ enum CrdWatchError {
     Refused(Box<Status>),
     #[error("cannot read the CustomResourceDefinition")]
     Request(#[source] kube::Error),
-    #[error("cannot read the CustomResourceDefinition: the API server did not answer in time")]
+    #[error("cannot read the CustomResourceDefinition: the API server did not respond in time")]
     Timeout,
     #[error("CustomResourceDefinition clusterprofiles.multicluster.x-k8s.io not found")]
     Absent,
@@ -121,7 +121,10 @@ impl CrdWatch {
         match &news {
             Ok(()) => info!("CRD in force loaded"),
             Err(error) => {
-                warn!(error, "CRD in force unknown; writes that it refuses get no warning that names the rule");
+                warn!(
+                    error,
+                    "CRD in force unknown; for writes that it refuses, users see only the API server's message"
+                );
             }
         }
         self.logged = Some(news);

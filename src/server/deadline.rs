@@ -1,4 +1,4 @@
-//! The deadline of a request: how long the API server waits for the answer.
+//! The deadline of a request: how long the API server waits for the response.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::units;
 /// The deadline of a request with this query.
 ///
 /// The API server adds its timeout, as in `timeout=10s`, to the query of every call. A tenth of it, at most half a second, is
-/// reserved for sending the answer.
+/// reserved for sending the response.
 pub(super) fn of(query: Option<&str>) -> Instant {
     /// The default of webhook configurations.
     const DEFAULT: Duration = Duration::from_secs(10);

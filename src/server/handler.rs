@@ -26,7 +26,6 @@ use crate::{
     admission::{self, BreakGlass, Permission, Unanswered, clipped},
     certificates::Prover,
     kube::permissions::Permissions,
-    metrics::{Metrics, Shed},
     review::Phase,
     server::{
         deadline,
@@ -35,6 +34,7 @@ use crate::{
         intake::{Received, Unreviewed},
         listener::connections::Seat,
         live_config::LiveConfig,
+        metrics::{Metrics, Shed},
     },
     traces::{Span, Spans},
 };
@@ -43,7 +43,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Reviews(Arc<Shared>);
 
-/// Marks a response as the answer to a review. Holds its memory until it is written.
+/// Marks a response as that of a review. Holds its memory until it is written.
 #[derive(Clone)]
 pub(super) struct Answered(pub(super) Arc<Unsent>);
 
@@ -74,7 +74,7 @@ const QUICK: Duration = Duration::from_millis(1);
 /// Maximum bytes of a body whose review starts on that thread. Parsing a body cannot be stopped, and usual writes are smaller.
 const QUICK_BYTES: usize = 8 << 10;
 
-/// Maximum bytes of all large answers that are not written yet: 64 of the largest.
+/// Maximum bytes of all large responses that are not written yet: 64 of the largest.
 const UNSENT: usize = 16 << 20;
 
 impl Reviews {
@@ -104,8 +104,8 @@ impl Reviews {
     pub(super) fn show_load(&self) {
         let Shared { live, metrics, .. } = &*self.0;
         let (bytes, requests) = live.budget().load();
-        metrics.server.set_load(bytes, requests);
-        metrics.server.set_connections_limit(live.limits().connections);
+        metrics.traffic.set_load(bytes, requests);
+        metrics.traffic.set_connections_limit(live.limits().connections);
     }
 
     pub(super) fn router(self) -> Router {
@@ -134,7 +134,7 @@ impl Reviews {
         response
     }
 
-    /// Receives and reviews a request, and reserves memory for the answer.
+    /// Receives and reviews a request, and reserves memory for the response.
     async fn reviewed(self, phase: Phase, request: Request, span: &mut Span) -> Result<Response, Unreviewed> {
         let deadline = deadline::of(request.uri().query());
         let seat = request.extensions().get::<Seat>().cloned();
@@ -222,7 +222,7 @@ impl Reviews {
                 Reviewed::Failed((StatusCode::BAD_REQUEST, format!("{bad_request}\n")).into_response())
             }
             Err(_) => {
-                metrics.count_panic();
+                metrics.reviews.count_panic();
                 error!(phase = %phase, bytes = received.len(), "internal error in a review; report this bug");
                 let message = "clusterprofile-webhook hit an internal error reviewing this object; see its log and report the bug";
                 Reviewed::Failed(unavailable(message))
@@ -266,14 +266,14 @@ impl Reviews {
                 (StatusCode::BAD_REQUEST, "the body is incomplete: the connection was closed early\n").into_response(),
             ),
             Unreviewed::Shed(reason) => {
-                metrics.server.count_shed(reason);
+                metrics.traffic.count_shed(reason);
                 unavailable(match reason {
                     Shed::QueueFull => "clusterprofile-webhook is overloaded: the queue for reviews is full; try again",
                     Shed::Slow => {
                         "clusterprofile-webhook is overloaded and the request body arrived too slowly; try again"
                     }
                     Shed::Unsent => {
-                        "clusterprofile-webhook is overloaded: too many answers are waiting to be read; try again"
+                        "clusterprofile-webhook is overloaded: too many responses are waiting to be read; try again"
                     }
                     Shed::Deadline => {
                         "clusterprofile-webhook could not finish this review before its timeout; try again"
@@ -299,7 +299,7 @@ fn unavailable(message: &str) -> Response {
     closing((StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response())
 }
 
-/// Closes the connection after the answer, because the rest of the body is not read.
+/// Closes the connection after the response, because the rest of the body is not read.
 fn closing(mut response: Response) -> Response {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response

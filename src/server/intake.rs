@@ -16,9 +16,10 @@ use hyper::body::Body as _;
 use tokio::time::Instant;
 
 use self::{fair::Part, pool::BytePool};
-use crate::{
+use crate::server::{
+    Limits,
     metrics::{Load, Shed},
-    server::{Limits, timer::CoarseTimer},
+    timer::CoarseTimer,
 };
 
 pub(super) mod fair;

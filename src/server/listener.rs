@@ -15,10 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, warn};
 
 use self::connections::{ConnectionGuard, Connections};
-use crate::{
-    metrics::Metrics,
-    server::{Limits, Stage, http, live_config::LiveConfig, stopping},
-};
+use crate::server::{Limits, Metrics, Stage, http, live_config::LiveConfig, stopping};
 
 pub(super) mod connections;
 pub(super) mod crowds;
@@ -94,7 +91,7 @@ impl Acceptor {
     /// Counts and logs a panic. It ends only its own connection, but must not go unnoticed.
     fn check_panic(&self, ended: &Result<(), JoinError>) {
         if ended.is_err() {
-            self.metrics.count_panic();
+            self.metrics.reviews.count_panic();
             error!("internal error in a connection; report this bug");
         }
     }
@@ -143,10 +140,10 @@ impl Acceptor {
 
 /// Limits the kernel's buffers for each connection, which count as memory of the Pod. Connections inherit them from the listener.
 ///
-/// Otherwise the kernel could buffer megabytes for each connection: of an answer that a client does not read, or of a body that
-/// waits for memory. The kernel doubles both values for its own overhead.
+/// Otherwise the kernel could buffer megabytes for each connection: of a response that a client does not read, or of a body
+/// that waits for memory. The kernel doubles both values for its own overhead.
 fn bound_buffers(listener: &TcpListener) {
-    /// One TLS record, which holds every usual answer.
+    /// One TLS record, which holds every usual response.
     const SEND: usize = 16 << 10;
     /// The kernel's initial size, which no longer grows. With less, a large body costs a context switch for every record.
     const RECEIVE: usize = 64 << 10;

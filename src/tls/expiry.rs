@@ -30,7 +30,11 @@ impl ExpiryWarning {
     pub(crate) fn warn(&mut self, now: Timestamp) {
         const WEEK: Duration = Duration::from_hours(7 * 24);
         if !self.is_logged && self.expiry < now + WEEK.min(self.lifetime / 4) {
-            warn!(what = self.what, expiry = self.expiry.as_second(), "expires soon and has not been renewed");
+            warn!(
+                what = self.what,
+                expiry = self.expiry.as_second(),
+                "certificate expires soon and has not been renewed"
+            );
             self.is_logged = true;
         }
     }
@@ -49,7 +53,7 @@ mod tests {
         const DAY: Duration = Duration::from_hours(24);
         let expiry: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
         for (lifetime, ahead) in [(365 * DAY, 7 * DAY), (8 * DAY, 2 * DAY)] {
-            let mut warning = ExpiryWarning::new("certificate");
+            let mut warning = ExpiryWarning::new("serving certificate");
             warning.set(expiry, lifetime);
             warning.warn(expiry - ahead);
             assert!(!warning.is_logged);

@@ -8,18 +8,17 @@ use tracing::{info, warn};
 use super::{Callers, Certificates, ExpiryWarning, Files, Pair, pair::regular};
 use crate::{
     error::error_chain,
-    files::FilePoller,
-    metrics::{File, Metrics},
+    files::{File, FilePoller, ReloadMetrics},
 };
 
 /// Reloads the serving certificate whenever its files change. Runs until dropped.
 ///
 /// An invalid pair is logged once, and the last valid one stays in use until the files change again. A pair that has expired or
 /// is not valid yet replaces a valid one only once it becomes valid or the other one expires.
-pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<Metrics>) -> Infallible {
+pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<ReloadMetrics>) -> Infallible {
     let mut poller = FilePoller::new(None);
     let mut next: Option<Pair> = None;
-    let mut expiry = ExpiryWarning::new("certificate");
+    let mut expiry = ExpiryWarning::new("serving certificate");
     loop {
         let reader = files.clone();
         let found = poller.next(move || reader.read()).await;
@@ -38,15 +37,15 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
                 Ok(pair) => (!replaces(pair)).then(untimely),
                 Err(error) => Some(error.clone()),
             };
-            metrics.files.set_unusable(File::Certificate, error.is_some());
+            metrics.set_unusable(File::Certificate, error.is_some());
             if let Some(error) = error {
-                metrics.files.count_reload(File::Certificate, false);
+                metrics.count_reload(File::Certificate, false);
                 warn!(error, "serving certificate not reloaded; still serving the last valid one");
             }
             next = pair.ok();
         }
         if let Some(pair) = next.take_if(|pair| replaces(pair)) {
-            metrics.files.set_unusable(File::Certificate, false);
+            metrics.set_unusable(File::Certificate, false);
             replace(pair, &certificates, &metrics);
         }
         if let Some([from, until]) = certificates.current().map(|pair| pair.validity()) {
@@ -58,14 +57,12 @@ pub async fn watch(files: Files, certificates: Arc<Certificates>, metrics: Arc<M
 }
 
 /// Replaces the serving certificate, and counts and logs it if it changed.
-pub(crate) fn replace(pair: Pair, certificates: &Certificates, metrics: &Metrics) {
-    let (expiry, validity) = (pair.expiry(), pair.validity());
+pub(crate) fn replace(pair: Pair, certificates: &Certificates, metrics: &ReloadMetrics) {
+    let expiry = pair.expiry();
     let is_new = !certificates.current().is_some_and(|current| pair.is_same(&current));
     certificates.replace(pair);
-    // Only after the replacement: readers of the metric rely on it.
-    metrics.server.set_certificate_validity(validity);
     if is_new {
-        metrics.files.count_reload(File::Certificate, true);
+        metrics.count_reload(File::Certificate, true);
         info!(expiry, "serving certificate reloaded");
     }
 }
@@ -73,21 +70,21 @@ pub(crate) fn replace(pair: Pair, certificates: &Certificates, metrics: &Metrics
 /// Reloads the client CA bundle whenever its file changes. Runs until dropped.
 ///
 /// An invalid bundle is logged once, and the last valid one stays in use until the file changes again.
-pub async fn watch_callers(callers: Arc<Callers>, metrics: Arc<Metrics>) -> Infallible {
+pub async fn watch_callers(callers: Arc<Callers>, metrics: Arc<ReloadMetrics>) -> Infallible {
     let mut poller = FilePoller::new(None);
     loop {
         let file = callers.file().to_owned();
         let Some(found) = poller.next(move || regular(&file)).await else { continue };
         let replaced = found.and_then(|pem| callers.replace(&pem).map_err(|error| error_chain(&error)));
-        metrics.files.set_unusable(File::ClientCa, replaced.is_err());
+        metrics.set_unusable(File::ClientCa, replaced.is_err());
         match replaced {
             Ok(false) => {}
             Ok(true) => {
-                metrics.files.count_reload(File::ClientCa, true);
+                metrics.count_reload(File::ClientCa, true);
                 info!("client CA bundle reloaded");
             }
             Err(error) => {
-                metrics.files.count_reload(File::ClientCa, false);
+                metrics.count_reload(File::ClientCa, false);
                 warn!(error, "client CA bundle not reloaded; still using the last valid one");
             }
         }

@@ -4,7 +4,6 @@ use std::{
     io, mem,
     net::SocketAddr,
     pin::pin,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,6 +18,7 @@ use futures_util::future::{Either, select};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use prometheus_client::metrics::counter::Counter;
 use tokio::{
     net::{TcpStream, lookup_host},
     sync::mpsc,
@@ -27,7 +27,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{Endpoint, TracesError, otlp, span::Record};
-use crate::{error::error_chain, files, metrics::Metrics};
+use crate::{error::error_chain, files};
 
 /// Sends the spans of the queue, one batch after the other.
 ///
@@ -40,7 +40,7 @@ pub struct Exporter {
     /// The host name, which in a Pod is the name of the Pod.
     instance: String,
     queue: mpsc::Receiver<Record>,
-    metrics: Arc<Metrics>,
+    dropped: Counter,
 }
 
 /// Maximum spans of one request: half a megabyte, where a collector accepts twenty.
@@ -59,8 +59,8 @@ const QUIET: Duration = Duration::from_mins(1);
 const HEADERS: usize = 16 << 10;
 
 impl Exporter {
-    pub(super) fn new(endpoint: Endpoint, queue: mpsc::Receiver<Record>, metrics: Arc<Metrics>) -> Self {
-        Self { endpoint, addresses: Vec::new(), instance: files::host(), queue, metrics }
+    pub(super) fn new(endpoint: Endpoint, queue: mpsc::Receiver<Record>, dropped: Counter) -> Self {
+        Self { endpoint, addresses: Vec::new(), instance: files::host(), queue, dropped }
     }
 
     /// Sends spans until the last [`Spans`](super::Spans) is dropped and the queue is empty.
@@ -75,7 +75,7 @@ impl Exporter {
                 }
                 Ok(()) => {}
                 Err(error) => {
-                    self.metrics.count_dropped_spans(batch.len());
+                    self.dropped.inc_by(batch.len() as u64);
                     if failed.is_none() {
                         warn!(error = error_chain(&error), "span export failed; dropping spans");
                     }
@@ -116,7 +116,7 @@ impl Exporter {
         }
     }
 
-    /// Sends one request, and returns the status of the answer.
+    /// Sends one request, and returns the status of the response.
     async fn post(&self, addresses: &[SocketAddr], body: Vec<u8>) -> Result<u16, TracesError> {
         let Endpoint { authority, path } = &self.endpoint;
         let failed = |source| TracesError::Http { endpoint: self.endpoint.to_string(), source };
@@ -132,7 +132,7 @@ impl Exporter {
         let answer = pin!(sender.send_request(request));
         let answered = match select(answer, pin!(connection)).await {
             Either::Left((answered, _)) => answered,
-            // The connection may have ended with the answer.
+            // The connection may have ended with the response.
             Either::Right((_, answer)) => answer.await,
         };
         Ok(answered.map_err(failed)?.status().as_u16())

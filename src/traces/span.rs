@@ -33,7 +33,7 @@ pub(super) struct Record {
     /// Names and times of events.
     pub(super) events: Vec<(&'static str, u64)>,
     pub(super) body: Option<usize>,
-    /// The status of the answer. None if the client closed the connection before.
+    /// The status of the response. None if the client closed the connection before.
     pub(super) status: Option<StatusCode>,
     /// Why the request was not reviewed.
     pub(super) error: Option<&'static str>,
@@ -107,7 +107,7 @@ impl Span {
         self.note(|record, _| record.error = Some(reason));
     }
 
-    /// Records the status of the answer.
+    /// Records the status of the response.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.note(|record, _| record.status = Some(status));
     }

@@ -172,7 +172,7 @@ fn condition_type(index: usize) -> String {
 fn provider(index: usize) -> Value {
     json!({
         "cluster": {
-            // A certificate authority as kubeadm makes it: RSA of 2048 bits; this one expires in a hundred years.
+            // A CA certificate as kubeadm makes it: RSA with 2048 bits. It expires in a hundred years.
             "certificate-authority-data": STANDARD.encode(include_str!("ca.crt")),
             "extensions": [{
                 "extension": {"CLIENT_ID": "inventory-reader", "TENANT_ID": format!("tenant-{index:04}")},
@@ -259,7 +259,7 @@ fn text(seed: usize, bytes: usize) -> String {
     const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -";
     let mut state = (seed as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
     let letters = (0..bytes).map(|_| {
-        // Knuth's linear congruential generator; its high bits are the good ones.
+        // Knuth's linear congruential generator, of which the high bits are good.
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let index = usize::try_from(state >> 58).expect("six bits are few");
         char::from(LETTERS.get(index).copied().unwrap_or(b' '))

@@ -103,7 +103,7 @@ pub struct PolicyOf {
     pub effects: BTreeMap<String, String>,
 }
 
-/// The expected outcome of /mutate and of /validate after it. What is left out is empty; `allowed` is true.
+/// The expected outcome of /mutate and of /validate after it. Lists are empty by default, and `allowed` is true.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Expect {
@@ -163,7 +163,7 @@ pub struct Warned {
     pub field: String,
 }
 
-/// What is different on a surface. What is left out is as on the others.
+/// The difference of a surface. Missing keys are as on the other surfaces.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {

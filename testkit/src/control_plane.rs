@@ -109,7 +109,7 @@ impl ControlPlane {
         &self.network
     }
 
-    /// kubectl with the rights of an administrator, and with no other configuration.
+    /// kubectl as an administrator, without colors or a home.
     pub fn kubectl(&self) -> Command {
         let mut kubectl = Command::new(self.assets.program("kubectl"));
         kubectl

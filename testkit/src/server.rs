@@ -62,15 +62,15 @@ impl Server {
                 let admin = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
                 let address = |listener: &TcpListener| listener.local_addr().expect("it is bound");
                 bound.send((address(&listener), address(&admin))).expect("the caller waits for it");
-                let (certificates, metrics) = (Arc::new(certificates), Arc::new(Metrics::default()));
+                let (certificates, metrics) = (Arc::new(certificates), Metrics::default());
                 if let Some(files) = files {
-                    tokio::spawn(tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics)));
+                    tokio::spawn(tls::watch(files, Arc::clone(&certificates), Arc::clone(&metrics.reloads)));
                 }
                 if let Some(callers) = &config.callers {
-                    tokio::spawn(tls::watch_callers(Arc::clone(callers), Arc::clone(&metrics)));
+                    tokio::spawn(tls::watch_callers(Arc::clone(callers), Arc::clone(&metrics.reloads)));
                 }
                 let stop = async || stopped.recv().await.unwrap_or_default();
-                server::serve(listener, admin, certificates, metrics, config, stop)
+                server::serve(listener, admin, certificates, metrics.server, config, stop)
                     .await
                     .expect("the server can be configured");
             });

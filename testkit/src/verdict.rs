@@ -23,5 +23,5 @@ pub fn warning(text: &str) -> Option<Warned> {
 }
 
 fn rule_in(text: &str) -> Option<&str> {
-    text.rsplit_once('[')?.1.strip_suffix(']')
+    text.rsplit_once('[')?.1.strip_suffix(']').filter(|rule| *rule != "clusterprofile-webhook")
 }

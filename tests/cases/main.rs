@@ -76,7 +76,7 @@ fn twice(case: &Case) {
     let stored = mutated(case, case.now);
     let again = Case { operation: None, old_object: Some(stored.clone()), ..case.clone() };
     let [first, second] = [stored, mutated(&again, case.now + 1.hour())].map(|mut object| {
-        // Filled in on CREATE only: an update of the whole object without it removes it.
+        // A fix on CREATE only: an update of the whole object without the field removes it.
         object.pointer_mut("/spec").and_then(Value::as_object_mut).map(|spec| spec.remove("displayName"));
         object
     });

@@ -24,7 +24,7 @@ fn what_validate_refuses_is_denied_behind_any_flood() {
 fn what_is_left_out_is_counted() {
     let property = |value: &str| json!({"name": "a.k8s.io", "value": value});
     let flood = |value| profile("a", &json!({"properties": vec![property(value); 5100]}));
-    // All but the first have a name that occurs before.
+    // All names except the first are duplicates.
     let output = check(&["-"], &flood("b").to_string());
     assert_eq!(output.status.code(), Some(1));
     let printed = text(&output.stdout);

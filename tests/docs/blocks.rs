@@ -5,7 +5,12 @@
 
 use std::{collections::BTreeMap, env, fs, path::Path, process::Command};
 
-use clusterprofile_webhook::{config::KEYS, metrics::Metrics, review::Rule, rules::RULES};
+use clusterprofile_webhook::{
+    config::{KEYS, Key},
+    metrics::Metrics,
+    review::Rule,
+    rules::RULES,
+};
 
 use super::{compatibility, cost, pages::pages};
 
@@ -141,8 +146,8 @@ fn configuration() -> String {
 
 /// Every limit with its default, a line each.
 fn limits(indent: &str) -> String {
-    let limits = KEYS.iter().filter_map(|key| Some((key.path.strip_prefix("limits.")?, key.default())));
-    limits.map(|(name, default)| format!("{indent}{name}: {default}\n")).collect()
+    let line = |key: &Key| Some(format!("{indent}{}: {}\n", key.path.strip_prefix("limits.")?, key.default()));
+    KEYS.iter().filter_map(line).collect()
 }
 
 /// `UPDATE=1` writes it. `make generate` does this first, because the chart repeats the file.
@@ -200,7 +205,7 @@ fn help(command: &str) -> String {
 
 /// Reads the metrics of a new server, which has every series from the start.
 fn metrics() -> String {
-    let text = Metrics::default().render();
+    let text = Metrics::default().server.render();
     let mut families: Vec<(&str, &str, &str)> = Vec::new();
     let mut labels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for line in text.lines() {

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use super::pages::files;
+
 /// Pages for contributors, which name files of the repository.
 const PAGES: [&str; 3] = ["CONTRIBUTING.md", "docs/architecture.md", "docs/compatibility.md"];
 
@@ -23,7 +25,7 @@ fn every_file_and_target_that_a_page_names_exists() {
                     missing.push(format!("{page}: {code}"));
                 }
             }
-            // A capital or an asterisk stands for a part that differs.
+            // An uppercase letter or an asterisk stands for a variable part.
             let is_pattern = |letter: char| letter == '*' || letter == ' ' || letter.is_ascii_uppercase();
             let is_file = DIRECTORIES.iter().any(|directory| code.starts_with(directory));
             let name = code.trim_end_matches("README.md");
@@ -32,5 +34,27 @@ fn every_file_and_target_that_a_page_names_exists() {
             }
         }
     }
+    assert_eq!(missing, [""; 0], "these do not exist");
+}
+
+#[test]
+fn every_function_and_constant_that_the_page_names_exists() {
+    let page = fs::read_to_string("CONTRIBUTING.md").expect("the page is readable");
+    let outside_blocks: String = page.split("```").step_by(2).collect();
+    let sources: Vec<_> = ["src", "testkit", "tests"].into_iter().flat_map(files).collect();
+    let exists = |text: &str| sources.iter().any(|source| source.contains(text));
+    let mut named = 0;
+    let mut missing = Vec::new();
+    for code in outside_blocks.split('`').skip(1).step_by(2) {
+        let is_constant = code.len() > 3 && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        let function = code.split_once("::").map(|(_, function)| format!("fn {function}("));
+        if is_constant || function.is_some() {
+            named += 1;
+            if !exists(function.as_deref().unwrap_or(code)) {
+                missing.push(code);
+            }
+        }
+    }
+    assert!(named > 5, "the page names functions and constants");
     assert_eq!(missing, [""; 0], "these do not exist");
 }

@@ -69,6 +69,16 @@ fn every_message_that_the_questions_quote_is_one_that_comes_out() {
 }
 
 #[test]
+fn the_questions_have_every_message_of_a_503() {
+    let questions = fs::read_to_string("docs/faq.md").expect("the page is readable");
+    let source = fs::read_to_string("src/server/handler.rs").expect("the source is readable");
+    let messages: Vec<_> = source.split('"').filter(|text| text.starts_with("clusterprofile-webhook ")).collect();
+    assert!(messages.len() > 5, "{messages:?}");
+    let missing: Vec<_> = messages.into_iter().filter(|message| !questions.contains(message)).collect();
+    assert_eq!(missing, [""; 0], "docs/faq.md has no answer to these");
+}
+
+#[test]
 fn the_message_whose_parts_are_explained_is_in_a_transcript() {
     let page = fs::read_to_string("docs/messages.md").expect("the page is readable");
     let (_, block) = page.split_once("```text\n").expect("the page begins with a message");

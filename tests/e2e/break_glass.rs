@@ -20,6 +20,9 @@ use super::{
 
 const PATH: &str = "metadata.annotations[clusterprofile-webhook.internal/break-glass]";
 
+/// How each refusal of a wrong value ends.
+const END: &str = "for this write to set rules aside [clusterprofile-webhook]";
+
 pub(crate) fn serves_one_write_of_who_may(plane: &ControlPlane, shell: &Shell) {
     shell.be_patient();
     shell.run("kubectl apply -k manifests/crd");
@@ -111,7 +114,7 @@ fn claims(replica: &Replica, outcome: &str) -> u64 {
 #[track_caller]
 fn assert_honoured(answer: &Response, rules: &str) {
     assert!(matches!(answer.status, 200 | 201), "{answer:#?}");
-    assert_eq!(answer.warnings[0], format!("{PATH}: set aside for this write: {rules}"));
+    assert_eq!(answer.warnings[0], format!("{PATH}: set aside for this write: {rules} [clusterprofile-webhook]"));
     assert!(answer.warnings[1].ends_with(&format!("[{rules}]")), "{answer:#?}");
 }
 
@@ -132,12 +135,7 @@ fn on_an_update(Stage { may, may_not, .. }: &Stage<'_>) {
     let refused = refused.expect("the denial says which annotation to set");
     assert!(refused.contains(r#"must have the verb "break-glass" on clusterprofiles.multicluster.x-k8s.io "spoke""#));
     let wrong = denied(&may.patch("spoke", "kueue", &json!("1"), "")).expect("the denial says which annotation to set");
-    assert_eq!(
-        wrong,
-        format!(
-            r#"Invalid value: "1": must be {version}, the stored resourceVersion, for this write to set rules aside"#
-        )
-    );
+    assert_eq!(wrong, format!(r#"Invalid value: "1": must be {version}, the stored resourceVersion, {END}"#));
     assert_eq!(may.version("spoke"), version);
 
     assert_honoured(&may.patch("spoke", "kueue", &version, DRY_RUN), "cluster-manager-label");
@@ -168,7 +166,7 @@ fn on_a_create(Stage { may, may_not, .. }: &Stage<'_>) {
     claimed["metadata"]["annotations"] = json!({ANNOTATION: "1"});
     claimed["metadata"]["name"] = json!("newer");
     let wrong = denied(&may.create(&claimed, ""));
-    assert_eq!(wrong.as_deref(), Some(r#"Invalid value: "1": must be "create" for this write to set rules aside"#));
+    assert_eq!(wrong, Some(format!(r#"Invalid value: "1": must be "create" {END}"#)));
 
     claimed["metadata"] = json!({
         "generateName": "generated-",

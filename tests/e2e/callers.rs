@@ -54,7 +54,7 @@ fn presented(assets: &Assets) {
 
     drop(replica);
     let _replica = serve(&authority, address, files.path(), RENEWED);
-    // The first may still go to the one that is gone.
+    // The first call may still use the old connection.
     wait_until("the reason of the refusal is logged", || {
         let refused = profiles.create(&good("refused"));
         assert_eq!(refused.status, 500, "{refused:#?}");

@@ -43,7 +43,7 @@ fn with_webhooks(case: &Case, crd: Crd, planes: &Planes) {
     let warnings: Vec<_> = answer.warnings.iter().filter_map(|text| verdict::warning(text)).collect();
     if let Some(text) = refused_by(case, crd, true) {
         assert_refused(&answer, text);
-        // /validate is not asked, so that /mutate says everything.
+        // /validate is not called, so /mutate reports everything.
         let is_uncalled = case.crd.as_ref().is_some_and(|crd| crd.uncalled);
         let expected =
             if is_uncalled { Vec::new() } else { case.foreseen(case.on(Surface::ApiServer, case.expect.verdict())) };

@@ -19,7 +19,7 @@ impl CertManager {
     pub(crate) fn start(&self, plane: &ControlPlane, shell: &Shell) -> Process {
         let crds = self.0.join("crds");
         let crds = crds.display();
-        // Some are too large for what kubectl otherwise puts into an annotation.
+        // Some are too large for the annotation of a client-side apply.
         shell.run(&format!("kubectl apply --server-side -f {crds}"));
         shell.run(&format!("kubectl wait --for=condition=Established --timeout=2m -f {crds}"));
         let mut command = Command::new(self.program());

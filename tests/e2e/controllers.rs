@@ -37,7 +37,7 @@ fn compare(manager: &Manager, crd: Crd, planes: &Planes) {
     }
     let expected: Vec<_> = unreviewed.stored.into_iter().map(filled_in).collect();
     assert_eq!(reviewed.stored, expected);
-    // What is filled in before the deletion stays, and nothing is filled in after it.
+    // Fixes from before the deletion remain, and there are no new ones after it.
     assert_eq!(filled_in(reviewed.last), filled_in(unreviewed.last));
 }
 
@@ -54,7 +54,7 @@ struct Replay {
 /// Runs all steps twice, then once more while a finalizer of another client keeps the deleted profile.
 fn replay(manager: &Manager, control: &ControlPlane, labels: &Value) -> Replay {
     let wanted = manager.steps.iter().find_map(|step| if let Step::Wants(file) = step { Some(file) } else { None });
-    let first = wanted.expect("each wants something");
+    let first = wanted.expect("each manager has a desired profile");
     let name = want(first, first)["metadata"]["name"].as_str().expect("a profile has a name").to_owned();
     let mut writer = Writer::new(control, control.namespace(labels), &name);
     let mut stored = Vec::new();

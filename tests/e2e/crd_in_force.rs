@@ -42,7 +42,7 @@ fn is_followed(assets: &Assets) {
     profiles.assert_that_both_webhooks_are_called();
     let warnings = || profiles.try_to_create(&wrong()).warnings;
 
-    // Without the right to read it, it is unknown, and the schema speaks alone.
+    // Without the right to read the CRD, only the schema reports mistakes.
     wait_until("it is known that nothing is known", || log(files.path()).contains("CRD in force unknown"));
     assert_eq!(warnings(), [""; 0]);
     let refused = profiles.try_to_create(&wrong());
@@ -53,7 +53,7 @@ fn is_followed(assets: &Assets) {
     let texts = warnings();
     assert!(texts.len() == 3 && texts.iter().zip(fields).all(|(text, field)| text.starts_with(field)), "{texts:#?}");
 
-    // As people meet it.
+    // As kubectl shows it.
     let applied = apply(&plane, &profiles);
     let shown = String::from_utf8_lossy(&applied.stderr);
     assert!(!applied.status.success(), "{shown}");
@@ -63,7 +63,7 @@ fn is_followed(assets: &Assets) {
     let schema = "spec.displayName: Invalid value: \"integer\": spec.displayName in body must be of type string";
     assert!(shown.contains(schema), "{shown}");
 
-    // What another definition lets pass, /validate denies, and nothing is said twice.
+    // /validate denies what another CRD accepts, and nothing is reported twice.
     let path = format!("{DEFINITIONS}/clusterprofiles.multicluster.x-k8s.io");
     let loose = json!([{
         "op": "replace",

@@ -40,7 +40,7 @@ impl EmptyRoot {
     /// For the image's own user, or for one that OpenShift could assign, whose group is always root's.
     pub(crate) fn new(directory: PathBuf, binary: &StaticBinary, is_openshift: bool) -> Self {
         fs::create_dir(&directory).expect("a directory can be made");
-        // Not a link: it leads out of the root.
+        // Not a link, which would lead out of the root.
         fs::copy(&binary.0, directory.join(BINARY)).expect("the binary can be copied");
         let containerfile = fs::read_to_string("Containerfile").expect("it is readable");
         let user = containerfile.lines().find_map(|line| line.strip_prefix("USER ")).expect("the image has a user");

@@ -101,8 +101,8 @@ const FAULTS: [Fault; 5] = [
             None
         },
         timeout: 30,
-        // The alert comes when the API server is already sending: at times it finds the connection closed before it
-        // reads why.
+        // The alert comes while the API server is sending. Sometimes it finds the connection closed before it reads the
+        // reason.
         messages: &[": remote error: tls: certificate required", ": use of closed network connection"],
         reason: Some("refused"),
     },
@@ -152,7 +152,7 @@ fn refused(fault: Fault, control: &ControlPlane) {
         assert!(message.starts_with(&begin) && fault.messages.iter().any(|text| message.contains(text)), "{message}");
     }
     if let Some(reason) = fault.reason {
-        // The API server may know of it first.
+        // The API server may detect it first.
         let series = format!("failed_handshakes_total{{reason=\"{reason}\"}}");
         wait_until("it is counted", || metric(&broken.webhook, &series) > 0);
     }

@@ -25,11 +25,12 @@ use testkit::{
     control_plane::ControlPlane,
     profiles::{Profiles, good, is_filled_in},
     programs::Assets,
+    random::Random,
     wait::wait_until,
     webhook::{Webhook, configurations},
 };
 
-use self::random::{Case, Method, Random, Write};
+use self::random::{Attempt, Generator, Method, Write};
 use super::planes::{Crd, Planes};
 
 /// Number of writes for each CRD.
@@ -74,14 +75,15 @@ pub(crate) fn definition(name: &str) -> Value {
 
 fn refuse_nothing(name: &str, control: &ControlPlane, versions: &[&'static str]) {
     let seed = seed();
-    let mut random = Random(seed);
-    let cases: Vec<_> = (0..WRITES).map(|number| random.case(&format!("random-{number}"), versions)).collect();
+    let mut random = Generator(Random(seed));
+    let attempts: Vec<_> = (0..WRITES).map(|number| random.attempt(&format!("random-{number}"), versions)).collect();
     let webhook = mutating(control, &format!("fixes-{name}"));
-    let with = Hub::new(control, &webhook.labels(), &cases);
-    let without = Hub::new(control, &json!({}), &cases);
+    let with = Hub::new(control, &webhook.labels(), &attempts);
+    let without = Hub::new(control, &json!({}), &attempts);
     let (mut accepted, mut filled_in, mut newly_refused) = (0, 0, Vec::new());
     let (mut foreseen, mut refused) = (0, 0);
-    for (case, (with, without)) in cases.iter().zip(with.send(&cases).into_iter().zip(without.send(&cases))) {
+    for (attempt, (with, without)) in attempts.iter().zip(with.send(&attempts).into_iter().zip(without.send(&attempts)))
+    {
         let is_unasked = with.status >= 500 && without.status < 500;
         assert!(!is_unasked, "the API server must reach the webhook: {with:#?}");
         accepted += usize::from(is_accepted(&without));
@@ -91,16 +93,16 @@ fn refuse_nothing(name: &str, control: &ControlPlane, versions: &[&'static str])
             !speaks || !is_accepted(&with),
             "SEED={seed}: /validate would say the same: {:?}\nstored: {}\nwritten: {:?}",
             with.warnings,
-            case.stored,
-            case.write
+            attempt.stored,
+            attempt.write
         );
         refused += usize::from(with.status == 422);
         foreseen += usize::from(speaks);
         if with.status == 422 && !speaks && env::var_os("UNFORESEEN").is_some() {
-            println!("stored: {}\nwritten: {:?}\nrefused: {}\n", case.stored, case.write, with.body["message"]);
+            println!("stored: {}\nwritten: {:?}\nrefused: {}\n", attempt.stored, attempt.write, with.body["message"]);
         }
         if is_accepted(&without) && !is_accepted(&with) {
-            newly_refused.push((case, with));
+            newly_refused.push((attempt, with));
         }
     }
     println!(
@@ -110,7 +112,7 @@ fn refuse_nothing(name: &str, control: &ControlPlane, versions: &[&'static str])
     assert!(foreseen > 0, "SEED={seed}: {foreseen} of {refused} refusals foreseen");
     assert!((WRITES / 4..WRITES * 9 / 10).contains(&accepted), "SEED={seed}: {accepted} accepted without the webhook");
     assert!(filled_in > WRITES / 50, "SEED={seed}: {filled_in} filled in");
-    let examples = newly_refused.iter().take(3).map(|(Case { stored, write }, answer)| {
+    let examples = newly_refused.iter().take(3).map(|(Attempt { stored, write }, answer)| {
         format!("stored: {stored}\nwritten: {write:?}\nrefused: {}", answer.body["message"])
     });
     let examples = examples.collect::<Vec<_>>().join("\n\n");
@@ -175,24 +177,24 @@ struct Hub<'c> {
 }
 
 impl<'c> Hub<'c> {
-    /// Stores the profiles of `cases`.
-    fn new(control: &'c ControlPlane, labels: &Value, cases: &[Case]) -> Self {
+    /// Stores the profiles of `attempts`.
+    fn new(control: &'c ControlPlane, labels: &Value, attempts: &[Attempt]) -> Self {
         let namespace = control.namespace(labels);
-        at_once(cases, |case| control.store(&namespace, case.stored.clone()));
+        at_once(attempts, |attempt| control.store(&namespace, attempt.stored.clone()));
         let collection = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{namespace}/clusterprofiles");
         let mut listed = Vec::new();
         wait_until("all that is stored is seen", || {
             listed = control.api.get(&collection).body["items"].as_array().cloned().unwrap_or_default();
-            listed.len() == cases.len()
+            listed.len() == attempts.len()
         });
         Self { control, namespace, listed }
     }
 
-    fn send(&self, cases: &[Case]) -> Vec<Response> {
-        at_once(cases, |case| self.write(case))
+    fn send(&self, attempts: &[Attempt]) -> Vec<Response> {
+        at_once(attempts, |attempt| self.write(attempt))
     }
 
-    fn write(&self, Case { stored, write }: &Case) -> Response {
+    fn write(&self, Attempt { stored, write }: &Attempt) -> Response {
         let Write { version, is_status, method, body } = write;
         let name = stored["metadata"]["name"].as_str().expect("it has a name");
         let part = if *is_status { "/status" } else { "" };

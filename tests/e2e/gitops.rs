@@ -35,6 +35,8 @@ pub(crate) fn an_armed_webhook_differs_in_nothing(plane: &ControlPlane, shell: &
         shell.run(&format!("kubectl apply {MANAGED} -f rendered.json"));
     };
     let mut objects = render("");
+    // Argo CD applies no Leases, and some tools prune an empty Secret. The webhook creates both.
+    objects.retain(|object| !["Lease", "Secret"].contains(&text(object, "/kind")));
     apply(&objects);
     let replica = serve_in(ELSEWHERE, plane, shell);
     wait_until("it is armed", || is_armed(plane));

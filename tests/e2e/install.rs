@@ -92,7 +92,7 @@ pub(crate) fn registered_with_make(plane: &ControlPlane, shell: &Shell) {
     shell.run(readme.command("kubectl apply -k manifests/crd"));
     let profiles = Profiles::new(plane);
     shell.run(readme.command("make register"));
-    // The authority is another, too, and must take the place of the first.
+    // The CA is another one too, and must replace the first.
     fs::remove_file(shell.directory.join("certs-dev/tls.crt")).expect("make has made a pair");
     shell.run(readme.command("make register"));
     let recipe = shell.run(&format!("{} --dry-run", readme.command("make run")));

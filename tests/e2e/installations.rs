@@ -43,7 +43,7 @@ pub(crate) fn each_proves_its_own_path(plane: &ControlPlane, shell: &Shell) {
     assert_eq!(profiles.create("good", Some(MANAGER), DRY_RUN).status, 201);
     unreached.stop();
 
-    // Of two that deny, the API server returns either denial.
+    // If two webhooks deny, the API server returns one of the denials.
     let second = serve_second(plane, shell, service, "reached");
     wait_until("the second installation is armed", || is_armed(&validating(plane, SECOND)));
     for repaired in 1..=5 {
@@ -133,7 +133,7 @@ fn serve_second(plane: &ControlPlane, shell: &Shell, address: SocketAddr, direct
 fn validating(plane: &ControlPlane, name: &str) -> Value {
     let path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
     let mut configuration = plane.api.get(&format!("{path}/{name}")).body;
-    // What `item` reads.
+    // The objects that `item` reads.
     configuration["kind"] = json!("ValidatingWebhookConfiguration");
     configuration
 }

@@ -3,7 +3,7 @@
 //! A custom harness runs a trial for each case file and each story. Without a control plane, all of them are skipped.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must end")]
-#![expect(clippy::print_stdout, reason = "it says what is left out, and where logs are")]
+#![expect(clippy::print_stdout, reason = "it reports what is skipped, and where logs are")]
 
 mod break_glass;
 mod callers;
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     const THREADS: usize = 8;
     let mut arguments = Arguments::from_args();
     let Some(assets) = Assets::find() else {
-        println!("e2e: left out: `make control-plane` builds the API server that these tests want");
+        println!("e2e: skipped: run `make control-plane` for the API server");
         return ExitCode::SUCCESS;
     };
     arguments.test_threads.get_or_insert(THREADS);

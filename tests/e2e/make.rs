@@ -22,7 +22,7 @@ use super::{
 pub(crate) fn installs_and_uninstalls(plane: &ControlPlane, shell: &Shell) {
     let scripts = Section::readme().section("Install").scripts();
     let [image_and_install, uninstall] = &scripts[..] else { panic!("which are these? {scripts:#?}") };
-    // No container engine is wanted for the tests: `make image` is not run.
+    // The tests need no container engine: `make image` is not run.
     let (image, install) = image_and_install.trim_end().split_once('\n').expect("two commands");
     let (_, name) = install.split_once("IMAGE=").expect("it names an image");
     assert_eq!(image, format!("make image IMAGE={name}"));
@@ -69,7 +69,7 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
         assert!(printed.contains(missing), "{printed}");
     }
 
-    // A hub's own definition, which it keeps as its own is.
+    // The CRD of the hub, which it keeps.
     shell.run("kubectl create -f manifests/crd/clusterprofiles.yaml");
     let profiles = Profiles::new(plane);
     let before = definition(plane);
@@ -79,7 +79,7 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
         printed.contains("cannot get resource \"customresourcedefinitions\"") && !printed.contains("manifests/crd"),
         "{printed}"
     );
-    // To YAML it is a number.
+    // In YAML it is a number.
     let printed = shell.run("! make install IMAGE=1.0 TIMEOUT=1s 2>&1");
     assert!(
         printed.contains("install: keeping the existing CustomResourceDefinition, which is not from these manifests\n"),
@@ -101,7 +101,7 @@ pub(crate) fn cleans_up_what_is_left(plane: &ControlPlane, shell: &Shell) {
     assert_eq!(plane.api.get(&profiles.item("staying")).status, 200);
     assert_eq!(definition(plane), before);
 
-    // The namespace would take what is in it along.
+    // Deleting the namespace would delete its objects.
     shell.run("kubectl apply -k manifests/base");
     let profile = json!({
         "apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ClusterProfile", "metadata": {"name": "inside"},

@@ -57,7 +57,7 @@ pub(crate) fn works_and_is_armed_as_it_is(plane: &ControlPlane, shell: &Shell) {
 
     thread::scope(|scope| {
         let script = scope.spawn(|| shell.run(uninstall));
-        // Before its namespace has ended, in which it may go on for as long as it drains.
+        // Before its namespace has ended, in which it can continue during the drain.
         wait_until("the webhook is not called", || {
             stored_configurations(plane).iter().all(|configuration| configuration["kind"] == "Status")
         });
@@ -106,7 +106,7 @@ fn a_quarrel_is_no_load(plane: &ControlPlane, replica: &Replica, [pointer, field
     let (good, before, started) = (hook(), repairs(), Instant::now());
     wait_until("it is repaired each time", || {
         if hook().pointer(pointer) != Some(value) {
-            // The leader may be writing, too.
+            // The leader may write at the same time.
             assert!(matches!(plane.api.patch(&validating, "json", &overwritten).status, 200 | 409));
         }
         repairs() >= before + REPAIRS
@@ -157,7 +157,8 @@ fn a_deleted_configuration_stays_gone(plane: &ControlPlane, replica: &Replica) {
     wait_until("it is noticed", || metric(replica, "certificate_trusted{phase=\"mutate\"}") == 0);
     assert_eq!(plane.api.get(mutating).status, 404);
 
-    // Nor could it: even to who may create, an object of this uid and version is another one.
+    // It could not create one either: even with the right to create, an object with this uid and version is another
+    // one.
     let metadata = &applied["metadata"];
     applied["metadata"] =
         json!({"name": metadata["name"], "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]});
@@ -193,7 +194,7 @@ pub(crate) fn stays_open_where_nothing_is_denied(plane: &ControlPlane, shell: &S
     assert!(!is_armed(plane) && metric(&audited, "armed") == 0);
     assert!(holder().as_str().is_some_and(|holder| !holder.is_empty()));
     audited.stop();
-    // A replica gives up after two seconds; on a busy machine the next one is asked.
+    // A replica gives up after two seconds. On a busy machine the next one responds.
     wait_until("a replica that ends releases the Lease", || {
         holder() == "" || {
             let another = start("--audit");

@@ -73,7 +73,7 @@ pub(crate) const MANAGERS: [Manager; 8] = [
         pass: kubefleet,
         passes: UntilAtRest,
     },
-    // Before it was KubeFleet it did not compare.
+    // Before it became KubeFleet, it did not compare.
     Manager { name: "azure-fleet", steps: &[Wants("p-azurefleet-2024-status")], pass: updates, passes: Always },
     Manager { name: "gke-fleet", steps: &[Wants("p-gke-fleet-01-real")], pass: updates, passes: Always },
     Manager {

@@ -49,7 +49,7 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     if prometheus::program("prometheus").is_some() {
         stories.push(("observed", observed::every_alert_fires_and_every_query_has_an_answer));
     } else {
-        println!("e2e: left out: what Prometheus sees: apt-get install prometheus");
+        println!("e2e: the story of Prometheus is skipped: apt-get install prometheus");
     }
     let trial = |(name, story): (&'static str, Story)| {
         let assets = assets.clone();
@@ -148,7 +148,7 @@ fn all_are_accepted_without_a_warning(plane: &ControlPlane, shell: &Shell) {
         assert_eq!(stored(), before, "applied again, {name} changes");
     }
 
-    // Without those that want cert-manager's definitions.
+    // Without those that need the CRDs of cert-manager.
     let mut objects = rendered(plane.kubectl(), "manifests/overlays/cert-manager");
     objects.retain(|object| !text(object, "/apiVersion").starts_with("cert-manager.io/"));
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});

@@ -46,7 +46,7 @@ fn applied(control: &ControlPlane, labels: &Value) {
     let rules: Vec<_> = verdict::causes(&denied.body).into_iter().map(|cause| cause.rule).collect();
     assert_eq!((denied.status, &rules[..]), (422, &["cluster-manager-label".to_owned()][..]), "{denied:#?}");
 
-    // As it stands in a file.
+    // As in a file.
     let mut profile = labelled("empty-label");
     profile["metadata"]["namespace"] = json!("default");
     profile["metadata"]["labels"][MEMBER] = Value::Null;

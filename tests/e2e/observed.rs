@@ -1,5 +1,5 @@
 //! A real Prometheus scrapes the binary and the API server, evaluates the rules of the manifests, and runs the queries
-//! of the dashboard. Faults are real; only the time that they must last is left out.
+//! of the dashboard. Faults are real, but alerts do not wait for their `for`.
 
 use std::{
     collections::BTreeSet,
@@ -49,7 +49,7 @@ pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPla
         let flags = [&[&own, "--lease-duration=5s"], flags].concat();
         serve_managed_at(service, plane, &shell.directory, &flags)
     };
-    // Renewed in time, it never has so little left.
+    // A certificate that is renewed in time never expires as soon as this.
     let replica = serve(&["--ca-lifetime=6d", "--leaf-lifetime=3d"]);
     wait_until("it is armed", || is_armed(plane));
     profiles.wait_until_reviewed();
@@ -146,7 +146,7 @@ fn api_server_job(plane: &ControlPlane) -> Value {
     let file = |name: &str| plane.directory().join(name);
     json!({
         "job_name": "apiserver",
-        // It has thousands of series, of which a few are about webhooks.
+        // The API server has thousands of series. Only a few are about webhooks.
         "scrape_interval": "1s",
         "scrape_timeout": "1s",
         "metric_relabel_configs": [
@@ -250,7 +250,7 @@ impl Pairs {
 fn callers_are_a_trouble(watch: &mut Watch, pairs: &Pairs) {
     const DENIED: &[u8] = include_bytes!("../data/admission-reviews/generatename-create-validate.json");
     const STATUS: &[u8] = include_bytes!("../data/admission-reviews/status-update-validate.json");
-    // What is counted before the first look is no increase.
+    // A count before the first scrape is not an increase.
     watch.prometheus.wait_until("it is scraped", |address| !query_at(address, "up{pod=\"old\"} == 1").is_empty());
     let mut client = pairs.connect();
     watch.until(&["ClusterProfileWebhookDenials"], || {

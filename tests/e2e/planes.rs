@@ -60,7 +60,7 @@ impl Planes {
             crd: Arc::new(CrdInForce::read(variant.object()).expect("it is a definition")),
             control: ControlPlane::start(&self.assets, name, &[variant.object()]),
         };
-        // Where it does not start for one test, it is not tried again for a thousand others.
+        // If it does not start for one test, it is not tried again for a thousand others.
         let plane = cell.get_or_init(|| catch_unwind(AssertUnwindSafe(start)).ok());
         plane.as_ref().expect("the control plane starts; the first test that needed it reports why not")
     }
@@ -112,7 +112,7 @@ impl Crd {
     pub(crate) fn object(self) -> Value {
         match self {
             Self::Own => manifest::read(crd::yaml().as_bytes()).0.remove(0).object,
-            // KubeFleet's says the same.
+            // KubeFleet's is equal.
             Self::Unkeyed => definition("bundled-with-ocm"),
         }
     }

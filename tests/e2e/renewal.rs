@@ -48,7 +48,7 @@ pub(crate) fn no_call_fails(plane: &ControlPlane, shell: &Shell) {
     shell.run(install);
     wait_until("it is registered", || is_refused_unseen(&profiles.create("new", Some(MANAGER), DRY_RUN)));
     let writers = Writers::new(Profiles::new(plane, &json!({})), good, PACE);
-    // They outlive the writers.
+    // They live longer than the writers.
     let (mut kubelet, mut server) = (None, None);
     writers.write(|| {
         let deployment = stored(plane, "Deployment");

@@ -47,7 +47,7 @@ pub(crate) fn replaced(control: &ControlPlane) {
 pub(crate) fn replaced_the_wrong_way_round(control: &ControlPlane) {
     let rotation = Rotation::start(control, "rotated-badly");
     let new = Ca::new("new");
-    // Not those that want filling in: where /mutate fails alone, the webhook is right to refuse them.
+    // Without profiles that need a fix: if only /mutate fails, the webhook correctly denies them.
     let writers = Writers::new(rotation.profiles(), labelled, Duration::ZERO);
     writers.write(|| {
         writers.go_on();

@@ -47,7 +47,7 @@ fn scalars_are_what_kubectl_takes_them_for(kubectl: &Path) {
     let mut random = Random(0x5CA1_A125);
     scalars.extend((0..900).map(|_| generated(&mut random)));
     assert!(scalars.len() > known + 500, "too many are alike");
-    // A key that kubectl refuses, it refuses with the whole document.
+    // kubectl rejects the whole document for such a key.
     let (keys, _): (Vec<_>, Vec<_>) = scalars.iter().partition(|scalar| {
         !manifest::read(manifest_of(&format!("{scalar}: x")).as_bytes()).0.is_empty() && *scalar != "<<"
     });
@@ -193,7 +193,7 @@ fn generated(random: &mut Random) -> String {
         let sign = ["", "", "-", "+", "."][random.below(5)];
         let parts: String = (0..=random.below(6)).map(|_| PARTS[random.below(PARTS.len())]).collect();
         let scalar = format!("{sign}{parts}");
-        // What YAML takes for something else: an item, a key, a directive's end.
+        // Text that YAML reads as an item, a key, or the end of a directive.
         let is_scalar =
             !scalar.ends_with(':') && !scalar.trim_start_matches('-').is_empty() && !scalar.starts_with(':');
         if is_scalar {

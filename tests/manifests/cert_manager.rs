@@ -18,7 +18,8 @@ pub(crate) fn issues_what_the_api_server_trusts(manifests: &Manifests) {
     let name = format!("{}.{}.svc", text(service, "/name"), text(service, "/namespace"));
     assert_eq!(at(serving, "/spec/dnsNames"), &json!([name, format!("{name}.cluster.local")]));
     assert_eq!((serving["spec"].get("isCA"), at(authority, "/spec/isCA")), (None, &json!(true)));
-    // A new key for the authority would, until all have heard of it, make clients distrust what the old one has signed.
+    // With a new key of the CA, clients would distrust leaf certificates of the old one until all have the new CA
+    // certificate.
     for (certificate, rotation) in [(serving, "Always"), (authority, "Never")] {
         let key = json!({"algorithm": "ECDSA", "size": 256, "rotationPolicy": rotation});
         assert_eq!(at(certificate, "/spec/privateKey"), &key);

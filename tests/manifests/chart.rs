@@ -51,7 +51,7 @@ impl Chart {
 
 impl Manifests {
     pub(super) fn chart(&self) -> &Chart {
-        self.chart.as_ref().expect("without helm, its tests are left out")
+        self.chart.as_ref().expect("without Helm, its tests are skipped")
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn has_the_schema_of_the_configuration(_: &Manifests) {
     const FILE: &str = "manifests/chart/values.schema.json";
     let printed = Command::new(testkit::program()).arg("config-schema").env_clear().output();
     let mut fresh: Value = serde_json::from_slice(&printed.expect("the binary was built").stdout).expect("it is JSON");
-    // The whole has one.
+    // The chart as a whole has one.
     fresh.as_object_mut().expect("a schema is an object").remove("$schema");
     let mut schema: Value = serde_json::from_slice(&fs::read(FILE).expect("it is readable")).expect("it is JSON");
     let stored = mem::replace(&mut schema["properties"]["config"], fresh);
@@ -130,7 +130,7 @@ pub(crate) fn is_installed_into_any_namespace(manifests: &Manifests) {
         let mut expected = without_namespace(kustomized);
         expected.iter_mut().for_each(move_elsewhere);
         assert_same(&rendered, &expected, directory);
-        // To YAML these are no strings.
+        // In YAML these are not strings.
         for namespace in ["2026", "1e3", "on", "null"] {
             let rendered = chart.rendered(namespace, &["--set", &format!("certificates.mode={mode}")]);
             let deployment = only(&rendered, "Deployment");
@@ -227,7 +227,7 @@ pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
         (&[set, "image.repository="], "at '/image/repository': '' does not match pattern"),
         (&[set, "certificates.mode=cert"], "value must be one of 'self-managed', 'cert-manager', 'certificate-pair'"),
         (&[set, "certificates.mode=null"], "at '/certificates': missing property 'mode'"),
-        // What the API server takes for Fail.
+        // The API server treats these as Fail.
         (&[set, "failurePolicy=null"], "at '': missing property 'failurePolicy'"),
         (&[set, "config.audits=true"], "at '/config': additional properties 'audits' not allowed"),
         (&[set, "flags={audit}"], "at '/flags/0': 'audit' does not match pattern"),

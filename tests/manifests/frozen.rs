@@ -109,7 +109,7 @@ fn series(
 ) -> Value {
     let mut per_scrape = vec![0; END / SCRAPE + 1];
     for (second, _) in reviews {
-        // Counted when it is over, so seen by the next look.
+        // Counted at its end, so visible in the next scrape.
         per_scrape[(second / SCRAPE + 1).min(END / SCRAPE)] += 1;
     }
     let (mut values, mut count) = (String::new(), 0);

@@ -109,7 +109,7 @@ const WITH_HELM: [(&str, Test); 9] = [
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let Some(assets) = Assets::find() else {
-        println!("manifests: left out: `make control-plane` builds the kubectl that these tests want");
+        println!("manifests: skipped: run `make control-plane` for kubectl");
         return ExitCode::SUCCESS;
     };
     let render = |directory: &str| rendered(Command::new(assets.program("kubectl")), directory);
@@ -140,7 +140,7 @@ fn main() -> ExitCode {
     let mut tests = TESTS.to_vec();
     match prometheus::program("promtool") {
         Some(_) => tests.extend(WITH_PROMTOOL),
-        None => println!("manifests: left out: that alerts fire: apt-get install prometheus"),
+        None => println!("manifests: the tests of alerts are skipped: apt-get install prometheus"),
     }
     if manifests.chart.is_some() {
         tests.extend(WITH_HELM);
@@ -243,7 +243,7 @@ fn all_objects_are_in_the_namespace_and_labelled(manifests: &Manifests) {
         for label in LABELS {
             text(object, &format!("/metadata/labels/app.kubernetes.io~1{label}"));
         }
-        // Events of cluster-scoped objects are there.
+        // Events of cluster-scoped objects are in this namespace.
         let namespace = if text(object, "/metadata/name").ends_with("-events") { "default" } else { namespace };
         let expected = (!CLUSTER_SCOPED.contains(&text(object, "/kind"))).then_some(namespace);
         assert_eq!(object["metadata"]["namespace"].as_str(), expected, "{object:#}");

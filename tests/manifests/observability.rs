@@ -187,7 +187,7 @@ pub(crate) fn every_alert_fires_and_is_silent(manifests: &Manifests) {
     };
     write("rules.yaml", &rules(rule, |_| {}));
     promtool(&["check", "rules", "rules.yaml"]);
-    // The tests compare whole annotations; here only whether it fires is wanted.
+    // `promtool` compares whole annotations; this test checks only whether the alert fires.
     write(
         "rules.yaml",
         &rules(rule, |alert| drop(alert.as_object_mut().and_then(|alert| alert.remove("annotations")))),

@@ -93,7 +93,7 @@ pub(crate) fn are_reached_at_their_ports_alone(manifests: &Manifests) {
     };
     assert_eq!(ports(items(rule, "/ports"), "/port"), ports(items(container, "/ports"), "/containerPort"));
     assert_eq!(rule.get("from"), None, "the API server and the kubelet have no labels");
-    // The API server's Service, and what is behind it where clusters are made with kubeadm.
+    // The Service of the API server, and its port in clusters made with kubeadm.
     let [rule] = items(policy, "/egress") else { panic!("one rule: {policy:#}") };
     assert_eq!(ports(items(rule, "/ports"), "/port"), [443, 6443].map(|port| (port, "TCP".to_owned())).into());
     assert!(items(policy, "/policyTypes").contains(&json!("Egress")), "else everything may go out");
@@ -104,7 +104,7 @@ pub(crate) fn are_reached_at_their_ports_alone(manifests: &Manifests) {
 pub(crate) fn see_renewed_certificates(manifests: &Manifests) {
     let deployment = only(&manifests.certificate_pair, "Deployment");
     let (_, path) = mounted(deployment, "secret");
-    // The names that a Secret of the type kubernetes.io/tls has.
+    // The keys of a Secret with the type kubernetes.io/tls.
     for (name, file) in [("--tls-cert", "tls.crt"), ("--tls-key", "tls.key")] {
         assert_eq!(Path::new(flag(container(deployment), name)), Path::new(path).join(file));
     }
@@ -123,7 +123,7 @@ pub(crate) fn see_a_changed_configuration(manifests: &Manifests) {
     assert_eq!(manifests.configured.len(), manifests.base.len(), "it takes the place of the base's");
     let whole = Settings::parse(configured.as_bytes()).expect("the example is good");
     assert_all_keys(&whole);
-    // Behind what comments out an example there is no space.
+    // A commented example has no space after the number sign.
     let examples = |line: &str| match line.split_once('#') {
         Some((indent, example)) if !example.starts_with(' ') => format!("{indent}{example}\n"),
         _ => format!("{line}\n"),
@@ -167,7 +167,7 @@ pub(crate) fn are_confined(manifests: &Manifests) {
     let deployment = only(&manifests.base, "Deployment");
     let account = only(&manifests.base, "ServiceAccount");
     assert_eq!(text(deployment, "/spec/template/spec/serviceAccountName"), text(account, "/metadata/name"));
-    // The variables of a Service of this name begin as those of the flags do.
+    // The variables of a Service with this name have the same prefix as those of flags.
     assert_eq!(at(deployment, "/spec/template/spec/enableServiceLinks"), false);
     assert_eq!(at(container(deployment), "/securityContext/readOnlyRootFilesystem"), true);
     let limits = at(container(deployment), "/resources/limits").as_object().expect("limits are a map");
@@ -265,8 +265,8 @@ pub(crate) fn may_do_what_certificates_break_glass_and_the_crd_want(manifests: &
     let (secret, lease, configuration) = (default("--secret"), default("--lease"), default("--configuration"));
     assert_eq!(text(only(&manifests.base, "Secret"), "/metadata/name"), secret);
     assert_eq!(text(only(&manifests.base, "Lease"), "/metadata/name"), lease);
-    let any = ["create clusterprofiles any", "create events any", ASK, READ, FOLLOW];
-    let mut expected = BTreeSet::from(any.map(String::from));
+    let created = ["clusterprofiles", "events", "leases", "secrets"].map(|kind| format!("create {kind} any"));
+    let mut expected: BTreeSet<_> = created.into_iter().chain([ASK, READ, FOLLOW].map(String::from)).collect();
     expected.extend(["get", "watch", "update"].map(|verb| format!("{verb} secrets {secret}")));
     expected.extend(["get", "update"].map(|verb| format!("{verb} leases {lease}")));
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {

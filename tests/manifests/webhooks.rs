@@ -57,7 +57,7 @@ pub(crate) fn see_all_that_the_definition_serves(manifests: &Manifests) {
         assert!(webhook.remove("name").is_some());
         assert_eq!(&webhook, expected);
     }
-    // What it does is seen where an API server asks it.
+    // Tests with an API server show its effect.
     let [mutating, validating] = &conditions[..] else { panic!("one list for each phase") };
     assert_eq!(mutating, validating, "both leave the same writes alone");
     assert_eq!(mutating.as_ref().and_then(Value::as_array).map(Vec::len), Some(1), "{mutating:?}");

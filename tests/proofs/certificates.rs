@@ -19,7 +19,7 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     let mut broken = managed::rotated(&mut hub, &mut rotations, &writers);
     let (renewed, total) = (hub.renewed(), rotations.total());
     let what = format!(
-        "{renewed} renewals of a leaf, {} rotations of the authority, {} changes of the leader: {total}",
+        "{renewed} renewals of a leaf, {} rotations of the CA, {} changes of the leader: {total}",
         managed::ROTATIONS,
         hub.changes_of_leader
     );
@@ -29,7 +29,7 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     broken.extend(rotations.broken().into_iter().chain(disturbances.broken()));
     if total.admissions < LEAST_ADMISSIONS || renewed < LEAST_RENEWALS {
         broken.push(format!(
-            "{LEAST_ADMISSIONS} admissions and {LEAST_RENEWALS} renewals are wanted, not {total}, {renewed}"
+            "{LEAST_ADMISSIONS} admissions and {LEAST_RENEWALS} renewals are required, not {total} and {renewed}"
         ));
     }
     let figures = format!("{}\n{what}.\n\n{}", rotations.table(), disturbances.table());

@@ -124,7 +124,7 @@ impl Fleet {
     /// the number of calls that may have got no response: one on each of its connections.
     pub(crate) fn kill(&mut self, index: usize, meanwhile: impl FnOnce(&Self)) -> u64 {
         let (replica, backend) = self.replicas.remove(index);
-        // Its answers take so little time that none would be under way.
+        // Its responses take so little time that no call would be in progress.
         let closed = backend.closed();
         replica.freeze();
         wait_until("it is called", || backend.owed() >= OWED);

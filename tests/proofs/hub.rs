@@ -86,7 +86,7 @@ impl<'p> Hub<'p> {
 
     /// Kills the leader and waits for another one. Returns the number of calls that may have failed because of it.
     pub(crate) fn kill_leader(&mut self) -> u64 {
-        // Most connections that are kept would else be to the other replica, if it is the older one.
+        // Otherwise most persistent connections would go to the other replica, if it is older.
         self.stop(1 - self.leader());
         let leader = self.leader();
         self.renewed += self.renewals()[leader];

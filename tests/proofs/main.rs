@@ -50,11 +50,11 @@ fn main() -> ExitCode {
     let Some((name, prove)) = PROOFS.into_iter().find(|(name, _)| arguments.iter().any(|argument| argument == name))
     else {
         let names = PROOFS.map(|(name, _)| format!("`make prove-{name}`")).join(", ");
-        println!("prove: left out: {names} run proofs");
+        println!("prove: skipped: {names} run proofs");
         return if arguments.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     };
     let Some(assets) = Assets::find() else {
-        println!("prove: left out: `make control-plane` builds the API server that it wants");
+        println!("prove: skipped: run `make control-plane` for the API server");
         return ExitCode::SUCCESS;
     };
     let crd = manifest::read(crd::yaml().as_bytes()).0.remove(0).object;

@@ -21,7 +21,7 @@ use super::{
 
 /// The steps of a leader that are interrupted.
 const STEPS: [(Stage, &str); 3] = [
-    (Stage::Overlap, "a new authority is made and trusted"),
+    (Stage::Overlap, "a new CA is made and trusted"),
     (Stage::Signing, "it is promoted, the old one still trusted"),
     (Stage::Steady, "the old one is removed, leaves are renewed"),
 ];
@@ -40,7 +40,7 @@ pub(crate) fn rotated(hub: &mut Hub<'_>, account: &mut Account<'_>, writers: &Wr
             for (stage, step) in STEPS {
                 hub.wait_for(stage);
                 hub.stop_leader();
-                // Where the machine is too slow for that once, it is not in all rotations.
+                // A machine that is too slow once is not too slow in all rotations.
                 unfinished.retain(|other| other.0 != stage || hub.stage() != stage);
                 account.close(&format!("{step}; the leader stops meanwhile"), writers, 0);
             }

@@ -25,7 +25,7 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     let (flooded, mut broken) = flood::flooded(&target, &mut account);
     println!("{flooded}");
     drop(target);
-    // The Deployment's own limits.
+    // The limits of the Deployment.
     let target = Target::start(plane, "attacked", &[]);
     let idle = target.replica.memory();
     for attack in &ATTACKS {
@@ -34,7 +34,7 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
     for churn in &CHURNS {
         broken.extend(churn.made(&target, &mut account));
     }
-    // Only a figure: the connections that clients keep are part of it.
+    // Only a figure, because it includes the connections that clients keep.
     let (given_back, _) = target.gives_back(idle);
     let given_back = format!("When all attacks had ended, {given_back}.");
     println!("{given_back}");

@@ -51,7 +51,7 @@ pub(crate) fn prove(plane: &ControlPlane) -> Proof {
 
     broken.extend(rollouts.broken().into_iter().chain(kill.broken()));
     if total.admissions < LEAST_ADMISSIONS {
-        broken.push(format!("{LEAST_ADMISSIONS} admissions are wanted, not {total}"));
+        broken.push(format!("{LEAST_ADMISSIONS} admissions are required, not {total}"));
     }
     if refused > 0 || late == 0 {
         broken.push("a replica that got SIGTERM must accept what its Service still sends".into());

@@ -37,7 +37,7 @@ pub(crate) fn upgraded(hub: &mut Hub<'_>, account: &mut Account<'_>, writers: &W
         (Release::previous(), "this one is rolled back to the release before"),
     ];
     for (release, step) in steps {
-        // kubectl applies what it has applied before, failurePolicy included.
+        // kubectl applies the same fields as before, also failurePolicy.
         hub.apply(&release);
         wait_until("the leader has armed it again", || hub.failure_policy() == "Fail");
         let before = hub.generation();

@@ -201,7 +201,7 @@ fn floods_of_items_are_told_within_limits() {
     let response = ways.answer(Phase::Validate, most.as_bytes()).expect("it is a review");
     let causes = response["status"]["details"]["causes"].as_array().expect("there are causes");
     assert_eq!(causes.len(), 5 * 100 + 1, "a hundred of each rule");
-    assert_eq!(causes[500]["message"], "Too many: 79500 more findings");
+    assert_eq!(causes[500]["message"], "Too many: 79500 more findings [clusterprofile-webhook]");
     let reserved: Vec<_> = (0..500).map(|number| format!(r#"{{"name":"a{number}.k8s.io","value":"b"}}"#)).collect();
     let warned = profile(LABELS, &format!(r#"{{"properties":[{}]}}"#, reserved.join(",")));
     let response = ways.answer(Phase::Validate, warned.as_bytes()).expect("it is a review");
@@ -209,7 +209,7 @@ fn floods_of_items_are_told_within_limits() {
     assert!(warnings.iter().map(|warning| warning.chars().count()).sum::<usize>() <= 4096);
     assert_eq!(
         warnings.last().copied(),
-        Some(format!("{} more warnings are omitted", 500 - warnings.len() + 1).as_str())
+        Some(format!("{} more warnings are omitted [clusterprofile-webhook]", 500 - warnings.len() + 1).as_str())
     );
 }
 
@@ -255,7 +255,7 @@ fn what_is_read_of_a_list_that_is_too_long_is_judged() {
         format!(r#"{{"properties":[{}]}}"#, items.join(","))
     };
     let past = |count: usize| format!("the last {count} of this one are not checked");
-    // The item past the most that are judged is the last one; in the stored list others come before it.
+    // The item after the limit is the last one. In the stored list, other items precede it.
     let with_last = |last: &str, count: usize| properties("", count).replace("]}", &format!(",{last}]}}"));
 
     assert_eq!(answer(&properties("b", 65_536), "{}"), (true, "null".into(), "null".into()));

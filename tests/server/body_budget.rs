@@ -26,7 +26,7 @@ fn a_slow_body_is_answered_by_its_deadline_and_may_be_tried_again() {
 
 #[test]
 fn announced_bytes_hold_nothing_and_a_full_queue_sheds_at_once() {
-    // Three quarters are for what is so much larger than a share.
+    // Three quarters are for bodies that are so much larger than a share.
     let limits = Limits { in_flight: 1320, queue: 0, ..Limits::default() };
     let server = Server::start(limited(limits));
     let announcing: Vec<_> = (0..8)

@@ -84,10 +84,10 @@ fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
     let kubeconfig = tempfile::NamedTempFile::new().unwrap();
     fs::write(&kubeconfig, config(api.local_addr().unwrap())).unwrap();
-    // Now, and at the most.
+    // The current number, and the maximum.
     let asked = Arc::new([const { AtomicUsize::new(0) }; 2]);
     let count = Arc::clone(&asked);
-    // It ends with the tests.
+    // The thread ends with the program.
     thread::spawn(move || {
         for connection in api.incoming() {
             let now = count[0].fetch_add(1, Ordering::Relaxed) + 1;
@@ -103,7 +103,7 @@ fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
     let (mut program, mut log) =
         Program::start_by(command(kubeconfig.path().to_str().unwrap()), &["--drain=0s", "--break-glass"]);
 
-    // Each is answered, or its caller gives up and the test fails: the API server never does.
+    // Each claim gets a response, or its client gives up and the test fails. The API server never responds.
     thread::scope(|scope| {
         for number in 0..CLAIMS {
             let program = &program;
@@ -114,7 +114,7 @@ fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
         let answer = program.connect().post("/validate", good.as_bytes()).unwrap();
         assert!(answer.text().contains(r#""allowed":true"#), "{}", answer.text());
     });
-    // One that was given up may be seen to end after the next has begun.
+    // A canceled check may be seen to end after the next one has begun.
     assert!(asked[1].load(Ordering::Relaxed) <= 2 * MOST, "{asked:?}");
     assert_eq!(unchecked(&program), CLAIMS as u64);
 
@@ -122,7 +122,7 @@ fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
     let mut lines = String::new();
     log.read_to_string(&mut lines).unwrap();
     for cause in
-        ["the API server did not answer the permission check in time", "too many permission checks are waiting"]
+        ["the API server did not respond to the permission check in time", "too many permission checks are waiting"]
     {
         assert_eq!(lines.lines().filter(|line| line.contains(cause)).count(), 1, "{lines}");
     }

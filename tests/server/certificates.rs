@@ -178,7 +178,7 @@ fn a_certificate_that_is_not_renewed_is_logged_once() {
     volume.swap(true);
     wait_until("it is renewed", || reloads(program.admin, "success") == 1);
     program.signal("TERM");
-    let warnings = messages(&mut log).into_iter().filter(|message| message.starts_with("expires soon"));
+    let warnings = messages(&mut log).into_iter().filter(|message| message.starts_with("certificate expires soon"));
     assert_eq!(warnings.count(), 1);
 }
 

@@ -17,7 +17,7 @@ fn start(answer: fn(TcpStream), flags: &[&str]) -> (Program, BufReader<ChildStde
     let api = TcpListener::bind("127.0.0.1:0").unwrap();
     let kubeconfig = tempfile::NamedTempFile::new().unwrap();
     fs::write(&kubeconfig, config(api.local_addr().unwrap())).unwrap();
-    // It ends with the tests.
+    // The thread ends with the program.
     thread::spawn(move || {
         for connection in api.incoming() {
             thread::spawn(move || answer(connection.unwrap()));
@@ -66,9 +66,11 @@ fn one_that_accepts_and_never_answers_holds_nothing_up_and_is_told_of_once() {
     assert!(get(program.admin, "/readyz").starts_with("HTTP/1.1 503"));
     // Only by the replica, because there is no leader election.
     wait_until("it has waited in vain twice", || failures(&program) >= 2);
+    let readiness = get(program.admin, "/readyz");
+    assert!(readiness.ends_with("; last failure: cannot read the Secret: the API server did not respond in time\n"));
     let lines = end(program, log);
     let logged =
-        lines.lines().filter(|line| line.contains("cannot read the Secret: the API server did not answer in time"));
+        lines.lines().filter(|line| line.contains("cannot read the Secret: the API server did not respond in time"));
     assert_eq!(logged.count(), 1, "{lines}");
 }
 

@@ -30,7 +30,7 @@ fn slow_headers_end_the_connection_and_idle_ones_do_not() {
 fn an_idle_connection_ends_at_its_limit() {
     let server = Server::start(limited(Limits { idle: Duration::from_millis(200), ..Limits::default() }));
     let mut client = connect(&server);
-    // A busy machine may be late for it once.
+    // A busy machine may be late once.
     wait_until("it is answered", || {
         answered(&mut client) || {
             client = connect(&server);
@@ -53,7 +53,7 @@ fn a_handshake_that_never_ends_is_ended() {
         let counted = format!("clusterprofile_webhook_failed_handshakes_total{{reason=\"{reason}\"}} 1");
         wait_until("it is counted", || metric(&server, &counted));
     }
-    // A busy machine may be as slow with it once.
+    // A busy machine may be as slow once.
     wait_until("others get in", || {
         Client::connect(server.address, &server.ca).is_ok_and(|mut client| answered(&mut client))
     });

@@ -112,7 +112,7 @@ fn answers_that_their_callers_do_not_take_are_bounded() {
     const MOST: usize = 400;
     let server = Server::start(Config::default());
     let other = Other::new(&server);
-    // Past 500 fixes there are none.
+    // There are no more than 500 fixes.
     let large = wrong(240);
     let mut crowd = Vec::new();
     let shed = || value_of(server.admin, "shed_requests_total{reason=\"unsent_answers\"}");

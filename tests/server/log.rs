@@ -50,7 +50,7 @@ fn probes_and_scanners_are_told_at_debug_alone() {
         get(program.admin, path);
     }
     for address in [program.address, program.admin] {
-        // As a load balancer asks whether anybody listens.
+        // As a load balancer checks the port.
         drop(TcpStream::connect(address).unwrap());
         let mut scanner = TcpStream::connect(address).unwrap();
         scanner.write_all(b"no TLS, and no HTTP\r\n\r\n").unwrap();

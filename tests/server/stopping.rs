@@ -45,7 +45,7 @@ fn no_request_fails_while_the_server_stops_under_load() {
             thread::spawn(move || {
                 let mut client = Client::connect(address, &ca).expect("a connection");
                 let mut after = 0;
-                // As an API server does: a connection that says that it ends is not used again.
+                // As an API server does: it does not reuse a connection after a response with `Connection: close`.
                 while after < 50 {
                     let answer = client.post("/validate", REVIEW).expect("no request fails");
                     assert_eq!(answer.status, 200);

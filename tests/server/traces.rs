@@ -107,7 +107,7 @@ fn whatever_a_collector_answers_is_no_more_than_a_span_that_is_dropped() {
             let (mut stream, _) = collector.accept().unwrap();
             requests.push(request(&mut stream));
             let _ = stream.write_all(answer.as_bytes());
-            // Until it reads no more.
+            // Until the program stops reading.
             while answer == FAILURES[5] && stream.write_all(ENDLESS.as_bytes()).is_ok() {}
         }
         requests

@@ -119,7 +119,8 @@ fn an_honoured_claim_turns_denials_into_warnings() {
     });
     assert_eq!(body["auditAnnotations"], annotations);
     let warnings = body["warnings"].as_array().unwrap();
-    assert_eq!(warnings[0], format!("{PATH}: set aside for this write: cluster-manager-label, inventory-member-id"));
+    let rules = "cluster-manager-label, inventory-member-id";
+    assert_eq!(warnings[0], format!("{PATH}: set aside for this write: {rules} [clusterprofile-webhook]"));
     let set_aside = "; set aside by break-glass [inventory-member-id]";
     assert!(warnings.len() == 3 && warnings[2].as_str().unwrap().ends_with(set_aside), "{warnings:#?}");
 }
@@ -130,7 +131,7 @@ fn a_forbidden_claim_names_the_missing_right() {
     assert_eq!(
         claim_cause(&refused),
         "Forbidden: the user must have the verb \"break-glass\" on clusterprofiles.multicluster.x-k8s.io \"spoke-1\" in \
-         namespace \"fleet-system\" to set rules aside"
+         namespace \"fleet-system\" to set rules aside [clusterprofile-webhook]"
     );
     assert_eq!(refused.break_glass, Some(BreakGlass::Forbidden));
     assert_eq!(body(&refused)["auditAnnotations"]["break-glass"], "forbidden");
@@ -171,7 +172,8 @@ fn an_unreadable_user_is_not_checked() {
 
 #[test]
 fn a_value_for_another_write_is_denied_with_the_right_value() {
-    let stored_version = r#"must be "7", the stored resourceVersion, for this write to set rules aside"#;
+    let end = "for this write to set rules aside [clusterprofile-webhook]";
+    let stored_version = format!(r#"must be "7", the stored resourceVersion, {end}"#);
     let wrong = [
         (update(&json!("6")), format!("Invalid value: \"6\": {stored_version}")),
         (update(&json!("07")), format!("Invalid value: \"07\": {stored_version}")),
@@ -179,7 +181,7 @@ fn a_value_for_another_write_is_denied_with_the_right_value() {
         (update(&json!("")), format!("Invalid value: \"\": {stored_version}")),
         (update(&json!(7)), format!("Invalid value: 7: {stored_version}")),
         (update(&json!(["7"])), format!("Invalid value: array: {stored_version}")),
-        (create(&json!("7")), r#"Invalid value: "7": must be "create" for this write to set rules aside"#.to_owned()),
+        (create(&json!("7")), format!(r#"Invalid value: "7": must be "create" {end}"#)),
     ];
     for (review, expected) in wrong {
         let denied = answer(&review);

@@ -166,7 +166,7 @@ mod tests {
         let cause = read(message, &[own.clone(), second]);
         assert!(cause.to_string().contains("installation second/b denied"), "{cause}");
         assert!(cause.to_string().contains("Service here/service"), "{cause}");
-        // The answer of a replica that has not yet read the configuration.
+        // The response of a replica that has not yet read the configuration.
         assert_eq!(read(message, &[own]), Cause::Unproven { webhook: "validate.a.internal".into() });
     }
 }

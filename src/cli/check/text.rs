@@ -7,10 +7,10 @@ use clusterprofile_webhook::redact::quote;
 use super::{super::printable, Object, Outcome};
 
 /// One paragraph for each object, and a summary line.
-pub(super) fn render(outcome: &Outcome, colours: bool) -> String {
+pub(super) fn render(outcome: &Outcome, colors: bool) -> String {
     let mut text = String::new();
     for object in &outcome.objects {
-        paragraph(object, colours, &mut text).expect("writing to a string cannot fail");
+        paragraph(object, colors, &mut text).expect("writing to a string cannot fail");
     }
     let profiles = count(outcome.objects.len(), "cluster profile");
     let others = count(outcome.skipped, "other object");
@@ -18,9 +18,9 @@ pub(super) fn render(outcome: &Outcome, colours: bool) -> String {
     text + &format!("{profiles}: {denied} denied, {warned} with warnings; {others} skipped\n")
 }
 
-fn paragraph(object: &Object, colours: bool, text: &mut String) -> std::fmt::Result {
+fn paragraph(object: &Object, colors: bool, text: &mut String) -> std::fmt::Result {
     let Object { file, document, item, line, stored, checked } = object;
-    let paint = |colour: u8, word: &str| if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_owned() };
+    let paint = |color: u8, word: &str| if colors { format!("\x1b[{color}m{word}\x1b[0m") } else { word.to_owned() };
     write!(text, "{}: document {document}", printable(file))?;
     if let Some(line) = line {
         write!(text, ", line {line}")?;

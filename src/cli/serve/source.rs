@@ -37,11 +37,11 @@ impl Source {
 }
 
 impl CertificateRenewer {
-    pub(super) async fn run(&self, certificates: &Arc<Certificates>, metrics: &Arc<Metrics>) -> Infallible {
-        let (certificates, metrics) = (Arc::clone(certificates), Arc::clone(metrics));
+    pub(super) async fn run(&self, certificates: &Arc<Certificates>, metrics: &Metrics) -> Infallible {
+        let certificates = Arc::clone(certificates);
         match self {
-            Self::Files(files) => tls::watch(files.clone(), certificates, metrics).await,
-            Self::Managed(managed) => Box::pin(managed.run(certificates, metrics)).await,
+            Self::Files(files) => tls::watch(files.clone(), certificates, Arc::clone(&metrics.reloads)).await,
+            Self::Managed(managed) => Box::pin(managed.run(certificates, Arc::clone(&metrics.certificates))).await,
             Self::Never => pending().await,
         }
     }

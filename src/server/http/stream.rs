@@ -1,4 +1,4 @@
-//! A stream with timeouts for receiving headers, for writing an answer and for closing.
+//! A stream with timeouts for receiving headers, for writing a response and for closing.
 
 use std::{
     future::Future as _,
@@ -37,11 +37,11 @@ const HEADERS: u8 = 1;
 const ANSWERING: u8 = 2;
 /// A request was answered, and no byte of the next one has arrived.
 const IDLE: u8 = 3;
-/// Writing the answer to a review.
+/// Writing the response to a review.
 const WRITING_REVIEW: u8 = 4;
-/// Writing another answer.
+/// Writing another response.
 const WRITING_OTHER: u8 = 5;
-/// Writing the last answer of the connection.
+/// Writing the last response of the connection.
 const WRITING_LAST: u8 = 6;
 
 impl Progress {
@@ -54,7 +54,7 @@ impl Progress {
         self.state.store(ANSWERING, Ordering::Relaxed);
     }
 
-    /// Records that the answer is ready to be written.
+    /// Records that the response is ready to be written.
     pub(in crate::server) fn answered(&self, outcome: Outcome) {
         let writing = match outcome {
             Outcome::Reviewed => WRITING_REVIEW,
@@ -91,7 +91,7 @@ impl Progress {
     }
 }
 
-/// A stream that fails if receiving headers or writing an answer takes too long, and that lingers after the last answer.
+/// A stream that fails if receiving headers or writing a response takes too long, and that lingers after the last response.
 ///
 /// hyper's header timeout also runs while a connection is idle, where the limit is much longer, and hyper has no write timeout.
 /// If a client pipelines a request, its headers do not start the timeout; then only the idle timeout applies.
@@ -107,7 +107,7 @@ pub(in crate::server) struct TimeoutStream<S> {
     writing: Alarm,
 }
 
-/// How long to keep the connection after the last answer, and how many bytes to discard.
+/// How long to keep the connection after the last response, and how many bytes to discard.
 struct Lingering {
     until: Instant,
     bytes: usize,
@@ -148,8 +148,8 @@ impl<S> TimeoutStream<S> {
 impl<S: AsyncRead + Unpin> TimeoutStream<S> {
     /// Discards input until the client closes the connection or the limits of `lingering` are reached.
     ///
-    /// Closing a socket with unread bytes resets it, and a reset can overtake the answer. A client that sends too large a body
-    /// would then miss the reason.
+    /// Closing a socket with unread bytes resets it, and a reset can overtake the response. A client that sends too large a
+    /// body would then miss the reason.
     fn poll_gone(&mut self, mut lingering: Lingering, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 8 << 10];
         loop {

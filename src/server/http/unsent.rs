@@ -1,4 +1,4 @@
-//! Memory limit for answers that clients have not read yet.
+//! Memory limit for responses that clients have not read yet.
 
 use std::{
     collections::HashMap,
@@ -6,10 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Limits the bytes of large answers that wait for clients to read them.
+/// Limits the bytes of large responses that wait for clients to read them.
 ///
-/// An API server reads an answer at once. A client that does not is cut off after [`Limits::write_timeout`]; until then its
-/// answer stays in memory, and each connection could hold one.
+/// An API server reads a response at once. A client that does not is cut off after [`Limits::write_timeout`]; until then its
+/// response stays in memory, and each connection could hold one.
 ///
 /// [`Limits::write_timeout`]: crate::server::Limits::write_timeout
 pub(in crate::server) struct Outbox {
@@ -23,15 +23,15 @@ struct Held {
     by_peer: HashMap<IpAddr, usize>,
 }
 
-/// The memory of one answer, released when dropped.
+/// The memory of one response, released when dropped.
 pub(in crate::server) struct Unsent {
     outbox: Arc<Outbox>,
     peer: IpAddr,
     bytes: usize,
 }
 
-/// Answers up to this size are not counted. Nearly all are smaller, and a socket's send buffer takes them whole: at most 8 MiB
-/// for all connections.
+/// Responses up to this size are not counted. Nearly all are smaller, and a socket's send buffer takes them whole: at most
+/// 8 MiB for all connections.
 const SMALL: usize = 4 << 10;
 
 impl Outbox {
@@ -40,10 +40,10 @@ impl Outbox {
         Self { most, held: Mutex::default() }
     }
 
-    /// Reserves memory for an answer to this address, or none if the limit is reached.
+    /// Reserves memory for a response to this address, or none if the limit is reached.
     ///
-    /// An address may use at most half of the limit. An address with no unsent answer always gets its first one, however much
-    /// other clients leave unread. Small answers are always accepted.
+    /// An address may use at most half of the limit. An address with no unsent response always gets its first one, however much
+    /// other clients leave unread. Small responses are always accepted.
     pub(in crate::server) fn take(self: &Arc<Self>, peer: IpAddr, bytes: usize) -> Option<Arc<Unsent>> {
         let bytes = if bytes <= SMALL { 0 } else { bytes };
         if bytes > 0 {

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::metrics::{Load, Shed};
+use crate::server::metrics::{Load, Shed};
 
 /// A resource that is shared between client addresses: memory for bodies, or turns for reviews.
 ///
@@ -282,7 +282,7 @@ mod tests {
     use tokio::{sync::oneshot, time::Instant};
 
     use super::{Bounds, Done, Fair, State, Waiting};
-    use crate::metrics::Shed;
+    use crate::server::metrics::Shed;
 
     const ONE: Bounds = Bounds { size: 10, parts: 1, parts_each: 1, waiting: 100 };
 

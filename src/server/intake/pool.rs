@@ -12,12 +12,10 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{
+use crate::server::{
+    intake::fair::{Bounds, Fair, Part},
     metrics::{Load, Shed},
-    server::{
-        intake::fair::{Bounds, Fair, Part},
-        timer::CoarseTimer,
-    },
+    timer::CoarseTimer,
 };
 
 /// A number of bytes, of which bodies reserve parts, and the queue of requests that wait for a part.

@@ -4,12 +4,10 @@ use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, thread::available_paralleli
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::{
+use crate::server::{
+    Limits,
+    intake::fair::{Bounds, Fair, Part},
     metrics::Shed,
-    server::{
-        Limits,
-        intake::fair::{Bounds, Fair, Part},
-    },
 };
 
 /// Limits the number and the memory of concurrent reviews on blocking threads.

@@ -9,10 +9,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{
-    metrics::Metrics,
-    server::{http::unsent::Unsent, listener::crowds::Crowds},
-};
+use crate::server::{Metrics, http::unsent::Unsent, listener::crowds::Crowds};
 
 /// The open connections of one listener.
 ///
@@ -24,8 +21,8 @@ use crate::{
 /// Connections with a completed review may use three quarters of the limit. Otherwise a client that completes one review on each
 /// of its connections could leave new ones no time to send theirs.
 ///
-/// A connection is never evicted between the end of a request's body and the end of its answer, unless the client does not read
-/// the answer for a second. It is not protected while a body arrives, because a client could send slowly to stay.
+/// A connection is never evicted between the end of a request's body and the end of its response, unless the client does not
+/// read the response for a second. It is not protected while a body arrives, because a client could send slowly to stay.
 #[derive(Clone)]
 pub(in crate::server) struct Connections(Arc<Shared>);
 
@@ -46,7 +43,7 @@ struct Open {
     // Connections that may be evicted, without and with a completed review.
     unproven_idle: Crowds,
     proven_idle: Crowds,
-    /// Connections whose client does not read an answer, and since when.
+    /// Connections whose client does not read a response, and since when.
     unread: BTreeSet<(Instant, u64)>,
 }
 
@@ -58,7 +55,7 @@ struct Standing {
     since: u64,
     state: State,
     evicted: Arc<Notify>,
-    /// The memory of its answer until it is written.
+    /// The memory of its response until it is written.
     unsent: Option<Arc<Unsent>>,
 }
 
@@ -67,9 +64,9 @@ struct Standing {
 enum State {
     /// Yes: it waits for the client.
     Idle,
-    /// No: a request has arrived, and its answer is not written yet.
+    /// No: a request has arrived, and its response is not written yet.
     Busy,
-    /// Yes, after [`READ_GRACE`]: the client has not read the answer since then.
+    /// Yes, after [`READ_GRACE`]: the client has not read the response since then.
     Unread(Instant),
 }
 
@@ -87,7 +84,7 @@ pub(in crate::server) struct ConnectionGuard {
     evicted: Arc<Notify>,
 }
 
-/// The effect of an answer on its connection.
+/// The effect of a response on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Outcome {
     /// It completes a review.
@@ -98,7 +95,7 @@ pub(in crate::server) enum Outcome {
     Ends,
 }
 
-/// How long an answer that the client does not read protects its connection. Long enough to resend lost packets.
+/// How long a response that the client does not read protects its connection. Long enough to resend lost packets.
 const READ_GRACE: Duration = Duration::from_secs(1);
 
 impl Connections {
@@ -153,7 +150,7 @@ impl Connections {
         let Some(standing) = id.and_then(|id| open.remove(id)) else { return false };
         standing.evicted.notify_one();
         if let Some(metrics) = &self.0.metrics {
-            metrics.server.count_eviction();
+            metrics.traffic.count_eviction();
         }
         true
     }
@@ -164,7 +161,7 @@ impl Connections {
 
     fn show_count(&self, count: usize) {
         if let Some(metrics) = &self.0.metrics {
-            metrics.server.set_connections(count);
+            metrics.traffic.set_connections(count);
         }
     }
 }
@@ -205,7 +202,7 @@ impl Open {
         Some(standing)
     }
 
-    /// Makes connections evictable whose client has not read an answer for [`READ_GRACE`].
+    /// Makes connections evictable whose client has not read a response for [`READ_GRACE`].
     fn expire_unread(&mut self, now: Instant) {
         while let Some((since, id)) = self.unread.first().copied()
             && now.saturating_duration_since(since) >= READ_GRACE
@@ -214,7 +211,7 @@ impl Open {
         }
     }
 
-    /// Records that the answer is written.
+    /// Records that the response is written.
     fn written(&mut self, id: u64, outcome: Outcome) {
         self.leave(id);
         let now = self.next();
@@ -244,14 +241,14 @@ impl Seat {
         self.connections.open().set(self.id, State::Busy);
     }
 
-    /// Records that the answer is ready, with its memory until it is written.
+    /// Records that the response is ready, with its memory until it is written.
     pub(in crate::server) fn answer(&self, unsent: Arc<Unsent>) {
         if let Some(standing) = self.connections.open().all.get_mut(&self.id) {
             standing.unsent = Some(unsent);
         }
     }
 
-    /// Records that the client does not read the answer.
+    /// Records that the client does not read the response.
     pub(in crate::server) fn stall(&self) {
         let mut open = self.connections.open();
         if open.all.get(&self.id).is_some_and(|standing| matches!(standing.state, State::Busy)) {
@@ -259,7 +256,7 @@ impl Seat {
         }
     }
 
-    /// Records that the answer is written.
+    /// Records that the response is written.
     pub(in crate::server) fn written(&self, outcome: Outcome) {
         let mut open = self.connections.open();
         open.written(self.id, outcome);

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::debug;
 
-use crate::metrics::{HandshakeFailure, Metrics};
+use crate::server::metrics::{HandshakeFailure, Metrics};
 
 /// The TLS stream, or none if the handshake failed or took longer than `limit`.
 pub(in crate::server) async fn shake(
@@ -25,12 +25,12 @@ pub(in crate::server) async fn shake(
         Ok(Ok(stream)) => return Some(stream),
         Ok(Err(failed)) => failed,
         Err(_) => {
-            metrics.server.count_handshake(HandshakeFailure::Slow);
+            metrics.traffic.count_handshake(HandshakeFailure::Slow);
             debug!("TLS handshake timed out");
             return None;
         }
     };
-    metrics.server.count_handshake(failure(&error));
+    metrics.traffic.count_handshake(failure(&error));
     debug!(%error, "TLS handshake failed");
     // With TLS 1.3 the client may already have sent its request. Closing with unread bytes would reset the connection, and the
     // API server would then report a broken pipe instead of the TLS alert with the reason.

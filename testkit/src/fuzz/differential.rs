@@ -73,7 +73,7 @@ fn answer(body: &str, phase: Phase) -> Option<Value> {
         sort(&mut response["patch"]);
     }
     if let Some(status) = response.get_mut("status") {
-        // All causes again, or where in the text it cannot be read.
+        // It repeats all causes, or has a position in the text.
         status["message"] = Value::Null;
         sort(&mut status["details"]["causes"]);
     }

@@ -1,15 +1,15 @@
 //! Random profiles with stored mistakes, and random writes of them.
 
 use serde_json::{Value, json};
-use testkit::profiles::MANAGER;
+use testkit::{profiles::MANAGER, random::Random};
 
 use super::super::managers::{merge_patch, without_nulls};
 
-/// A generator of random numbers (`SplitMix64`).
-pub(crate) struct Random(pub u64);
+/// Generates profiles and writes.
+pub(crate) struct Generator(pub Random);
 
 /// A stored profile and a write of it.
-pub(crate) struct Case {
+pub(crate) struct Attempt {
     pub stored: Value,
     pub write: Write,
 }
@@ -30,29 +30,17 @@ pub(crate) enum Method {
     Apply,
 }
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        let limit = u64::try_from(limit).expect("it is small");
-        usize::try_from(self.next() % limit).expect("it is smaller")
-    }
-
+impl Generator {
     fn happens(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
+        self.0.below(100) < percent
     }
 
     fn of<'v, T>(&mut self, values: &'v [T]) -> &'v T {
-        &values[self.below(values.len())]
+        self.0.one_of(values)
     }
 
     /// A random write of a profile, with one of these API versions.
-    pub(crate) fn case(&mut self, name: &str, versions: &[&'static str]) -> Case {
+    pub(crate) fn attempt(&mut self, name: &str, versions: &[&'static str]) -> Attempt {
         let stored = self.profile(name);
         let (version, is_status) = (*self.of(versions), self.happens(75));
         let method = *self.of(&[Method::Put, Method::Put, Method::Merge, Method::Merge, Method::Apply]);
@@ -69,7 +57,7 @@ impl Random {
             Method::Apply if is_status => json!({"status": changed["status"]}),
             Method::Apply => json!({"metadata": {"labels": changed["metadata"]["labels"]}, "spec": changed["spec"]}),
         };
-        Case { stored, write: Write { version, is_status, method, body: without_nulls_of_apply(method, body) } }
+        Attempt { stored, write: Write { version, is_status, method, body: without_nulls_of_apply(method, body) } }
     }
 
     fn profile(&mut self, name: &str) -> Value {
@@ -93,14 +81,14 @@ impl Random {
         let mut status = json!({"version": {"kubernetes": "1.36.0"}});
         for (list, fields, most) in LISTS {
             if self.happens(if list == "conditions" { 90 } else { 40 }) {
-                // Few mistakes or many.
+                // Few or many mistakes.
                 let wrong = *self.of(&[0, 0, 15, 40]);
-                status[list] = (0..=self.below(most)).map(|_| self.item(fields, wrong)).collect();
+                status[list] = (0..=self.0.below(most)).map(|_| self.item(fields, wrong)).collect();
             }
         }
         if self.happens(25) {
-            // Beside others it passes for as long as it stays as it is, on definitions with keys of lists too.
-            let stored = json!({"type": "Stored", "observedGeneration": self.below(3)});
+            // An unchanged mistake next to others passes, also with CRDs whose lists have keys.
+            let stored = json!({"type": "Stored", "observedGeneration": self.0.below(3)});
             let conditions = &mut status["conditions"];
             match conditions.as_array_mut() {
                 Some(conditions) => conditions.push(stored),
@@ -125,8 +113,8 @@ impl Random {
 
     /// Makes few changes, so that most lists equal the stored ones.
     fn change_status(&mut self, status: &mut Value) {
-        for _ in 0..=self.below(2) {
-            match self.below(5) {
+        for _ in 0..=self.0.below(2) {
+            match self.0.below(5) {
                 0 => status["version"] = json!({"kubernetes": self.of(&["1.36.0", "1.37.0", ""])}),
                 1 => {}
                 _ => self.change_list(status),
@@ -135,15 +123,15 @@ impl Random {
     }
 
     fn change_list(&mut self, status: &mut Value) {
-        // Fixes are made in conditions.
+        // Conditions can have fixes.
         let (list, fields, _) = if self.happens(50) { LISTS[0] } else { *self.of(&LISTS) };
         let Some(items) = status[list].as_array_mut().filter(|items| !items.is_empty()) else {
             status[list] = json!([self.item(fields, 20)]);
             return;
         };
-        let (index, field) = (self.below(items.len()), self.below(fields.len()));
+        let (index, field) = (self.0.below(items.len()), self.0.below(fields.len()));
         let (name, right, others) = fields[field];
-        match self.below(6) {
+        match self.0.below(6) {
             0 => items.push(self.item(fields, 20)),
             1 => drop(items.remove(index)),
             2 => items.reverse(),
@@ -154,7 +142,7 @@ impl Random {
     }
 
     fn change_main(&mut self, profile: &mut Value) {
-        match self.below(6) {
+        match self.0.below(6) {
             0 => profile["spec"]["displayName"] = json!("another"),
             1 => profile["metadata"]["labels"]["example.com/a"] = json!("another"),
             2 => drop(profile["metadata"]["labels"].as_object_mut().expect("it has labels").remove(MANAGER)),

@@ -198,7 +198,7 @@ impl Way {
                 let mut stream = caller.receiving(SMALLEST).connect().await?;
                 stream.write_all(&requests.mended).await?;
                 stream.flush().await?;
-                // Nothing is read: that the server has given up is seen by what it does not take.
+                // Nothing is read. A failed write shows that the server has given up.
                 until_refused(stream).await
             }
         }

@@ -76,8 +76,8 @@ impl Caller {
         };
         let answer = async {
             let mut answer = Vec::new();
-            // The server closes, as it is asked to, and on what it has not read: that comes as an error after the
-            // answer.
+            // The server closes a connection with unread data, as requested. This arrives as an error after the
+            // response.
             let ended = loop {
                 match from_server.read_buf(&mut answer).await {
                     Ok(1..) => {}

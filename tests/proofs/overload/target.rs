@@ -66,7 +66,7 @@ impl<'p> Target<'p> {
         let rendered = rendered(plane.kubectl(), "manifests/overlays/certificate-pair");
         let deployment = rendered.iter().find(|object| object["kind"] == "Deployment").expect("there is one");
         let arguments = with_flags(arguments(deployment, &directory, webhook.address), flags);
-        // What an image holds, where it is built: attacks are a matter of what work costs.
+        // The binary of an image, if it was built, because the cost of work matters for attacks.
         let program = env::var_os("STATIC_BINARY").map_or_else(testkit::program, PathBuf::from);
         let replica = Replica::start_program(&program, &arguments, &directory, None);
         for mut configuration in configurations() {
@@ -87,7 +87,7 @@ impl<'p> Target<'p> {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(self.webhook.ca.certificate.as_bytes());
         roots.add(authority.expect("it is PEM")).expect("it is a certificate");
-        // The least work for a caller who opens many connections.
+        // The least work for a client that opens many connections.
         let provider = CryptoProvider { kx_groups: vec![aws_lc_rs::kx_group::X25519], ..aws_lc_rs::default_provider() };
         let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&TLS13])
@@ -129,7 +129,7 @@ impl<'p> Target<'p> {
 
     /// 50 writes a second through the API server.
     pub(crate) fn writers(&self, good: fn(&str) -> Value) -> Writers<'p> {
-        /// Half as many as in other proofs: the others who call want some of the cores, too.
+        /// Half as many as in other proofs, because the other clients need a part of the cores.
         const PACE: Duration = Duration::from_secs(2);
         Writers::new(self.profiles(), good, PACE)
     }

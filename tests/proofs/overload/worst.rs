@@ -19,7 +19,7 @@ type Shape = (&'static str, fn(usize) -> String);
 /// Where little of the text is much in memory.
 const SHAPES: [Shape; 8] = [
     ("numbers for extensions", |bytes| {
-        // As many as are read of one list.
+        // The maximum number of items that are read of one list.
         let numbers = listed("0", 2 * 16_384);
         let provider = format!(r#"{{"name":"a","cluster":{{"server":"https://a","extensions":{numbers}}}}}"#);
         format!(r#""accessProviders":{}"#, listed(&provider, bytes))
@@ -51,7 +51,7 @@ pub(crate) fn sent(target: &Target<'_>, account: &mut Account<'_>) -> (String, V
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     let writers = target.writers(good);
     let requests: Vec<_> = SHAPES.iter().map(|(_, shape)| request_within("30s", &review(*shape))).collect();
-    // What the first writes and connections take is there for good.
+    // The memory for first writes and connections is never released.
     writers.write(|| writers.go_on());
     account.skip(&writers);
     let idle = target.replica.memory();

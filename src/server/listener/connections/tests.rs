@@ -115,7 +115,7 @@ fn an_unread_answer_protects_its_connection_for_a_second() {
     }
     connections.evict_to(MOST);
     assert!(stalled.iter().all(is_open), "the grace has not passed");
-    // The client reads one answer after all, which completes a review.
+    // The client reads one response after all, which completes a review.
     stalled[0].seat().written(Outcome::Reviewed);
     connections.open().expire_unread(Instant::now() + READ_GRACE);
     connections.evict_to(MOST);

@@ -1,6 +1,6 @@
 //! Metrics of self-managed certificates. All stay zero with other certificates.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -8,10 +8,12 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{metrics::PhaseLabels, review::Phase};
+use crate::{files::ReloadMetrics, review::Phase};
 
 /// Metrics of self-managed certificates.
-pub struct Certificates {
+pub struct Metrics {
+    /// Those of the serving certificate, for each leaf certificate.
+    pub(super) reloads: Arc<ReloadMetrics>,
     authority_expiry: Gauge<f64, AtomicU64>,
     trusted: Family<PhaseLabels, Gauge>,
     steps: Family<StepLabels, Counter>,
@@ -19,6 +21,11 @@ pub struct Certificates {
     failures: Family<FailureLabels, Counter>,
     leading: Gauge,
     armed: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -127,10 +134,11 @@ impl Failure {
     }
 }
 
-impl Certificates {
+impl Metrics {
     /// Registers the metrics, with every series at zero.
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(crate) fn register(registry: &mut Registry, reloads: Arc<ReloadMetrics>) -> Self {
         let metrics = Self {
+            reloads,
             authority_expiry: Gauge::default(),
             trusted: Family::default(),
             steps: Family::default(),

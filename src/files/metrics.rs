@@ -7,7 +7,7 @@ use prometheus_client::{
 };
 
 /// Metrics of files that are reloaded on change.
-pub struct Files {
+pub struct ReloadMetrics {
     unusable: Family<FileLabels, Gauge>,
     certificate_reloads: Family<ReloadLabels, Counter>,
     client_ca_reloads: Family<ReloadLabels, Counter>,
@@ -47,9 +47,9 @@ impl File {
     }
 }
 
-impl Files {
+impl ReloadMetrics {
     /// Registers the metrics, with every series at zero.
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             unusable: Family::default(),
             certificate_reloads: Family::default(),

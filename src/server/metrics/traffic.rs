@@ -8,8 +8,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// Metrics of the server, except for those of reviews.
-pub struct Server {
+/// Metrics of the version, the serving certificate, connections and load.
+pub struct TrafficMetrics {
     certificate_start: Gauge<f64, AtomicU64>,
     certificate_expiry: Gauge<f64, AtomicU64>,
     handshakes: Family<ReasonLabels, Counter>,
@@ -68,7 +68,7 @@ pub enum Shed {
     Slow,
     /// Its deadline passed while its body arrived, while it waited, or during the review.
     Deadline,
-    /// Too many answers wait for clients to read them.
+    /// Too many responses wait for clients to read them.
     Unsent,
 }
 
@@ -95,9 +95,9 @@ pub struct Load {
     pub most: usize,
 }
 
-impl Server {
+impl TrafficMetrics {
     /// Registers the metrics, with every series at zero.
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             certificate_start: Gauge::default(),
             certificate_expiry: Gauge::default(),
@@ -133,7 +133,7 @@ impl Server {
         );
         registry.register(
             "shed_requests",
-            "Number of requests answered with 503 without a review, by reason",
+            "Number of requests that got 503 instead of a review, by reason",
             metrics.shed.clone(),
         );
         registry.register(

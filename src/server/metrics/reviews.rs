@@ -8,20 +8,25 @@ use prometheus_client::{
 
 use crate::{
     admission::{BreakGlass, Response},
-    metrics::PhaseLabels,
     review::Phase,
     rules::RULES,
 };
 
 /// Metrics of reviews.
-pub struct Reviews {
-    reviews: Family<ReviewLabels, Counter>,
+pub struct ReviewMetrics {
+    reviewed: Family<ReviewLabels, Counter>,
     findings: Family<RuleLabels, Counter>,
     passed_for_health: Family<PassedLabels, Counter>,
     break_glass: Family<OutcomeLabels, Counter>,
-    exempt_reviews: Family<PhaseLabels, Counter>,
-    review_duration: Family<PhaseLabels, Histogram>,
+    exempt: Family<PhaseLabels, Counter>,
+    duration: Family<PhaseLabels, Histogram>,
     bad_requests: Family<PhaseLabels, Counter>,
+    panics: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,54 +52,60 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
-impl Reviews {
+impl ReviewMetrics {
     /// Registers the metrics, with every series at zero.
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let reviews = Family::default();
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            reviewed: Family::default(),
+            findings: Family::default(),
+            passed_for_health: Family::default(),
+            break_glass: Family::default(),
+            exempt: Family::default(),
+            duration: Family::new_with_constructor(review_duration),
+            bad_requests: Family::default(),
+            panics: Counter::default(),
+        };
         registry.register(
             "reviews",
-            "Number of admission reviews answered, by phase, part of the object and whether the write was allowed",
-            reviews.clone(),
+            "Number of admission reviews, by phase, part of the object and whether the write was allowed",
+            metrics.reviewed.clone(),
         );
-        let findings = Family::default();
         registry.register(
             "findings",
             "Number of reviews in which a rule denied, warned or set a default, by phase and rule",
-            findings.clone(),
+            metrics.findings.clone(),
         );
-        let passed_for_health = Family::default();
         registry.register(
             "passed_for_health",
             "Number of status writes in which a rule only warned because the write changes the health of the cluster, by rule",
-            passed_for_health.clone(),
+            metrics.passed_for_health.clone(),
         );
-        let break_glass = Family::default();
         registry.register(
             "break_glass_claims",
             "Number of denied writes that claimed break-glass, by outcome",
-            break_glass.clone(),
+            metrics.break_glass.clone(),
         );
-        let exempt_reviews = Family::default();
         registry.register(
             "exempt_reviews",
             "Number of reviews allowed without running rules because the namespace is exempt, by phase",
-            exempt_reviews.clone(),
+            metrics.exempt.clone(),
         );
-        let review_duration = Family::new_with_constructor(review_duration as fn() -> Histogram);
         registry.register_with_unit(
             "review_duration",
             "Duration of a review in seconds, without the time in the queue, by phase",
             Unit::Seconds,
-            review_duration.clone(),
+            metrics.duration.clone(),
         );
-        let bad_requests = Family::default();
         registry.register(
             "bad_requests",
             "Number of requests whose body was not an admission review, by phase",
-            bad_requests.clone(),
+            metrics.bad_requests.clone(),
         );
-        let metrics =
-            Self { reviews, findings, passed_for_health, break_glass, exempt_reviews, review_duration, bad_requests };
+        registry.register(
+            "panics",
+            "Number of reviews and connections that ended in an internal error",
+            metrics.panics.clone(),
+        );
         metrics.show_all();
         metrics
     }
@@ -104,10 +115,10 @@ impl Reviews {
         let phase = phase.name();
         let allowed = if response.allowed { "true" } else { "false" };
         let part = if response.part.is_empty() { NO_PART } else { response.part };
-        self.reviews.get_or_create(&ReviewLabels { phase, part, allowed }).inc();
-        self.review_duration.get_or_create(&PhaseLabels { phase }).observe(seconds);
+        self.reviewed.get_or_create(&ReviewLabels { phase, part, allowed }).inc();
+        self.duration.get_or_create(&PhaseLabels { phase }).observe(seconds);
         if response.exempt {
-            self.exempt_reviews.get_or_create(&PhaseLabels { phase }).inc();
+            self.exempt.get_or_create(&PhaseLabels { phase }).inc();
         }
         for rule in &response.rules {
             self.findings.get_or_create(&RuleLabels { phase, rule }).inc();
@@ -129,17 +140,22 @@ impl Reviews {
         self.bad_requests.get_or_create(&PhaseLabels { phase: phase.name() }).inc();
     }
 
+    /// Counts a review or a connection that ended in a panic.
+    pub fn count_panic(&self) {
+        self.panics.inc();
+    }
+
     /// Creates every series at zero: a family without a series is not rendered, and a rate needs a first value.
     fn show_all(&self) {
         for phase in [Phase::Mutate, Phase::Validate].map(Phase::name) {
             for part in ["main", "status", NO_PART] {
                 for allowed in ["true", "false"] {
-                    drop(self.reviews.get_or_create(&ReviewLabels { phase, part, allowed }));
+                    drop(self.reviewed.get_or_create(&ReviewLabels { phase, part, allowed }));
                 }
             }
-            drop(self.review_duration.get_or_create(&PhaseLabels { phase }));
+            drop(self.duration.get_or_create(&PhaseLabels { phase }));
             drop(self.bad_requests.get_or_create(&PhaseLabels { phase }));
-            drop(self.exempt_reviews.get_or_create(&PhaseLabels { phase }));
+            drop(self.exempt.get_or_create(&PhaseLabels { phase }));
         }
         for rule in RULES {
             drop(self.findings.get_or_create(&RuleLabels { phase: rule.phase.name(), rule: rule.name }));
