@@ -20,8 +20,8 @@ use testkit::{
 };
 
 use super::{
-    break_glass, cert_manager::CertManager, chart, gitops, harmed, install, installations, make, managed, observed,
-    platforms, renewal,
+    break_glass, cert_manager::CertManager, chart, filtered, flux, gitops, harmed, install, installations, make,
+    managed, observed, platforms, renewal,
 };
 
 pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
@@ -36,6 +36,8 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
         ("managed", managed::works_and_is_armed_as_it_is),
         ("open", managed::stays_open_where_nothing_is_denied),
         ("installations", installations::each_proves_its_own_path),
+        ("flux", flux::changes_nothing_of_an_armed_webhook),
+        ("filtered", filtered::are_created),
         ("harmed", harmed::no_call_fails),
         ("break-glass", break_glass::serves_one_write_of_who_may),
     ];
