@@ -37,7 +37,7 @@ pub(crate) struct EmptyRoot {
 }
 
 impl EmptyRoot {
-    /// For the image's own user, or for one that OpenShift could assign, whose group is always root's.
+    /// For the image's own user, or for one that `OpenShift` could assign, whose group is always root's.
     pub(crate) fn new(directory: PathBuf, binary: &StaticBinary, is_openshift: bool) -> Self {
         fs::create_dir(&directory).expect("a directory can be made");
         // Not a link, which would lead out of the root.

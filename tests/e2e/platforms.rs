@@ -75,7 +75,7 @@ fn assert_admitted(answer: &Response, what: &str) {
     assert_eq!((answer.status, &answer.warnings[..]), (201, &[][..]), "{what}: {}", answer.body);
 }
 
-/// What `restricted-v2` of OpenShift makes of a Pod still meets `restricted`.
+/// A user and a group that `OpenShift` could assign still meet `restricted`.
 fn any_user_is_admitted(plane: &ControlPlane) {
     let objects = rendered(plane.kubectl(), "manifests/base");
     let assigned = json!({
@@ -108,7 +108,8 @@ fn values_are_accepted(plane: &ControlPlane, shell: &Shell) {
     let mut values: Vec<_> = rows
         .map(|row| {
             let cell = row.split(" | ").nth(2).expect("it has three columns");
-            cell.split('`').skip(1).step_by(2).map(|value| format!("--set '{value}' ")).collect::<String>()
+            let values: Vec<_> = cell.split('`').skip(1).step_by(2).collect();
+            format!("--set '{}'", values.join("' --set '"))
         })
         .collect();
     assert!(values.len() >= 5, "{values:?}");

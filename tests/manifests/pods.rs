@@ -174,7 +174,7 @@ pub(crate) fn are_confined(manifests: &Manifests) {
     assert_eq!(limits.keys().collect::<Vec<_>>(), ["memory"], "a server without its time on the CPU is late");
 }
 
-/// OpenShift assigns a user from the range of the namespace, and refuses Pods that name another.
+/// `OpenShift` assigns a user from the range of the namespace, and refuses Pods that name another.
 pub(crate) fn run_as_any_user(manifests: &Manifests) {
     let deployment = only(&manifests.base, "Deployment");
     for context in
