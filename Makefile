@@ -63,7 +63,7 @@ image: ## builds and pushes the image IMAGE, for this machine's CPU or PLATFORMS
 ##@ Install
 
 .PHONY: install
-install: ## installs the webhook with IMAGE into kubectl's cluster, and waits until it is armed
+install: ## installs the webhook with IMAGE and COMPONENTS into kubectl's cluster, and waits until it is armed
 	@manifests/install.sh '$(IMAGE)'
 
 .PHONY: uninstall

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs or upgrades the webhook, with an image that the cluster can pull, and waits until it is armed. Run it with
-# `make install IMAGE=NAME`. Requires only kubectl, and changes no file of the checkout.
+# `make install IMAGE=NAME`. COMPONENTS names directories of manifests/components. Requires only kubectl, and changes no file of the
+# checkout.
 set -euo pipefail
 
 readonly NAME=clusterprofile-webhook
@@ -23,12 +24,20 @@ fail() {
 [[ $image =~ ^[A-Za-z0-9][A-Za-z0-9._/:@-]*$ ]] || fail "IMAGE is not the name of an image: \"$image\""
 command -v kubectl >/dev/null || fail "kubectl is not installed"
 
+components=
+for component in ${COMPONENTS:-}; do
+    [ -f "$manifests/components/$component/kustomization.yaml" ] ||
+        fail "COMPONENTS: no component \"$component\"; there are: $(ls -C -w 0 "$manifests/components")"
+    components+="${components:+, }manifests/components/$component"
+done
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 ln -s "$manifests" "$work/manifests"
 cat >"$work/kustomization.yaml" <<END
 resources:
 - manifests/base
+components: [$components]
 patches:
 - target:
     kind: Deployment
@@ -59,8 +68,9 @@ kubectl rollout status --namespace "$NAME" --timeout="$TIMEOUT" "deployment/$NAM
     kubectl get events --namespace "$NAME" --field-selector type=Warning || true
     kubectl logs --namespace "$NAME" --selector "app.kubernetes.io/name=$NAME" --prefix --tail=5 || true
     fail "not every Pod is ready after $TIMEOUT; see the Pods, Events and logs above. A new installation denies no writes yet; in
-an upgrade the old Pods keep serving. Common cause, with ErrImagePull: the cluster cannot pull $image, or it has no variant for
-the CPUs of the nodes. Fix the cause and run this again, or run \`make uninstall\`"
+an upgrade the old Pods keep serving. Common causes: with ErrImagePull, the cluster cannot pull $image, or it has no variant for
+the CPUs of the nodes; with \"did not respond in time\" in the logs, the NetworkPolicy does not allow the port of the API
+server, see docs/platforms.md. Fix the cause and run this again, or run \`make uninstall\`"
 }
 
 say "waiting until the webhook is armed; until then, writes pass if it cannot be called"
@@ -68,6 +78,7 @@ kubectl wait --for=jsonpath='{.webhooks[0].failurePolicy}'=Fail --timeout="$TIME
     # The leader logs the cause once. The newest lines are reviews of its own probe.
     kubectl logs --namespace "$NAME" --selector "app.kubernetes.io/name=$NAME" --prefix --tail=-1 | grep 'not armed' || true
     fail "not armed after $TIMEOUT. Writes still pass if the webhook cannot be called. The log above shows the cause, if the leader
-found one. Common causes: audit is on, or the API server cannot reach port 8443 of the Pods. The webhook keeps trying"
+found one. Common causes: audit is on, or the API server cannot reach port 8443 of the Pods; docs/platforms.md shows what to set on
+which platform. The webhook keeps trying"
 }
 say "done: the webhook is armed"

@@ -17,16 +17,16 @@ use clusterprofile_webhook::{
     units,
 };
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     time::timeout,
 };
 use tracing::warn;
 
-use self::source::Source;
+use self::{listen::bind, source::Source};
 use super::{choice::Choice, limit_flags::LimitFlags, managed};
 use crate::logging;
 
+mod listen;
 mod source;
 
 /// Arguments of `serve`.
@@ -37,7 +37,7 @@ mod source;
   clusterprofile-webhook serve --tls-cert tls.crt --tls-key tls.key --effect name-prefix=warn
   clusterprofile-webhook serve --service clusterprofile-webhook")]
 pub(super) struct Args {
-    /// Address for the API server's calls, over HTTPS. Port 0 selects a free port
+    /// Address for the API server's calls, over HTTPS. Port 0 selects a free port. Without IPv6, [::] becomes 0.0.0.0
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8443", env = "CLUSTERPROFILE_WEBHOOK_LISTEN")]
     listen: SocketAddr,
     /// Address for probes and metrics, over HTTP
@@ -267,8 +267,4 @@ fn openable(connections: usize) -> usize {
         }
         _ => connections,
     }
-}
-
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({flag})"))
 }

@@ -77,7 +77,7 @@ fn port() -> u16 {
 /// Writes the files of the page and those that they name to this directory. Returns the path of the first.
 fn as_the_page_says(directory: &Path, port: u16, clients: &Ca) -> PathBuf {
     const THERE: &str = "/etc/kubernetes/admission";
-    let page = Section::page("callers");
+    let page = Section::page("callers").section("Give the API server a certificate");
     let [configuration, users] = page.manifests()[..] else { panic!("which are these?") };
     let here = |text: &str| text.replace(THERE, &directory.display().to_string());
     let mut users = here(users);

@@ -32,14 +32,21 @@ impl StaticBinary {
 /// zones and temporary files, and without what a container adds: /proc, /sys, /dev, /etc/resolv.conf.
 pub(crate) struct EmptyRoot {
     directory: PathBuf,
+    /// The user and the group that the binary runs as.
+    user: [String; 2],
 }
 
 impl EmptyRoot {
-    pub(crate) fn new(directory: PathBuf, binary: &StaticBinary) -> Self {
+    /// For the image's own user, or for one that `OpenShift` could assign, whose group is always root's.
+    pub(crate) fn new(directory: PathBuf, binary: &StaticBinary, is_openshift: bool) -> Self {
         fs::create_dir(&directory).expect("a directory can be made");
         // Not a link, which would lead out of the root.
         fs::copy(&binary.0, directory.join(BINARY)).expect("the binary can be copied");
-        Self { directory }
+        let containerfile = fs::read_to_string("Containerfile").expect("it is readable");
+        let user = containerfile.lines().find_map(|line| line.strip_prefix("USER ")).expect("the image has a user");
+        let user = if is_openshift { "1000650000:0" } else { user };
+        let (user, group) = user.split_once(':').expect("it has a group");
+        Self { directory, user: [user, group].map(ToOwned::to_owned) }
     }
 
     /// Makes what kubelet mounts at this path.
@@ -51,13 +58,13 @@ impl EmptyRoot {
         }
     }
 
-    /// A command that executes the binary as a container of `deployment`: with its user, only its variables, no way to
-    /// more rights, and a read-only root directory.
+    /// A command that executes the binary as a container of `deployment`: with only its variables, no way to more
+    /// rights, and a read-only root directory.
     pub(crate) fn command(&self, deployment: &Value, arguments: &[String]) -> Command {
         let pod = at(deployment, "/spec/template/spec");
         let container = at(pod, "/containers/0");
         assert_eq!(at(container, "/securityContext/allowPrivilegeEscalation"), false);
-        let [user, group] = ["runAsUser", "runAsGroup"].map(|id| at(pod, "/securityContext")[id].to_string());
+        let [user, group] = &self.user;
         let mut command = Command::new("setpriv");
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/").arg("--no-new-privs");
         if is_root() {

@@ -69,7 +69,7 @@ pub(crate) fn an_armed_webhook_differs_in_nothing(plane: &ControlPlane, shell: &
 const MANAGED: &str = "--server-side --field-manager=argocd-controller";
 
 /// Generations count the changes of the webhook configurations.
-fn generations(plane: &ControlPlane) -> Vec<Value> {
+pub(crate) fn generations(plane: &ControlPlane) -> Vec<Value> {
     stored_configurations(plane).iter().map(|stored| at(stored, "/metadata/generation").clone()).collect()
 }
 

@@ -20,14 +20,15 @@ use testkit::{
 };
 
 use super::{
-    break_glass, cert_manager::CertManager, chart, gitops, harmed, install, installations, make, managed, observed,
-    renewal,
+    break_glass, cert_manager::CertManager, chart, filtered, flux, gitops, harmed, install, installations, make,
+    managed, observed, platforms, renewal,
 };
 
 pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
     type Story = fn(&ControlPlane, &Shell);
     let mut stories: Vec<(&str, Story)> = vec![
         ("accepted", all_are_accepted_without_a_warning),
+        ("platforms", platforms::are_accepted),
         ("installed", install::installed_and_uninstalled_as_the_readme_says),
         ("registered", install::registered_with_make),
         ("make-installs", make::installs_and_uninstalls),
@@ -35,6 +36,8 @@ pub(crate) fn trials(assets: &Assets) -> Vec<Trial> {
         ("managed", managed::works_and_is_armed_as_it_is),
         ("open", managed::stays_open_where_nothing_is_denied),
         ("installations", installations::each_proves_its_own_path),
+        ("flux", flux::changes_nothing_of_an_armed_webhook),
+        ("filtered", filtered::are_created),
         ("harmed", harmed::no_call_fails),
         ("break-glass", break_glass::serves_one_write_of_who_may),
     ];
@@ -131,7 +134,7 @@ impl Shell {
     }
 }
 
-const STRICT: &str = "--validate=strict --warnings-as-errors";
+pub(crate) const STRICT: &str = "--validate=strict --warnings-as-errors";
 
 fn all_are_accepted_without_a_warning(plane: &ControlPlane, shell: &Shell) {
     for name in ["crd", "base", "overlays/certificate-pair", "overlays/dev"] {

@@ -45,7 +45,7 @@ impl Pods {
             fs::create_dir(&directory).expect("a directory can be made");
             replicas.push(match &binary {
                 Some(binary) => {
-                    let root = EmptyRoot::new(directory.join("root"), binary);
+                    let root = EmptyRoot::new(directory.join("root"), binary, number % 2 == 1);
                     let replica = start_in(&root, plane, &deployment, address, &directory);
                     roots.push(root);
                     replica

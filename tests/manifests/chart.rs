@@ -20,13 +20,13 @@ pub(crate) struct Chart {
 }
 
 /// The values of `certificates.mode`, each with the kustomization that does the same.
-const MODES: [(&str, &str); 3] = [
+pub(super) const MODES: [(&str, &str); 3] = [
     ("self-managed", "manifests/base"),
     ("cert-manager", "manifests/overlays/cert-manager"),
     ("certificate-pair", "manifests/overlays/certificate-pair"),
 ];
 
-const NAMESPACE: &str = "clusterprofile-webhook";
+pub(super) const NAMESPACE: &str = "clusterprofile-webhook";
 
 impl Chart {
     /// Returns `None` if Helm is missing and can be skipped.
@@ -35,14 +35,14 @@ impl Chart {
     }
 
     /// Renders the objects for a namespace and arguments.
-    fn rendered(&self, namespace: &str, arguments: &[&str]) -> Vec<Value> {
+    pub(super) fn rendered(&self, namespace: &str, arguments: &[&str]) -> Vec<Value> {
         let rendered =
             self.run(&[&["template", "any", "manifests/chart", "--namespace", namespace], arguments].concat());
         documents(rendered.unwrap_or_else(|errors| panic!("{arguments:?}: {errors}")).as_bytes())
     }
 
     /// The output of Helm, or its errors.
-    fn run(&self, arguments: &[&str]) -> Result<String, String> {
+    pub(super) fn run(&self, arguments: &[&str]) -> Result<String, String> {
         let output = self.helm.command(self.home.path()).args(arguments).output().expect("helm can be run");
         let [printed, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("it is text"));
         if output.status.success() && errors.is_empty() { Ok(printed) } else { Err(errors) }
@@ -50,13 +50,13 @@ impl Chart {
 }
 
 impl Manifests {
-    fn chart(&self) -> &Chart {
+    pub(super) fn chart(&self) -> &Chart {
         self.chart.as_ref().expect("without Helm, its tests are skipped")
     }
 }
 
 /// Helm never makes the namespace of a release from its chart: it keeps the release there.
-fn without_namespace(objects: &[Value]) -> Vec<Value> {
+pub(super) fn without_namespace(objects: &[Value]) -> Vec<Value> {
     objects.iter().filter(|object| object["kind"] != "Namespace").cloned().collect()
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn renders_what_kustomize_does(manifests: &Manifests) {
 }
 
 /// Compares objects in any order.
-fn assert_same(rendered: &[Value], expected: &[Value], what: &str) {
+pub(super) fn assert_same(rendered: &[Value], expected: &[Value], what: &str) {
     let name = |object: &Value| {
         let of = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         [of("/kind"), of("/metadata/namespace"), of("/metadata/name")]
@@ -178,8 +178,8 @@ pub(crate) fn values_change_only_what_they_say(manifests: &Manifests) {
         ("flags={--audit,--effect=name-prefix=warn}", "Deployment", "C/args", arguments),
         ("config.effects.name-prefix=warn", "ConfigMap", "/data/config.yaml", json!("effects:\n  name-prefix: warn\n")),
         ("resources.limits.memory=1Gi", "Deployment", "C/resources/limits/memory", json!("1Gi")),
-        ("podSecurityContext.runAsUser=null", "Deployment", "POD/securityContext/runAsUser", Value::Null),
-        ("nodeSelector.a=b", "Deployment", "POD/nodeSelector", json!({"a": "b"})),
+        ("podSecurityContext.runAsUser=1000", "Deployment", "POD/securityContext/runAsUser", json!(1000)),
+        ("nodeSelector.a=b", "Deployment", "POD/nodeSelector", json!({"a": "b", "kubernetes.io/os": "linux"})),
         ("tolerations[0].operator=Exists", "Deployment", "POD/tolerations", json!([{"operator": "Exists"}])),
         ("affinity.nodeAffinity.a=b", "Deployment", "POD/affinity", json!({"nodeAffinity": {"a": "b"}})),
         ("priorityClassName=high", "Deployment", "POD/priorityClassName", json!("high")),
@@ -197,7 +197,7 @@ pub(crate) fn values_change_only_what_they_say(manifests: &Manifests) {
 }
 
 /// The objects with other values at these pointers of their kinds. Null removes a field.
-fn with(mut objects: Vec<Value>, kind: &str, pointer: &str, value: Value) -> Vec<Value> {
+pub(super) fn with(mut objects: Vec<Value>, kind: &str, pointer: &str, value: Value) -> Vec<Value> {
     let (parent, field) = pointer.rsplit_once('/').expect("it is a pointer");
     let object = objects.iter_mut().find(|object| object["kind"] == kind).expect("there is one");
     let parent = object.pointer_mut(parent).and_then(Value::as_object_mut).expect("there is something to change");

@@ -10,6 +10,7 @@ mod cert_manager;
 mod chart;
 mod frozen;
 mod observability;
+mod platforms;
 mod pods;
 mod webhooks;
 
@@ -69,12 +70,15 @@ const TESTS: &[(&str, Test)] = &[
     ("pods::see_a_changed_configuration", pods::see_a_changed_configuration),
     ("pods::exit_after_their_last_response", pods::exit_after_their_last_response),
     ("pods::are_confined", pods::are_confined),
+    ("pods::run_as_any_user", pods::run_as_any_user),
     (
         "pods::have_only_the_rights_for_certificates_break_glass_and_the_crd",
         pods::have_only_the_rights_for_certificates_break_glass_and_the_crd,
     ),
     ("pods::have_only_the_rights_for_break_glass_and_the_crd", pods::have_only_the_rights_for_break_glass_and_the_crd),
     ("pods::never_stop_all_at_once", pods::never_stop_all_at_once),
+    ("platforms::components_agree_with_themselves", platforms::components_agree_with_themselves),
+    ("platforms::the_page_names_what_there_is", platforms::the_page_names_what_there_is),
     ("chart::has_what_is_rendered", chart::has_what_is_rendered),
     ("chart::has_the_schema_of_the_configuration", chart::has_the_schema_of_the_configuration),
     ("cert_manager::issues_what_the_api_server_trusts", cert_manager::issues_what_the_api_server_trusts),
@@ -90,7 +94,11 @@ const WITH_PROMTOOL: [(&str, Test); 2] = [
 ];
 
 /// Tests that need Helm.
-const WITH_HELM: [(&str, Test); 5] = [
+const WITH_HELM: [(&str, Test); 9] = [
+    ("platforms::values_do_what_components_do", platforms::values_do_what_components_do),
+    ("platforms::values_reach_the_pods", platforms::values_reach_the_pods),
+    ("platforms::wrong_values_are_refused", platforms::wrong_values_are_refused),
+    ("platforms::both_ways_mount_the_client_ca", platforms::both_ways_mount_the_client_ca),
     ("chart::renders_what_kustomize_does", chart::renders_what_kustomize_does),
     ("chart::is_installed_into_any_namespace", chart::is_installed_into_any_namespace),
     ("chart::values_change_only_what_they_say", chart::values_change_only_what_they_say),
@@ -241,7 +249,10 @@ fn all_objects_are_in_the_namespace_and_labelled(manifests: &Manifests) {
         assert_eq!(object["metadata"]["namespace"].as_str(), expected, "{object:#}");
     }
     let deployment = only(&manifests.base, "Deployment");
-    assert_eq!(at(deployment, "/spec/template/metadata/labels"), at(deployment, "/metadata/labels"));
+    let mut labels = at(deployment, "/spec/template/metadata/labels").clone();
+    let sidecar = labels.as_object_mut().and_then(|labels| labels.remove("sidecar.istio.io/inject"));
+    assert_eq!(sidecar, Some(json!("false")));
+    assert_eq!(labels, *at(deployment, "/metadata/labels"));
 }
 
 fn selectors_select_the_pods(manifests: &Manifests) {

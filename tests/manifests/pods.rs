@@ -38,8 +38,10 @@ pub(crate) fn run_the_image_as_it_is_made(manifests: &Manifests) {
         lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
     };
     let deployment = only(&manifests.base, "Deployment");
-    let id = |name: &str| at(deployment, &format!("/spec/template/spec/securityContext/{name}")).to_string();
-    assert_eq!(said("USER "), [format!("{}:{}", id("runAsUser"), id("runAsGroup"))]);
+    let [user] = &said("USER ")[..] else { panic!("one user: {containerfile}") };
+    let ids: Vec<u32> = user.split(':').map(|id| id.parse().expect("kubelet compares numbers")).collect();
+    assert!(ids.len() == 2 && !ids.contains(&0), "{user}");
+    assert_eq!(at(deployment, "/spec/template/spec/securityContext/runAsNonRoot"), true);
     let ports = ["webhook", "admin"].map(|name| port_number(container(deployment), name).to_string());
     assert_eq!(said("EXPOSE "), [ports.join(" ")]);
     assert_eq!(said("ENTRYPOINT "), [r#"["/clusterprofile-webhook"]"#]);
@@ -170,6 +172,25 @@ pub(crate) fn are_confined(manifests: &Manifests) {
     assert_eq!(at(container(deployment), "/securityContext/readOnlyRootFilesystem"), true);
     let limits = at(container(deployment), "/resources/limits").as_object().expect("limits are a map");
     assert_eq!(limits.keys().collect::<Vec<_>>(), ["memory"], "a server without its time on the CPU is late");
+}
+
+/// `OpenShift` assigns a user from the range of the namespace, and refuses Pods that name another.
+pub(crate) fn run_as_any_user(manifests: &Manifests) {
+    let deployment = only(&manifests.base, "Deployment");
+    for context in
+        [at(deployment, "/spec/template/spec/securityContext"), at(container(deployment), "/securityContext")]
+    {
+        for id in ["runAsUser", "runAsGroup", "fsGroup"] {
+            assert_eq!(context.get(id), None, "the image or the platform sets {id}");
+        }
+    }
+    // By default, mounted files are readable for all users.
+    for objects in [&manifests.base, &manifests.certificate_pair] {
+        let volumes = at(only(objects, "Deployment"), "/spec/template/spec/volumes").to_string();
+        assert!(!volumes.contains("defaultMode") && !volumes.contains("\"mode\""), "{volumes}");
+    }
+    let containerfile = fs::read_to_string("Containerfile").expect("it is readable");
+    assert!(containerfile.contains("install -D --mode=0555 "), "all users can execute the binary");
 }
 
 /// All rights of the service account: verb, resource, name of the object.

@@ -13,6 +13,7 @@ mod connections;
 mod fairness;
 mod flags;
 mod log;
+mod no_ipv6;
 mod process;
 mod requests;
 mod stopping;
