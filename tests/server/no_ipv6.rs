@@ -14,7 +14,7 @@ use testkit::{program, server::get};
 use super::process::json;
 
 /// Replaces `socket` of the C library.
-const SHIM: &str = r#"
+const SHIM: &str = r"
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sys/socket.h>
@@ -28,7 +28,7 @@ int socket(int family, int type, int protocol) {
     }
     return syscall(SYS_socket, family, type, protocol);
 }
-"#;
+";
 
 /// The binary on such a machine. `cc` is installed, because it links the tests.
 fn serve(directory: &Path, listen: &str) -> Command {
