@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 #[test]
-fn what_validate_refuses_is_denied_behind_any_flood() {
+fn a_denial_is_reported_behind_any_number_of_other_findings() {
     let property =
         |number| json!({"name": format!("a{number}.k8s.io"), "value": "b", "lastObservedTime": "2999-01-01T00:00:00Z"});
     let properties: Vec<_> = (0..5100).map(property).collect();
@@ -21,7 +21,7 @@ fn what_validate_refuses_is_denied_behind_any_flood() {
 }
 
 #[test]
-fn what_is_left_out_is_counted() {
+fn omitted_findings_are_counted() {
     let property = |value: &str| json!({"name": "a.k8s.io", "value": value});
     let flood = |value| profile("a", &json!({"properties": vec![property(value); 5100]}));
     // All names except the first are duplicates.
@@ -75,7 +75,7 @@ fn a_manifest_without_a_namespace_is_an_update_of_the_only_object_of_its_name() 
 }
 
 #[test]
-fn names_cannot_steer_the_terminal() {
+fn names_cannot_control_the_terminal() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let file = directory.path().join("f\u{1b}[31m\nfake: ok.yaml");
     let path = file.to_str().expect("it is UTF-8");
@@ -100,7 +100,7 @@ fn names_cannot_steer_the_terminal() {
 
 /// A name that reverses the line, and one that looks like a token, in every output format.
 #[test]
-fn nothing_is_printed_raw_that_an_author_has_chosen() {
+fn text_of_an_author_is_always_escaped() {
     let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.bm90LWEtc2lnbmF0dXJl";
     let turned = "a\u{202e}\u{7f}\u{9b}31mb";
     for name in [turned, token] {
@@ -137,7 +137,7 @@ fn a_stream_of_json_objects_is_checked_to_its_end() {
 
 /// `check` rejects what the API server rejects: a number is not a string, in any notation.
 #[test]
-fn what_kubectl_sends_as_a_number_is_denied_as_a_value() {
+fn a_number_is_denied_as_a_value_as_by_kubectl() {
     let output = |value: &str| {
         let status = format!("status: {{properties: [{{name: a, value: {value}}}]}}");
         let head = "apiVersion: multicluster.x-k8s.io/v1alpha1\nkind: ClusterProfile\n";
@@ -155,7 +155,7 @@ fn what_kubectl_sends_as_a_number_is_denied_as_a_value() {
 }
 
 #[test]
-fn a_directory_is_read_to_its_end_whatever_stands_in_the_way() {
+fn a_directory_is_read_completely_despite_unreadable_entries() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     let links = [("a.yaml", "nowhere"), ("..data", "..1"), ("b.yaml", "..data/b.yaml"), ("round", "."), ("again", ".")];
@@ -181,7 +181,7 @@ fn a_directory_is_read_to_its_end_whatever_stands_in_the_way() {
 }
 
 #[test]
-fn lists_are_taken_apart_and_what_is_no_object_is_told() {
+fn lists_are_split_and_items_that_are_no_objects_are_reported() {
     let mut bare = profile("a", &json!({}));
     bare.as_object_mut().unwrap().retain(|field, _| field == "metadata" || field == "spec");
     let list = |items: Value| json!({"apiVersion": "v1", "kind": "List", "items": items});
@@ -196,7 +196,7 @@ fn lists_are_taken_apart_and_what_is_no_object_is_told() {
 }
 
 #[test]
-fn what_is_no_manifest_is_told_with_its_line_and_other_kinds_are_counted() {
+fn invalid_manifests_are_reported_with_their_line_and_other_kinds_are_counted() {
     for (input, printed) in [
         ("", "no manifests found"),
         ("a: 1\na: 2\n", "standard input: document 1, line 2: duplicate key \"a\""),
@@ -214,7 +214,7 @@ fn what_is_no_manifest_is_told_with_its_line_and_other_kinds_are_counted() {
 }
 
 #[test]
-fn a_configuration_file_is_gone_by_unless_flags_say_otherwise() {
+fn the_configuration_file_applies_unless_flags_override_it() {
     let mut bad = profile("a", &json!({}));
     bad["metadata"]["labels"]["x-k8s.io/cluster-manager"] = json!("kueue");
     let bad = bad.to_string();

@@ -21,24 +21,24 @@ use testkit::{
 const ROUNDS_PER_SEED: usize = 40;
 
 #[test]
-fn recorded_reviews_keep_every_promise() {
+fn recorded_reviews_have_every_property() {
     for (name, seed) in seeds() {
         run(&name, &seed, fuzz::admission);
     }
 }
 
 #[test]
-fn broken_bytes_keep_every_promise() {
+fn reviews_with_damaged_bytes_have_every_property() {
     broken_bytes(0x5EED, ROUNDS_PER_SEED, |name, body| run(name, body, fuzz::admission));
 }
 
 #[test]
-fn broken_values_keep_every_promise() {
+fn reviews_with_damaged_values_have_every_property() {
     broken_values(0xBEEF, ROUNDS_PER_SEED, |name, body| run(name, body, fuzz::admission));
 }
 
 #[test]
-fn the_same_json_gets_the_same_answer_however_it_is_written() {
+fn the_same_json_gets_the_same_response_in_any_style() {
     for (name, seed) in seeds() {
         run(&name, &seed, fuzz::differential);
     }
@@ -47,7 +47,7 @@ fn the_same_json_gets_the_same_answer_however_it_is_written() {
 }
 
 #[test]
-fn no_review_costs_more_than_its_body_pays_for() {
+fn the_cost_of_a_review_is_linear_in_its_body() {
     /// Enough to detect quadratic growth, within seconds without optimization.
     const BYTES: usize = 16 << 10;
     let cost = |body: &[u8]| fuzz::cost(body, BYTES, allocated);

@@ -29,7 +29,7 @@ fn a_list_of_every_cluster_of_a_large_hub_is_read() {
 }
 
 #[test]
-fn what_many_items_share_may_be_an_alias() {
+fn many_items_can_share_an_alias() {
     let items = (0..1000).map(|number| format!("- {{apiVersion: v1, kind: A{number}, metadata: *shared}}\n"));
     let text = format!(
         "apiVersion: v1\nkind: List\nshared: &shared {{labels: {{a: b}}}}\nitems:\n{}",
@@ -41,7 +41,7 @@ fn what_many_items_share_may_be_an_alias() {
 }
 
 #[test]
-fn nesting_deeper_than_anybody_writes_ends_no_stack() {
+fn deep_nesting_does_not_overflow_the_stack() {
     /// Stack of a program without optimization, whose frames are many times larger.
     const STACK: usize = 8 << 20;
     let read = |text: String| {
@@ -76,7 +76,7 @@ fn bomb(levels: usize, leaf: &str) -> String {
 }
 
 #[test]
-fn aliases_cannot_fill_the_memory() {
+fn aliases_cannot_exhaust_memory() {
     let long = format!("\"{}\"", "x".repeat(10_000));
     let good = "---\napiVersion: v1\nkind: A\n";
     let many = iter::repeat_n(bomb(4, "x"), 1000).collect::<Vec<_>>().join("---\n");
@@ -119,7 +119,7 @@ fn json_objects_need_nothing_between_them() {
 }
 
 #[test]
-fn a_mistake_among_json_objects_is_at_its_line_and_hides_no_other() {
+fn a_mistake_among_json_objects_has_its_line_and_hides_no_other_object() {
     let a = object("A");
     let twice = r#"{"apiVersion": "v1", "kind": "B", "x": {"y": 1, "y": 2}}"#;
     let expected = vec!["document 2, line 2: duplicate key \"y\"".to_owned()];
@@ -139,7 +139,7 @@ fn yaml_that_begins_like_json_is_yaml() {
 }
 
 #[test]
-fn marks_and_encodings_of_editors_are_no_content() {
+fn byte_order_marks_and_encodings_are_no_content() {
     let yaml = "apiVersion: v1\nkind: A\n";
     let a = || vec![object("A")];
     let units = |swap: bool| {
@@ -180,7 +180,7 @@ fn a_mistake_ends_its_document_alone() {
 
 /// As in go-yaml v2: a later key wins, also over a merge, and the first of several merged maps wins.
 #[test]
-fn merges_are_written_out_as_kubectl_does() {
+fn merge_keys_are_resolved_as_by_kubectl() {
     let text = "apiVersion: v1\nkind: A\nx: &x {a: 1, b: 2}\nlater: {<<: *x, a: 9}\nbefore: {a: 9, <<: *x}\n\
                 both: {<<: [{a: 3}, *x]}\nquoted: {'<<': 1}\n1.50: {yes: 1, 0x10: 2, ~x: 3}\n";
     let (objects, errors) = objects_and_errors(text);
@@ -208,7 +208,7 @@ fn merges_are_written_out_as_kubectl_does() {
 
 /// Each alias nests one level deeper than the previous one, but the text does not.
 #[test]
-fn aliases_cannot_nest_without_end() {
+fn nesting_of_aliases_is_limited() {
     let deeper = |depth: usize| {
         let levels = (1..depth).map(|level| format!("a{level}: &a{level} [[[[[[[[[[*a{}]]]]]]]]]]\n", level - 1));
         format!("apiVersion: v1\nkind: A\na0: &a0 []\n{}", levels.collect::<String>())
@@ -220,7 +220,7 @@ fn aliases_cannot_nest_without_end() {
 }
 
 #[test]
-fn no_mistake_repeats_what_may_be_a_secret_or_is_long() {
+fn no_error_repeats_a_possible_secret_or_long_text() {
     let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.bm90LWEtc2lnbmF0dXJl";
     let long = "k".repeat(1000);
     for key in [token, &long, "a\u{202e}b"] {

@@ -62,7 +62,7 @@ fn a_profile_taken_over_by_another_manager_is_refused() {
 }
 
 #[test]
-fn what_real_managers_write_is_accepted_with_no_more_than_the_known_warnings_and_the_known_patch() {
+fn profiles_of_real_managers_get_only_the_known_warnings_and_patch() {
     for (name, path) in files("tests/data/profiles") {
         let text = fs::read_to_string(path).unwrap();
         let header = |key: &str| {

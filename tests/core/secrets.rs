@@ -52,7 +52,7 @@ struct Secret {
 }
 
 #[test]
-fn no_answer_shows_a_secret() {
+fn no_response_shows_a_secret() {
     for secret in secrets() {
         let clean = profile(&[]);
         for (field, dirty) in dirty(&secret) {
@@ -189,7 +189,7 @@ fn ask(body: &[u8], secret: &Secret, name: &str) {
 
 /// Only host, port and path of a URL are repeated, even if nothing marks the other parts as secret.
 #[test]
-fn no_answer_shows_parts_of_a_url_that_may_be_secret() {
+fn no_response_shows_parts_of_a_url_that_may_be_secret() {
     let urls = [
         "https://admin:7hunter2",
         "https://admin:hunter2",

@@ -137,7 +137,7 @@ fn modules_use_only_what_is_below_them() {
 }
 
 #[test]
-fn the_core_touches_nothing_outside_of_it() {
+fn the_core_does_no_io() {
     let impure = Regex::new(IMPURE).expect("it is an expression");
     let last = rank(LAST_OF_CORE).expect("it is in the list");
     let mut wrong = Vec::new();

@@ -95,7 +95,7 @@ fn an_unknown_name_suggests_a_similar_one() {
 }
 
 #[test]
-fn rejected_examples_break_their_rule_alone_in_the_words_of_the_page() {
+fn rejected_examples_break_only_their_rule_with_the_message_on_the_page() {
     for rule in RULES {
         let stored = section(rule, "*Stored*").map(|text| example(rule, &text));
         let rejected = example(rule, &section(rule, "*Rejected*").expect(rule.name));

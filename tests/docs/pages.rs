@@ -28,7 +28,7 @@ fn every_link_within_the_project_leads_somewhere() {
 
 /// A claim about a threat needs a test.
 #[test]
-fn every_row_of_the_threat_model_names_what_holds_it() {
+fn every_row_of_the_threat_model_names_its_test() {
     let root = testkit::root();
     let page = fs::read_to_string(root.join("docs/threat-model.md")).expect("the page is readable");
     let makefile = fs::read_to_string(root.join("Makefile")).expect("the Makefile is readable");
@@ -56,7 +56,7 @@ fn anchor_of(heading: &str) -> String {
 }
 
 #[test]
-fn every_message_that_the_questions_quote_is_one_that_comes_out() {
+fn every_message_in_the_faq_exists() {
     let questions = fs::read_to_string("docs/faq.md").expect("the page is readable");
     let sources: Vec<_> = ["src", "manifests", "tests/transcripts", "tests/e2e"].into_iter().flat_map(files).collect();
     let quoted: Vec<_> = questions.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();

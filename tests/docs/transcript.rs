@@ -5,7 +5,7 @@ use std::{env, process::Command};
 use testkit::transcript::{Session, commands};
 
 #[test]
-fn a_session_is_written_as_it_was_typed() {
+fn a_session_has_the_form_of_a_transcript() {
     let typed = r#"$ greet() { echo "hello, $1"; }
 $ name=world
 $ greet "$name"
@@ -31,7 +31,7 @@ $ cat
 
 #[test]
 #[should_panic(expected = "the shell ended: exit 1")]
-fn a_session_that_ends_early_is_told() {
+fn a_session_that_ends_early_fails() {
     start().run("exit 1");
 }
 

@@ -65,7 +65,7 @@ fn sorted(mut warned: Vec<Warned>) -> Vec<Warned> {
     warned
 }
 
-/// The expected warnings of both webhooks. The API server removes the status of the main part between them.
+/// The expected verdict of both webhooks together. The API server removes the status of the main part between them.
 fn expected(case: &Case) -> Verdict {
     let Verdict { mut causes, mut warnings, .. } = case.expect.verdict();
     if case.part == Part::Main {

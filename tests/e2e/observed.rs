@@ -113,8 +113,8 @@ pub(crate) fn every_alert_fires_and_every_query_has_an_answer(plane: &ControlPla
 
     assert_eq!(plane.api.delete(&configuration("MutatingWebhookConfiguration")).status, 200);
     watch.until(&["ClusterProfileWebhookNotTrusted"], || {});
-    let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/clusterprofile-webhook");
-    assert_eq!(plane.api.delete(&lease).status, 200);
+    let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings");
+    assert_eq!(plane.api.delete(&format!("{bindings}/clusterprofile-webhook")).status, 200);
     watch.until(&["ClusterProfileWebhookNoLeader", "ClusterProfileWebhookCertificatesFail"], || {});
 
     drop((replica, pairs));

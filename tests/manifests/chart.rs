@@ -159,7 +159,7 @@ fn move_elsewhere(value: &mut Value) {
     }
 }
 
-pub(crate) fn values_change_what_they_say_alone(manifests: &Manifests) {
+pub(crate) fn values_change_only_what_they_say(manifests: &Manifests) {
     let chart = manifests.chart();
     let digest = format!("sha256:{}", "0".repeat(64));
     let mut arguments = container(only(&manifests.base, "Deployment"))["args"].clone();
@@ -210,7 +210,7 @@ pub(super) fn with(mut objects: Vec<Value>, kind: &str, pointer: &str, value: Va
 }
 
 /// The message says what is wrong, and never repeats the content of a file.
-pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
+pub(crate) fn wrong_values_are_rejected(manifests: &Manifests) {
     let chart = manifests.chart();
     let pair = Ca::new("chart");
     let [authority, key] = [("ca.crt", &pair.certificate), ("ca.key", &pair.key())].map(|(name, content)| {

@@ -59,24 +59,24 @@ const TESTS: &[(&str, Test)] = &[
     ("all_objects_are_in_the_namespace_and_labelled", all_objects_are_in_the_namespace_and_labelled),
     ("selectors_select_the_pods", selectors_select_the_pods),
     ("webhooks::see_all_that_the_definition_serves", webhooks::see_all_that_the_definition_serves),
-    ("webhooks::differ_in_whom_they_call_alone", webhooks::differ_in_whom_they_call_alone),
+    ("webhooks::differ_only_in_the_server_that_they_call", webhooks::differ_only_in_the_server_that_they_call),
     ("webhooks::call_where_the_server_listens", webhooks::call_where_the_server_listens),
     ("webhooks::call_where_a_development_server_listens", webhooks::call_where_a_development_server_listens),
-    ("the_readme_changes_the_registry_alone", the_readme_changes_the_registry_alone),
+    ("the_readme_changes_only_the_registry", the_readme_changes_only_the_registry),
     ("pods::run_the_image_as_it_is_made", pods::run_the_image_as_it_is_made),
     ("pods::run_what_the_binary_accepts", pods::run_what_the_binary_accepts),
-    ("pods::are_reached_at_their_ports_alone", pods::are_reached_at_their_ports_alone),
+    ("pods::are_reached_only_at_their_ports", pods::are_reached_only_at_their_ports),
     ("pods::see_renewed_certificates", pods::see_renewed_certificates),
     ("pods::see_a_changed_configuration", pods::see_a_changed_configuration),
-    ("pods::end_after_their_last_answer", pods::end_after_their_last_answer),
+    ("pods::exit_after_their_last_response", pods::exit_after_their_last_response),
     ("pods::are_confined", pods::are_confined),
     ("pods::run_as_any_user", pods::run_as_any_user),
     (
-        "pods::may_do_what_certificates_break_glass_and_the_crd_want",
-        pods::may_do_what_certificates_break_glass_and_the_crd_want,
+        "pods::have_only_the_rights_for_certificates_break_glass_and_the_crd",
+        pods::have_only_the_rights_for_certificates_break_glass_and_the_crd,
     ),
-    ("pods::may_do_what_break_glass_and_the_crd_want", pods::may_do_what_break_glass_and_the_crd_want),
-    ("pods::never_go_all_at_once", pods::never_go_all_at_once),
+    ("pods::have_only_the_rights_for_break_glass_and_the_crd", pods::have_only_the_rights_for_break_glass_and_the_crd),
+    ("pods::never_stop_all_at_once", pods::never_stop_all_at_once),
     ("platforms::components_agree_with_themselves", platforms::components_agree_with_themselves),
     ("platforms::the_page_names_what_there_is", platforms::the_page_names_what_there_is),
     ("chart::has_what_is_rendered", chart::has_what_is_rendered),
@@ -101,8 +101,8 @@ const WITH_HELM: [(&str, Test); 9] = [
     ("platforms::both_ways_mount_the_client_ca", platforms::both_ways_mount_the_client_ca),
     ("chart::renders_what_kustomize_does", chart::renders_what_kustomize_does),
     ("chart::is_installed_into_any_namespace", chart::is_installed_into_any_namespace),
-    ("chart::values_change_what_they_say_alone", chart::values_change_what_they_say_alone),
-    ("chart::wrong_values_are_refused", chart::wrong_values_are_refused),
+    ("chart::values_change_only_what_they_say", chart::values_change_only_what_they_say),
+    ("chart::wrong_values_are_rejected", chart::wrong_values_are_rejected),
     ("chart::is_of_this_version", chart::is_of_this_version),
 ];
 
@@ -218,7 +218,7 @@ fn the_definition_is_the_one_that_is_printed(manifests: &Manifests) {
     assert_eq!(definition, printed);
 }
 
-fn the_readme_changes_the_registry_alone(manifests: &Manifests) {
+fn the_readme_changes_only_the_registry(manifests: &Manifests) {
     let mut readers = manifests.readers.clone();
     let deployment = readers.iter_mut().find(|object| object["kind"] == "Deployment").expect("there is one");
     let image = &mut deployment["spec"]["template"]["spec"]["containers"][0]["image"];

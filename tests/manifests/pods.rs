@@ -75,7 +75,7 @@ pub(crate) fn run_what_the_binary_accepts(manifests: &Manifests) {
     assert_eq!(text(container(deployment), "/image"), image, "the binary that accepts them is of this version");
 }
 
-pub(crate) fn are_reached_at_their_ports_alone(manifests: &Manifests) {
+pub(crate) fn are_reached_only_at_their_ports(manifests: &Manifests) {
     let container = container(only(&manifests.base, "Deployment"));
     let port_of = |name| flag(container, name).rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     for probe in ["readinessProbe", "livenessProbe"] {
@@ -151,7 +151,7 @@ fn mounted<'o>(deployment: &'o Value, kind: &str) -> (&'o Value, &'o str) {
     (volume, text(mount, "/mountPath"))
 }
 
-pub(crate) fn end_after_their_last_answer(manifests: &Manifests) {
+pub(crate) fn exit_after_their_last_response(manifests: &Manifests) {
     /// In seconds: the maximum timeout of a webhook.
     const LONGEST_CALL: u64 = 30;
     let deployment = only(&manifests.base, "Deployment");
@@ -228,7 +228,7 @@ fn granted(objects: &[Value]) -> BTreeSet<String> {
 const FOR_PEOPLE: &str = "clusterprofile-break-glass";
 
 /// With external certificates, only permission checks and following the CRD.
-pub(crate) fn may_do_what_break_glass_and_the_crd_want(manifests: &Manifests) {
+pub(crate) fn have_only_the_rights_for_break_glass_and_the_crd(manifests: &Manifests) {
     let mut base = manifests.base.clone();
     base.retain(|object| ["-break-glass", "-crd"].iter().any(|end| text(object, "/metadata/name").ends_with(end)));
     assert_eq!(base.len(), 5);
@@ -249,7 +249,7 @@ const READ: &str = "get customresourcedefinitions clusterprofiles.multicluster.x
 const FOLLOW: &str = "watch customresourcedefinitions clusterprofiles.multicluster.x-k8s.io";
 
 /// Every named object exists, and the account has no rights to others.
-pub(crate) fn may_do_what_certificates_break_glass_and_the_crd_want(manifests: &Manifests) {
+pub(crate) fn have_only_the_rights_for_certificates_break_glass_and_the_crd(manifests: &Manifests) {
     let account = at(only(&manifests.base, "ServiceAccount"), "/metadata");
     let default = |flag: &str| {
         let help = Command::new(testkit::program()).args(["serve", "--help"]).env_clear().output();
@@ -280,7 +280,7 @@ pub(crate) fn may_do_what_certificates_break_glass_and_the_crd_want(manifests: &
     assert_eq!(condition, format!("request.userInfo.username == \"{user}\""));
 }
 
-pub(crate) fn never_go_all_at_once(manifests: &Manifests) {
+pub(crate) fn never_stop_all_at_once(manifests: &Manifests) {
     let deployment = at(only(&manifests.base, "Deployment"), "/spec");
     assert_eq!(at(deployment, "/strategy/rollingUpdate"), &json!({"maxSurge": 1, "maxUnavailable": 0}));
     let ready = at(deployment, "/minReadySeconds").as_u64().expect("it is a number");

@@ -70,7 +70,7 @@ fn service(manifests: &Manifests, path: &str) -> Value {
 }
 
 /// No `caBundle` either: it would overwrite what cert-manager or a user has filled in.
-pub(crate) fn differ_in_whom_they_call_alone(manifests: &Manifests) {
+pub(crate) fn differ_only_in_the_server_that_they_call(manifests: &Manifests) {
     for (kind, path, _) in phases() {
         let [base, dev, cert_manager] = [&manifests.base, &manifests.dev, &manifests.cert_manager].map(|rendering| {
             let mut configuration = only(rendering, kind).clone();

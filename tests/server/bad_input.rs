@@ -88,7 +88,7 @@ fn update(new: &str, old: &str) -> String {
 const LABELS: &str = r#"{"x-k8s.io/cluster-manager":"ocm"}"#;
 
 #[test]
-fn bodies_that_are_no_review() {
+fn a_body_that_is_not_a_review_gets_400() {
     let ways = Ways::new();
     ways.is_bad(b"", "must be the JSON of an AdmissionReview");
     ways.is_bad(b"hello", "must be the JSON of an AdmissionReview");
@@ -101,7 +101,7 @@ fn bodies_that_are_no_review() {
 }
 
 #[test]
-fn reviews_that_lack_what_every_api_server_sends() {
+fn a_review_without_required_fields_gets_400() {
     let ways = Ways::new();
     let bare = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}"#;
     ways.is_bad(bare.as_bytes(), "request must be an object");
@@ -116,7 +116,7 @@ fn reviews_that_lack_what_every_api_server_sends() {
 
 /// A response that a client does not read stays in memory, so none may be as large as its request.
 #[test]
-fn no_answer_repeats_what_is_too_long_for_an_api_server() {
+fn no_response_repeats_text_that_is_too_long_for_an_api_server() {
     let ways = Ways::new();
     let long = "a".repeat(254);
     let uid = review("{}").replace(r#""uid":"u""#, &format!(r#""uid":"{long}""#));
@@ -131,7 +131,7 @@ fn no_answer_repeats_what_is_too_long_for_an_api_server() {
 }
 
 #[test]
-fn nesting_ends_no_stack() {
+fn nesting_does_not_overflow_the_stack() {
     let ways = Ways::new();
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     ways.is_bad("[".repeat(2_000_000).as_bytes(), "must be the JSON of an AdmissionReview");
@@ -148,7 +148,7 @@ fn nesting_ends_no_stack() {
 }
 
 #[test]
-fn objects_of_wrong_types_are_told_at_their_fields() {
+fn wrong_types_are_reported_at_their_fields() {
     let ways = Ways::new();
     ways.is_reviewed(profile(r#""x""#, "{}").as_bytes(), Some("field-type"));
     ways.is_reviewed(profile(LABELS, r#"{"conditions":{}}"#).as_bytes(), Some("field-type"));
@@ -159,7 +159,7 @@ fn objects_of_wrong_types_are_told_at_their_fields() {
 }
 
 #[test]
-fn objects_that_cannot_be_read_are_refused_with_the_cause() {
+fn unreadable_objects_are_denied_with_the_cause() {
     let ways = Ways::new();
     let duplicate = review(r#"{"spec":{},"spec":{}}"#);
     ways.is_reviewed(duplicate.as_bytes(), Some("request.object cannot be read: duplicate field `spec`"));
@@ -190,7 +190,7 @@ fn other_kinds_versions_and_subresources_pass_untouched() {
 }
 
 #[test]
-fn floods_of_items_are_told_within_limits() {
+fn reports_of_many_items_are_limited() {
     let ways = Ways::new();
     let many = |item: &str, count: usize| vec![item; count].join(",");
     let flood = profile(LABELS, &format!(r#"{{"conditions":[{}]}}"#, many("{}", 1_000_000)));
@@ -215,7 +215,7 @@ fn floods_of_items_are_told_within_limits() {
 
 /// Two warnings for each of thousands of properties, and then a value that must never be stored.
 #[test]
-fn a_private_key_is_told_behind_any_flood() {
+fn a_private_key_is_reported_behind_any_number_of_other_findings() {
     let ways = Ways::new();
     let status = |value: &str, skip: usize, secret: &str| {
         let item = |number| {
@@ -242,7 +242,7 @@ fn a_private_key_is_told_behind_any_flood() {
 }
 
 #[test]
-fn what_is_read_of_a_list_that_is_too_long_is_judged() {
+fn the_read_part_of_a_list_that_is_too_long_is_reviewed() {
     let ways = Ways::new();
     let answer = |new: &str, old: &str| {
         let response = ways.answer(Phase::Validate, update(new, old).as_bytes()).expect("it is a review");

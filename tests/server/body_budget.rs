@@ -9,7 +9,7 @@ use testkit::{client::Client, server::Server, wait::wait_until};
 use super::{REVIEW, connect, head, limited, metric};
 
 #[test]
-fn a_slow_body_is_answered_by_its_deadline_and_may_be_tried_again() {
+fn a_slow_body_gets_a_retryable_response_by_its_deadline() {
     let server = Server::start(Config::default());
     let mut client = connect(&server);
     let started = Instant::now();
@@ -25,7 +25,7 @@ fn a_slow_body_is_answered_by_its_deadline_and_may_be_tried_again() {
 }
 
 #[test]
-fn announced_bytes_hold_nothing_and_a_full_queue_sheds_at_once() {
+fn announced_bytes_reserve_no_memory_and_a_full_queue_rejects_at_once() {
     // Three quarters are for bodies that are so much larger than a share.
     let limits = Limits { in_flight: 1320, queue: 0, ..Limits::default() };
     let server = Server::start(limited(limits));
@@ -54,7 +54,7 @@ fn announced_bytes_hold_nothing_and_a_full_queue_sheds_at_once() {
 }
 
 #[test]
-fn bodies_that_fill_the_room_together_are_all_answered() {
+fn bodies_that_fill_the_budget_together_all_get_a_response() {
     let patient = Duration::from_mins(1);
     let server = Server::start(limited(Limits { in_flight: 5334, slow_body_grace: patient, ..Limits::default() }));
     let mut body = REVIEW.to_vec();
@@ -106,7 +106,7 @@ fn a_body_within_its_share_never_waits() {
 }
 
 #[test]
-fn the_largest_bodies_do_not_hold_up_the_others() {
+fn the_largest_bodies_do_not_delay_the_others() {
     let patient = Duration::from_mins(1);
     let limits = Limits { in_flight: 1 << 20, connections: 64, slow_body_grace: patient, ..Limits::default() };
     let server = Server::start(limited(limits));
@@ -120,7 +120,7 @@ fn the_largest_bodies_do_not_hold_up_the_others() {
 }
 
 #[test]
-fn what_is_announced_and_does_not_come_takes_no_room() {
+fn announced_bytes_that_do_not_arrive_take_no_memory() {
     let patient = Duration::from_mins(1);
     let limits = Limits { in_flight: 768 << 10, connections: 64, slow_body_grace: patient, ..Limits::default() };
     let server = Server::start(limited(limits));
@@ -130,7 +130,7 @@ fn what_is_announced_and_does_not_come_takes_no_room() {
 }
 
 #[test]
-fn who_stalls_gives_its_room_to_those_who_wait() {
+fn a_stalled_body_releases_its_memory_to_waiting_ones() {
     let server = Server::start(limited(Limits { in_flight: 256 << 10, connections: 64, ..Limits::default() }));
     let mut stalling = stalling(&server, 4, 8 << 20, 60_000);
     assert_eq!(connect(&server).post("/validate?timeout=30s", &padded(100_000)).unwrap().status, 200);
@@ -140,7 +140,7 @@ fn who_stalls_gives_its_room_to_those_who_wait() {
 }
 
 #[test]
-fn a_body_that_has_come_waits_for_no_room_to_end() {
+fn a_received_body_does_not_wait_for_memory() {
     let limits =
         Limits { in_flight: 256 << 10, connections: 64, slow_body_grace: Duration::from_mins(1), ..Limits::default() };
     let server = Server::start(limited(limits));

@@ -76,7 +76,7 @@ fn without_a_way_to_the_api_server_everything_else_is_served() {
 }
 
 #[test]
-fn one_that_never_answers_is_asked_by_few_and_waited_for_by_none() {
+fn an_api_server_that_never_responds_gets_few_checks_and_delays_no_other_review() {
     /// The maximum of concurrent permission checks.
     const MOST: usize = 16;
     /// More claims than the queue holds.

@@ -29,7 +29,7 @@ use super::{REVIEW, answered, metric};
 const NAME: &str = "kube-apiserver";
 
 #[test]
-fn who_has_an_accepted_name_is_answered_and_all_others_get_an_alert() {
+fn clients_with_an_accepted_name_get_a_response_and_others_an_alert() {
     let (authority, directory) = (Ca::new("clients"), tempfile::tempdir().unwrap());
     let names = [NAME, "api.example.com", "spiffe://example.com/api", "api@example.com"];
     let server = serve(&authority, &directory.path().join("ca.crt"), &names);
@@ -113,7 +113,7 @@ fn a_client_certificate_signs_no_other_but_an_intermediate_ca_does() {
 }
 
 #[test]
-fn the_authorities_are_replaced_while_serving_and_a_torn_file_replaces_none() {
+fn client_cas_are_reloaded_while_serving_and_a_partial_file_changes_nothing() {
     let [old, new] = ["old", "new"].map(Ca::new);
     let [old_client, new_client] = [&old, &new].map(|authority| authority.client(NAME, "system:masters"));
     let directory = tempfile::tempdir().unwrap();

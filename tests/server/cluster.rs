@@ -57,7 +57,7 @@ fn end(mut program: Program, mut log: BufReader<ChildStderr>) -> String {
 }
 
 #[test]
-fn one_that_accepts_and_never_answers_holds_nothing_up_and_is_told_of_once() {
+fn an_api_server_that_never_responds_delays_nothing_and_is_logged_once() {
     fn hang(mut connection: TcpStream) {
         drop(connection.read_to_end(&mut Vec::new()));
     }
@@ -75,7 +75,7 @@ fn one_that_accepts_and_never_answers_holds_nothing_up_and_is_told_of_once() {
 }
 
 #[test]
-fn a_secret_that_cannot_be_read_is_not_told() {
+fn an_unreadable_secret_is_not_logged() {
     const KEY: &str = "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t";
     fn answer(mut connection: TcpStream) {
         let secret = format!(r#"{{"kind":"Secret","metadata":{{"name":1}},"data":{{"ca.key":"{KEY}"}}}}"#);

@@ -109,7 +109,7 @@ fn effects_change_while_serving_and_a_broken_file_changes_nothing() {
 }
 
 #[test]
-fn in_exempt_namespaces_nothing_is_judged_or_filled_in_and_that_is_told() {
+fn nothing_is_reviewed_or_filled_in_in_exempt_namespaces_and_this_is_counted() {
     let mut volume = Volume::new("exemptNamespaces: [scratch]\n");
     let (mut program, mut log) = Program::start(&[&volume.flag(), "--drain=0s"]);
     let mut client = program.connect();
@@ -166,7 +166,7 @@ fn limits_change_while_serving() {
 
 /// A body keeps the limits under which it began. No body waits forever for memory that a new limit has removed.
 #[test]
-fn bodies_on_their_way_outlive_the_limits_under_which_they_began() {
+fn a_body_keeps_the_limits_under_which_it_began() {
     let mut volume = Volume::new("limits: {maxInFlight: 256KiB, maxConnections: 64}\n");
     let (program, _log) = Program::start(&[&volume.flag(), "--drain=0s"]);
     let mut body = REVIEW.to_vec();
@@ -199,7 +199,7 @@ fn flags_and_variables_win_over_the_file() {
 }
 
 #[test]
-fn a_file_that_cannot_be_used_ends_the_start() {
+fn an_unusable_file_ends_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
     let path = file.to_str().unwrap();
@@ -223,7 +223,7 @@ fn run(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn the_help_tells_the_defaults_of_the_file() {
+fn the_help_has_the_defaults_of_the_file() {
     let help = Command::new(testkit::program()).args(["serve", "--help"]).output().expect("the binary was built");
     let help = String::from_utf8(help.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     for key in KEYS.iter().filter(|key| key.path.starts_with("limits.")) {

@@ -13,7 +13,7 @@ use tokio::{net::TcpSocket, runtime};
 use super::{answered, connect, head, limited, metric};
 
 #[test]
-fn slow_headers_end_the_connection_and_idle_ones_do_not() {
+fn slow_headers_close_a_connection_that_may_be_idle_for_longer() {
     let headers = Duration::from_secs(1);
     let server = Server::start(limited(Limits { headers, ..Limits::default() }));
     let mut idle = connect(&server);
@@ -27,7 +27,7 @@ fn slow_headers_end_the_connection_and_idle_ones_do_not() {
 }
 
 #[test]
-fn an_idle_connection_ends_at_its_limit() {
+fn an_idle_connection_is_closed_at_its_limit() {
     let server = Server::start(limited(Limits { idle: Duration::from_millis(200), ..Limits::default() }));
     let mut client = connect(&server);
     // A busy machine may be late once.
@@ -41,7 +41,7 @@ fn an_idle_connection_ends_at_its_limit() {
 }
 
 #[test]
-fn a_handshake_that_never_ends_is_ended() {
+fn a_handshake_that_never_completes_times_out() {
     let server = Server::start(limited(Limits { handshake: Duration::from_millis(200), ..Limits::default() }));
     let mut silent = TcpStream::connect(server.address).unwrap();
     let mut garbage = TcpStream::connect(server.address).unwrap();
@@ -60,7 +60,7 @@ fn a_handshake_that_never_ends_is_ended() {
 }
 
 #[test]
-fn garbage_after_the_handshake_is_refused() {
+fn garbage_after_the_handshake_is_rejected() {
     let server = Server::start(Config::default());
     let mut client = connect(&server);
     client.send(b"\0\x01\x02 not http\r\n\r\n").unwrap();
@@ -69,7 +69,7 @@ fn garbage_after_the_handshake_is_refused() {
 }
 
 #[test]
-fn a_full_server_closes_the_connection_longest_without_a_request() {
+fn a_full_server_evicts_the_least_recently_active_connection() {
     let server = Server::start(limited(Limits { connections: 3, ..Limits::default() }));
     let mut silent = TcpStream::connect(server.address).unwrap();
     wait_until("the silent connection is counted", || metric(&server, "clusterprofile_webhook_open_connections 1"));
@@ -83,7 +83,7 @@ fn a_full_server_closes_the_connection_longest_without_a_request() {
 }
 
 #[test]
-fn connections_without_a_request_never_drive_out_those_with_one() {
+fn connections_without_a_request_never_evict_those_with_one() {
     let server = Server::start(limited(Limits { connections: 3, ..Limits::default() }));
     let mut kept: Vec<_> = (0..2).map(|_| connect(&server)).collect();
     assert!(kept.iter_mut().all(answered));
@@ -94,7 +94,7 @@ fn connections_without_a_request_never_drive_out_those_with_one() {
 }
 
 #[test]
-fn connections_without_a_request_make_room_where_most_come_from_first() {
+fn the_address_with_most_connections_without_a_request_is_evicted_first() {
     let server = Server::start(limited(Limits { connections: 4, ..Limits::default() }));
     let mut early = connect(&server);
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -110,7 +110,7 @@ fn connections_without_a_request_make_room_where_most_come_from_first() {
 }
 
 #[test]
-fn a_connection_that_ends_with_its_answer_makes_room_before_one_that_begins() {
+fn a_connection_that_ends_with_its_response_is_evicted_before_a_new_one() {
     let server = Server::start(limited(Limits { connections: 2, ..Limits::default() }));
     let mut ending = connect(&server);
     ending.send(head("/validate", 9 << 20).as_bytes()).unwrap();

@@ -71,7 +71,7 @@ fn reviews(server: &Server) -> u64 {
 }
 
 #[test]
-fn a_404_does_not_save_a_connection() {
+fn a_404_response_does_not_protect_from_eviction() {
     let server = Server::start(limited(Limits { connections: 3, ..Limits::default() }));
     let mut kept = connect(&server);
     assert!(answered(&mut kept));
@@ -90,7 +90,7 @@ fn a_404_does_not_save_a_connection() {
 }
 
 #[test]
-fn reviews_that_take_long_hold_up_neither_small_ones_nor_those_of_others() {
+fn long_reviews_delay_neither_small_ones_nor_those_of_other_clients() {
     const COUNT: usize = 24;
     let server = Server::start(Config::default());
     let other = Other::new(&server);
@@ -107,7 +107,7 @@ fn reviews_that_take_long_hold_up_neither_small_ones_nor_those_of_others() {
 }
 
 #[test]
-fn answers_that_their_callers_do_not_take_are_bounded() {
+fn unread_responses_take_limited_memory() {
     /// Of 50 KB each, far more than the budget.
     const MOST: usize = 400;
     let server = Server::start(Config::default());

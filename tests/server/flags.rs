@@ -17,7 +17,7 @@ fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) 
 }
 
 #[test]
-fn unusable_input_ends_with_2() {
+fn unusable_input_exits_with_2() {
     let serve = ["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-level=off"];
     let with = |more: &[&str]| run(&[&serve[..], more].concat(), &[]);
     let missing = with(&["--tls-cert=missing.crt", "--tls-key=missing.key"]);
@@ -80,7 +80,7 @@ fn unusable_input_ends_with_2() {
 }
 
 #[test]
-fn a_port_that_is_taken_ends_with_1_and_touches_nothing() {
+fn a_port_in_use_exits_with_1_and_changes_nothing() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let ca = tempfile::NamedTempFile::new().unwrap();
     fs::write(&ca, "another's").unwrap();
@@ -93,7 +93,7 @@ fn a_port_that_is_taken_ends_with_1_and_touches_nothing() {
 }
 
 #[test]
-fn a_variable_that_says_no_is_no_flag() {
+fn a_false_variable_does_not_set_its_flag() {
     let serve = ["serve", "--tls-cert=missing.crt", "--tls-key=missing.key", "--listen=127.0.0.1:0"];
     let arguments = [&serve[..], &["--admin-listen=127.0.0.1:0"]].concat();
     for (dev, ca) in [("false", "ca.crt"), ("0", "ca.crt"), ("", "")] {
@@ -104,7 +104,7 @@ fn a_variable_that_says_no_is_no_flag() {
 }
 
 #[test]
-fn variables_may_be_empty_and_switches_are_what_people_write() {
+fn variables_can_be_empty_and_switches_accept_common_spellings() {
     for audit in ["", "1", "0", "true", "false", "yes", "no", "on", "off"] {
         let (_, text) = run(&["check", "missing.yaml"], &[("AUDIT", audit), ("EFFECT", "")]);
         assert!(text.starts_with("error: missing.yaml: "), "{audit}: {text}");
@@ -115,7 +115,7 @@ fn variables_may_be_empty_and_switches_are_what_people_write() {
 }
 
 #[test]
-fn a_rule_that_is_mistyped_is_told_the_nearest_alone() {
+fn a_mistyped_rule_gets_only_the_nearest_suggestion() {
     let (code, text) = run(&["explain", "cluster-manager-labl"], &[]);
     assert_eq!(code, Some(2));
     assert!(text.contains("did you mean \"cluster-manager-label\"?"), "{text}");

@@ -15,7 +15,7 @@ use super::{
 };
 
 #[test]
-fn a_burst_of_denials_is_logged_and_then_one_a_second_and_all_are_counted() {
+fn after_a_burst_one_denial_a_second_is_logged_and_all_are_counted() {
     const BURST: u64 = 100;
     const DENIALS: u64 = 400;
     let (mut program, log) = Program::start(&["--drain=0s"]);
@@ -44,7 +44,7 @@ fn a_burst_of_denials_is_logged_and_then_one_a_second_and_all_are_counted() {
 }
 
 #[test]
-fn probes_and_scanners_are_told_at_debug_alone() {
+fn probes_and_scanners_are_logged_only_at_debug() {
     let (mut program, log) = Program::start(&["--drain=0s", "--log-level=debug"]);
     for path in ["/livez", "/readyz", "/metrics", "/nowhere"] {
         get(program.admin, path);

@@ -131,7 +131,7 @@ fn a_log_without_a_reader_ends_no_review_and_no_drain() {
 }
 
 #[test]
-fn a_log_on_a_full_disk_ends_nothing() {
+fn a_log_on_a_full_disk_does_not_stop_the_server() {
     // It does not log where it listens.
     let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let addresses = free.each_ref().map(|listener| listener.local_addr().unwrap());
@@ -150,7 +150,7 @@ fn a_log_on_a_full_disk_ends_nothing() {
 }
 
 #[test]
-fn a_log_that_is_not_taken_holds_nothing_up_and_goes_on_when_it_is() {
+fn a_log_that_is_not_read_delays_nothing_and_continues_when_it_is() {
     let (mut program, mut log) = Program::start(&["--drain=0s"]);
     let mut review: Value = serde_json::from_slice(REVIEW).unwrap();
     for field in ["uid", "namespace", "name"] {
@@ -185,7 +185,7 @@ fn an_error_without_a_reader_still_has_its_exit_code() {
 }
 
 #[test]
-fn too_few_files_from_the_start_make_fewer_connections_and_no_failure() {
+fn too_few_file_descriptors_at_the_start_lower_the_connection_limit() {
     let mut limited = Command::new("sh");
     limited.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]).arg(testkit::program());
     let (mut program, mut log) = Program::start_by(limited, &["--drain=0s"]);
@@ -199,7 +199,7 @@ fn too_few_files_from_the_start_make_fewer_connections_and_no_failure() {
 }
 
 #[test]
-fn too_few_files_for_the_connections_are_told_once_and_make_room() {
+fn too_few_file_descriptors_are_logged_once_and_cause_evictions() {
     let (mut program, mut log) = Program::start(&["--drain=0s"]);
     let silent = |count| (0..count).map(|_| TcpStream::connect(program.address).unwrap()).collect::<Vec<_>>();
     let first = silent(20);

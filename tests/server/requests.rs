@@ -20,7 +20,7 @@ use testkit::{
 use super::{REVIEW, answered, connect, head, metric};
 
 #[test]
-fn reviews_are_answered_on_both_paths_and_counted() {
+fn both_paths_review_and_count() {
     let server = Server::start(Config::default());
     let mut client = connect(&server);
     let denied: Value = serde_json::from_slice(&client.post("/validate?timeout=10s", REVIEW).unwrap().body).unwrap();
@@ -80,7 +80,7 @@ fn lost(server: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_review_gets_one_clear_line() {
+fn an_error_response_has_one_clear_line() {
     let server = Server::start(Config::default());
     for (path, body, status) in [("/validate", &b"x"[..], 400), ("/nothing", REVIEW, 404), ("/validate", b"{}", 400)] {
         let answer = connect(&server).post(path, body).unwrap();
@@ -94,7 +94,7 @@ fn what_is_no_review_gets_one_clear_line() {
 }
 
 #[test]
-fn both_tls_versions_are_spoken_and_http_1_1_alone_is_offered() {
+fn tls_1_2_and_1_3_work_and_only_http_1_1_is_offered() {
     let server = Server::start(Config::default());
     for (version, expected) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
         let mut config = Arc::unwrap_or_clone(client::tls(&server.ca, &[version]));

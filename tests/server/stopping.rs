@@ -23,7 +23,7 @@ use super::{REVIEW, connect, process::Program};
 const PATIENT: Duration = Duration::from_mins(10);
 
 #[test]
-fn probes_tell_of_the_certificate_and_the_drain() {
+fn readiness_fails_during_the_drain_and_liveness_does_not() {
     let server = Server::start(Config { drain: PATIENT, ..Config::default() });
     assert!(get(server.admin, "/livez").starts_with("HTTP/1.1 200"));
     assert!(get(server.admin, "/readyz").starts_with("HTTP/1.1 200"));
@@ -35,7 +35,7 @@ fn probes_tell_of_the_certificate_and_the_drain() {
 }
 
 #[test]
-fn no_request_fails_while_the_server_stops_under_load() {
+fn no_request_fails_during_the_drain_under_load() {
     let server = Server::start(Config { drain: PATIENT, ..Config::default() });
     let (address, ca) = (server.address, server.ca.clone());
     let (is_stopped, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -69,7 +69,7 @@ fn no_request_fails_while_the_server_stops_under_load() {
 }
 
 #[test]
-fn told_twice_it_drains_no_longer() {
+fn a_second_signal_ends_the_drain() {
     let mut program = Program::start(&["--drain=10m"]).0;
     program.signal("TERM");
     wait_until("it drains", || get(program.admin, "/readyz").starts_with("HTTP/1.1 503"));

@@ -52,7 +52,7 @@ fn warnings(mut program: Program, log: BufReader<ChildStderr>) -> Vec<Value> {
 }
 
 #[test]
-fn what_a_collector_that_is_down_misses_is_counted_and_told_once() {
+fn spans_lost_to_a_collector_that_is_down_are_counted_and_logged_once() {
     let (collector, program, log) = with_collector(&[]);
     drop(collector);
     let mut client = program.connect();
@@ -69,7 +69,7 @@ fn what_a_collector_that_is_down_misses_is_counted_and_told_once() {
 }
 
 #[test]
-fn a_collector_that_never_answers_holds_up_no_review_and_no_end() {
+fn a_collector_that_never_responds_delays_no_review_and_no_exit() {
     let (collector, program, log) = with_collector(&[]);
     let mut client = program.connect();
     client.post("/validate", REVIEW).unwrap();
@@ -88,7 +88,7 @@ fn a_collector_that_never_answers_holds_up_no_review_and_no_end() {
 }
 
 #[test]
-fn whatever_a_collector_answers_is_no_more_than_a_span_that_is_dropped() {
+fn any_response_of_a_collector_only_drops_spans() {
     /// A response that a collector repeats while it is read.
     const ENDLESS: &str = "A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n";
     const FAILURES: [&str; 6] = [
@@ -130,7 +130,7 @@ fn whatever_a_collector_answers_is_no_more_than_a_span_that_is_dropped() {
 }
 
 #[test]
-fn a_span_tells_that_its_namespace_is_exempt_and_else_nothing_of_that() {
+fn the_span_of_an_exempt_namespace_only_says_so() {
     let file = tempfile::NamedTempFile::new().unwrap();
     for (exempt, expected) in [("default", json!({"boolValue": true})), ("another", Value::Null)] {
         fs::write(file.path(), format!("exemptNamespaces: [{exempt}]")).unwrap();

@@ -57,12 +57,12 @@ fn ask(body: &[u8], phase: Phase, audit: bool) -> Option<Response> {
     assert!(phase == Phase::Mutate || wire.get("patch").is_none(), "/validate patches");
     warnings_arrive(&wire);
     if answer.claim.is_some() {
-        a_claim_lets_pass_who_may(&answer);
+        a_claim_needs_the_permission(&answer);
     }
     Some(answer)
 }
 
-fn a_claim_lets_pass_who_may(denied: &Response) {
+fn a_claim_needs_the_permission(denied: &Response) {
     assert!(!denied.allowed && denied.part == "main", "there is nothing to set aside");
     for (permission, allowed, outcome) in [
         (Permission::Allowed, true, BreakGlass::Honoured),
