@@ -27,7 +27,7 @@ command -v kubectl >/dev/null || fail "kubectl is not installed"
 components=
 for component in ${COMPONENTS:-}; do
     [ -f "$manifests/components/$component/kustomization.yaml" ] ||
-        fail "COMPONENTS: no component \"$component\"; there are: $(ls -C -w 0 "$manifests/components")"
+        fail "COMPONENTS: no component \"$component\"; there are: $(cd "$manifests/components" && echo *)"
     components+="${components:+, }manifests/components/$component"
 done
 
