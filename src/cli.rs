@@ -120,19 +120,3 @@ fn printable(text: &str) -> String {
     }
     line
 }
-
-/// Escapes control characters in JSON text. The value of the JSON stays the same.
-fn printable_json(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut json = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character == '\n' || matches!(character, '\'' | '"' | '\\') || character.escape_debug().eq([character]) {
-            json.push(character);
-        } else {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(json, "\\u{unit:04x}").expect("writing to a string cannot fail");
-            }
-        }
-    }
-    json
-}

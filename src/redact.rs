@@ -1,5 +1,6 @@
 //! Hides secrets in texts, and escapes characters that change how the text around them looks.
 
+pub use self::escaped::printable_json;
 pub(crate) use self::{
     escaped::escaped,
     search::{Found, Search, Secret, of},

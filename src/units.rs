@@ -20,6 +20,7 @@ pub fn size(text: &str) -> Result<usize, String> {
         "GiB" => 1 << 30,
         _ => return Err(SIZE.into()),
     };
+    let digits = Some(digits).filter(|digits| !digits.starts_with(['+', '0'])).unwrap_or_default();
     let size = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
     size.filter(|size| *size > 0).ok_or_else(|| SIZE.into())
 }
@@ -39,7 +40,12 @@ pub(crate) fn display_size(bytes: usize) -> String {
 ///
 /// Which form the text must have.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let span = text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+    // jiff also parses ISO 8601, spaces and decimal commas.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || !byte.is_ascii();
+    let text =
+        Some(text).filter(|text| text.starts_with(|first: char| first.is_ascii_digit()) && text.bytes().all(is_plain));
+    let span =
+        text.unwrap_or_default().parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
     let duration = span.ok().and_then(|duration| Duration::try_from(duration).ok());
     duration.ok_or_else(|| "must be a number with a unit (ms, s, m, h or d), such as 15s or 1h30m".into())
 }
@@ -57,7 +63,7 @@ mod tests {
         for text in ["1", "1000", "1KiB", "1025KiB", "8MiB", "3GiB"] {
             assert_eq!(size(text).map(display_size), Ok(text.to_owned()));
         }
-        for bad in ["", "0", "-1", "8MB", "1.5MiB", "MiB", "99999999999GiB"] {
+        for bad in ["", "0", "-1", "8MB", "1.5MiB", "+8MiB", "08MiB", "MiB", "99999999999GiB"] {
             assert!(size(bad).is_err(), "{bad}");
         }
         assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
@@ -67,7 +73,23 @@ mod tests {
             assert_eq!(duration(text).map(|it| it.as_millis()), Ok(millis), "{text}");
         }
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
-        for bad in ["", "15", "s", "-1s", "1x", "1.2.3s", "ten", "1y", "1mo", "99999999999999999999h"] {
+        for bad in [
+            "",
+            "15",
+            "s",
+            "-1s",
+            "1x",
+            "1.2.3s",
+            "ten",
+            "1,500s",
+            "PT1H",
+            "1 h",
+            "5s\n",
+            "01:30:00",
+            "1y",
+            "1mo",
+            "99999999999999999999h",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

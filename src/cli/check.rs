@@ -14,6 +14,7 @@ use clusterprofile_webhook::{
     config_file::ConfigFile,
     error::error_chain,
     manifest::{self, Checked, Document},
+    redact::printable_json,
     review::Policy,
 };
 use jiff::Timestamp;
@@ -122,7 +123,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         outcome.errors.push("no manifests found".into());
     }
     let text = match args.output {
-        Format::Json => super::printable_json(&serde_json::to_string_pretty(&outcome)?) + "\n",
+        Format::Json => printable_json(&serde_json::to_string_pretty(&outcome)?) + "\n",
         Format::Text => text::render(&outcome, args.color.is_on()),
     };
     super::print(&text)?;

@@ -46,8 +46,9 @@ pub struct ClusterProfileSpec {
 pub struct ClusterManager {
     /// Name of the cluster manager. The label `x-k8s.io/cluster-manager` must equal it.
     #[schemars(length(min = 1, max = 63))]
+    // Upstream has `!format.labelValue().validate(self).hasValue()`, which API servers before 1.31 do not know.
     #[x_kube(
-        validation = Rule::new("!format.labelValue().validate(self).hasValue()")
+        validation = Rule::new("self.matches('^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$')")
             .message("must be a valid Kubernetes label value")
     )]
     pub name: String,

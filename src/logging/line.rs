@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Write as _};
 
+use clusterprofile_webhook::redact::printable_json;
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -132,9 +133,9 @@ fn quoted(format: Format, value: &str, line: &mut Writer<'_>) -> fmt::Result {
         return line.write_char('"');
     }
     match format {
-        // Escapes control characters, so that a terminal does not obey them.
+        // Both escape control characters, so that a terminal does not obey them.
         Format::Text => write!(line, "{value:?}"),
-        Format::Json => line.write_str(&serde_json::to_string(value).map_err(|_| fmt::Error)?),
+        Format::Json => line.write_str(&printable_json(&serde_json::to_string(value).map_err(|_| fmt::Error)?)),
     }
 }
 
@@ -221,5 +222,16 @@ mod tests {
             assert!(time.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{time}");
             assert_eq!(line, expected);
         }
+    }
+
+    #[test]
+    fn no_format_has_characters_that_steer_a_terminal() {
+        const NAME: &str = "n\u{202e}\u{9b}31m\u{7f}x";
+        for format in [Format::Json, Format::Text] {
+            let line = logged(format, false, || info!(name = NAME, "review"));
+            assert!(line.trim_end().chars().all(|letter| matches!(letter, ' '..='~')), "{line:?}");
+        }
+        let line = logged(Format::Json, false, || info!(name = NAME, "review"));
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["name"], NAME);
     }
 }

@@ -13,7 +13,11 @@ const HEAD_LETTERS: usize = 48;
 ///
 /// The range includes a letter that the key shares with the text before or after it.
 pub(super) fn find(letters: &[u8]) -> Option<(usize, usize)> {
-    (0..letters.len()).find_map(|at| {
+    find_before(letters, letters.len())
+}
+
+fn find_before(letters: &[u8], end: usize) -> Option<(usize, usize)> {
+    (0..end.min(letters.len())).find_map(|at| {
         let lead = lead(letters.get(at..)?)?;
         let start = at.checked_sub(lead)?;
         Some((start, start + length(letters.get(start..)?, lead)?))
@@ -26,7 +30,7 @@ pub(super) fn is_near(letters: &[u8], at: usize) -> bool {
     /// Maximum distance in letters from the start of a key to its version and its algorithm.
     const MAX_DISTANCE: usize = 32;
     let start = at.saturating_sub(MAX_DISTANCE);
-    letters.get(start..(at + HEAD_LETTERS).min(letters.len())).is_some_and(|letters| find(letters).is_some())
+    letters.get(start..).is_some_and(|letters| find_before(letters, at + HEAD_LETTERS - start).is_some())
 }
 
 /// If a key may begin in these letters, returns the number of bytes before it in its group of three (0 to 2).
@@ -55,7 +59,11 @@ fn length(letters: &[u8], lead: usize) -> Option<usize> {
     let (head, _) = letters.get(..HEAD_LETTERS.min(letters.len()))?.as_chunks::<4>();
     fill(&mut bytes, head);
     let (header, content) = sequence(bytes.get(lead..)?)?;
-    is_key(bytes.get(lead + header..)?, content).then_some(((lead + header + content) * 4).div_ceil(3))
+    let byte_at = |position: usize| {
+        let (group, byte) = (letters.get((lead + header + position) / 3 * 4..)?, (lead + header + position) % 3);
+        decoded(*group.first_chunk()?).get(byte).copied()
+    };
+    is_key(bytes.get(lead + header..)?, content, byte_at).then_some(((lead + header + content) * 4).div_ceil(3))
 }
 
 fn fill(bytes: &mut [u8], groups: &[[u8; 4]]) {
@@ -73,8 +81,8 @@ fn sequence(bytes: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-/// Whether the content of a sequence begins like a private key.
-fn is_key(content: &[u8], length: usize) -> bool {
+/// Whether the content of a sequence begins like a private key. `byte_at` returns a byte of the content, also past the head.
+fn is_key(content: &[u8], length: usize, byte_at: impl Fn(usize) -> Option<u8>) -> bool {
     /// Common prefix of the object identifiers of PKCS #5 and PKCS #12: 1.2.840.113549.1.
     const PKCS: [u8; 7] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01];
     match content {
@@ -84,11 +92,8 @@ fn is_key(content: &[u8], length: usize) -> bool {
         | [2, 1, 0 | 1, 0x30, 0x82, _, _, 6, ..] => true,
         // SEC1: version and a number of 160 to 528 bits.
         [2, 1, 1, 4, number @ 20..=66, ..] => length > usize::from(*number),
-        // PKCS#8: version, algorithm, and the key as an octet string.
-        [2, 1, 0 | 1, 0x30, algorithm @ 5..=0x7f, 6, rest @ ..] => {
-            let key = rest.get(usize::from(*algorithm) - 1..).unwrap_or_default();
-            matches!(key, [] | [4, ..])
-        }
+        // PKCS#8: version, algorithm, and the key as an octet string. A v1 certificate has a name after its algorithm.
+        [2, 1, 0 | 1, 0x30, algorithm @ 5..=0x7f, 6, ..] => byte_at(5 + usize::from(*algorithm)) == Some(4),
         // Encrypted PKCS#8: an algorithm that encrypts with a password.
         [0x30, 5..=0x7f, 6, 9 | 10, rest @ ..] => match rest.strip_prefix(&PKCS) {
             Some(rest) => matches!(rest, [5, ..] | [12, 1, ..]),
@@ -133,6 +138,8 @@ mod tests {
             with(&[0x30, 0x81, 0xf7, 2, 1, 0, 0x30, 0x0c, 0x31, 10]),
             with(&[0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]),
             with(&[0x30, 0x82, 1, 0x22, 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0, 3, 0x82]),
+            // A v1 certificate with serial 1, signed by RSASSA-PSS.
+            with(&[&[0x30, 0x82, 1, 9, 2, 1, 1, 0x30, 0x41, 6][..], &[0x2a; 0x40], &[0x30, 0x0c]].concat()),
             with(&[0x30, 0x82, 1, 9, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 7, 2]),
         ];
         for other in others {

@@ -46,6 +46,23 @@ fn is_hidden(character: char) -> bool {
         )
 }
 
+/// Escapes control characters in JSON text. The value of the JSON stays the same.
+#[must_use]
+pub fn printable_json(text: &str) -> String {
+    let mut json = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == '\n' || matches!(character, '\'' | '"' | '\\') || character.escape_debug().eq([character]) {
+            json.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string never fails.
+                let _ = write!(json, "\\u{unit:04x}");
+            }
+        }
+    }
+    json
+}
+
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;

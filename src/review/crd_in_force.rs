@@ -247,7 +247,7 @@ struct Validation {
     rule: Cel,
 }
 
-/// A CEL rule. Only the rules of upstream's types are known.
+/// A CEL rule. Only the rules of upstream's types, and this project's forms of them, are known.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(from = "String")]
 enum Cel {
@@ -262,7 +262,8 @@ impl From<String> for Cel {
     fn from(text: String) -> Self {
         match text.split_whitespace().collect::<Vec<_>>().join(" ").as_str() {
             "self == oldSelf" => Self::Immutable,
-            "!format.labelValue().validate(self).hasValue()" => Self::LabelValue,
+            "!format.labelValue().validate(self).hasValue()"
+            | "self.matches('^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$')" => Self::LabelValue,
             "self == '' || (isURL(self) && url(self).getScheme() in ['http', 'https', 'socks5'] && url(self).getHost() != '')" => {
                 Self::Proxy
             }

@@ -114,11 +114,12 @@ pub(super) fn extension_path<'a>(provider: FieldPath<'a>, index: usize, extensio
     provider.field("cluster").field("extensions").item(index, extension.name().text())
 }
 
-/// `path`, and the steps from there.
+/// `path`, and the steps from there. The digest of the place has no indices: removing an item moves later ones, and is no
+/// change of them.
 pub(super) fn append<'a>(path: FieldPath<'a>, steps: &[Step<'a>]) -> FieldPath<'a> {
     steps.iter().fold(path, |path, step| match step {
         Step::Member(name) => path.key(name.shown(shown)),
-        Step::Item(index) => path.item(*index, None),
+        Step::Item(index) => path.item(*index, Some("")),
     })
 }
 

@@ -127,6 +127,9 @@ impl BodyBudget {
             let Some(part) = next(&mut body).await? else { return Ok(Received::Whole { bytes, _reserved: None }) };
             bytes.extend_from_slice(&part);
         }
+        if bytes.len() > self.limits.body {
+            return Err(Unreviewed::TooLarge);
+        }
         // Without a length, reserve the maximum. A body larger than the pool reserves the whole pool.
         let most = announced.unwrap_or(self.limits.body);
         let pool = self.pool(most - share);
@@ -134,7 +137,9 @@ impl BodyBudget {
         let mut reserved = pool.take(peer, needed, &self.timer).await?;
         // One allocation: growing would copy the body, and hold it twice. Pages count only once they are written, and jemalloc
         // reuses those of the last second: filling 2.4 MB takes 24 µs, and 1,020 µs in a new mapping.
-        bytes.try_reserve_exact(most.saturating_sub(bytes.len())).map_err(|_| Shed::QueueFull)?;
+        bytes
+            .try_reserve_exact(most.min(self.limits.in_flight).saturating_sub(bytes.len()))
+            .map_err(|_| Shed::QueueFull)?;
         let waits = AtomicBool::new(false);
         let rest = async {
             loop {

@@ -10,8 +10,13 @@ use serde_json::Value;
 
 #[test]
 fn validates_what_upstream_validates() {
-    let expected: Value =
-        serde_saphyr::from_str(include_str!("../data/crd-v1alpha1-and-v1alpha2.yaml")).expect("upstream's CRD is YAML");
+    /// Upstream's rule for the manager's name requires Kubernetes 1.31. The case files show that both accept the same names.
+    const LABEL_VALUE: [&str; 2] = [
+        "'!format.labelValue().validate(self).hasValue()'",
+        "self.matches('^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$')",
+    ];
+    let expected = include_str!("../data/crd-v1alpha1-and-v1alpha2.yaml").replace(LABEL_VALUE[0], LABEL_VALUE[1]);
+    let expected: Value = serde_saphyr::from_str(&expected).expect("upstream's CRD is YAML");
     let printed: Value = serde_saphyr::from_str(&crd::yaml()).expect("the printed CRD is YAML");
 
     let mut differing = BTreeSet::new();

@@ -65,7 +65,7 @@ impl Finder {
         }
         if let Some(spec) = profile.spec.set() {
             let manager = spec.cluster_manager.set().and_then(|manager| manager.name.text());
-            self.search_field(manager, || FieldPath::of(&["spec", "clusterManager", "name"]), reporter);
+            self.search_name(manager, || FieldPath::of(&["spec", "clusterManager", "name"]), reporter);
             self.search_field(spec.display_name.text(), || FieldPath::of(&["spec", "displayName"]), reporter);
         }
         let Some(annotations) = annotations else { return };
@@ -80,17 +80,19 @@ impl Finder {
 
     fn status<'a>(&mut self, status: &'a Status<'a>, reporter: &mut Reporter<'_, 'a>) {
         let version = status.version.set().and_then(|version| version.kubernetes.text());
-        self.search_field(version, || FieldPath::of(&["status", "version", "kubernetes"]), reporter);
+        self.search_name(version, || FieldPath::of(&["status", "version", "kubernetes"]), reporter);
         for (index, property) in status.properties.items() {
             let path = || FieldPath::of(&["status", "properties"]).item(index, property.name().text());
-            self.search_field(property.name().text(), || path().field("name"), reporter);
+            self.search_name(property.name().text(), || path().field("name"), reporter);
             self.search_field(property.value().text(), || path().field("value"), reporter);
+            self.search_name(property.last_observed_time().text(), || path().field("lastObservedTime"), reporter);
         }
         for (index, condition) in status.conditions.items() {
             let path = || FieldPath::of(&["status", "conditions"]).item(index, condition.kind().text());
-            self.search_field(condition.kind().text(), || path().field("type"), reporter);
-            self.search_field(condition.reason().text(), || path().field("reason"), reporter);
+            self.search_name(condition.kind().text(), || path().field("type"), reporter);
+            self.search_name(condition.reason().text(), || path().field("reason"), reporter);
             self.search_field(condition.message().text(), || path().field("message"), reporter);
+            self.search_name(condition.last_transition_time().text(), || path().field("lastTransitionTime"), reporter);
         }
     }
 
@@ -98,7 +100,7 @@ impl Finder {
         // The providers of a cluster usually have the same CA data, so the last result is reused.
         let mut last: Option<(&str, bool, Vec<Found>)> = None;
         for item in providers(change) {
-            self.search_field(item.provider.name().text(), || item.path().field("name"), reporter);
+            self.search_name(item.provider.name().text(), || item.path().field("name"), reporter);
             let Some(cluster) = item.provider.cluster().into_set() else { continue };
             let path = || item.path().field("cluster");
             self.urls(cluster, path, reporter);
@@ -106,7 +108,7 @@ impl Finder {
                 ("tls-server-name", cluster.tls_server_name()),
                 ("certificate-authority", cluster.certificate_authority()),
             ] {
-                self.search_field(text.text(), || path().field(field), reporter);
+                self.search_name(text.text(), || path().field(field), reporter);
             }
             if let Some(data) = cluster.certificate_authority_data().text() {
                 let is_stored = is_stored_ca(&item, data, change);
@@ -129,7 +131,7 @@ impl Finder {
                 // Built once, because it reads two names and there may be many secrets below.
                 let place = OnceCell::new();
                 let path = || place.get_or_init(|| extension_path(item.path(), index, extension)).clone();
-                self.search_field(extension.name().text(), || path().field("name"), reporter);
+                self.search_name(extension.name().text(), || path().field("name"), reporter);
                 let body = extension.extension().into_set().filter(|body| self.search.may_be_in(body.text()));
                 let Some(body) = body else { continue };
                 each_string(body.text(), |steps, text| {
@@ -159,6 +161,18 @@ impl Finder {
                 }
             }
         }
+    }
+
+    /// Searches a name, a time or a version. Nearly all are too short for a key, which is cheaper to see than to search.
+    fn search_name<'a>(
+        &mut self,
+        text: Option<&str>,
+        path: impl Fn() -> FieldPath<'a>,
+        reporter: &mut Reporter<'_, 'a>,
+    ) {
+        /// Letters of base64 of the shortest private key: one of P-256 in the form of SEC1, without its public key.
+        const SHORTEST_KEY: usize = 52;
+        self.search_field(text.filter(|text| text.len() >= SHORTEST_KEY), path, reporter);
     }
 
     fn search_field<'a>(

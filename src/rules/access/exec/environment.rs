@@ -13,9 +13,10 @@ struct Family {
 /// Whether a variable of this name loads code, configuration, credentials, a proxy, an endpoint or trust from
 /// elsewhere.
 ///
-/// Ignores case, because Windows does and because programs read proxy variables in both cases.
+/// Ignores case, because Windows does and because programs read proxy variables in both cases. Ignores what follows an `=`:
+/// client-go joins name and value by one, so the program sees a shorter name.
 pub(super) fn takes_over(name: &str) -> bool {
-    let name = name.as_bytes();
+    let name = name.split('=').next().unwrap_or_default().as_bytes();
     let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
     let begins =
         |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
@@ -104,6 +105,7 @@ const FAMILIES: &[Family] = &[
     Family {
         source: "https://nodejs.org/api/cli.html#environment-variables",
         names: &[
+            "NODE_COMPILE_CACHE",
             "NODE_EXTRA_CA_CERTS",
             "NODE_OPTIONS",
             "NODE_PATH",
@@ -117,7 +119,7 @@ const FAMILIES: &[Family] = &[
     },
     Family {
         source: "https://github.com/ruby/ruby/blob/master/man/ruby.1",
-        names: &["GEM_HOME", "GEM_PATH", "RUBYLIB", "RUBYOPT", "RUBYPATH", "RUBYSHELL"],
+        names: &["GEM_HOME", "GEM_PATH", "RUBYGEMS_GEMDEPS", "RUBYLIB", "RUBYOPT", "RUBYPATH", "RUBYSHELL"],
         prefixes: &["BUNDLE_"],
         suffixes: &[],
     },
@@ -149,6 +151,8 @@ const FAMILIES: &[Family] = &[
             "DOTNET_ADDITIONAL_DEPS",
             "DOTNET_BUNDLE_EXTRACT_BASE_DIR",
             "DOTNET_DIAGNOSTICPORTS",
+            "DOTNET_GCNAME",
+            "DOTNET_GCPATH",
             "DOTNET_HOST_PATH",
             "DOTNET_SHARED_STORE",
             "DOTNET_STARTUP_HOOKS",
@@ -331,7 +335,15 @@ mod tests {
                 assert_eq!(*name, name.to_uppercase());
             }
         }
-        for name in ["https_proxy", "Aws_Endpoint_Url_Sts", "LD_PRELOAD", "requests_ca_bundle", "PERL5OPT"] {
+        for name in [
+            "https_proxy",
+            "Aws_Endpoint_Url_Sts",
+            "LD_PRELOAD",
+            "requests_ca_bundle",
+            "PERL5OPT",
+            "PATH=/x:",
+            "HTTPS_PROXY=http://x/?",
+        ] {
             assert!(takes_over(name), "{name}");
         }
     }
