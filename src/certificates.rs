@@ -2,12 +2,12 @@
 //! the CAs.
 //!
 //! ```text
-//! Secret ── CAs ─► replica: signs a leaf certificate, serves it once every live configuration trusts it
+//! Secret ── CAs ─► replica: signs a leaf certificate, serves it as soon as every live configuration trusts its CA
 //!    ▲                                    ▲
 //!    └── leader, by Lease: Rotation::next ─► make, store, publish caBundle; then arm
 //! ```
 //!
-//! [`Managed::run`] never stops serving: while the API server is unreachable, replicas keep their serving certificates.
+//! [`Managed::run`] never withdraws a certificate: while the API server is unreachable, replicas keep theirs.
 
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use kube::core::Status;
 use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
 
-use self::{cluster::Cluster, leader::Leader, lease::Election, metrics::Failure, replica::Replica};
+use self::{cluster::Cluster, election::Election, leader::Leader, metrics::Failure, replica::Replica};
 pub use self::{metrics::Metrics, proof::Prover, rotation::Lifetimes};
 use crate::{error::error_chain, files, kube::client::AccessError, random::random, tls::Certificates};
 
@@ -24,9 +24,9 @@ mod arming;
 mod bundle;
 mod ca;
 mod cluster;
+mod election;
 mod failure_log;
 mod leader;
-mod lease;
 mod metrics;
 mod proof;
 mod replica;
@@ -143,7 +143,7 @@ impl Managed {
     pub async fn release(&self) {
         /// The process must not wait longer to exit. If this fails, another replica leads when the Lease expires.
         const PATIENCE: Duration = Duration::from_secs(2);
-        drop(timeout(PATIENCE, lease::release(&self.cluster, &self.identity)).await);
+        drop(timeout(PATIENCE, election::release(&self.cluster, &self.identity)).await);
     }
 }
 

@@ -3,13 +3,14 @@
 //! ```text
 //! bytes of an AdmissionReview
 //!   └─ admission::respond
-//!        ├─ request   one pass over the envelope and both objects ── BadRequest: no response possible
-//!        ├─ review::review(RULES, Change)   findings and fixes: overridden, ratcheted, audited
-//!        └─ response  /mutate: a patch   /validate: causes and warnings ── always with the request's uid
+//!        ├─ request   one pass over the envelope and both objects ── BadRequest: there is no `AdmissionReview` to answer with
+//!        ├─ review::review(RULES, Change)   fixes, and findings weighed by override, ratchet and audit
+//!        └─ response  /mutate: a patch   /validate: causes and warnings ── both have the request's uid
 //! ```
 //!
-//! The pure core maps bytes to a response, and uses no async, files, sockets, clock or environment. The shell serves it. Modules
-//! use only modules below them. `tests/docs/architecture.rs` enforces both.
+//! The pure core maps bytes to a response, and uses no async, files, sockets, clock or environment. The shell calls the core and
+//! serves its responses. `tests/docs/architecture.rs` enforces that the core is pure, and that modules use only modules below
+//! them; [`metrics`] is above the modules whose metrics it registers.
 //!
 //! | core | what it is |
 //! |---|---|
@@ -20,7 +21,7 @@
 //! | [`rules`] | the catalogue: every rule, in the file that its prefix names |
 //! | [`review`] | the engine: runs rules on a change, and weighs what they find |
 //! | [`field_path`] | the path to a field |
-//! | [`redact`] | what must never be shown: secrets, invisible characters |
+//! | [`redact`] | hides secrets, and escapes invisible characters |
 //! | `syntax` | grammars of names, times, URLs and base64 |
 //! | [`profile`] | what rules read of a ClusterProfile, borrowed and tolerant |
 //! | `json` | the reader of JSON |

@@ -1,7 +1,7 @@
 //! The engine: runs rules on a change, and weighs what they find.
 //!
 //! [`review`] runs the rules of a phase and returns a [`Report`]: findings and fixes in catalogue order. Each rule writes to a
-//! [`Reporter`], which weighs its findings (override, ratchet, audit). [`patch`] turns the fixes into one JSON Patch. The engine
+//! [`Reporter`], which weighs the findings of the rule (override, ratchet, audit). [`patch`] turns the fixes into one JSON Patch. The engine
 //! knows no rule by name: the caller passes the catalogue.
 
 use self::reporter::Review;

@@ -1,6 +1,6 @@
 //! The catalogue: every rule, in the order in which findings are reported.
 //!
-//! A rule is in the file that its prefix names; its page is in `docs/`.
+//! A rule is in the file that its prefix names; its page is in `src/rules/docs/`.
 
 use jiff::{Timestamp, ToSpan as _};
 

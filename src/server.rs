@@ -1,7 +1,7 @@
 //! The server: the two webhooks over HTTPS, and probes and metrics over HTTP.
 //!
-//! A request passes through `listener` (TCP, TLS, connection limit), `http` (timeouts), `handler` and `intake` (memory and
-//! turns), and then the pure core in [`crate::admission`].
+//! A request passes through `listener` (TCP, TLS, connection limit), `http` (timeouts), and `handler`. The handler asks
+//! `intake` for memory and a turn, and then calls the pure core in [`crate::admission`].
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,6 +1,7 @@
 //! The steps of a CA rotation.
 //!
-//! Pure: a decision depends on the Secret, the live configurations and the clock only, so any leader can continue.
+//! Pure: a decision depends on the Secret, the live configurations, the clock, and the CA that this leader last saw both signing
+//! and trusted. Another leader can continue at any step.
 
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ impl Step {
 /// Decides what happens next to the CAs of a webhook, from what the cluster holds now.
 ///
 /// A leader makes one for each decision, asks it for the [`next`](Self::next) action, does that, and reads the cluster again. It
-/// keeps nothing between two decisions, so another leader can continue at any point.
+/// keeps nothing between two decisions, so another leader can continue at any step.
 pub(super) struct Rotation<'a> {
     /// The `caBundle` of each live webhook configuration.
     pub(super) live: &'a [&'a Bundle],
