@@ -3,6 +3,7 @@
 mod architecture;
 mod blocks;
 mod catalogue;
+mod chart;
 mod compatibility;
 mod contributing;
 mod cost;

@@ -1,6 +1,6 @@
 //! The chart, rendered by Helm: it equals the kustomizations, and each value changes only what it says.
 
-use std::{env, fs, mem, process::Command};
+use std::{env, fs, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -76,22 +76,6 @@ pub(crate) fn has_what_is_rendered(manifests: &Manifests) {
         } else {
             assert!(fs::read_to_string(&file).is_ok_and(|stored| stored == fresh), "{file}: run `make generate`");
         }
-    }
-}
-
-/// Helm rejects values that the webhook could not read. `UPDATE=1` writes the schema.
-pub(crate) fn has_the_schema_of_the_configuration(_: &Manifests) {
-    const FILE: &str = "manifests/chart/values.schema.json";
-    let printed = Command::new(testkit::program()).arg("config-schema").env_clear().output();
-    let mut fresh: Value = serde_json::from_slice(&printed.expect("the binary was built").stdout).expect("it is JSON");
-    // The chart as a whole has one.
-    fresh.as_object_mut().expect("a schema is an object").remove("$schema");
-    let mut schema: Value = serde_json::from_slice(&fs::read(FILE).expect("it is readable")).expect("it is JSON");
-    let stored = mem::replace(&mut schema["properties"]["config"], fresh);
-    if env::var_os("UPDATE").is_some() {
-        fs::write(FILE, format!("{schema:#}\n")).expect("the chart can be written");
-    } else {
-        assert_eq!(stored, schema["properties"]["config"], "{FILE}: run `make generate`");
     }
 }
 

@@ -80,7 +80,6 @@ const TESTS: &[(&str, Test)] = &[
     ("platforms::components_agree_with_themselves", platforms::components_agree_with_themselves),
     ("platforms::the_page_names_what_there_is", platforms::the_page_names_what_there_is),
     ("chart::has_what_is_rendered", chart::has_what_is_rendered),
-    ("chart::has_the_schema_of_the_configuration", chart::has_the_schema_of_the_configuration),
     ("cert_manager::issues_what_the_api_server_trusts", cert_manager::issues_what_the_api_server_trusts),
     ("observability::every_pod_is_scraped", observability::every_pod_is_scraped),
     ("observability::every_alert_says_what_to_do", observability::every_alert_says_what_to_do),

@@ -159,7 +159,7 @@ impl ReviewMetrics {
         }
         for rule in RULES {
             drop(self.findings.get_or_create(&RuleLabels { phase: rule.phase.name(), rule: rule.name }));
-            if may_pass_for_health(rule.name) {
+            if rule.yields_to_health {
                 drop(self.passed_for_health.get_or_create(&PassedLabels { rule: rule.name }));
             }
         }
@@ -171,11 +171,6 @@ impl ReviewMetrics {
 
 /// The label value for a review of no part of a ClusterProfile: of another kind of object, or an unreadable one.
 const NO_PART: &str = "none";
-
-/// Whether a rule only warns when the write changes the health of the cluster: a rule of properties or of the version.
-fn may_pass_for_health(rule: &str) -> bool {
-    rule.starts_with("property-") || rule == "kubernetes-version"
-}
 
 fn review_duration() -> Histogram {
     /// From the cost of a small review to a common timeout of the API server.
