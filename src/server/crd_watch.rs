@@ -2,6 +2,8 @@
 //! calls /validate.
 //!
 //! A failure never affects reviews: while the definition is unknown, there are no such warnings.
+//!
+//! The definition stays JSON here, because `review` reads the few parts of it that it knows and ignores all others.
 
 use std::{convert::Infallible, fmt, pin::pin, sync::Arc, time::Duration};
 
