@@ -78,7 +78,7 @@ kubectl wait --for=jsonpath='{.webhooks[0].failurePolicy}'=Fail --timeout="$TIME
     # The leader logs the cause once. The newest lines are reviews of its own probe.
     kubectl logs --namespace "$NAME" --selector "app.kubernetes.io/name=$NAME" --prefix --tail=-1 | grep 'not armed' || true
     fail "not armed after $TIMEOUT. Writes still pass if the webhook cannot be called. The log above shows the cause, if the leader
-found one. Common causes: audit is on, or the API server cannot reach port 8443 of the Pods; docs/platforms.md shows what to set on
+found one. Common causes: audit is on, or the API server cannot reach the port of the Pods; docs/platforms.md shows what to set on
 which platform. The webhook keeps trying"
 }
 say "done: the webhook is armed"

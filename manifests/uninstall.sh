@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Removes the webhook, whichever of these manifests installed it, and can be repeated after an interruption. Run it with
-# `make uninstall`. ClusterProfiles and their definition stay. Requires only kubectl.
+# `make uninstall`. COMPONENTS names the components that it was installed with. ClusterProfiles and their definition stay.
+# Requires only kubectl.
 set -euo pipefail
 
 readonly NAME=clusterprofile-webhook
@@ -16,6 +17,11 @@ command -v kubectl >/dev/null || {
     echo "uninstall: kubectl is not installed" >&2
     exit 1
 }
+
+components=
+for component in ${COMPONENTS:-}; do
+    components+="${components:+, }manifests/components/$component"
+done
 
 remove() { kubectl delete --ignore-not-found --timeout="$TIMEOUT" -k "$1"; }
 
@@ -33,16 +39,17 @@ if [ -n "$defined" ]; then
 fi
 
 say "removing everything else"
-if [ -z "$profiles" ]; then
-    remove "$manifests/base"
-else
-    say "keeping the namespace $NAME, which contains ClusterProfiles"
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-    ln -s "$manifests" "$work/manifests"
-    cat >"$work/kustomization.yaml" <<END
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+ln -s "$manifests" "$work/manifests"
+cat >"$work/kustomization.yaml" <<END
 resources:
 - manifests/base
+components: [$components]
+END
+if [ -n "$profiles" ]; then
+    say "keeping the namespace $NAME, which contains ClusterProfiles"
+    cat >>"$work/kustomization.yaml" <<END
 patches:
 - target:
     kind: Namespace
@@ -53,6 +60,6 @@ patches:
       name: any
     \$patch: delete
 END
-    remove "$work"
 fi
+remove "$work"
 say "done; ClusterProfiles and their definition are unchanged"

@@ -105,12 +105,12 @@ impl Certificates {
         self.pair.load_full()
     }
 
-    /// Keeps what last failed on the way to a serving certificate, for `/readyz`.
-    pub(crate) fn set_last_failure(&self, failure: String) {
-        self.last_failure.store(Some(Arc::new(failure)));
+    /// Sets what last failed on the way to a serving certificate, for `/readyz`.
+    pub(crate) fn set_last_failure(&self, failure: Option<String>) {
+        self.last_failure.store(failure.map(Arc::new));
     }
 
-    /// What last failed on the way to a serving certificate.
+    /// What last failed on the way to a serving certificate, and has not succeeded since.
     pub(crate) fn last_failure(&self) -> Option<Arc<String>> {
         self.last_failure.load_full()
     }

@@ -38,7 +38,7 @@ pub(super) struct Election<'c> {
 impl Election<'_> {
     /// Runs `lead` whenever this replica is the leader. Runs until dropped.
     pub(super) async fn run(&self, lead: impl AsyncFn() -> Infallible) -> Infallible {
-        let mut failures = FailureLog::new(self.metrics, self.certificates);
+        let mut failures = FailureLog::new(self.metrics, Some(self.certificates));
         loop {
             self.win(&mut failures).await;
             info!(identity = self.identity, "acquired leadership");
@@ -74,8 +74,12 @@ impl Election<'_> {
                             Err(error) if is_conflict(&error) => {}
                             Err(error) => failures.failed(Failure::Lease, error_chain(&error)),
                         }
+                    } else {
+                        failures.succeeded();
                     }
                 }
+                // Another replica has created it meanwhile.
+                Err(error) if is_conflict(&error) => {}
                 Err(error) => failures.failed(Failure::Lease, error_chain(&error)),
             }
             sleep(self.pause()).await;

@@ -53,9 +53,9 @@ impl<'c> Leader<'c> {
         metrics: &'c Arc<Metrics>,
         certificates: &Arc<Certificates>,
     ) -> Self {
-        let failures = || FailureLog::new(metrics, certificates);
-        let arming = Arming::new(metrics, failures());
-        Self { cluster, options, identity, metrics, confirmed: None, settled: None, arming, failures: failures() }
+        let arming = Arming::new(metrics, FailureLog::new(metrics, None));
+        let failures = FailureLog::new(metrics, Some(certificates));
+        Self { cluster, options, identity, metrics, confirmed: None, settled: None, arming, failures }
     }
 
     /// Runs until dropped.
@@ -75,7 +75,7 @@ impl<'c> Leader<'c> {
                     (nap(due, now), true)
                 }
                 Err((failure, error)) => {
-                    // The replica in this process already logs that it cannot read.
+                    // The replica in this process already logs failures to read.
                     if failure == Failure::Read {
                         failure_log::count(self.metrics, failure, &error);
                     } else {
@@ -93,7 +93,7 @@ impl<'c> Leader<'c> {
     async fn advance(&mut self, now: Timestamp) -> Result<Progress, (Failure, CertificatesError)> {
         let snapshot = self.cluster.read().await.map_err(|error| (Failure::Read, error))?;
         let (mut state, unusable) = State::read(&snapshot.data());
-        let is_logged = !unusable.is_empty();
+        let is_reported = !unusable.is_empty();
         for cause in unusable {
             self.failures.failed(Failure::Secret, cause);
         }
@@ -114,7 +114,7 @@ impl<'c> Leader<'c> {
         let failed = |error| (Failure::Write, error);
         match action {
             Action::Make(mut next) => {
-                if !is_logged && next.current.is_none() && next.old != state.old {
+                if !is_reported && next.current.is_none() && next.old != state.old {
                     let cause = "ca.crt is missing, has expired or was never trusted; making a new CA";
                     self.failures.failed(Failure::Secret, cause.to_owned());
                 }

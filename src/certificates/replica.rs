@@ -53,7 +53,7 @@ impl<'c> Replica<'c> {
         metrics: &Arc<Metrics>,
     ) -> Self {
         let expiries = ["serving certificate", "CA certificate"].map(ExpiryWarning::new);
-        let (failures, metrics) = (FailureLog::new(metrics, &certificates), Arc::clone(metrics));
+        let (failures, metrics) = (FailureLog::new(metrics, Some(&certificates)), Arc::clone(metrics));
         Self { cluster, lifetimes, certificates, prover, metrics, failures, leaf: None, expiries }
     }
 

@@ -68,7 +68,7 @@ fn arg(key: &Key, limit: Limit) -> Arg {
 /// The name of a flag: `max-body` for `limits.maxBody`.
 fn name(key: &Key) -> String {
     let mut name = String::new();
-    for letter in key.path.trim_start_matches("limits.").chars() {
+    for letter in key.path.strip_prefix("limits.").unwrap_or(key.path).chars() {
         if letter.is_ascii_uppercase() {
             name.push('-');
         }

@@ -145,7 +145,7 @@ fn section(within: &str, node: &Node, settings: &mut Settings, mistakes: &mut Ve
         let is_section = KEYS.iter().any(|key| key.path.starts_with(&inner));
         match key {
             // A key without a value is allowed, because that is what remains if the lines below it are commented out.
-            _ if matches!(value.value, Value::Null) && (key.is_some() || is_section) => {}
+            _ if !name.contains('.') && matches!(value.value, Value::Null) && (key.is_some() || is_section) => {}
             Some(key) if !name.contains('.') => key.read(value, settings, mistakes),
             None if is_section => section(&inner, value, settings, mistakes),
             _ => mistakes.push(position.mistake(no_key(&path, name))),

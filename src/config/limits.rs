@@ -16,7 +16,7 @@ pub struct Limits {
     pub body: usize,
     /// The body budget: maximum bytes of all bodies being received or reviewed. Half of it is split evenly between connections.
     ///
-    /// Read-ahead of connections comes on top, and so do buffers kept for reuse, which take at most the other half.
+    /// Read-ahead of connections comes on top.
     pub in_flight: usize,
     /// Maximum requests waiting for body memory, because their body is larger than their connection's share.
     pub queue: usize,

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 /// A client of the API server for one user. Every method blocks until the response is complete.
 ///
-/// Methods panic if the API server cannot be reached; an HTTP error is returned as an [`Response`].
+/// Methods panic if the API server cannot be reached; an HTTP error is returned as a [`Response`].
 pub struct Api {
     client: Client,
     /// The user that it impersonates.

@@ -170,8 +170,8 @@ impl Finder {
         path: impl Fn() -> FieldPath<'a>,
         reporter: &mut Reporter<'_, 'a>,
     ) {
-        /// Letters of base64 of the shortest private key: one of P-256 in the form of SEC1, without its public key.
-        const SHORTEST_KEY: usize = 52;
+        /// Letters of base64 of the shortest key that the search finds: one of 160 bits in the form of SEC1.
+        const SHORTEST_KEY: usize = 36;
         self.search_field(text.filter(|text| text.len() >= SHORTEST_KEY), path, reporter);
     }
 

@@ -50,8 +50,8 @@ impl Turns {
 /// Maximum bytes of memory for all concurrent reviews of large bodies, besides the bodies. By default 192 MiB, enough for two
 /// of the largest.
 ///
-/// The bodies, half as much of kept buffers, and this are four and a half times `in_flight`. With 70 MB for the process and all
-/// connections that is 360 MB by default, below the memory limit of the Deployment.
+/// The bodies and this are four times `in_flight`. With 70 MB for the process and all connections that is 330 MB by default,
+/// below the memory limit of the Deployment.
 fn review_memory(limits: &Limits) -> usize {
     limits.in_flight.saturating_mul(3)
 }

@@ -33,7 +33,9 @@ fn has_inner_password(text: &str) -> bool {
     text.split("://").skip(2).any(|part| {
         let authority = narrow(authority(part));
         let userinfo = authority.rsplit_once('@').map(|(userinfo, _)| userinfo);
-        let password = userinfo.and_then(|userinfo| userinfo.split_once(':')).map(|(_, password)| password);
+        let password = userinfo.and_then(|userinfo| userinfo.split_once(':'));
+        // A bracket begins an IPv6 address, and `&` or `;` ends the inner URL's host before the colon.
+        let password = password.filter(|(user, _)| !user.contains(['[', '&', ';'])).map(|(_, password)| password);
         password.is_some_and(|password| !password.is_empty() && !has_port(password))
     })
 }
@@ -125,6 +127,8 @@ mod tests {
             "https://a/https://b:1/u:p@c",
             "https://a?to=https://b:8443&user=me@corp.example",
             "https://a?next=https://b:8443;contact=me@corp",
+            "https://a/p?to=https://[::1]:8443&contact=me@corp",
+            "https://a?next=https://b&scope=repo:read&user=me@corp",
             "https://a/proxy/https://b:443,ops@corp",
             "https://a/x?to=https://b:443%2Fx%40y",
             "https://a\u{ff20}b",
