@@ -2,7 +2,7 @@
 
 mod architecture;
 mod blocks;
-mod catalogue;
+mod catalog;
 mod compatibility;
 mod contributing;
 mod cost;
