@@ -11,9 +11,9 @@ use testkit::{client::Client, server::Server};
 /// Title, part and object of each write.
 const WRITES: [(&str, &str, &str); 4] = [
     ("the API overview's example as written, to the status subresource", "status", EXAMPLE),
-    ("a profile with nothing but a manager", "", DEFAULTED),
-    ("a profile in which everything is wrong that can be", "", REFUSED),
-    ("a sound profile", "", ACCEPTED),
+    ("a profile with only a cluster manager", "", DEFAULTED),
+    ("a profile with several mistakes", "", REFUSED),
+    ("a profile without mistakes", "", ACCEPTED),
 ];
 
 const EXAMPLE: &str = include_str!("../tests/transcripts/overview.yaml");

@@ -67,10 +67,10 @@ kubectl rollout status --namespace "$NAME" --timeout="$TIMEOUT" "deployment/$NAM
     kubectl get pods --namespace "$NAME" --output wide || true
     kubectl get events --namespace "$NAME" --field-selector type=Warning || true
     kubectl logs --namespace "$NAME" --selector "app.kubernetes.io/name=$NAME" --prefix --tail=5 || true
-    fail "not every Pod is ready after $TIMEOUT; see the Pods, Events and logs above. A new installation denies no writes yet; in
+    fail "not every Pod is ready after $TIMEOUT; see the Pods, Events and logs above. A new installation blocks no writes yet; in
 an upgrade the old Pods keep serving. Common causes: with ErrImagePull, the cluster cannot pull $image, or it has no variant for
 the CPUs of the nodes; with \"did not respond in time\" in the logs, the NetworkPolicy does not allow the port of the API
-server, see docs/platforms.md. Fix the cause and run this again, or run \`make uninstall\`"
+server, see docs/platforms.md. Correct the cause and run this again, or run \`make uninstall\`"
 }
 
 say "waiting until the webhook is armed; until then, writes pass if it cannot be called"

@@ -25,7 +25,7 @@ const EXAMPLES: &str = "Examples:
   clusterprofile-webhook check profile.yaml
   clusterprofile-webhook explain cluster-manager-label
   clusterprofile-webhook serve --dev --dev-ca ca.crt
-  clusterprofile-webhook crd | kubectl apply -f -
+  clusterprofile-webhook crd | kubectl diff -f -
 
 Exit codes: 0 success, 1 denied or failed, 2 invalid input.";
 
@@ -33,7 +33,7 @@ Exit codes: 0 success, 1 denied or failed, 2 invalid input.";
 enum Command {
     /// Serve the two webhooks over HTTPS
     Serve(Box<serve::Args>),
-    /// Check manifests offline: apply the defaults and the validation that the webhooks would
+    /// Check manifests offline: apply the same defaults and validation as the webhooks
     Check(check::Args),
     /// Explain what a rule requires and why, or list all rules
     Explain(explain::Args),

@@ -18,7 +18,7 @@
 //! | [`crd`] | the CustomResourceDefinition, from Rust types |
 //! | [`manifest`] | the offline check of manifests |
 //! | [`admission`] | `admission.k8s.io/v1` on the wire |
-//! | [`rules`] | the catalogue: every rule, in the file that its prefix names |
+//! | [`rules`] | the catalog: every rule, in the file that its prefix names |
 //! | [`review`] | the engine: runs rules on a change, and weighs what they find |
 //! | [`field_path`] | the path to a field |
 //! | [`redact`] | hides secrets, and escapes invisible characters |

@@ -32,7 +32,7 @@ pub struct Checked {
     pub exempt: bool,
     /// The defaults that /mutate would set.
     pub fixes: Vec<Fixed>,
-    /// The findings of /validate with these defaults, in the order of the catalogue.
+    /// The findings of /validate with these defaults, in the order of the catalog.
     pub findings: Vec<Found>,
     /// The number of findings beyond the maximum that is reported.
     pub omitted: Omitted,

@@ -1,8 +1,8 @@
 //! The engine: runs rules on a change, and weighs what they find.
 //!
-//! [`review`] runs the rules of a phase and returns a [`Report`]: findings and fixes in catalogue order. Each rule writes to a
-//! [`Reporter`], which weighs the findings of the rule (override, ratchet, audit). [`patch`] turns the fixes into one JSON Patch. The engine
-//! knows no rule by name: the caller passes the catalogue.
+//! [`review`] runs the rules of a phase and returns a [`Report`]: findings and fixes in catalog order. Each rule writes to a
+//! [`Reporter`], which weighs the findings of the rule (override, ratchet, audit). [`patch`] turns the fixes into one JSON Patch.
+//! The engine knows no rule by name: the caller passes the catalog.
 
 use self::reporter::Review;
 pub use self::{
@@ -31,7 +31,7 @@ mod rule;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped;
 
-/// Runs those of `rules` that speak in `phase` on `change`; returns findings and fixes in catalogue order.
+/// Runs those of `rules` that speak in `phase` on `change`; returns findings and fixes in catalog order.
 ///
 /// A write that the API server will refuse by the CRD in force never reaches /validate. Where that is known and certain,
 /// /mutate warns about everything that /validate would have found. Otherwise it leaves that to /validate.

@@ -1,4 +1,4 @@
-//! The catalogue: every rule, in the order in which findings are reported.
+//! The catalog: every rule, in the order in which findings are reported.
 //!
 //! A rule is in the file that its prefix names; its page is in `src/rules/docs/`.
 

@@ -52,7 +52,7 @@ impl BreakGlass {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Honoured => "honoured",
+            Self::Honoured => "honored",
             Self::WrongValue => "wrong_value",
             Self::Forbidden => "forbidden",
             Self::Unchecked => "unchecked",

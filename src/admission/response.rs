@@ -35,7 +35,7 @@ pub struct Response {
     pub allowed: bool,
     /// Whether its namespace is exempt, so that no rule ran.
     pub exempt: bool,
-    /// The rules that denied, warned or filled something in, in catalogue order.
+    /// The rules that denied, warned or filled something in, in catalog order.
     pub rules: Vec<&'static str>,
     /// The rules that only warned because the write changes the cluster's health.
     pub passed_for_health: Vec<&'static str>,

@@ -43,7 +43,7 @@ struct FailureLabels {
     failure: &'static str,
 }
 
-/// A field of a webhook configuration that another writer had overwritten.
+/// A field of a webhook configuration that another client had overwritten.
 #[derive(Clone, Copy, Debug)]
 pub enum Repair {
     /// `caBundle`.
@@ -165,7 +165,7 @@ impl Metrics {
         );
         registry.register(
             "repairs",
-            "Number of repairs of webhook configuration fields that another writer had overwritten, by field",
+            "Number of repairs of webhook configuration fields that another client had overwritten, by field",
             metrics.repairs.clone(),
         );
         registry.register(

@@ -43,8 +43,8 @@ pub(super) struct Args {
     /// Also read subdirectories
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// Stored objects: a manifest with the same namespace and name is checked as an update of it. A manifest without a
-    /// namespace matches by name, if only one stored object has that name
+    /// File of stored objects. A manifest with the namespace and name of one is checked as an update of it. A manifest
+    /// without a namespace matches by name, if only one stored object has that name
     #[arg(long, value_name = "FILE")]
     old: Vec<PathBuf>,
     /// Output format

@@ -40,7 +40,7 @@ pub(super) struct Managed {
     /// Lifetime of the leaf certificate. It is renewed after two thirds of it
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = units::duration, env = "CLUSTERPROFILE_WEBHOOK_LEAF_LIFETIME")]
     leaf_lifetime: Duration,
-    /// Lifetime of the CA. The CA is rotated after two thirds of it, which by default leaves four months to fix a failing
+    /// Lifetime of the CA. The CA is rotated after two thirds of it, which by default leaves four months to correct a failing
     /// rotation
     #[arg(long, value_name = "TIME", default_value = "365d", value_parser = units::duration, env = "CLUSTERPROFILE_WEBHOOK_CA_LIFETIME")]
     ca_lifetime: Duration,

@@ -71,11 +71,11 @@ pub(super) struct Args {
     managed: managed::Managed,
     #[command(flatten)]
     choice: Choice,
-    /// Allow break-glass: a denied write passes once if an annotation claims it and the user has the verb break-glass.
-    /// Requires a service account or KUBECONFIG
+    /// Allow break-glass: a write that rules deny passes once if it has the break-glass annotation and the user has the verb
+    /// break-glass. Requires a service account or KUBECONFIG
     #[arg(long, env = "CLUSTERPROFILE_WEBHOOK_BREAK_GLASS", value_parser = BoolishValueParser::new())]
     break_glass: bool,
-    /// How long to accept new connections after SIGTERM, until the Service no longer lists this endpoint
+    /// How long to accept new connections after SIGTERM, while the Service removes this endpoint
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::duration, env = "CLUSTERPROFILE_WEBHOOK_DRAIN")]
     drain: Duration,
     #[command(flatten)]

@@ -48,7 +48,7 @@ pub static KEYS: &[Key] = &[
     Key {
         path: "effects",
         docs: "Effect of each rule, by the name of the rule: deny denies the write, warn allows it with a warning, and off \
-               disables the rule and the default that it sets.",
+               disables the rule and the values that it fills in.",
         kind: Kind::Policy { default: "each rule's own", schema: schema::effects, read: effects },
     },
     Key {
@@ -58,7 +58,7 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         path: "exemptNamespaces",
-        docs: "Namespaces whose ClusterProfiles are neither validated nor defaulted. Give full names; patterns are not \
+        docs: "Namespaces whose ClusterProfiles are neither checked nor filled in. Give full names; patterns are not \
                supported. A user who can write ClusterProfiles in such a namespace can store any content in them.",
         kind: Kind::Policy {
             default: "none",
@@ -79,7 +79,7 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         path: "limits.maxQueue",
-        docs: "Maximum requests waiting for body memory. When full, the client address with the most waiting requests gets \
+        docs: "Maximum requests waiting for body memory. When full, the source address with the most waiting requests gets \
                503 and can retry.",
         kind: Kind::Limit(Limit { amount: Amount::Count { least: 0 }, field: |limits| &mut limits.queue }),
     },

@@ -9,7 +9,7 @@ use crate::{
     review::{Effect, Problem, Rule},
 };
 
-/// Findings and fixes of a review, in catalogue order.
+/// Findings and fixes of a review, in catalog order.
 ///
 /// A [`Reporter`](super::Reporter) fills it in, rule by rule. Nothing in it is silent: what an override, the ratchet or audit
 /// leaves no effect is not here.
@@ -82,7 +82,7 @@ pub struct Omitted {
 }
 
 impl Report<'_> {
-    /// Lets the write pass: every denial becomes a warning. Returns the rules whose findings did, in catalogue order.
+    /// Lets the write pass: every denial becomes a warning. Returns the rules whose findings did, in catalog order.
     pub(crate) fn set_aside(&mut self) -> Vec<&'static str> {
         let mut rules = Vec::new();
         for finding in self.findings.iter_mut().filter(|finding| finding.effect == Effect::Deny) {

@@ -2,7 +2,7 @@
 
 mod architecture;
 mod blocks;
-mod catalogue;
+mod catalog;
 mod chart;
 mod compatibility;
 mod contributing;

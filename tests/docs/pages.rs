@@ -33,9 +33,9 @@ fn every_row_of_the_threat_model_names_its_test() {
     let page = fs::read_to_string(root.join("docs/threat-model.md")).expect("the page is readable");
     let makefile = fs::read_to_string(root.join("Makefile")).expect("the Makefile is readable");
     let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| it |"));
-    let held_by: Vec<_> = rows.map(|row| row.split(" | ").nth(2).expect("it has four columns")).collect();
-    assert!(held_by.len() > 20, "{held_by:?}");
-    for cell in held_by {
+    let proven_by: Vec<_> = rows.map(|row| row.split(" | ").nth(2).expect("it has four columns")).collect();
+    assert!(proven_by.len() > 20, "{proven_by:?}");
+    for cell in proven_by {
         let named: Vec<_> = cell.split('`').skip(1).step_by(2).collect();
         assert!(!named.is_empty(), "{cell:?} names no test");
         for test in named {

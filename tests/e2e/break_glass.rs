@@ -38,7 +38,7 @@ pub(crate) fn serves_one_write_of_who_may(plane: &ControlPlane, shell: &Shell) {
     on_a_create(&stage);
     not_on_the_status(&stage);
     not_what_the_definition_refuses(&stage);
-    let counted = ["honoured", "wrong_value", "forbidden", "unchecked"].map(|outcome| claims(&replica, outcome));
+    let counted = ["honored", "wrong_value", "forbidden", "unchecked"].map(|outcome| claims(&replica, outcome));
     assert_eq!(counted, [6, 3, 2, 0]);
 
     not_before_it_is_granted(&stage, shell);
@@ -46,7 +46,7 @@ pub(crate) fn serves_one_write_of_who_may(plane: &ControlPlane, shell: &Shell) {
     not_unasked(&stage, shell);
     it_is_audited(plane);
     let log = fs::read_to_string(shell.directory.join("replica.log")).expect("the replica logs");
-    assert!(log.contains(r#""break_glass":"honoured""#), "{log}");
+    assert!(log.contains(r#""break_glass":"honored""#), "{log}");
     for user in ["alice", "bob", "carol"] {
         assert!(!log.contains(user), "{log}");
     }
@@ -259,7 +259,7 @@ fn it_is_audited(plane: &ControlPlane) {
     };
     let outcome = |event: &Value| annotation(event, "break-glass");
     let events = plane.audited();
-    let honoured: Vec<_> = events.iter().filter(|event| outcome(event) == "honoured").collect();
+    let honoured: Vec<_> = events.iter().filter(|event| outcome(event) == "honored").collect();
     assert!(honoured.len() >= 6);
     assert!(honoured.iter().all(|event| annotation(event, "set-aside") == "cluster-manager-label"), "{honoured:#?}");
     assert_eq!(honoured[0]["impersonatedUser"]["username"], "alice");

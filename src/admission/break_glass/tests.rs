@@ -113,7 +113,7 @@ fn an_honoured_claim_turns_denials_into_warnings() {
     let body = body(&honoured);
     assert_eq!((&body["uid"], &body["allowed"], &body["status"]), (&json!("1"), &json!(true), &Value::Null));
     let annotations = json!({
-        "break-glass": "honoured",
+        "break-glass": "honored",
         "rules": "cluster-manager-label,inventory-member-id",
         "set-aside": "cluster-manager-label,inventory-member-id",
     });

@@ -72,7 +72,7 @@ impl ReviewMetrics {
         );
         registry.register(
             "findings",
-            "Number of reviews in which a rule denied, warned or set a default, by phase and rule",
+            "Number of reviews in which a rule denied, warned or filled in a value, by phase and rule",
             metrics.findings.clone(),
         );
         registry.register(
