@@ -14,7 +14,7 @@ struct Family {
 /// elsewhere.
 ///
 /// Ignores case, because Windows does and because programs read proxy variables in both cases.
-pub(super) fn takes_over(name: &str) -> bool {
+pub(in crate::rules::access) fn takes_over(name: &str) -> bool {
     let name = name.as_bytes();
     let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
     let begins =
