@@ -55,9 +55,9 @@ pub enum Downgrade {
     Audit,
     /// Break-glass sets its rule aside.
     BreakGlass,
-    /// /mutate says what /validate cannot, because the API server refuses the write by the CRD in force first.
+    /// `/mutate` says what `/validate` cannot, because the API server refuses the write by the CRD in force first.
     Foreseen {
-        /// Whether /validate would deny the write for it. If not, the CRD may still refuse it.
+        /// Whether `/validate` would deny the write for it. If not, the CRD may still refuse it.
         denies: bool,
     },
 }

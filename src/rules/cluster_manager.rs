@@ -23,7 +23,7 @@ pub(crate) static NAME: Rule = Rule {
 fn name<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(profile) = change.metadata_and_spec() else { return };
     // No user can correct a stored name: `cluster-manager-immutable` denies every change.
-    let is_stored = |name: &str| stored_name(change) == Some(name);
+    let is_stored = |name: &str| stored_name(change) == Some(name) && !change.is_deletion();
     match profile.cluster_manager() {
         Some(name) if syntax::is_segment(name) => {}
         Some(name) if name.is_empty() => {
@@ -152,8 +152,10 @@ fn requirement(change: &Change<'_>, manager: &str) -> String {
 /// What to do about a wrong label. Where the name is wrong as well, that comes first.
 fn advice(change: &Change<'_>, manager: &str) -> &'static str {
     match stored_name(change) {
-        Some(stored) if !syntax::is_segment(stored) => "; delete the profile and create it again with a valid name",
-        Some(stored) if stored != manager => "",
+        Some(stored) if !syntax::is_segment(stored) && !change.is_deletion() => {
+            "; delete the profile and create it again with a valid name"
+        }
+        Some(stored) if !syntax::is_segment(stored) || stored != manager => "",
         _ if !syntax::is_segment(manager) => "; correct that name first",
         _ if stored_label(change).is_some_and(|stored| stored == manager) => "; leave the stored label as it is",
         _ if change.is_deletion() => "",
