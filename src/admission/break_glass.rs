@@ -29,7 +29,7 @@ pub const VERB: &str = "break-glass";
 /// The annotation's value where nothing is stored yet.
 const CREATE: &str = "create";
 
-/// The ClusterRole of the manifests that has the verb.
+/// The `ClusterRole` of the manifests that has the verb.
 const ROLE: &str = "clusterprofile-break-glass";
 
 const RESOURCE: &str = "clusterprofiles";

@@ -145,7 +145,7 @@ impl Finder {
             let is_denied = url::has_password(url);
             let found = self.search.each(url);
             if is_denied {
-                let detail = "must not hold a password; remove it from the URL, and change it";
+                let detail = "must not hold a password; remove it from the URL, and change the password";
                 reporter.report(path().field(field), Problem::Forbidden(Value::hidden(url), detail.into()));
             } else if found.is_empty() && url::parse(url).is_some_and(|url| url.has_secret_parameter()) {
                 let warning = "may have a token, password or key in its query, which every reader sees; remove it";
