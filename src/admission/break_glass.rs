@@ -29,6 +29,9 @@ pub const VERB: &str = "break-glass";
 /// The annotation's value where nothing is stored yet.
 const CREATE: &str = "create";
 
+/// The `ClusterRole` of the manifests that has the verb.
+const ROLE: &str = "clusterprofile-break-glass";
+
 const RESOURCE: &str = "clusterprofiles";
 
 /// The outcome of a claim.
@@ -120,7 +123,9 @@ impl Decision<'_> {
     pub(super) fn warning(&self) -> Option<String> {
         match self {
             Self::Denied(..) => None,
-            Self::Honoured(rules) => Some(format!("{}: set aside for this write: {}", path(), rules.join(", "))),
+            Self::Honoured(rules) => {
+                Some(format!("{}: these rules only warn for this write: {}", path(), rules.join(", ")))
+            }
         }
     }
 }
@@ -155,7 +160,7 @@ pub(super) fn answer(body: &[u8], request: &Request<'_>, mut report: Report<'_>,
     let unchecked = format!("could not check whether the user has {right}; try again");
     let mut unchecked = answer(&report, Some(&denied(BreakGlass::Unchecked, unchecked)));
     if let Some(question) = claimed.user_info.and_then(|user| question(user, request)) {
-        let forbidden = format!("the user must have {right} to set rules aside");
+        let forbidden = format!("the user must have {right} to set rules aside; ask for the ClusterRole {ROLE}");
         let forbidden = answer(&report, Some(&denied(BreakGlass::Forbidden, forbidden)));
         let set_aside = report.set_aside();
         let honoured = answer(&report, Some(&Decision::Honoured(set_aside)));

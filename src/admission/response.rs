@@ -258,7 +258,7 @@ fn of_no_rule(message: &str) -> String {
 
 /// The warning next to a denial of a write to an object that is being deleted.
 const DELETED: &str =
-    "metadata.finalizers: this object is being deleted; a write that only removes finalizers is always allowed";
+    "metadata.finalizers: this object is being deleted. To let it go, send a write that only removes finalizers";
 
 /// One line for each warning, as many as the API server passes on.
 fn warnings(report: &Report<'_>, denied: bool, too_many_fixes: bool, decision: Option<&Decision<'_>>) -> Vec<String> {

@@ -55,8 +55,11 @@ pub enum Downgrade {
     Audit,
     /// Break-glass sets its rule aside.
     BreakGlass,
-    /// /mutate says what the API server will refuse by the CRD in force, before it calls /validate.
-    Foreseen,
+    /// `/mutate` says what `/validate` cannot, because the API server refuses the write by the CRD in force first.
+    Foreseen {
+        /// Whether `/validate` would deny the write for it. If not, the CRD may still refuse it.
+        denies: bool,
+    },
 }
 
 /// A value to fill in.
@@ -103,14 +106,15 @@ impl Report<'_> {
 }
 
 impl Downgrade {
-    /// What a warning says of it; a warning about a refusal of the API server says nothing.
+    /// What a warning says of it.
     fn note(self) -> &'static str {
         match self {
             Self::Stored => "; already stored, so it does not block the write",
             Self::Health => "; does not block the write, which changes the cluster's health",
-            Self::Audit => "; audit: would be refused",
+            Self::Audit => "; audit: would be denied",
             Self::BreakGlass => "; set aside by break-glass",
-            Self::Foreseen => "",
+            Self::Foreseen { denies: true } => "; also blocks the write",
+            Self::Foreseen { denies: false } => "",
         }
     }
 }
@@ -122,10 +126,10 @@ impl Downgrade {
 impl fmt::Display for Finding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.rule.name;
-        if self.effect == Effect::Deny || self.downgrade == Some(Downgrade::Foreseen) {
-            return write!(f, "{} [{name}]", self.problem);
-        }
         let note = self.downgrade.map_or("", Downgrade::note);
+        if self.effect == Effect::Deny || matches!(self.downgrade, Some(Downgrade::Foreseen { .. })) {
+            return write!(f, "{}{note} [{name}]", self.problem);
+        }
         write!(f, "{}{note} [{name}]", self.problem.as_warning())
     }
 }

@@ -139,6 +139,7 @@ impl<'a> Reporter<'_, 'a> {
             return;
         }
         let is_stored = effect != Effect::Off && may_be_stored && self.has_stored(&path, &problem);
+        let is_denial = effect == Effect::Deny && !self.review.audit;
         let (effect, downgrade) = self.weigh(effect, is_stored);
         let omitted = &mut self.review.report.omitted;
         let (count, omitted) = match effect {
@@ -155,8 +156,10 @@ impl<'a> Reporter<'_, 'a> {
         } else {
             *count += 1;
             // The API server's refusal depends on neither override, ratchet nor audit.
-            let is_refusal = is_foreseen && own != Effect::Warn;
-            let downgrade = if is_foreseen { is_refusal.then_some(Downgrade::Foreseen) } else { downgrade };
+            let denies = is_denial && downgrade.is_none();
+            let is_refusal = denies || own != Effect::Warn;
+            let foreseen = || is_refusal.then_some(Downgrade::Foreseen { denies });
+            let downgrade = if is_foreseen { foreseen() } else { downgrade };
             self.review.report.findings.push(Finding { rule, effect, path, problem, downgrade });
         }
     }

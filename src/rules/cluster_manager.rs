@@ -22,11 +22,17 @@ pub(crate) static NAME: Rule = Rule {
 
 fn name<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(profile) = change.metadata_and_spec() else { return };
+    // No user can correct a stored name: `cluster-manager-immutable` denies every change.
+    let is_stored = |name: &str| stored_name(change) == Some(name) && !change.is_deletion();
     match profile.cluster_manager() {
         Some(name) if syntax::is_segment(name) => {}
-        Some(name) if name.is_empty() => reporter.report(name_path(), Problem::Empty(NAME_REQUIRED.into())),
+        Some(name) if name.is_empty() => {
+            let detail = if is_stored(name) { STORED_EMPTY } else { NAME_REQUIRED };
+            reporter.report(name_path(), Problem::Empty(detail.into()));
+        }
         Some(name) => {
-            reporter.report(name_path(), Problem::Invalid(Value::of(name), LABEL_VALUE.into()));
+            let detail = if is_stored(name) { STORED_INVALID } else { LABEL_VALUE };
+            reporter.report(name_path(), Problem::Invalid(Value::of(name), detail.into()));
         }
         None if is_mistyped(profile) => {}
         None => reporter.report(name_path(), Problem::Required(NAME_REQUIRED.into())),
@@ -37,6 +43,10 @@ const NAME_REQUIRED: &str = "must name the cluster manager that owns this profil
 
 const LABEL_VALUE: &str = "must be a valid label value: up to 63 letters, digits, '-', '_' or '.', starting and ending with a \
                            letter or digit";
+
+const STORED_EMPTY: &str = "must not be empty, and cannot be changed; delete the profile and create it again";
+const STORED_INVALID: &str =
+    "must be a valid label value, and cannot be changed; delete the profile and create it again";
 
 /// `cluster-manager-immutable`
 pub(crate) static IMMUTABLE: Rule = Rule {
@@ -51,15 +61,19 @@ pub(crate) static IMMUTABLE: Rule = Rule {
 };
 
 fn immutable<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
-    let Some(stored) = change.old.and_then(ClusterProfile::cluster_manager) else { return };
+    let Some(stored) = stored_name(change) else { return };
     let Some(profile) = change.metadata_and_spec() else { return };
     match profile.cluster_manager() {
         Some(name) if name == stored => {}
         Some(name) => {
-            let detail = format!(
-                "cannot be changed from {}. To hand the cluster over, delete this profile; its new manager creates its own",
-                quote(stored)
-            );
+            let detail = if syntax::is_segment(stored) {
+                format!(
+                    "must stay {}. To hand the cluster over, delete this profile; the new manager creates another",
+                    quote(stored)
+                )
+            } else {
+                format!("cannot be changed from {}; delete the profile and create it again", quote(stored))
+            };
             reporter.report(name_path(), Problem::Invalid(Value::of(name), detail.into()));
         }
         None if is_mistyped(profile) => {}
@@ -91,16 +105,17 @@ fn label<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     match profile.labels().map_or(&Field::Absent, |labels| &labels.cluster_manager) {
         Field::Set(label) if label == manager => {}
         Field::Set(label) => {
-            let advice = advice(change, manager);
-            let detail = format!("must equal spec.clusterManager.name ({}){advice}", quote(manager));
+            let detail = requirement(change, manager) + advice(change, manager);
             reporter.report(path, Problem::Invalid(Value::of(label), detail.into()));
         }
         Field::Absent if syntax::is_segment(manager) && !profile.has_mistyped_labels() => {
             let name = quote(manager);
-            let requirement = format!("must equal spec.clusterManager.name ({name})");
+            let requirement = requirement(change, manager);
             if change.is_deletion() {
                 // Nothing is filled in on an object that is being deleted.
-                let warning = format!("missing, so consumers that select by it lose the profile; set it to {name}");
+                let is_moved = stored_name(change).is_some_and(|stored| stored != manager);
+                let advice = if is_moved { String::new() } else { format!("; set it to {name}") };
+                let warning = format!("missing, so consumers that select by it lose the profile{advice}");
                 reporter.report_as(Effect::Warn, path, Problem::Required(Wording::new(requirement, warning)));
             } else {
                 reporter.report(path, Problem::Required(requirement.into()));
@@ -121,16 +136,35 @@ fn label<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     }
 }
 
-/// What to do about a wrong label. Nothing of this where the name is what is wrong, or where nothing is filled in.
-fn advice(change: &Change<'_>, manager: &str) -> &'static str {
-    let changes_name = change.old.and_then(ClusterProfile::cluster_manager).is_some_and(|stored| stored != manager);
-    if stored_label(change).is_some_and(|stored| stored == manager) {
-        ", as the stored label does"
-    } else if changes_name || change.is_deletion() || !syntax::is_segment(manager) {
-        ""
-    } else {
-        "; remove the label, and the webhook sets it"
+/// What the label must equal: the name that the profile keeps, as `cluster-manager-immutable` says of the same write.
+fn requirement(change: &Change<'_>, manager: &str) -> String {
+    const NAME: &str = "must equal spec.clusterManager.name";
+    match stored_name(change) {
+        Some(stored) if stored != manager && syntax::is_segment(stored) => {
+            format!("{NAME}, which must stay {}", quote(stored))
+        }
+        Some(stored) if !syntax::is_segment(stored) => NAME.to_owned(),
+        _ if !syntax::is_segment(manager) => NAME.to_owned(),
+        _ => format!("{NAME} ({})", quote(manager)),
     }
+}
+
+/// What to do about a wrong label. Where the name is wrong as well, that comes first.
+fn advice(change: &Change<'_>, manager: &str) -> &'static str {
+    match stored_name(change) {
+        Some(stored) if !syntax::is_segment(stored) && !change.is_deletion() => {
+            "; delete the profile and create it again with a valid name"
+        }
+        Some(stored) if !syntax::is_segment(stored) || stored != manager => "",
+        _ if !syntax::is_segment(manager) => "; correct that name first",
+        _ if stored_label(change).is_some_and(|stored| stored == manager) => "; leave the stored label as it is",
+        _ if change.is_deletion() => "",
+        _ => "; remove the label, and the webhook sets it",
+    }
+}
+
+fn stored_name<'a>(change: &Change<'a>) -> Option<&'a str> {
+    change.old.and_then(ClusterProfile::cluster_manager).map(AsRef::as_ref)
 }
 
 /// The stored label, if the write can remove it. The author of such a write needs a warning: `kubectl label` prints "unlabeled"

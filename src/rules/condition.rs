@@ -148,16 +148,16 @@ fn status<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
 fn quote_it(change: &Change<'_>, status: &str) -> &'static str {
     match (change.operation, status) {
         (Operation::Create, "True") => {
-            "the boolean true was changed to \"True\". Quote it, or the API server forgets field owners (managedFields)"
+            "the boolean true was changed to \"True\". Write \"True\" with quotes, or the API server drops managedFields"
         }
         (Operation::Create, _) => {
-            "the boolean false was changed to \"False\". Quote it, or the API server forgets field owners (managedFields)"
+            "the boolean false was changed to \"False\". Write \"False\" with quotes, or the API server drops managedFields"
         }
         (Operation::Update, "True") => {
-            "the boolean true was changed to \"True\". Quote it, or API servers before 1.37 forget field owners (managedFields)"
+            "the boolean true was changed to \"True\". Write \"True\" with quotes, or API servers before 1.37 drop managedFields"
         }
         (Operation::Update, _) => {
-            "the boolean false was changed to \"False\". Quote it, or API servers before 1.37 forget field owners (managedFields)"
+            "the boolean false was changed to \"False\". Write \"False\" with quotes, or API servers before 1.37 drop managedFields"
         }
     }
 }

@@ -22,7 +22,9 @@ pub(crate) static MEMBER_ID: Rule = Rule {
 fn member_id<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(profile) = change.metadata_and_spec() else { return };
     if member_id_of(profile).is("") {
-        let detail = "must not be empty; set the id or remove the label";
+        // `inventory-member-id-changed` says to keep a stored id.
+        let is_known = change.old.and_then(|old| member_id_of(old).set()).is_some_and(|id| !id.is_empty());
+        let detail = if is_known { "must not be empty" } else { "must not be empty; set the id or remove the label" };
         reporter.report(member_id_path(), Problem::Invalid(Value::of(""), detail.into()));
     }
 }
@@ -42,23 +44,23 @@ pub(crate) static MEMBER_ID_CHANGED: Rule = Rule {
 fn member_id_changed<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let Some(profile) = change.metadata_and_spec() else { return };
     let Some(known) = change.old.and_then(|old| member_id_of(old).set()).filter(|id| !id.is_empty()) else { return };
-    let stored = || quote(known);
-    let requirement = || format!("must stay {}", stored());
+    let wording = |before: &str, after: &str| {
+        let stored = quote(known);
+        let lost = "consumers keep records by this id and lose them";
+        let warning = format!("{before} {stored}{after}: {lost}; keep {stored} for the same cluster");
+        Wording::new(format!("must stay {stored}"), warning)
+    };
     match member_id_of(profile) {
         Field::Set(id) if id == known => {}
         Field::Set(id) => {
-            let wording = Wording::new(requirement(), format!("replaces {}: {LOST}", stored()));
-            reporter.report(member_id_path(), Problem::Invalid(Value::of(id), wording));
+            reporter.report(member_id_path(), Problem::Invalid(Value::of(id), wording("replaces", "")));
         }
         Field::Absent if !profile.has_mistyped_labels() => {
-            let wording = Wording::new(requirement(), format!("removed (was {}): {LOST}", stored()));
-            reporter.report(member_id_path(), Problem::Required(wording));
+            reporter.report(member_id_path(), Problem::Required(wording("removed (was", ")")));
         }
         Field::Absent | Field::Mistyped(_) => {}
     }
 }
-
-const LOST: &str = "consumers that keep records by this id lose them";
 
 fn member_id_of<'p, 'a>(profile: &'p ClusterProfile<'a>) -> &'p Text<'a> {
     profile.labels().map_or(&Field::Absent, |labels| &labels.inventory_member_id)

@@ -27,7 +27,7 @@ fn status_ignored<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     let boolean =
         change.status().is_some_and(|status| status.conditions.items().any(|(_, item)| is_boolean(item.status())));
     let detail = if boolean {
-        "write it with --subresource=status, and quote every condition's status, as in \"True\""
+        "quote each condition's status (\"True\"), then use \"kubectl apply --server-side --subresource=status\""
     } else {
         "this request cannot change it. Use \"kubectl apply --server-side --subresource=status\""
     };

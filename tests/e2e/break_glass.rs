@@ -114,7 +114,10 @@ fn claims(replica: &Replica, outcome: &str) -> u64 {
 #[track_caller]
 fn assert_honoured(answer: &Response, rules: &str) {
     assert!(matches!(answer.status, 200 | 201), "{answer:#?}");
-    assert_eq!(answer.warnings[0], format!("{PATH}: set aside for this write: {rules} [clusterprofile-webhook]"));
+    assert_eq!(
+        answer.warnings[0],
+        format!("{PATH}: these rules only warn for this write: {rules} [clusterprofile-webhook]")
+    );
     assert!(answer.warnings[1].ends_with(&format!("[{rules}]")), "{answer:#?}");
 }
 

@@ -120,7 +120,7 @@ fn an_honoured_claim_turns_denials_into_warnings() {
     assert_eq!(body["auditAnnotations"], annotations);
     let warnings = body["warnings"].as_array().unwrap();
     let rules = "cluster-manager-label, inventory-member-id";
-    assert_eq!(warnings[0], format!("{PATH}: set aside for this write: {rules} [clusterprofile-webhook]"));
+    assert_eq!(warnings[0], format!("{PATH}: these rules only warn for this write: {rules} [clusterprofile-webhook]"));
     let set_aside = "; set aside by break-glass [inventory-member-id]";
     assert!(warnings.len() == 3 && warnings[2].as_str().unwrap().ends_with(set_aside), "{warnings:#?}");
 }
@@ -131,7 +131,8 @@ fn a_forbidden_claim_names_the_missing_right() {
     assert_eq!(
         claim_cause(&refused),
         "Forbidden: the user must have the verb \"break-glass\" on clusterprofiles.multicluster.x-k8s.io \"spoke-1\" in \
-         namespace \"fleet-system\" to set rules aside [clusterprofile-webhook]"
+         namespace \"fleet-system\" to set rules aside; ask for the ClusterRole clusterprofile-break-glass \
+         [clusterprofile-webhook]"
     );
     assert_eq!(refused.break_glass, Some(BreakGlass::Forbidden));
     assert_eq!(body(&refused)["auditAnnotations"]["break-glass"], "forbidden");

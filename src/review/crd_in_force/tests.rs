@@ -180,6 +180,17 @@ fn foreseen_denials_read_as_denials() {
     for (text, beginning) in warned.iter().zip(beginnings) {
         assert!(text.starts_with(beginning) && !text.contains("; already") && !text.contains("audit"), "{text}");
     }
+    let blocks = |policy: Policy| {
+        let warned = warnings(definition(), "v1alpha1", "status", &json!({"status": status}), Some(&stored), policy);
+        warned.iter().map(|text| text.contains("; also blocks the write [")).collect::<Vec<_>>()
+    };
+    assert_eq!(blocks(Policy::default()), [false, true, false], "a stored problem and a warning do not");
+    let mut strict = Policy::default();
+    strict.set(find("kubernetes-version").expect("it is a rule"), Effect::Deny);
+    assert_eq!(blocks(strict), [false, true, true]);
+    let mut audit = Policy::default();
+    audit.set_audit(true);
+    assert_eq!(blocks(audit), [false; 3]);
 }
 
 /// The schema refuses a write whatever the configuration of the webhook is.

@@ -70,11 +70,11 @@ impl Fault {
             Self::LineBreaks => "must be base64 without line breaks, as from \"base64 -w0\"".to_owned(),
             Self::EncodedTwice => "base64 of base64, which consumers cannot read: encode the PEM once".to_owned(),
             Self::Der => "holds DER, which consumers cannot read: convert it to PEM".to_owned(),
-            Self::NoPem => "valid base64, but no PEM certificate in it: expected a block that begins with \
-                            \"-----BEGIN CERTIFICATE-----\""
-                .to_owned(),
+            Self::NoPem => {
+                "holds no PEM certificate; encode a block that begins with \"-----BEGIN CERTIFICATE-----\"".to_owned()
+            }
             Self::Unreadable(_, Unreadable::NegativeSerial) => {
-                "no certificate can be read: Go clients refuse its negative serial number".to_owned()
+                "no certificate can be read: consumers in Go refuse its negative serial number".to_owned()
             }
             Self::Unreadable(1, _) => "the certificate cannot be read: put its PEM on lines of its own".to_owned(),
             Self::Unreadable(count, _) => {

@@ -3,7 +3,7 @@
 use super::{clusters, extension::ADDITIONAL_ENVS, extension_path, shown};
 use crate::review::{Change, Effect, Problem, Reporter, Rule, Value, Wording};
 
-mod environment;
+pub(super) mod environment;
 
 /// `access-exec`
 pub(crate) static EXEC: Rule = Rule {
@@ -27,7 +27,7 @@ fn exec<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
             let path = extension_path(item.path(), index, extension).field("extension");
             body.each_member(|name, value| {
                 if environment::takes_over(&name) {
-                    let warning = "lets writers of this status run code in the consumer or redirect it; set it where the \
+                    let warning = "lets writers of this status take over the consumer; remove it here, and set it where the \
                                    consumer is deployed";
                     let variable = Value::Hidden(format!("{name}={}", value.text()).into());
                     let problem = Problem::Forbidden(variable, Wording::new("must not be set", warning));

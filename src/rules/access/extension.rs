@@ -1,6 +1,6 @@
 //! `access-extension`: `cluster.extensions`, which configure a consumer's credential plugin.
 
-use super::{clusters, denied_by_v1alpha2, extension_path, shown};
+use super::{clusters, denied_by_v1alpha2, exec::environment, extension_path, shown};
 use crate::{
     field_path::FieldPath,
     profile::{Body, Extension, Field, ListedText},
@@ -23,7 +23,7 @@ pub(crate) static EXTENSION: Rule = Rule {
     source: "KEP-5339; CRD; v1alpha2 schema",
     effect: Effect::Deny,
     exceptions: "Warn for an array or object in `…/exec/additional-args`, for a value in `…/exec/additional-envs` that is no \
-                 string, and for a name that no client reads but that is close to one of these; v1alpha1: Warn for a name that \
+                 string, and for a name that no consumer reads but that is close to one of these; v1alpha1: Warn for a name that \
                  occurs twice or is not of 1 to 253 characters",
     since: "0.1.0",
     docs: include_str!("../docs/access-extension.md"),
@@ -65,14 +65,14 @@ fn check_name<'a>(
         return;
     };
     if name.is_empty() {
-        let wording = Wording::new(detail, "empty, so no client reads this extension; name it");
+        let wording = Wording::new(detail, "empty, so no consumer reads this extension; name it");
         reporter.report_as(effect, &path, Problem::Empty(wording));
     } else if syntax::is_longer(name, syntax::SUBDOMAIN_LIMIT) {
         reporter.report_as(effect, &path, Problem::TooLong(name.into(), syntax::SUBDOMAIN_LIMIT));
     }
     if let Some(known) = meant(name) {
         let wording =
-            Wording::new(format!("no client reads it; use {known}"), format!("is read by no client; use {known}"));
+            Wording::new(format!("no consumer reads it; use {known}"), format!("is read by no consumer; use {known}"));
         reporter.report_as(Effect::Warn, &path, Problem::Invalid(Value::of(name), wording));
     }
 }
@@ -104,9 +104,9 @@ fn check_body<'a>(extension: Extension<'a>, path: impl Fn() -> FieldPath<'a>, re
     };
     if extension.name().is(ADDITIONAL_ARGS) && (body.is_object() || body.is_array()) {
         let detail = if body.is_array() {
-            "today's CRD does not store an array; leave it out"
+            "the CRD does not store an array here; remove this extension"
         } else {
-            "clients read an array of strings, which today's CRD does not store; leave it out"
+            "consumers expect an array of strings here, which the CRD does not store; remove this extension"
         };
         reporter.report_as(Effect::Warn, path, Problem::Invalid(unread(body), detail.into()));
     } else if !body.is_object() {
@@ -115,10 +115,12 @@ fn check_body<'a>(extension: Extension<'a>, path: impl Fn() -> FieldPath<'a>, re
         let path = path();
         body.each_member(|name, value| {
             if !value.is_string() {
-                let wording = if matches!(value.kind(), "number" | "boolean") {
-                    Wording::new(IN_QUOTES, "is not a string, so clients cannot read the extension; put it in quotes")
+                // `access-exec` says to remove such a variable.
+                let is_scalar = matches!(value.kind(), "number" | "boolean");
+                let wording = if is_scalar && !environment::takes_over(&name) {
+                    Wording::new(IN_QUOTES, "where consumers read only strings; put it in quotes")
                 } else {
-                    Wording::new("must be a string", "is not a string, so clients cannot read the extension")
+                    Wording::new("must be a string", "where consumers read only strings")
                 };
                 let problem = Problem::TypeInvalid(unread(value), wording);
                 reporter.report_as(Effect::Warn, path.clone().key(shown(&name)), problem);

@@ -147,7 +147,7 @@ impl Finder {
             let is_denied = url::has_password(url);
             let found = self.search.each(url);
             if is_denied {
-                let detail = "must not hold a password; remove it from the URL and revoke it";
+                let detail = "must not hold a password; remove it from the URL, and change the password";
                 reporter.report(path().field(field), Problem::Forbidden(Value::hidden(url), detail.into()));
             } else if found.is_empty() && url::parse(url).is_some_and(|url| url.has_secret_parameter()) {
                 let warning = "may have a token, password or key in its query, which every reader sees; remove it";
@@ -232,10 +232,10 @@ impl Finder {
             let path = FieldPath::of(&["metadata", "annotations"]).key(LAST_APPLIED);
             let (effect, wording) = match secret {
                 Secret::PrivateKey => {
-                    (Effect::Deny, "must not hold a private key; remove it from the manifest and revoke it".into())
+                    (Effect::Deny, "must not hold a private key; remove it from the manifest, replace the key, and revoke its certificate".into())
                 }
                 Secret::Token => {
-                    let warning = "may hold a token, which every reader sees; remove it from the manifest";
+                    let warning = "may hold a token, which every reader sees; revoke it, and remove it from the manifest";
                     (Effect::Warn, Wording::new("must not hold a token: remove it from the manifest", warning))
                 }
             };
@@ -246,9 +246,11 @@ impl Finder {
 
 fn report_found<'a>(secret: Secret, path: FieldPath<'a>, value: Value<'a>, reporter: &mut Reporter<'_, 'a>) {
     let (effect, wording) = match secret {
-        Secret::PrivateKey => (Effect::Deny, "must not hold a private key; remove it and revoke it".into()),
+        Secret::PrivateKey => {
+            (Effect::Deny, "must not hold a private key; remove it, replace the key, and revoke its certificate".into())
+        }
         Secret::Token => {
-            let warning = "may hold a token, which every reader sees; name a Secret instead";
+            let warning = "may hold a token, which every reader sees; revoke it, and reference a Secret instead";
             (Effect::Warn, Wording::new("must not hold a token", warning))
         }
     };

@@ -12,7 +12,7 @@ use crate::{
 /// `access-tls`
 pub(crate) static TLS: Rule = Rule {
     name: "access-tls",
-    summary: "`insecure-skip-tls-verify` is not true (clients also refuse it next to CA data); `certificate-authority` (a file \
+    summary: "`insecure-skip-tls-verify` is not true (consumers also refuse it next to CA data); `certificate-authority` (a file \
               path) is not used; `tls-server-name` is a DNS name or an address of at most 253 characters, no URL",
     source: "KEP-4322 Cluster Data; client-go; v1alpha2 schema",
     effect: Effect::Warn,
@@ -28,8 +28,8 @@ fn tls<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
         let path = |field| item.path().field("cluster").field(field);
         if cluster.insecure_skip_tls_verify() == Field::Set(true) {
             let wording = if has_ca(cluster) {
-                let warning = "clients refuse this next to a CA; remove insecure-skip-tls-verify";
-                Wording::new("must not be true: clients refuse it next to CA data", warning)
+                let warning = "consumers refuse this together with a CA; remove insecure-skip-tls-verify";
+                Wording::new("must not be true: consumers refuse it together with a CA", warning)
             } else {
                 let warning = "consumers will not verify this server: remove it and set certificate-authority-data";
                 Wording::new("must not be true", warning)

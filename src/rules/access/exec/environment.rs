@@ -15,7 +15,7 @@ struct Family {
 ///
 /// Ignores case, because Windows does and because programs read proxy variables in both cases. Ignores what follows an `=`:
 /// client-go joins name and value by one, so the program sees a shorter name.
-pub(super) fn takes_over(name: &str) -> bool {
+pub(in crate::rules::access) fn takes_over(name: &str) -> bool {
     let name = name.split('=').next().unwrap_or_default().as_bytes();
     let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
     let begins =

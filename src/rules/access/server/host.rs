@@ -31,7 +31,7 @@ pub(super) fn problem(url: &Url<'_>) -> Option<Wording<'static>> {
 pub(super) fn userinfo_problem(server: &Url<'_>) -> Option<Wording<'static>> {
     let is_wrong =
         server.userinfo.is_some_and(|userinfo| !userinfo.is_empty() && !url::any_decoding(userinfo, url::is_pair));
-    let warning = "has userinfo, which clients send in place of the plugin's credentials; remove it";
+    let warning = "has userinfo, which consumers send in place of the plugin's credentials; remove it";
     is_wrong.then(|| Wording::new("must not have userinfo: consumers authenticate with their plugin", warning))
 }
 
