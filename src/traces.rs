@@ -5,7 +5,8 @@
 //! counted.
 //!
 //! The protocol is OTLP over HTTP in JSON, which every collector accepts in addition to Protobuf. With the HTTP client and the JSON
-//! writer that are linked anyway, it takes only the types of one document.
+//! writer that are linked anyway, it takes only the types of one document. `opentelemetry-otlp` and its SDK take 1.5 MB: a
+//! program that has only tokio and hyper grows from 0.8 to 2.3 MB by them.
 
 use std::fmt;
 

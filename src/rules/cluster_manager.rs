@@ -105,7 +105,15 @@ fn label<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
     match profile.labels().map_or(&Field::Absent, |labels| &labels.cluster_manager) {
         Field::Set(label) if label == manager => {}
         Field::Set(label) => {
-            let detail = requirement(change, manager) + advice(change, manager);
+            let detail = match stored_name(change).filter(|stored| stored == label && syntax::is_segment(stored)) {
+                Some(stored) => {
+                    format!(
+                        "must equal spec.clusterManager.name; keep the label, and change that name back to {}",
+                        quote(stored)
+                    )
+                }
+                None => requirement(change, manager) + advice(change, manager),
+            };
             reporter.report(path, Problem::Invalid(Value::of(label), detail.into()));
         }
         Field::Absent if syntax::is_segment(manager) && !profile.has_mistyped_labels() => {

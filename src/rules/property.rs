@@ -253,7 +253,7 @@ fn cluster_id_changed<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) 
             let wording = wording.get_or_init(|| {
                 let stored = quote(stored);
                 let warning = format!(
-                    "replaces {stored}: other clusters lose services behind it; keep it, or first take the cluster out of its clusterset"
+                    "replaces {stored}: other clusters lose its services; keep {stored}, or first take the cluster out of its clusterset"
                 );
                 Wording::new(format!("must stay {stored} while the cluster is in a clusterset"), warning)
             });
@@ -266,7 +266,7 @@ fn cluster_id_changed<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) 
         if let Some(stored) = stored.filter(|stored| !is_kept(stored)) {
             let stored = quote(stored);
             let warning = format!(
-                "{name} removed (was {stored}): other clusters lose services behind it; keep it, or first take the cluster out of its clusterset"
+                "{name} removed (was {stored}): other clusters lose its services; keep it, or first take the cluster out of its clusterset"
             );
             let wording =
                 Wording::new(format!("must keep {name} {stored} while the cluster is in a clusterset"), warning);

@@ -27,8 +27,8 @@ fn exec<'a>(change: &Change<'a>, reporter: &mut Reporter<'_, 'a>) {
             let path = extension_path(item.path(), index, extension).field("extension");
             body.each_member(|name, value| {
                 if environment::takes_over(&name) {
-                    let warning = "lets writers of this status take over the consumer; remove it here, and set it where the \
-                                   consumer is deployed";
+                    let warning = "lets writers of this status take over the consumer; remove it; if it is needed, \
+                                   the consumer itself must set it";
                     let variable = Value::Hidden(format!("{name}={}", value.text()).into());
                     let problem = Problem::Forbidden(variable, Wording::new("must not be set", warning));
                     reporter.report(path.clone().key(shown(&name)), problem);

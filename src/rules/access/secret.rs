@@ -250,7 +250,7 @@ fn report_found<'a>(secret: Secret, path: FieldPath<'a>, value: Value<'a>, repor
             (Effect::Deny, "must not hold a private key; remove it, replace the key, and revoke its certificate".into())
         }
         Secret::Token => {
-            let warning = "may hold a token, which every reader sees; revoke it, and reference a Secret instead";
+            let warning = "may hold a token, which every reader sees; if so, revoke it, and reference a Secret instead";
             (Effect::Warn, Wording::new("must not hold a token", warning))
         }
     };
