@@ -18,7 +18,7 @@ OPTIONAL = $(if $(CI)$(filter require,$(E2E)),,--optional '$1')
 # Words that hide the actor; the brackets keep this line from matching. QUOTED matches lines that quote another program.
 VAGUE := who[e]ver|some[b]ody|no[b]ody|of [y]ours|\bto[l]d\b|\bte[l]ls?\b
 QUOTED := ^$$
-TEXTS := src docs manifests README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md Makefile Containerfile
+TEXTS := .
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= admission differential cost
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')

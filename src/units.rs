@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-const SIZE: &str = "must be a number of bytes, or with a unit (KiB, MiB or GiB), such as 8MiB";
+/// Which form a size must have.
+pub(crate) const SIZE_FORM: &str = "a number of bytes, or with a unit (KiB, MiB or GiB), such as 8MiB";
 
 /// Parses a number of bytes: `1000`, `64KiB`, `8MiB`, `1GiB`. Zero is an error.
 ///
@@ -12,17 +13,18 @@ const SIZE: &str = "must be a number of bytes, or with a unit (KiB, MiB or GiB),
 ///
 /// Which form the text must have.
 pub fn size(text: &str) -> Result<usize, String> {
+    let wrong = || format!("must be {SIZE_FORM}");
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit: usize = match text.get(digits.len()..).unwrap_or_default() {
         "" | "B" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
-        _ => return Err(SIZE.into()),
+        _ => return Err(wrong()),
     };
     let digits = Some(digits).filter(|digits| !digits.starts_with(['+', '0'])).unwrap_or_default();
     let size = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
-    size.filter(|size| *size > 0).ok_or_else(|| SIZE.into())
+    size.filter(|size| *size > 0).ok_or_else(wrong)
 }
 
 /// A number of bytes in the largest unit that it is a multiple of, as [`size`] parses it.

@@ -12,7 +12,7 @@ use crate::{files::ReloadMetrics, review::Phase};
 
 /// Metrics of self-managed certificates.
 pub struct Metrics {
-    /// Those of the serving certificate, for each leaf certificate.
+    /// Counts the reloads of the serving certificate.
     pub(super) reloads: Arc<ReloadMetrics>,
     authority_expiry: Gauge<f64, AtomicU64>,
     trusted: Family<PhaseLabels, Gauge>,

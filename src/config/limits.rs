@@ -111,7 +111,7 @@ impl Amount {
     /// What a value must be.
     pub(super) fn form(self) -> String {
         match self {
-            Self::Size => "a number of bytes, or with a unit (KiB, MiB or GiB), such as 8MiB".to_owned(),
+            Self::Size => units::SIZE_FORM.to_owned(),
             Self::Count { least } => format!("a number from {least} to {}", u32::MAX),
         }
     }

@@ -60,7 +60,7 @@ pub(crate) fn are_created(plane: &ControlPlane, shell: &Shell) {
     // The configurations still trust only the CA that is gone.
     let overlap = ["--ca-overlap=1s"];
     let replica = serve_managed_at(address(shell, &stored(plane, "Service")), plane, &shell.directory, &overlap);
-    wait_until("it is told what is missing", || {
+    wait_until("/readyz names what is missing", || {
         let answer = get(replica.admin, "/readyz");
         answer.starts_with("HTTP/1.1 503")
             && answer.contains("; last failure: cannot create the missing Lease: ")

@@ -89,11 +89,11 @@ fn any_user_is_admitted(plane: &ControlPlane) {
 }
 
 fn make_installs_components(plane: &ControlPlane, shell: &Shell) {
-    let told = shell.run("! make install IMAGE=a COMPONENTS=host-net 2>&1");
-    assert!(told.contains("install: COMPONENTS: no component \"host-net\"; there are: api-server-ports"), "{told}");
+    let output = shell.run("! make install IMAGE=a COMPONENTS=host-net 2>&1");
+    assert!(output.contains("install: COMPONENTS: no component \"host-net\"; there are: api-server-ports"), "{output}");
     // No controller makes Pods, so it does not become ready.
-    let told = shell.run("! make install IMAGE=a COMPONENTS='port-10250 autopilot' TIMEOUT=1s 2>&1");
-    assert!(told.contains("install: not every Pod is ready after 1s"), "{told}");
+    let output = shell.run("! make install IMAGE=a COMPONENTS='port-10250 autopilot' TIMEOUT=1s 2>&1");
+    assert!(output.contains("install: not every Pod is ready after 1s"), "{output}");
     let path = "/apis/apps/v1/namespaces/clusterprofile-webhook/deployments/clusterprofile-webhook";
     let container = plane.api.get(path).body["spec"]["template"]["spec"]["containers"][0].clone();
     assert_eq!(container["ports"][0]["containerPort"], 10250);

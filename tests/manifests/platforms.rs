@@ -133,9 +133,9 @@ pub(crate) fn wrong_values_are_refused(manifests: &Manifests) {
         ("extraVolumes[0].emptyDir.medium=Memory", "at '/extraVolumes/0': missing property 'name'"),
         ("extraVolumeMounts[0].name=a", "at '/extraVolumeMounts/0': missing property 'mountPath'"),
     ] {
-        let told = manifests.chart().run(&["template", "any", "manifests/chart", "--set", value]);
-        let told = told.expect_err("a value is wrong");
-        assert!(told.contains(message), "{value}: {told}");
+        let output = manifests.chart().run(&["template", "any", "manifests/chart", "--set", value]);
+        let output = output.expect_err("a value is wrong");
+        assert!(output.contains(message), "{value}: {output}");
     }
 }
 

@@ -1,5 +1,3 @@
-use std::fs;
-
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
@@ -20,8 +18,8 @@ fn definition() -> Json {
 }
 
 fn bundled() -> Json {
-    let yaml = fs::read_to_string("tests/data/crd-bundled-with-ocm.yaml").expect("it is there");
-    serde_saphyr::from_str(&yaml).expect("it is YAML")
+    let yaml = include_str!("../../../tests/data/crd-bundled-with-ocm.yaml");
+    serde_saphyr::from_str(yaml).expect("it is YAML")
 }
 
 /// What /mutate warns of.
