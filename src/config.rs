@@ -40,10 +40,8 @@ pub enum Setting {
     ExemptNamespaces(BTreeSet<String>),
     /// A limit of the server.
     Limit {
-        /// The path of its key.
-        path: &'static str,
-        /// The limit.
-        limit: Limit,
+        /// Its key, which has a limit.
+        key: &'static Key,
         /// Its value.
         amount: usize,
     },
@@ -114,7 +112,9 @@ impl Settings {
     pub fn limits(&self) -> Limits {
         let mut limits = Limits::default();
         for setting in self.0.values() {
-            if let Setting::Limit { limit, amount, .. } = setting {
+            if let Setting::Limit { key, amount } = setting
+                && let Some(limit) = key.limit()
+            {
                 *(limit.field)(&mut limits) = *amount;
             }
         }
@@ -166,7 +166,7 @@ impl Setting {
             Self::Effect(rule, _) => format!("effects.{}", rule.name),
             Self::Audit(_) => "audit".to_owned(),
             Self::ExemptNamespaces(_) => "exemptNamespaces".to_owned(),
-            Self::Limit { path, .. } => (*path).to_owned(),
+            Self::Limit { key, .. } => key.path.to_owned(),
         }
     }
 }

@@ -31,9 +31,9 @@ impl Args for LimitFlags {
 
 impl FromArgMatches for LimitFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let set = |(key, limit): (&Key, Limit)| {
+        let set = |(key, _): (&'static Key, Limit)| {
             let amount = *matches.get_one(&name(key))?;
-            Some(Setting::Limit { path: key.path, limit, amount })
+            Some(Setting::Limit { key, amount })
         };
         Ok(Self(limits().filter_map(set).collect()))
     }

@@ -117,11 +117,11 @@ impl Key {
         }
     }
 
-    fn read(&self, node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
+    fn read(&'static self, node: &Node, settings: &mut Settings, mistakes: &mut Vec<Mistake>) {
         match &self.kind {
             Kind::Policy { read, .. } => read(node, settings, mistakes),
             Kind::Limit(limit) => match limit.amount.parse(&node.value) {
-                Some(amount) => settings.set(Setting::Limit { path: self.path, limit: *limit, amount }),
+                Some(amount) => settings.set(Setting::Limit { key: self, amount }),
                 None => mistakes.push(node.must_be(self.path, &limit.amount.form())),
             },
         }
